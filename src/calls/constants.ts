@@ -1,0 +1,55 @@
+/** Constants of the call library: families, flags, options. Values are STP's own; names follow the socket API. */
+
+export const PF_STP = 47;
+/** Address family of {@link StpAddress}; equal to {@link PF_STP} as everywhere. */
+export const AF_STP = 47;
+export const SOCK_STREAM = 1;
+
+/** STPrecv: leave the data to be read again. */
+export const MSG_PEEK = 0x02;
+/** Do not wait: the call returns at once, -1 where it would have had to wait. */
+export const MSG_DONTWAIT = 0x40;
+
+/** Level of the SO_ options. */
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_TYPE = 3;
+/** Takes and clears the pending error of the socket (an errno, 0 none). */
+export const SO_ERROR = 4;
+/** Most bytes accepted by waiting STPsend calls and not yet sent, bytes. */
+export const SO_SNDBUF = 7;
+/** Receive window: most bytes received and not yet read, bytes; before the connection only. */
+export const SO_RCVBUF = 8;
+export const SO_KEEPALIVE = 9;
+/** `{ onoff: boolean, linger: seconds }`; on with 0: STPclose resets; on with n: waits at most n seconds. */
+export const SO_LINGER = 13;
+export const SO_ACCEPTCONN = 30;
+/** Bytes that can be received at once (read only). */
+export const SO_NREAD = 0x1020;
+/** Bytes accepted and not yet sent (read only). */
+export const SO_NWRITE = 0x1024;
+/** Taken for the translator's sake: small sends of one turn are joined in any case, and none is held back. */
+export const TCP_NODELAY = 0x2001;
+
+// STP parameters (STPgetopt, STPsetopt). With a socket:
+/** A {@link SocketWatcher}, or null: told when a synchronous try may succeed. */
+export const STP_WATCHER = 1;
+/** Boolean: an open socket keeps the process alive (default true). */
+export const STP_REF = 2;
+/** Write only: bytes (Uint8Array) to put back at the front of the receive queue, as read and not used. */
+export const STP_UNREAD = 3;
+/** Milliseconds that STPconnect waits, 0 without end (default). */
+export const STP_CONNECT_TIMEOUT = 4;
+/** Milliseconds that a give waits for its taker (default 30 000). */
+export const STP_GIVE_TIMEOUT = 5;
+/** Read only: state of the socket, a name of SocketState. */
+export const STP_STATE = 6;
+/** Read only: `{ bytesReceived, bytesSent }` since the connection began. */
+export const STP_COUNTS = 7;
+// Without a socket (s = -1):
+/** Longest time that a process spins for the next record before it sleeps, microseconds (0 never). */
+export const STP_SPIN = 32;
+/** Read only: directory of the region in use. */
+export const STP_REGION = 33;
+/** Read only: 'mapped' or 'direct'. */
+export const STP_DRIVER = 34;

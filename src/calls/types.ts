@@ -1,0 +1,62 @@
+/** Shapes that the calls take and return. */
+
+/** An address: a port of a transport group of a system. Text form `stp://system:port/group`. */
+export interface StpAddress {
+  readonly family: number;
+  readonly system: string;
+  readonly group: string;
+  /** 1 to 65535; 0 asks STPbind to choose one. */
+  readonly port: number;
+}
+
+/** What STPbind and STPconnect take: what is left out is this system, the default group, a port to be chosen. */
+export interface StpAddressInput {
+  readonly family?: number | undefined;
+  readonly system?: string | undefined;
+  readonly group?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+/** Who may take a socket: a process (its number in the region), and a task of it; `task` 0 stands for any. */
+export interface StpClientId {
+  readonly system: string;
+  readonly process: number;
+  readonly task: number;
+}
+
+export interface StpHostEntry {
+  /** Name of the system as the region spells it. */
+  readonly name: string;
+  readonly groups: readonly string[];
+  /** True for the system of this process. */
+  readonly local: boolean;
+  /** Stable unique-local IPv6 address (fd00::/8) that stands for the system where programs want an IP address. */
+  readonly ipv6: string;
+}
+
+export interface StpLinger {
+  readonly onoff: boolean;
+  /** Seconds. */
+  readonly linger: number;
+}
+
+/**
+ * Told when a synchronous try (MSG_DONTWAIT) may succeed. All are called outside of any call of the library, in the
+ * context of the poller; all are optional. What they throw becomes an uncaught exception of the process.
+ */
+export interface SocketWatcher {
+  /**
+   * Something can be received: bytes, the end of the stream or an error. Called when that begins (nothing was there
+   * before), not for each record; `availableBytes` is what STPrecv would return at most, 0 for end or error.
+   * Fastest where STPrecv is called from inside: the bytes are then copied once, straight from the log.
+   */
+  readable?(availableBytes: number): void;
+  /** STPsend returned -1 or less than its length before; now it can go on, or would fail. */
+  writable?(): void;
+  /** A connection request is in the queue: STPaccept(s, MSG_DONTWAIT) will not return -1. */
+  acceptable?(): void;
+  /** The connection was reset (also while there are bytes left to read, and while nobody reads). */
+  reset?(): void;
+  /** The socket that was given has been taken (`true`), or the give ran out or failed and the socket is back (`false`). */
+  taken?(taken: boolean): void;
+}

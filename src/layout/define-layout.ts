@@ -1,0 +1,149 @@
+/**
+ * A layout: what lies at which offset of a block, a record or a page of words, declared once.
+ *
+ * Code, the generated docs and the inspector all come from the same declaration, so none of them can drift. A layout is
+ * checked when it is declared (at load): a field past the end, an overlap, a misaligned word or two writers in one
+ * isolation block is an exception before the first byte is touched. There is no behaviour here.
+ *
+ * Invariants: integers are little endian; a `u64` holds an integer of at most 53 bits; `text` is UTF-8 padded with zeros.
+ */
+import { StpError } from '../errors';
+
+export type FieldKind = 'u8' | 'u16' | 'u32' | 'u64' | 'bytes' | 'text';
+
+/** Who may write a field. `creator` writes once, before anybody else looks. */
+export type FieldWriter = 'creator' | 'owner' | 'sender';
+
+export interface Field {
+  /** Offset in bytes from the start of the layout. */
+  readonly at: number;
+  readonly kind: FieldKind;
+  /** Size in bytes; only `bytes` and `text` have one to declare. */
+  readonly size?: number;
+  readonly writer: FieldWriter;
+  readonly doc: string;
+}
+
+export type Fields = Readonly<Record<string, Field>>;
+
+type ValueOf<F extends Field> = F['kind'] extends 'bytes' ? Uint8Array : F['kind'] extends 'text' ? string : number;
+export type LayoutValues<F extends Fields> = { -readonly [K in keyof F]: ValueOf<F[K]> };
+
+export interface Layout<F extends Fields = Fields> {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly doc: string;
+  readonly fields: F;
+  /** Fields of different writers never share a block of this many bytes (a cache line); 0: one writer for all. */
+  readonly isolationBytes: number;
+  /** Writes every field into `target` at `at`; a value that does not fit its field throws EINVAL and names the field. */
+  encode(values: LayoutValues<F>, target: Uint8Array, at?: number): void;
+  /** Reads every field. Never reads outside `at`..`at + sizeBytes`: a source too short throws ESTPCORRUPT. */
+  decode(source: Uint8Array, at?: number): LayoutValues<F>;
+}
+
+const WORD_SIZES = { u8: 1, u16: 2, u32: 4, u64: 8 } as const;
+const U32 = 0x1_0000_0000;
+const decoder = new TextDecoder('utf-8', { fatal: false });
+const encoder = new TextEncoder();
+
+/** Size of a field in bytes. */
+export function fieldSize(field: Field): number {
+  return field.kind === 'bytes' || field.kind === 'text' ? (field.size ?? 0) : WORD_SIZES[field.kind];
+}
+
+/** Declares a layout and checks it; a mistake throws at load. */
+export function defineLayout<const F extends Fields>(
+  name: string,
+  sizeBytes: number,
+  fields: F,
+  about: { doc: string; isolationBytes?: number },
+): Layout<F> {
+  const isolationBytes = about.isolationBytes ?? 0;
+  checkFields(name, sizeBytes, fields, isolationBytes);
+  const entries = Object.entries(fields);
+  return Object.freeze({
+    name,
+    sizeBytes,
+    doc: about.doc,
+    fields,
+    isolationBytes,
+    encode(values: LayoutValues<F>, target: Uint8Array, at = 0): void {
+      if (at < 0 || at + sizeBytes > target.length) throw new StpError('EINVAL', `${name} does not fit its buffer`);
+      const view = new DataView(target.buffer, target.byteOffset + at, sizeBytes);
+      target.fill(0, at, at + sizeBytes);
+      for (const [key, field] of entries) {
+        writeField(name, key, field, (values as Record<string, unknown>)[key], view, target, at);
+      }
+    },
+    decode(source: Uint8Array, at = 0): LayoutValues<F> {
+      if (at < 0 || at + sizeBytes > source.length) throw new StpError('ESTPCORRUPT', `${name} is cut short`);
+      const view = new DataView(source.buffer, source.byteOffset + at, sizeBytes);
+      const values: Record<string, unknown> = {};
+      for (const [key, field] of entries) values[key] = readField(field, view, source, at);
+      return values as LayoutValues<F>;
+    },
+  });
+}
+
+function checkFields(name: string, sizeBytes: number, fields: Fields, isolationBytes: number): void {
+  const fail = (why: string): never => {
+    throw new Error(`layout ${name}: ${why}`);
+  };
+  let end = 0;
+  let previous: Field | undefined;
+  for (const [key, field] of Object.entries(fields)) {
+    const size = fieldSize(field);
+    if (size <= 0) fail(`${key} has no size`);
+    if (field.kind in WORD_SIZES && field.at % size !== 0) fail(`${key} is not aligned to ${size} bytes`);
+    if (field.at < end) fail(`${key} overlaps the field before it, or is declared out of order`);
+    end = field.at + size;
+    if (end > sizeBytes) fail(`${key} ends at ${end}, past ${sizeBytes}`);
+    const shares =
+      isolationBytes > 0 &&
+      previous !== undefined &&
+      Math.floor((previous.at + fieldSize(previous) - 1) / isolationBytes) === Math.floor(field.at / isolationBytes);
+    if (shares && previous?.writer !== field.writer) fail(`${key} shares an isolation block with another writer`);
+    previous = field;
+  }
+}
+
+function writeField(layout: string, key: string, field: Field, value: unknown, view: DataView, target: Uint8Array, at: number): void {
+  const size = fieldSize(field);
+  const bad = (why: string): never => {
+    throw new StpError('EINVAL', `${layout}.${key} ${why}`);
+  };
+  if (field.kind === 'bytes' || field.kind === 'text') {
+    const bytes = typeof value === 'string' ? encoder.encode(value) : value;
+    if (!(bytes instanceof Uint8Array)) return bad('is not bytes');
+    if (bytes.length > size) return bad(`takes at most ${size} bytes`);
+    target.set(bytes, at + field.at);
+    return;
+  }
+  const limit = size === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (size * 8) - 1;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > limit) {
+    return bad(`must be an integer from 0 to ${limit}`);
+  }
+  if (size === 1) view.setUint8(field.at, value);
+  else if (size === 2) view.setUint16(field.at, value, true);
+  else if (size === 4) view.setUint32(field.at, value, true);
+  else {
+    view.setUint32(field.at, value % U32, true);
+    view.setUint32(field.at + 4, Math.floor(value / U32), true);
+  }
+}
+
+function readField(field: Field, view: DataView, source: Uint8Array, at: number): unknown {
+  const size = fieldSize(field);
+  if (field.kind === 'bytes') return source.slice(at + field.at, at + field.at + size);
+  if (field.kind === 'text') {
+    const bytes = source.subarray(at + field.at, at + field.at + size);
+    const zero = bytes.indexOf(0);
+    return decoder.decode(zero < 0 ? bytes : bytes.subarray(0, zero));
+  }
+  if (size === 1) return view.getUint8(field.at);
+  if (size === 2) return view.getUint16(field.at, true);
+  if (size === 4) return view.getUint32(field.at, true);
+  // Only 21 bits of the upper word count: what is above can only come from damage, and must not lose precision.
+  return view.getUint32(field.at, true) + (view.getUint32(field.at + 4, true) & 0x1f_ffff) * U32;
+}

@@ -1,0 +1,49 @@
+/**
+ * The file `links/A-B`: the log from process A to process B, and how far A has read the log B-A. Its only writer is A.
+ *
+ * Block 0 is an ordinary block, written once, and names the two processes and the format. A `ring` is memory that both
+ * map: words, each alone in its cache line, then the data. `frames` are for plain file I/O: a status block, then frames at
+ * multiples of 4096 bytes. Records are the same in both (see records.ts).
+ */
+import { defineLayout } from './define-layout';
+
+export const LinkFormat = { ring: 1, frames: 2 } as const;
+
+/** Where the parts lie in the file, in bytes. */
+export const LINK_AT = { header: 0, words: 4096, status: 4096, data: 8192 } as const;
+
+export const LinkHeader = defineLayout('LinkHeader', 64, {
+  format: { at: 0, kind: 'u32', writer: 'creator', doc: '1 ring, 2 frames' },
+  capacityBytes: { at: 4, kind: 'u32', writer: 'creator', doc: 'bytes of data after LINK_AT.data' },
+  from: { at: 8, kind: 'u32', writer: 'creator', doc: 'number of the process that writes' },
+  to: { at: 12, kind: 'u32', writer: 'creator', doc: 'number of the process that reads' },
+  fromEpoch: { at: 16, kind: 'u64', writer: 'creator', doc: 'epoch of the writer' },
+  toEpoch: { at: 24, kind: 'u64', writer: 'creator', doc: 'epoch of the reader' },
+  regionId: { at: 32, kind: 'u64', writer: 'creator', doc: 'id of the region' },
+}, { doc: 'Payload of block 0 of a link file.' });
+
+/** All words are the writer's own; each has a cache line, so that polling one does not slow stores to another. */
+export const RingWords = defineLayout('RingWords', 256, {
+  head: { at: 0, kind: 'u32', writer: 'owner', doc: 'position up to which records are published, bytes modulo 2^32; stored last' },
+  read: { at: 64, kind: 'u32', writer: 'owner', doc: 'position up to which the writer of this file has read the opposite log' },
+  asleep: { at: 128, kind: 'u32', writer: 'owner', doc: 'odd while the writer of this file sleeps and wants its bell rung once' },
+}, { doc: 'Words of a ring, at LINK_AT.words.', isolationBytes: 0 });
+
+export const LinkStatus = defineLayout('LinkStatus', 16, {
+  read: { at: 0, kind: 'u32', writer: 'owner', doc: 'position up to which the writer of this file has read the opposite log' },
+  asleep: { at: 4, kind: 'u32', writer: 'owner', doc: 'odd while the writer of this file sleeps and wants its bell rung once' },
+}, { doc: 'Payload of the status block of a log of frames, at LINK_AT.status; for when there is nothing else to send.' });
+
+/** "STPF", little endian. */
+export const FRAME_MAGIC = 0x4650_5453;
+
+export const FrameHeader = defineLayout('FrameHeader', 32, {
+  magic: { at: 0, kind: 'u32', writer: 'owner', doc: 'FRAME_MAGIC' },
+  crc: { at: 4, kind: 'u32', writer: 'owner', doc: 'CRC-32 of the frame from byte 8 to the end of its records' },
+  sequence: { at: 8, kind: 'u64', writer: 'owner', doc: 'number of the frame in its log, from 1: what an older lap left behind is not taken for new' },
+  lengthBytes: { at: 16, kind: 'u32', writer: 'owner', doc: 'bytes of records that follow' },
+  read: { at: 20, kind: 'u32', writer: 'owner', doc: 'as LinkStatus.read, at the time of the frame' },
+  position: { at: 24, kind: 'u32', writer: 'owner', doc: 'position of the frame in the log, bytes modulo 2^32' },
+}, { doc: 'Head of a frame; records follow, and the frame is padded to a multiple of 4096 bytes.' });
+
+export const FRAME_CRC_FROM = 8;

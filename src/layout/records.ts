@@ -1,0 +1,121 @@
+/**
+ * Records: what a log carries. A header of 16 bytes, a payload, padding to 8 bytes. Each is for one socket of the reading
+ * process, named by index and generation.
+ */
+import { defineLayout } from './define-layout';
+
+export const RecordHeader = defineLayout('RecordHeader', 16, {
+  lengthBytes: { at: 0, kind: 'u32', writer: 'sender', doc: 'bytes of payload, padding not counted' },
+  type: { at: 4, kind: 'u32', writer: 'sender', doc: 'see RecordType' },
+  socket: { at: 8, kind: 'u32', writer: 'sender', doc: 'index of the socket it is for; a port in CONNECT and CANCEL' },
+  generation: { at: 12, kind: 'u32', writer: 'sender', doc: 'generation of that socket; 0 in CONNECT and CANCEL' },
+}, { doc: 'Head of every record.' });
+
+export const RECORD_HEADER_BYTES = RecordHeader.sizeBytes;
+/** Longest payload of one record, bytes. */
+export const RECORD_PAYLOAD_MAX_BYTES = 65_536;
+
+export const RecordType = {
+  /** Fills the end of a lap of a ring; for nobody. */
+  pad: 0,
+  /** A client asks for a connection. */
+  connect: 1,
+  /** The client gave up before it was accepted. */
+  cancel: 2,
+  /** The server accepted. */
+  accept: 3,
+  /** Nobody listens, or the backlog is full. */
+  refuse: 4,
+  data: 5,
+  /** More may be sent. */
+  credit: 6,
+  /** No more data from the sender. */
+  fin: 7,
+  /** All data and the FIN have arrived. */
+  finAck: 8,
+  reset: 9,
+  /** Hand-over, giver to peer: hold your data back. */
+  freeze: 10,
+  /** Hand-over, peer to giver: held back; nothing of mine is under way. */
+  frozen: 11,
+  /** Hand-over, giver to peer: it came to nothing, go on with me. */
+  thaw: 12,
+  /** Hand-over, taker to giver: I have the token. */
+  take: 13,
+  /** Hand-over, giver to taker: no. */
+  takeRefuse: 14,
+  /** Hand-over, giver to taker: the state of the socket. */
+  handState: 15,
+  /** Hand-over, giver to taker: received and unread bytes. */
+  handReceived: 16,
+  /** Hand-over, giver to taker: accepted and unsent bytes. */
+  handUnsent: 17,
+  /** Hand-over, taker to giver: I have it all. */
+  handReady: 18,
+  /** Hand-over, giver to peer: from now on your peer is the taker. The point of no return. */
+  move: 19,
+  /** Hand-over, peer to taker: here I am. */
+  attach: 20,
+  /** Hand-over, taker to peer, when the giver died: was I given the socket? */
+  claim: 21,
+} as const;
+
+const sender = 'sender' as const;
+
+export const ConnectPayload = defineLayout('ConnectPayload', 128, {
+  socket: { at: 0, kind: 'u32', writer: sender, doc: 'index of the client socket' },
+  generation: { at: 4, kind: 'u32', writer: sender, doc: 'its generation' },
+  port: { at: 8, kind: 'u32', writer: sender, doc: 'its port' },
+  windowBytes: { at: 12, kind: 'u32', writer: sender, doc: 'bytes that may be sent to it before the first CREDIT' },
+  clientGroup: { at: 16, kind: 'text', size: 16, writer: sender, doc: 'group of the client' },
+  serverGroup: { at: 32, kind: 'text', size: 16, writer: sender, doc: 'group of the port asked for' },
+  system: { at: 48, kind: 'text', size: 64, writer: sender, doc: 'system of the client' },
+}, { doc: 'Payload of CONNECT.' });
+
+export const SocketName = defineLayout('SocketName', 16, {
+  socket: { at: 0, kind: 'u32', writer: sender, doc: 'index of the sending socket' },
+  generation: { at: 4, kind: 'u32', writer: sender, doc: 'its generation' },
+  windowBytes: { at: 8, kind: 'u32', writer: sender, doc: 'bytes that may be sent to it before the first CREDIT; 0 in CANCEL' },
+}, { doc: 'Payload of ACCEPT and CANCEL.' });
+
+export const Reason = defineLayout('Reason', 8, {
+  errno: { at: 0, kind: 'u32', writer: sender, doc: 'why, as errno' },
+}, { doc: 'Payload of REFUSE, RESET and TAKE REFUSE.' });
+
+export const Total = defineLayout('Total', 8, {
+  bytes: { at: 0, kind: 'u64', writer: sender, doc: 'CREDIT: bytes that may be sent since the beginning; FIN, FROZEN, ATTACH: bytes sent since the beginning' },
+}, { doc: 'Payload of CREDIT, FIN and FROZEN: counts since the connection began, so that one lost or doubled shows.' });
+
+export const TakePayload = defineLayout('TakePayload', 48, {
+  socket: { at: 0, kind: 'u32', writer: sender, doc: 'index of the taking socket' },
+  generation: { at: 4, kind: 'u32', writer: sender, doc: 'its generation' },
+  windowBytes: { at: 8, kind: 'u32', writer: sender, doc: 'its receive window' },
+  secret: { at: 16, kind: 'bytes', size: 32, writer: sender, doc: 'the one-time secret of the token' },
+}, { doc: 'Payload of TAKE.' });
+
+export const HandState = defineLayout('HandState', 288, {
+  peerProcess: { at: 0, kind: 'u32', writer: sender, doc: 'process of the other end' },
+  peerSocket: { at: 4, kind: 'u32', writer: sender, doc: 'socket of the other end' },
+  peerGeneration: { at: 8, kind: 'u32', writer: sender, doc: 'its generation' },
+  flags: { at: 12, kind: 'u32', writer: sender, doc: 'bit 0 FIN sent, 1 FIN acknowledged, 2 FIN received, 3 initiator, 4 shut for receiving, 5 FIN wanted after the unsent bytes' },
+  bytesSent: { at: 16, kind: 'u64', writer: sender, doc: 'bytes sent since the beginning' },
+  sendLimitBytes: { at: 24, kind: 'u64', writer: sender, doc: 'bytes that may be sent since the beginning' },
+  bytesReceived: { at: 32, kind: 'u64', writer: sender, doc: 'bytes received since the beginning' },
+  receiveLimitBytes: { at: 40, kind: 'u64', writer: sender, doc: 'bytes the other end may send since the beginning' },
+  receivedQueuedBytes: { at: 48, kind: 'u32', writer: sender, doc: 'bytes of HAND RECEIVED that follow' },
+  unsentBytes: { at: 52, kind: 'u32', writer: sender, doc: 'bytes of HAND UNSENT that follow' },
+  peerEpoch: { at: 56, kind: 'u64', writer: sender, doc: 'epoch of the process of the other end' },
+  localPort: { at: 64, kind: 'u32', writer: sender, doc: 'own port of the connection' },
+  remotePort: { at: 68, kind: 'u32', writer: sender, doc: 'port of the other end' },
+  localGroup: { at: 72, kind: 'text', size: 16, writer: sender, doc: 'own group' },
+  remoteGroup: { at: 88, kind: 'text', size: 16, writer: sender, doc: 'group of the other end' },
+  localSystem: { at: 104, kind: 'text', size: 64, writer: sender, doc: 'own system' },
+  remoteSystem: { at: 168, kind: 'text', size: 64, writer: sender, doc: 'system of the other end' },
+}, { doc: 'Payload of HAND STATE.' });
+
+export const MovePayload = defineLayout('MovePayload', 24, {
+  process: { at: 0, kind: 'u32', writer: sender, doc: 'MOVE: the taker' },
+  socket: { at: 4, kind: 'u32', writer: sender, doc: 'socket of the taker (MOVE), of the sender (ATTACH, CLAIM)' },
+  generation: { at: 8, kind: 'u32', writer: sender, doc: 'its generation' },
+  epoch: { at: 16, kind: 'u64', writer: sender, doc: 'MOVE: epoch of the taker; ATTACH: bytes sent since the beginning; CLAIM: epoch of the dead giver' },
+}, { doc: 'Payload of MOVE, ATTACH and CLAIM.' });

@@ -1,0 +1,147 @@
+/**
+ * What a region needs from a directory: blocks that one process writes and others read, and logs.
+ *
+ * Three drivers implement this and one conformance suite holds them to it:
+ *   mapped     logs are rings in mapped files (one kernel); needs koffi
+ *   direct     logs are frames written and read with plain file I/O, O_DIRECT where page caches are not shared
+ *   simulated  in memory, with seeded delays, torn reads, full disks and crashes; for tests
+ *
+ * Invariants: one writer per file. All is synchronous. Positions count bytes modulo 2^32 and compare with
+ * `(a - b) >>> 0`. Every failure is a StpError (ENOSPC, EIO, ESTPCORRUPT, ...); nothing read is trusted.
+ */
+
+export type DriverName = 'mapped' | 'direct' | 'simulated';
+
+/** A file of 4096-byte blocks, as its one writer sees it. */
+export interface BlockWriter {
+  /** Publishes a block. `payload` has at most BLOCK_PAYLOAD_BYTES and may be reused on return. Grows the file as needed. */
+  write(index: number, payload: Uint8Array): void;
+  /** Closes; the file stays. */
+  close(): void;
+}
+
+export interface ReadBlock {
+  readonly sequence: number;
+  /** Own copy; may be kept. */
+  readonly payload: Uint8Array;
+}
+
+/** A file of blocks, as anyone else sees it. */
+export interface BlockReader {
+  /**
+   * Reads one block; undefined where it was never written (a hole or the end of the file). A torn block is read again a
+   * bounded number of times; one that stays wrong throws ESTPCORRUPT.
+   */
+  read(index: number): ReadBlock | undefined;
+  readonly sizeBytes: number;
+  close(): void;
+}
+
+/** What the two ends of a log must agree on. */
+export interface LogIdentity {
+  readonly from: number;
+  readonly to: number;
+  readonly fromEpoch: number;
+  readonly toEpoch: number;
+  readonly regionId: number;
+}
+
+/**
+ * The writing end of a log. Records are built in place: claim room, fill `bytes`/`words` at `at`, commit, publish.
+ * Every claim is one contiguous run, 8-byte aligned; the driver pads the end of a lap or frame itself, so a record never wraps.
+ */
+export interface LogWriter {
+  readonly identity: LogIdentity;
+  /** Where a claimed record is built. Read both again after every claim: a driver may swap them. */
+  readonly bytes: Buffer;
+  /** The same memory as 32-bit words (index = offset / 4). */
+  readonly words: Int32Array;
+  /** Offset of the claimed run in `bytes`; valid after a claim that returned more than 0. */
+  readonly at: number;
+  /** Most bytes that one claim can ever return. */
+  readonly claimMaxBytes: number;
+  /**
+   * Asks for a contiguous run of at least `minBytes` and at most `wantBytes` (both multiples of 8). Returns the length granted, a
+   * multiple of 8, or 0 when there is no room now. A claim not committed is forgotten by the next.
+   */
+  claim(minBytes: number, wantBytes: number): number;
+  /** Takes the first `bytes` (multiple of 8) of the claimed run into the log. Not visible to the reader before publish(). */
+  commit(bytes: number): void;
+  /** True while something is committed and not published. */
+  readonly dirty: boolean;
+  /** Makes all that is committed visible, with the read position and asleep word last set. */
+  publish(): void;
+  /** Bytes that are free for claims right now, as far as known from the last released(). */
+  readonly freeBytes: number;
+  /** The reader of this log has told that it has read up to `position`. ESTPCORRUPT where that can't be true. */
+  released(position: number): void;
+  /**
+   * Tells how far we have read the opposite log. A ring shows it at once; frames carry it with the next frame, and by
+   * themselves write it in the status block when it moved by a quarter of the capacity since it was last shown.
+   */
+  acknowledge(position: number): void;
+  /** Publishes the asleep word (odd: ring my bell once). Visible on return. */
+  setAsleep(word: number): void;
+  /** Removes the mapping and closes; `bytes` and `words` become empty. The file stays. */
+  close(): void;
+}
+
+/** The reading end of a log. Never writes to the file. */
+export interface LogReader {
+  readonly identity: LogIdentity;
+  /** What poll() found lies here. Read both again after every poll. */
+  readonly bytes: Buffer;
+  readonly words: Int32Array;
+  /** Offset of the found run. */
+  readonly at: number;
+  /**
+   * Looks for published bytes: the length of the next contiguous run of whole records (a multiple of 8; padding already
+   * skipped), 0 when there is none. The run stays valid, at the same place, until it is consumed or the log is closed.
+   */
+  poll(): number;
+  /** Gives back the first `bytes` (multiple of 8) of the run; the writer may overwrite them after the next acknowledge. */
+  consume(bytes: number): void;
+  /** Position up to which all was consumed: what the other direction acknowledges. */
+  readonly position: number;
+  /** How far the writer of this log says it has read the opposite log. Fresh: may cost a read. */
+  peerRead(): number;
+  /** The asleep word of the writer of this log. Fresh: may cost a read. */
+  peerAsleep(): number;
+  close(): void;
+}
+
+export interface FileInfo {
+  readonly sizeBytes: number;
+  readonly modifiedAtMs: number;
+}
+
+/** One directory, the root of a region. All paths are relative to it, with '/' between parts. */
+export interface Storage {
+  readonly driver: DriverName;
+  /** The directory, for messages. */
+  readonly root: string;
+  /** True where readers on other kernels may exist (network or cluster file system): heartbeats are needed. */
+  readonly shared: boolean;
+  /** Makes a directory inside the root (mode 0700) unless it is there. */
+  makeDirectory(path: string): void;
+  /** Names in a directory, in no order; empty where there is no such directory. */
+  list(path: string): string[];
+  /** Removes a file; false where it was not there. */
+  remove(path: string): boolean;
+  info(path: string): FileInfo | undefined;
+  /** Creates a file of blocks that nobody has yet (mode 0600); undefined where the path exists already. */
+  createBlocks(path: string): BlockWriter | undefined;
+  /** Opens a file of blocks for reading; undefined where there is none. */
+  openBlocks(path: string): BlockReader | undefined;
+  /** Puts `payload` as block 0 of a new file in place in one step; false where the path exists already. */
+  publishOnce(path: string, payload: Uint8Array): boolean;
+  /**
+   * Creates a log with all its blocks reserved (ENOSPC here, never later). `mechanism` says how; a driver that can't
+   * offer it throws ESTPDRIVER.
+   */
+  createLog(path: string, identity: LogIdentity, mechanism: 'ring' | 'frames', capacityBytes: number): LogWriter;
+  /** Opens a log for reading; undefined where there is none yet. The mechanism is read from the file. */
+  openLog(path: string): LogReader | undefined;
+  /** Mechanisms that createLog and openLog take here. */
+  readonly mechanisms: ReadonlySet<'ring' | 'frames'>;
+}
