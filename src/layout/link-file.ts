@@ -26,12 +26,12 @@ export const LinkHeader = defineLayout('LinkHeader', 64, {
 export const RingWords = defineLayout('RingWords', 256, {
   head: { at: 0, kind: 'u32', writer: 'owner', doc: 'position up to which records are published, bytes modulo 2^32; stored last' },
   read: { at: 64, kind: 'u32', writer: 'owner', doc: 'position up to which the writer of this file has read the opposite log' },
-  asleep: { at: 128, kind: 'u32', writer: 'owner', doc: 'odd while the writer of this file sleeps and wants its bell rung once' },
+  asleep: { at: 128, kind: 'u32', writer: 'owner', doc: 'bit 0: the writer of this file sleeps, ring its bell once for this value; bit 1: also when room is made for it; the rest counts sleeps' },
 }, { doc: 'Words of a ring, at LINK_AT.words.', isolationBytes: 0 });
 
 export const LinkStatus = defineLayout('LinkStatus', 16, {
   read: { at: 0, kind: 'u32', writer: 'owner', doc: 'position up to which the writer of this file has read the opposite log' },
-  asleep: { at: 4, kind: 'u32', writer: 'owner', doc: 'odd while the writer of this file sleeps and wants its bell rung once' },
+  asleep: { at: 4, kind: 'u32', writer: 'owner', doc: 'bit 0: the writer of this file sleeps, ring its bell once for this value; bit 1: also when room is made for it; the rest counts sleeps' },
 }, { doc: 'Payload of the status block of a log of frames, at LINK_AT.status; for when there is nothing else to send.' });
 
 /** "STPF", little endian. */
@@ -44,6 +44,11 @@ export const FrameHeader = defineLayout('FrameHeader', 32, {
   lengthBytes: { at: 16, kind: 'u32', writer: 'owner', doc: 'bytes of records that follow' },
   read: { at: 20, kind: 'u32', writer: 'owner', doc: 'as LinkStatus.read, at the time of the frame' },
   position: { at: 24, kind: 'u32', writer: 'owner', doc: 'position of the frame in the log, bytes modulo 2^32' },
-}, { doc: 'Head of a frame; records follow, and the frame is padded to a multiple of 4096 bytes.' });
+  tag: { at: 28, kind: 'u32', writer: 'owner', doc: 'CRC-32 of the payload of block 0: what a payload of an older lap left behind is not taken for a frame' },
+}, { doc: 'Head of a frame; records follow, and the frame is padded to a multiple of 4096 bytes. A frame without records says: go on at the start of the next lap.' });
 
+/**
+ * Where the CRC of a frame begins. It starts from a seed, CRC-32 of the payload of block 0, that is also the frame's tag:
+ * the epochs in it are known to nobody outside the region, so that bytes sent through a log can't pass for a frame of it.
+ */
 export const FRAME_CRC_FROM = 8;
