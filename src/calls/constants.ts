@@ -9,6 +9,8 @@ export const SOCK_STREAM = 1;
 export const MSG_PEEK = 0x02;
 /** Do not wait: the call returns at once, -1 where it would have had to wait. */
 export const MSG_DONTWAIT = 0x40;
+/** STPsend: more follows in this turn of the event loop, so the peer need not be told yet. */
+export const MSG_MORE = 0x8000;
 
 /** Level of the SO_ options. */
 export const SOL_SOCKET = 1;

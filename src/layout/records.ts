@@ -6,7 +6,8 @@ import { defineLayout } from './define-layout';
 
 export const RecordHeader = defineLayout('RecordHeader', 16, {
   lengthBytes: { at: 0, kind: 'u32', writer: 'sender', doc: 'bytes of payload, padding not counted' },
-  type: { at: 4, kind: 'u32', writer: 'sender', doc: 'see RecordType' },
+  type: { at: 4, kind: 'u16', writer: 'sender', doc: 'see RecordType' },
+  source: { at: 6, kind: 'u16', writer: 'sender', doc: 'index of the socket it comes from: where GONE is sent when the socket it is for is no more' },
   socket: { at: 8, kind: 'u32', writer: 'sender', doc: 'index of the socket it is for; a port in CONNECT and CANCEL' },
   generation: { at: 12, kind: 'u32', writer: 'sender', doc: 'generation of that socket; 0 in CONNECT and CANCEL' },
 }, { doc: 'Head of every record.' });
@@ -16,7 +17,7 @@ export const RECORD_HEADER_BYTES = RecordHeader.sizeBytes;
 export const RECORD_PAYLOAD_MAX_BYTES = 65_536;
 
 export const RecordType = {
-  /** Fills the end of a lap of a ring; for nobody. */
+  /** No record: zeros are never one. */
   pad: 0,
   /** A client asks for a connection. */
   connect: 1,
@@ -58,7 +59,13 @@ export const RecordType = {
   attach: 20,
   /** Hand-over, taker to peer, when the giver died: was I given the socket? */
   claim: 21,
+  /** The socket that a record was for is no more. */
+  gone: 22,
 } as const;
+/** Highest type in use. */
+export const RECORD_TYPE_MAX = 22;
+/** Sockets are named by 16 bits in `source`. */
+export const SOCKETS_MAX = 65_536;
 
 const sender = 'sender' as const;
 
@@ -83,8 +90,19 @@ export const Reason = defineLayout('Reason', 8, {
 }, { doc: 'Payload of REFUSE, RESET and TAKE REFUSE.' });
 
 export const Total = defineLayout('Total', 8, {
-  bytes: { at: 0, kind: 'u64', writer: sender, doc: 'CREDIT: bytes that may be sent since the beginning; FIN, FROZEN, ATTACH: bytes sent since the beginning' },
-}, { doc: 'Payload of CREDIT, FIN and FROZEN: counts since the connection began, so that one lost or doubled shows.' });
+  bytes: { at: 0, kind: 'u64', writer: sender, doc: 'CREDIT: bytes that may be sent since the beginning; FIN: bytes sent since the beginning' },
+}, { doc: 'Payload of CREDIT and FIN: counts since the connection began, so that one lost or doubled shows.' });
+
+export const FreezePayload = defineLayout('FreezePayload', 16, {
+  round: { at: 0, kind: 'u32', writer: sender, doc: 'number of the hand-over of this socket; an answer of an older one is dropped' },
+  bytesSent: { at: 8, kind: 'u64', writer: sender, doc: 'FROZEN: bytes the peer sent since the beginning; else 0' },
+}, { doc: 'Payload of FREEZE, FROZEN, THAW and HAND READY.' });
+
+export const GonePayload = defineLayout('GonePayload', 16, {
+  socket: { at: 0, kind: 'u32', writer: sender, doc: 'index of the socket that is no more' },
+  generation: { at: 4, kind: 'u32', writer: sender, doc: 'its generation' },
+  type: { at: 8, kind: 'u32', writer: sender, doc: 'type of the record that was for it' },
+}, { doc: 'Payload of GONE.' });
 
 export const TakePayload = defineLayout('TakePayload', 48, {
   socket: { at: 0, kind: 'u32', writer: sender, doc: 'index of the taking socket' },
@@ -97,7 +115,7 @@ export const HandState = defineLayout('HandState', 288, {
   peerProcess: { at: 0, kind: 'u32', writer: sender, doc: 'process of the other end' },
   peerSocket: { at: 4, kind: 'u32', writer: sender, doc: 'socket of the other end' },
   peerGeneration: { at: 8, kind: 'u32', writer: sender, doc: 'its generation' },
-  flags: { at: 12, kind: 'u32', writer: sender, doc: 'bit 0 FIN sent, 1 FIN acknowledged, 2 FIN received, 3 initiator, 4 shut for receiving, 5 FIN wanted after the unsent bytes' },
+  flags: { at: 12, kind: 'u32', writer: sender, doc: 'bit 0 FIN sent, 1 FIN acknowledged, 2 FIN received, 3 connected (not accepted), 4 shut for receiving, 5 FIN wanted after the unsent bytes, 6 the other end is closed and gone' },
   bytesSent: { at: 16, kind: 'u64', writer: sender, doc: 'bytes sent since the beginning' },
   sendLimitBytes: { at: 24, kind: 'u64', writer: sender, doc: 'bytes that may be sent since the beginning' },
   bytesReceived: { at: 32, kind: 'u64', writer: sender, doc: 'bytes received since the beginning' },

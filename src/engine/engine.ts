@@ -1,0 +1,283 @@
+/**
+ * The connection protocol as a state machine: calls of the owner and records of peers in, records and notices out.
+ *
+ * Invariants: no I/O and no clock (see ports.ts). Records of one socket leave in order. Every record is for a socket index and generation
+ * and is taken only from the process that holds the other end; anything else is answered with GONE or dropped. What breaks the protocol
+ * resets the one socket concerned. A socket leaves the table once, through `release`.
+ */
+import { errnoOf, StpError } from '../errors';
+import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
+import { onAccept, onCancel, onConnect, onRefuse } from './handshake';
+import { handAborted, handProcessGone, handPump, onHandOver, otherEndGone } from './hand-over';
+import { Peer } from './peer';
+import { type EnginePorts, type PeerPort } from './ports';
+import { EngineSocket } from './socket';
+import { onCredit, onData, onFin, onFinAck, pump } from './stream';
+import { Timers, type Timer } from './timers';
+
+/** A freed index rests while this many younger ones are free, so that a stale descriptor does not soon name another socket. */
+const REST_COUNT = 64;
+
+export class Engine {
+  readonly ports: EnginePorts;
+  readonly timers = new Timers();
+  readonly sockets: (EngineSocket | undefined)[] = [];
+  /** Listening sockets by `group:port`. */
+  readonly listeners = new Map<string, EngineSocket>();
+  readonly peers = new Map<number, Peer>();
+  /** Open sockets. */
+  count = 0;
+  readonly #generations: number[] = [];
+  #free: number[] = [];
+
+  constructor(ports: EnginePorts) {
+    this.ports = ports;
+  }
+
+  /** A new socket. EMFILE when the table is full; ENOSPC when its control block can't be stored. */
+  open(): EngineSocket {
+    const index = this.#takeIndex();
+    const generation = (this.#generations[index] ?? 0) + 1;
+    const socket = new EngineSocket(index, generation, this.ports.system, this.ports.group);
+    try {
+      this.ports.changed(socket, true);
+    } catch (error) {
+      this.#free.push(index);
+      throw error;
+    }
+    this.#generations[index] = generation;
+    this.sockets[index] = socket;
+    this.count += 1;
+    return socket;
+  }
+
+  #takeIndex(): number {
+    const limit = Math.min(this.ports.socketsMax, SOCKETS_MAX);
+    const rested = this.#free.length > REST_COUNT || this.#generations.length >= limit;
+    const index = rested ? this.#free.shift() : this.#generations.length;
+    if (index === undefined) throw new StpError('EMFILE', `a process may hold ${limit} sockets`);
+    if (index === this.#generations.length) this.#generations.push(0);
+    return index;
+  }
+
+  /** Takes a socket out of the table; nothing may use it afterwards. */
+  release(socket: EngineSocket): void {
+    if (this.sockets[socket.index] !== socket) return;
+    this.sockets[socket.index] = undefined;
+    this.#free.push(socket.index);
+    this.count -= 1;
+    socket.peer?.sockets.delete(socket);
+    this.clearTimers(socket);
+    socket.received.clear();
+    socket.state = SocketState.free;
+    this.ports.changed(socket, false);
+    this.ports.released(socket);
+  }
+
+  clearTimers(socket: EngineSocket): void {
+    this.timers.clear(socket.timer);
+    this.timers.clear(socket.retryTimer);
+    socket.timer = null;
+    socket.retryTimer = null;
+  }
+
+  timer(delayMs: number, run: () => void): Timer {
+    const timer = this.timers.set(this.ports.nowMs() + delayMs, run);
+    this.ports.wakeAt(timer.atMs);
+    return timer;
+  }
+
+  /** Runs due timers; returns when the next is due (Infinity: none). */
+  advance(): number {
+    this.timers.advance(this.ports.nowMs());
+    return this.timers.nextMs;
+  }
+
+  setState(socket: EngineSocket, state: number): void {
+    socket.state = state;
+    this.ports.changed(socket, false);
+  }
+
+  /** The peer of a live process; undefined where it is gone. May throw ENOSPC and the like. */
+  peer(process: number, epoch?: number): Peer | undefined {
+    const known = this.peers.get(process);
+    if (known !== undefined && (epoch === undefined || known.port.epoch === epoch)) return known;
+    const port = this.ports.peer(process, epoch);
+    return port === undefined ? undefined : this.attachPeer(port);
+  }
+
+  /** The peer behind a link, made on first sight. */
+  attachPeer(port: PeerPort): Peer {
+    const known = this.peers.get(port.process);
+    if (known?.port === port) return known;
+    const peer = new Peer(port);
+    this.peers.set(port.process, peer);
+    return peer;
+  }
+
+  /** Gives a socket its other end. */
+  join(socket: EngineSocket, peer: Peer, remoteSocket: number, remoteGeneration: number): void {
+    if (socket.peer !== peer) {
+      socket.peer?.sockets.delete(socket);
+      socket.peer = peer;
+      peer.sockets.add(socket);
+    }
+    socket.remoteSocket = remoteSocket;
+    socket.remoteGeneration = remoteGeneration;
+  }
+
+  /** The socket a record is for: right index, generation and sender, else undefined. */
+  lookup(peer: Peer, index: number, generation: number): EngineSocket | undefined {
+    const socket = this.sockets[index];
+    return socket !== undefined && socket.generation === generation && socket.peer === peer ? socket : undefined;
+  }
+
+  /** Sends a control record of `socket` to its other end. */
+  tell(socket: EngineSocket, type: number, payload: Uint8Array | null): void {
+    socket.peer?.control(type, socket.index, socket.remoteSocket, socket.remoteGeneration, payload);
+  }
+
+  /** One record from a peer. `bytes` is only good during the call, and may change under us: nothing of it is read twice. */
+  receive(peer: Peer, type: number, source: number, index: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void {
+    switch (type) {
+      case RecordType.data: {
+        const socket = this.lookup(peer, index, generation);
+        if (socket === undefined) this.#gone(peer, type, source, index, generation);
+        else onData(this, socket, bytes, at, lengthBytes);
+        return;
+      }
+      case RecordType.credit: {
+        const socket = this.lookup(peer, index, generation);
+        if (socket !== undefined) onCredit(this, socket, bytes, at, lengthBytes);
+        return;
+      }
+      default:
+        this.#receiveControl(peer, type, source, index, generation, bytes.subarray(at, at + lengthBytes));
+    }
+  }
+
+  #receiveControl(peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): void {
+    if (type === RecordType.connect) return onConnect(this, peer, index, payload);
+    if (type === RecordType.cancel) return onCancel(this, peer, index, payload);
+    if (type === RecordType.gone) return this.#onGone(peer, index, payload);
+    if (onHandOver(this, peer, type, source, index, generation, payload)) return;
+    const socket = this.lookup(peer, index, generation);
+    if (socket === undefined) {
+      if (type === RecordType.fin || type === RecordType.accept) this.#gone(peer, type, source, index, generation);
+      return;
+    }
+    if (type === RecordType.accept) onAccept(this, socket, payload);
+    else if (type === RecordType.refuse) onRefuse(this, socket, payload);
+    else if (type === RecordType.fin) onFin(this, socket, payload);
+    else if (type === RecordType.finAck) onFinAck(this, socket);
+    else if (type === RecordType.reset) this.abort(socket, reasonOf(payload), false);
+    else this.abort(socket, errnoOf('ESTPCORRUPT'), true);
+  }
+
+  #gone(peer: Peer, type: number, source: number, socket: number, generation: number): void {
+    const payload = new Uint8Array(GonePayload.sizeBytes);
+    GonePayload.encode({ socket, generation, type }, payload);
+    peer.control(RecordType.gone, 0, source, 0, payload);
+  }
+
+  /** Answers a record for a socket that is not there (also used by the hand-over). */
+  answerGone(peer: Peer, type: number, source: number, socket: number, generation: number): void {
+    this.#gone(peer, type, source, socket, generation);
+  }
+
+  #onGone(peer: Peer, index: number, payload: Buffer): void {
+    const socket = this.sockets[index];
+    if (socket?.peer !== peer || payload.length < GonePayload.sizeBytes) return;
+    const gone = GonePayload.decode(payload);
+    if (socket.remoteSocket !== gone.socket || socket.remoteGeneration !== gone.generation) return;
+    if (gone.type === RecordType.fin) onFinAck(this, socket);
+    else if (gone.type === RecordType.freeze) otherEndGone(socket);
+    else this.abort(socket, errnoOf('ECONNRESET'), false);
+  }
+
+  /** Ends a connection with an error: the owner learns it, what waits fails, the other end is told where it does not know. */
+  abort(socket: EngineSocket, errno: number, tellPeer: boolean): void {
+    if (this.sockets[socket.index] !== socket || socket.resetErrno !== 0) return;
+    if (tellPeer && socket.frozen) {
+      socket.resetWhenThawed = true;
+      return;
+    }
+    if (tellPeer) this.tell(socket, RecordType.reset, reason(errno));
+    const connecting = socket.state === SocketState.connecting;
+    const owner = socket.owner;
+    socket.resetErrno = errno === 0 ? errnoOf('ECONNRESET') : errno;
+    this.clearTimers(socket);
+    socket.peer?.sockets.delete(socket);
+    socket.frozen = false;
+    this.#failUnsent(socket, socket.resetErrno);
+    socket.claimant?.();
+    socket.claimant = null;
+    if (handAborted(this, socket, socket.resetErrno)) return;
+    if (socket.orphaned) {
+      this.release(socket);
+      owner?.closed(socket.resetErrno);
+      return;
+    }
+    this.setState(socket, SocketState.reset);
+    if (owner === null) return;
+    if (connecting) {
+      owner.connected(socket.resetErrno);
+      return;
+    }
+    owner.reset();
+    if (socket.received.lengthBytes === 0) owner.readable(0);
+    if (socket.wantsWrite) {
+      socket.wantsWrite = false;
+      owner.writable();
+    }
+  }
+
+  #failUnsent(socket: EngineSocket, errno: number): void {
+    const waiting = socket.unsent.splice(0);
+    socket.unsentBytes = 0;
+    for (const send of waiting) send.done(errno);
+  }
+
+  /** The log to `peer` has room again. */
+  roomMade(peer: Peer): void {
+    if (!peer.drainControl()) return;
+    const waiting = peer.blocked;
+    peer.blocked = new Set();
+    for (const socket of waiting) {
+      if (this.sockets[socket.index] !== socket) continue;
+      if (socket.hand !== null) handPump(socket);
+      pump(this, socket);
+    }
+  }
+
+  /** A process died or left, and all that it sent has been received. */
+  peerGone(peer: Peer, errno: number): void {
+    if (peer.gone) return;
+    peer.gone = true;
+    if (this.peers.get(peer.process) === peer) this.peers.delete(peer.process);
+    for (const listener of this.listeners.values()) {
+      const queue = listener.listener?.queue ?? [];
+      for (let i = queue.length - 1; i >= 0; i--) if (queue[i]?.peer === peer) queue.splice(i, 1);
+    }
+    for (const socket of [...peer.hands]) handProcessGone(this, socket, peer);
+    for (const socket of [...peer.sockets]) {
+      // A socket closed by its owner, all of it acknowledged, would be released already: the rest is lost.
+      this.abort(socket, errno, false);
+    }
+    peer.blocked.clear();
+  }
+}
+
+/** The payload of REFUSE, RESET and TAKE REFUSE. */
+export function reason(errno: number): Uint8Array {
+  const payload = new Uint8Array(Reason.sizeBytes);
+  Reason.encode({ errno }, payload);
+  return payload;
+}
+
+/** The errno in such a payload; ECONNRESET where it is cut short or none. */
+export function reasonOf(payload: Buffer): number {
+  const errno = payload.length < Reason.sizeBytes ? 0 : Reason.decode(payload).errno;
+  return errno === 0 ? errnoOf('ECONNRESET') : errno;
+}
+

@@ -1,0 +1,158 @@
+/** Listening, connecting and accepting. STPconnect is complete when the server has accepted, as in the source. */
+import { errnoOf } from '../errors';
+import { ConnectPayload, RecordType, SocketName, SocketState } from '../layout';
+import { type Engine, reason, reasonOf } from './engine';
+import { type Peer } from './peer';
+import { type EngineAddress, type EngineSocket, type PendingConnect } from './socket';
+
+const RETRY_FIRST_MS = 4;
+const RETRY_MAX_MS = 500;
+
+function listenerKey(group: string, port: number): string {
+  return `${group}:${port}`;
+}
+
+/** A bound socket begins to take requests; `backlog` is the longest queue of those that wait for accept. */
+export function listen(engine: Engine, socket: EngineSocket, backlog: number): void {
+  socket.listener = { backlog, queue: socket.listener?.queue ?? [] };
+  engine.listeners.set(listenerKey(socket.local.group, socket.local.port), socket);
+  engine.setState(socket, SocketState.listening);
+}
+
+/** Ends listening; whoever waits in the queue is refused. */
+export function stopListening(engine: Engine, socket: EngineSocket): void {
+  engine.listeners.delete(listenerKey(socket.local.group, socket.local.port));
+  const queue = socket.listener?.queue.splice(0) ?? [];
+  for (const pending of queue) {
+    pending.peer.control(RecordType.refuse, 0, pending.socket, pending.generation, reason(errnoOf('ECONNRESET')));
+  }
+}
+
+/** Asks `peer` for a connection to a port. `timeoutMs` 0: waits without end. */
+export function connect(engine: Engine, socket: EngineSocket, peer: Peer, remote: EngineAddress, timeoutMs: number): void {
+  Object.assign(socket.remote, remote);
+  socket.initiator = true;
+  socket.receiveLimitBytes = socket.windowBytes;
+  engine.join(socket, peer, 0, 0);
+  if (timeoutMs > 0) {
+    socket.timer = engine.timer(timeoutMs, () => {
+      sendCancel(socket);
+      engine.abort(socket, errnoOf('ETIMEDOUT'), false);
+    });
+  }
+  engine.setState(socket, SocketState.connecting);
+  sendConnect(socket);
+}
+
+function sendConnect(socket: EngineSocket): void {
+  const payload = new Uint8Array(ConnectPayload.sizeBytes);
+  ConnectPayload.encode(
+    {
+      socket: socket.index,
+      generation: socket.generation,
+      port: socket.local.port,
+      windowBytes: socket.windowBytes,
+      clientGroup: socket.local.group,
+      serverGroup: socket.remote.group,
+      system: socket.local.system,
+    },
+    payload,
+  );
+  socket.peer?.control(RecordType.connect, socket.index, socket.remote.port, 0, payload);
+  socket.peer?.port.publishNow();
+}
+
+/** The client gives up: the server need not accept it. */
+export function sendCancel(socket: EngineSocket): void {
+  const payload = new Uint8Array(SocketName.sizeBytes);
+  SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: 0 }, payload);
+  socket.peer?.control(RecordType.cancel, socket.index, socket.remote.port, 0, payload);
+}
+
+export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
+  if (payload.length < ConnectPayload.sizeBytes) return;
+  const ask = ConnectPayload.decode(payload);
+  const refuse = (errno: number): void => {
+    peer.control(RecordType.refuse, 0, ask.socket, ask.generation, reason(errno));
+  };
+  const socket = engine.listeners.get(listenerKey(ask.serverGroup, port));
+  const listener = socket?.listener;
+  if (socket === undefined || !listener) return refuse(errnoOf('ECONNREFUSED'));
+  if (listener.queue.length >= listener.backlog) return refuse(errnoOf('EAGAIN'));
+  listener.queue.push({
+    peer,
+    socket: ask.socket,
+    generation: ask.generation,
+    windowBytes: ask.windowBytes,
+    remote: { system: ask.system, group: ask.clientGroup, port: ask.port },
+  });
+  engine.ports.counted(socket);
+  socket.owner?.acceptable();
+}
+
+/** The client gave up while it was in the queue; where it was accepted already, it answers the ACCEPT with GONE. */
+export function onCancel(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
+  if (payload.length < SocketName.sizeBytes) return;
+  const name = SocketName.decode(payload);
+  for (const socket of engine.listeners.values()) {
+    if (socket.local.port !== port) continue;
+    const queue = socket.listener?.queue ?? [];
+    const at = queue.findIndex((p) => p.peer === peer && p.socket === name.socket && p.generation === name.generation);
+    if (at >= 0) queue.splice(at, 1);
+  }
+}
+
+/** Takes the request on top of the queue; undefined where none waits. EMFILE and ENOSPC leave it there. */
+export function accept(engine: Engine, listening: EngineSocket): EngineSocket | undefined {
+  const queue = listening.listener?.queue;
+  const pending = queue?.[0];
+  if (queue === undefined || pending === undefined) return undefined;
+  const socket = engine.open();
+  queue.shift();
+  begin(engine, socket, listening, pending);
+  return socket;
+}
+
+function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pending: PendingConnect): void {
+  Object.assign(socket.local, listening.local);
+  Object.assign(socket.remote, pending.remote);
+  socket.windowBytes = listening.windowBytes;
+  socket.receiveLimitBytes = socket.windowBytes;
+  socket.sendLimitBytes = pending.windowBytes;
+  engine.join(socket, pending.peer, pending.socket, pending.generation);
+  engine.setState(socket, SocketState.established);
+  const payload = new Uint8Array(SocketName.sizeBytes);
+  SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.windowBytes }, payload);
+  engine.tell(socket, RecordType.accept, payload);
+}
+
+export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer): void {
+  if (socket.state !== SocketState.connecting || payload.length < SocketName.sizeBytes) {
+    engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
+    return;
+  }
+  const name = SocketName.decode(payload);
+  engine.clearTimers(socket);
+  socket.remoteSocket = name.socket;
+  socket.remoteGeneration = name.generation;
+  socket.sendLimitBytes = name.windowBytes;
+  engine.setState(socket, SocketState.established);
+  socket.owner?.connected(0);
+}
+
+export function onRefuse(engine: Engine, socket: EngineSocket, payload: Buffer): void {
+  if (socket.state !== SocketState.connecting) return;
+  const errno = reasonOf(payload);
+  if (errno !== errnoOf('EAGAIN')) {
+    engine.abort(socket, errno, false);
+    return;
+  }
+  // A busy server queues us in effect: ask again, soon at first. The limit, if any, is the connect timer.
+  const delayMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(socket.retries, 10));
+  socket.retries += 1;
+  socket.retryTimer = engine.timer(delayMs, () => {
+    socket.retryTimer = null;
+    sendConnect(socket);
+  });
+}
+

@@ -1,0 +1,8 @@
+/** The engine layer: the connection protocol as a pure state machine. */
+export { Engine } from './engine';
+export { accept, connect, listen, stopListening } from './handshake';
+export { give, take, SECRET_BYTES } from './hand-over';
+export { Peer } from './peer';
+export type { EnginePorts, PeerPort, SocketOwner } from './ports';
+export { DEFAULT_WINDOW_BYTES, EngineSocket, type EngineAddress, type PendingSend } from './socket';
+export { close, receive, send, sendLater, shutdown } from './stream';

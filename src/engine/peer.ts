@@ -1,0 +1,75 @@
+/**
+ * The engine's view of one link: the sockets whose other end is there, the sockets that wait for room in its log, and control
+ * records that found none. Nothing overtakes a queued control record, so that ACCEPT precedes data and FIN follows it.
+ */
+import { type PeerPort } from './ports';
+import { type EngineSocket } from './socket';
+
+/** More queued control records than this can only be a peer that floods us and never reads. */
+export const CONTROL_QUEUE_MAX = 262_144;
+
+interface ControlRecord {
+  readonly type: number;
+  readonly source: number;
+  readonly socket: number;
+  readonly generation: number;
+  readonly payload: Uint8Array | null;
+}
+
+export class Peer {
+  readonly port: PeerPort;
+  readonly process: number;
+  readonly sockets = new Set<EngineSocket>();
+  /** Sockets being handed over to or from that process, while their other end is elsewhere. */
+  readonly hands = new Set<EngineSocket>();
+  /** Sockets that wait for room in this log. */
+  blocked = new Set<EngineSocket>();
+  gone = false;
+  #queue: ControlRecord[] = [];
+
+  constructor(port: PeerPort) {
+    this.port = port;
+    this.process = port.process;
+  }
+
+  /** True while something waits for room in the log. */
+  get waiting(): boolean {
+    return this.#queue.length > 0 || this.blocked.size > 0;
+  }
+
+  /** Sends a control record, now or when there is room. `payload` is copied if it must wait. */
+  control(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null): void {
+    if (this.gone) return;
+    const lengthBytes = payload === null ? 0 : payload.length;
+    if (this.#queue.length > 0 || this.port.append(type, source, socket, generation, payload, 0, lengthBytes) < 0) {
+      if (this.#queue.length < CONTROL_QUEUE_MAX) this.#queue.push({ type, source, socket, generation, payload: payload === null ? null : payload.slice() });
+      return;
+    }
+    this.port.publishSoon();
+  }
+
+  /** Sends data or part of it: bytes taken, -1 for no room. */
+  data(type: number, source: number, socket: number, generation: number, bytes: Uint8Array, from: number, to: number): number {
+    if (this.gone || this.#queue.length > 0) return -1;
+    return this.port.append(type, source, socket, generation, bytes, from, to);
+  }
+
+  block(socket: EngineSocket): void {
+    if (!this.gone) this.blocked.add(socket);
+  }
+
+  /** Sends queued control records while there is room; true when none is left. */
+  drainControl(): boolean {
+    let sent = 0;
+    for (const record of this.#queue) {
+      const { type, source, socket, generation, payload } = record;
+      if (this.port.append(type, source, socket, generation, payload, 0, payload === null ? 0 : payload.length) < 0) break;
+      sent += 1;
+    }
+    if (sent > 0) {
+      this.#queue.splice(0, sent);
+      this.port.publishSoon();
+    }
+    return this.#queue.length === 0;
+  }
+}

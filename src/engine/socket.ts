@@ -1,0 +1,126 @@
+/**
+ * One socket as the engine keeps it. Plain data; what may happen to it is in handshake.ts, stream.ts and hand-over.ts.
+ *
+ * Byte counts are absolute since the connection began and survive a hand-over; a count that goes back, or past what was
+ * allowed, can only come from a damaged region.
+ */
+import { SocketState } from '../layout';
+import { type HandOver } from './hand-over-state';
+import { type SocketOwner } from './ports';
+import { type Peer } from './peer';
+import { ReceiveQueue } from './receive-queue';
+import { type Timer } from './timers';
+
+export interface EngineAddress {
+  system: string;
+  group: string;
+  port: number;
+}
+
+/** A send that waits for credit or room. The bytes belong to the caller until `done`. */
+export interface PendingSend {
+  readonly bytes: Uint8Array;
+  at: number;
+  readonly end: number;
+  /** errno 0: all is in the log (or went to the taker with the socket). */
+  readonly done: (errno: number) => void;
+}
+
+/** A connection request in a listener's queue. */
+export interface PendingConnect {
+  readonly peer: Peer;
+  readonly socket: number;
+  readonly generation: number;
+  readonly windowBytes: number;
+  readonly remote: EngineAddress;
+}
+
+export interface Listener {
+  readonly backlog: number;
+  readonly queue: PendingConnect[];
+}
+
+export const DEFAULT_WINDOW_BYTES = 262_144;
+
+export class EngineSocket {
+  readonly index: number;
+  readonly generation: number;
+  state: number = SocketState.open;
+  owner: SocketOwner | null = null;
+  readonly local: EngineAddress;
+  readonly remote: EngineAddress = { system: '', group: '', port: 0 };
+  listener: Listener | null = null;
+
+  peer: Peer | null = null;
+  remoteSocket = 0;
+  remoteGeneration = 0;
+  /** True for the end that called connect: it goes first where both ends are handed over at once. */
+  initiator = false;
+  windowBytes = DEFAULT_WINDOW_BYTES;
+
+  bytesSent = 0;
+  /** The peer's credit: bytesSent never passes it. */
+  sendLimitBytes = 0;
+  bytesReceived = 0;
+  /** What we last told the peer it may send up to. */
+  receiveLimitBytes = 0;
+  readonly received = new ReceiveQueue();
+  readonly unsent: PendingSend[] = [];
+  unsentBytes = 0;
+
+  /** A synchronous send came short: tell the owner when it may go on. */
+  wantsWrite = false;
+  owesCredit = false;
+  finWanted = false;
+  finSent = false;
+  finAcked = false;
+  finReceived = false;
+  /** shutdown(0): what arrives is dropped, and credit given for it. */
+  receiveShut = false;
+  /** The owner has closed; only delivery is awaited. */
+  orphaned = false;
+  /** Bytes arrived after the owner closed: the peer is told at the end. */
+  discarded = false;
+  /** errno of the reset, 0 none. */
+  resetErrno = 0;
+  /** The peer holds a hand-over of its end: nothing may be sent until MOVE or THAW. */
+  frozen = false;
+  frozenRound = 0;
+  /** A reset that has to wait for the end of `frozen`. */
+  resetWhenThawed = false;
+  /** A taker that asks whether it was given the other end; told no if the giver dies without a MOVE. */
+  claimant: (() => void) | null = null;
+  /** The other end is closed and forgotten (learnt in a hand-over). */
+  peerGone = false;
+  hand: HandOver | null = null;
+  /** The number of hand-overs begun. */
+  rounds = 0;
+  /** The port came or goes with a hand-over: it is not ours to give out again. */
+  portForeign = false;
+
+  /** Connect limit, linger limit or give limit: a socket has one at a time. */
+  timer: Timer | null = null;
+  /** Next try of a connect that found the backlog full. */
+  retryTimer: Timer | null = null;
+  retries = 0;
+
+  constructor(index: number, generation: number, system: string, group: string) {
+    this.index = index;
+    this.generation = generation;
+    this.local = { system, group, port: 0 };
+  }
+
+  get connected(): boolean {
+    return (
+      this.state === SocketState.established ||
+      this.state === SocketState.finWait ||
+      this.state === SocketState.closeWait ||
+      this.state === SocketState.closing
+    );
+  }
+
+  /** True where STPrecv would return at once. */
+  get receivable(): boolean {
+    return this.received.lengthBytes > 0 || this.finReceived || this.receiveShut || this.resetErrno !== 0;
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * Data both ways, credit, half-close, close and reset.
+ *
+ * A sender never passes the credit it was given, so a reader that stops costs its peer nothing but its own window, and no socket
+ * holds up the log for others. FIN carries the number of bytes sent and FIN ACK confirms them: that is what STPclose waits for.
+ */
+import { errnoOf } from '../errors';
+import { RecordType, SocketState, Total } from '../layout';
+import { type Engine } from './engine';
+import { closeGiven } from './hand-over';
+import { sendCancel, stopListening } from './handshake';
+import { type EngineSocket, type PendingSend } from './socket';
+
+const total = Buffer.alloc(Total.sizeBytes);
+const U32 = 0x1_0000_0000;
+
+/** True while a hand-over holds back what this end would send. */
+function held(socket: EngineSocket): boolean {
+  return socket.frozen || (socket.hand !== null && (socket.hand.role === 'taker' || socket.hand.phase !== 'offered'));
+}
+
+/** Puts bytes into the log: the number taken, -1 for none now. The caller has checked that the socket may send. */
+export function send(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: number, to: number, more: boolean): number {
+  const sent = socket.unsentBytes > 0 ? 0 : push(engine, socket, bytes, from, to);
+  if (sent > 0) {
+    if (more) socket.peer?.port.publishSoon();
+    else socket.peer?.port.publishNow();
+  }
+  if (sent < to - from) socket.wantsWrite = true;
+  return sent > 0 ? sent : -1;
+}
+
+function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: number, to: number): number {
+  const peer = socket.peer;
+  if (peer === null || held(socket)) return 0;
+  const end = Math.min(to, from + socket.sendLimitBytes - socket.bytesSent);
+  let at = from;
+  while (at < end) {
+    const taken = peer.data(RecordType.data, socket.index, socket.remoteSocket, socket.remoteGeneration, bytes, at, end);
+    if (taken <= 0) {
+      peer.block(socket);
+      break;
+    }
+    at += taken;
+  }
+  if (at > from) {
+    socket.bytesSent += at - from;
+    engine.ports.counted(socket);
+  }
+  return at - from;
+}
+
+/** A send that waits: goes out in order as credit and room allow. */
+export function sendLater(engine: Engine, socket: EngineSocket, pending: PendingSend): void {
+  socket.unsent.push(pending);
+  socket.unsentBytes += pending.end - pending.at;
+  pump(engine, socket);
+}
+
+/** Sends what waits, in order: unsent bytes, FIN, credit; then tells a sender that may go on. */
+export function pump(engine: Engine, socket: EngineSocket): void {
+  if (socket.peer === null || held(socket) || socket.resetErrno !== 0) return;
+  let sentAny = false;
+  while (socket.unsent.length > 0) {
+    const first = socket.unsent[0];
+    if (first === undefined) break;
+    const sent = push(engine, socket, first.bytes, first.at, first.end);
+    sentAny ||= sent > 0;
+    first.at += sent;
+    socket.unsentBytes -= sent;
+    if (first.at < first.end) break;
+    socket.unsent.shift();
+    first.done(0);
+  }
+  if (sentAny) socket.peer.port.publishNow();
+  if (socket.unsentBytes === 0 && socket.finWanted && !socket.finSent) sendFin(engine, socket);
+  if (socket.owesCredit) giveCredit(socket);
+  const free = socket.unsentBytes === 0 && !socket.peer.blocked.has(socket) && socket.sendLimitBytes > socket.bytesSent;
+  if (socket.wantsWrite && free && socket.hand === null) {
+    socket.wantsWrite = false;
+    socket.owner?.writable();
+  }
+}
+
+function sendFin(engine: Engine, socket: EngineSocket): void {
+  socket.finSent = true;
+  socket.wantsWrite = false;
+  const payload = new Uint8Array(Total.sizeBytes);
+  Total.encode({ bytes: socket.bytesSent }, payload);
+  engine.tell(socket, RecordType.fin, payload);
+  socket.peer?.port.publishNow();
+  if (socket.state === SocketState.given) return;
+  engine.setState(socket, socket.finReceived || socket.orphaned ? SocketState.closing : SocketState.finWait);
+}
+
+/** Tells the peer how far it may send now. */
+function giveCredit(socket: EngineSocket): void {
+  const limit = socket.bytesReceived - socket.received.lengthBytes + socket.windowBytes;
+  socket.owesCredit = false;
+  if (socket.finReceived || limit <= socket.receiveLimitBytes || socket.peer === null) return;
+  total.writeUInt32LE(limit % U32, 0);
+  total.writeUInt32LE(Math.floor(limit / U32), 4);
+  const { index, remoteSocket, remoteGeneration, peer } = socket;
+  if (held(socket) || peer.data(RecordType.credit, index, remoteSocket, remoteGeneration, total, 0, total.length) < 0) {
+    socket.owesCredit = true;
+    peer.block(socket);
+    return;
+  }
+  socket.receiveLimitBytes = limit;
+  peer.port.publishSoon();
+}
+
+function creditLater(socket: EngineSocket): void {
+  const limit = socket.bytesReceived - socket.received.lengthBytes + socket.windowBytes;
+  if (limit - socket.receiveLimitBytes >= socket.windowBytes / 4) giveCredit(socket);
+}
+
+/** Copies received bytes out. 0: nothing there (see `receivable` for why). */
+export function receive(socket: EngineSocket, into: Uint8Array, from: number, to: number, peek: boolean): number {
+  const n = socket.received.read(into, from, to, peek);
+  if (n > 0 && !peek && socket.resetErrno === 0) creditLater(socket);
+  return n;
+}
+
+export function onData(engine: Engine, socket: EngineSocket, bytes: Buffer, at: number, lengthBytes: number): void {
+  if (lengthBytes > socket.receiveLimitBytes - socket.bytesReceived || socket.finReceived) {
+    engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
+    return;
+  }
+  socket.bytesReceived += lengthBytes;
+  engine.ports.counted(socket);
+  if (socket.orphaned && socket.hand === null) {
+    socket.discarded = true;
+    return;
+  }
+  if (socket.receiveShut) {
+    creditLater(socket);
+    return;
+  }
+  const queue = socket.received;
+  const owner = socket.owner;
+  // With something in the queue the owner has been told; during a hand-over it must not be.
+  if (queue.lengthBytes > 0 || owner === null || socket.hand !== null) {
+    queue.push(bytes, at, at + lengthBytes);
+    return;
+  }
+  queue.lend(bytes, at, at + lengthBytes);
+  owner.readable(lengthBytes);
+  queue.keep();
+}
+
+export function onCredit(engine: Engine, socket: EngineSocket, bytes: Buffer, at: number, lengthBytes: number): void {
+  if (lengthBytes < Total.sizeBytes) return;
+  const limit = bytes.readUInt32LE(at) + (bytes.readUInt32LE(at + 4) & 0x1f_ffff) * U32;
+  if (limit <= socket.sendLimitBytes) return;
+  socket.sendLimitBytes = limit;
+  pump(engine, socket);
+}
+
+export function onFin(engine: Engine, socket: EngineSocket, payload: Buffer): void {
+  if (payload.length < Total.sizeBytes || Total.decode(payload).bytes !== socket.bytesReceived) {
+    engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
+    return;
+  }
+  if (socket.finReceived) return;
+  socket.finReceived = true;
+  engine.tell(socket, RecordType.finAck, null);
+  if (socket.hand !== null || socket.orphaned) return;
+  engine.setState(socket, socket.finSent ? SocketState.closing : SocketState.closeWait);
+  if (socket.received.lengthBytes === 0) socket.owner?.readable(0);
+}
+
+export function onFinAck(engine: Engine, socket: EngineSocket): void {
+  if (!socket.finSent) return;
+  socket.finAcked = true;
+  if (socket.orphaned && socket.hand === null) finish(engine, socket);
+}
+
+/** shutdown(2): `receiving` drops what arrives from now on, `sending` sends FIN after all that waits. */
+export function shutdown(engine: Engine, socket: EngineSocket, receiving: boolean, sending: boolean): void {
+  if (receiving && !socket.receiveShut) {
+    socket.receiveShut = true;
+    socket.received.clear();
+    creditLater(socket);
+  }
+  if (sending) {
+    socket.finWanted = true;
+    pump(engine, socket);
+  }
+}
+
+/**
+ * The owner lets go. True: complete and released. False: `closed` will tell.
+ * `lingerMs` -1 waits for delivery without end, 0 resets, n > 0 resets after n ms.
+ */
+export function close(engine: Engine, socket: EngineSocket, lingerMs: number): boolean {
+  if (socket.listener !== null) stopListening(engine, socket);
+  if (socket.state === SocketState.connecting) sendCancel(socket);
+  if (socket.hand !== null) return closeGiven(engine, socket);
+  if (!socket.connected || socket.peer === null) {
+    engine.release(socket);
+    return true;
+  }
+  // As TCP: unread bytes mean that the peer must learn that not all it sent was taken.
+  const hard = lingerMs === 0 || socket.received.lengthBytes > 0;
+  if (hard && !socket.frozen) {
+    engine.tell(socket, RecordType.reset, null);
+    socket.peer.port.publishNow();
+    for (const waiting of socket.unsent.splice(0)) waiting.done(errnoOf('ECONNABORTED'));
+    engine.release(socket);
+    return true;
+  }
+  socket.received.clear();
+  socket.orphaned = true;
+  socket.wantsWrite = false;
+  if (hard) {
+    socket.resetWhenThawed = true;
+    return false;
+  }
+  socket.finWanted = true;
+  if (socket.finSent && socket.finAcked) {
+    finish(engine, socket, true);
+    return true;
+  }
+  pump(engine, socket);
+  engine.setState(socket, SocketState.closing);
+  if (lingerMs > 0) {
+    socket.timer = engine.timer(lingerMs, () => {
+      engine.abort(socket, errnoOf('ETIMEDOUT'), true);
+    });
+  }
+  return false;
+}
+
+function finish(engine: Engine, socket: EngineSocket, quiet = false): void {
+  if (socket.discarded) engine.tell(socket, RecordType.reset, null);
+  const owner = socket.owner;
+  engine.release(socket);
+  if (!quiet) owner?.closed(0);
+}

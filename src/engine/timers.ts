@@ -1,0 +1,34 @@
+/** A few coarse timers over the world's clock: connect retries and limits, lingering closes, gives that nobody takes. */
+
+export interface Timer {
+  readonly atMs: number;
+  readonly run: () => void;
+}
+
+export class Timers {
+  readonly #timers = new Set<Timer>();
+
+  get nextMs(): number {
+    let next = Infinity;
+    for (const timer of this.#timers) next = Math.min(next, timer.atMs);
+    return next;
+  }
+
+  set(atMs: number, run: () => void): Timer {
+    const timer = { atMs, run };
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  clear(timer: Timer | null): void {
+    if (timer !== null) this.#timers.delete(timer);
+  }
+
+  /** Runs what is due, each once. */
+  advance(nowMs: number): void {
+    for (const timer of [...this.#timers]) {
+      if (timer.atMs > nowMs || !this.#timers.delete(timer)) continue;
+      timer.run();
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Bells: FIFOs by which one process wakes another of the same kernel.
+ *
+ * A bell has one byte in it at most that matters: writing is all there is to it, and a full FIFO has been rung already. The reader
+ * of a pair bell sees the end of the stream when its one writer has died, also across pid namespaces.
+ *
+ * The reading end is a `net.Socket` over the descriptor: the only public way in Node to wait for a FIFO without a thread of the
+ * pool, and one that can be unref'ed. @note Node 20-26: a socket made from `fd` stays native under the hook.
+ */
+import net from 'node:net';
+import { ringFifo } from '../storage';
+
+const BUFFER_BYTES = 64;
+
+export class BellReader {
+  readonly #socket: net.Socket;
+
+  /** Takes over `fd`. `rung` is called for each time it was rung since; `gone` once when the last writer is gone. */
+  constructor(fd: number, rung: () => void, gone: () => void) {
+    const buffer = Buffer.alloc(BUFFER_BYTES);
+    const callback = (): boolean => {
+      rung();
+      return true;
+    };
+    this.#socket = new net.Socket({ fd, readable: true, writable: false, onread: { buffer, callback } });
+    let over = false;
+    const end = (): void => {
+      if (over) return;
+      over = true;
+      gone();
+    };
+    this.#socket.on('end', end).on('error', end).on('close', end);
+    this.#socket.resume();
+    this.#socket.unref();
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  close(): void {
+    this.#socket.removeAllListeners();
+    this.#socket.on('error', () => undefined);
+    this.#socket.destroy();
+  }
+}
+
+/** Rings; false where nobody is there to hear it any more. */
+export function ring(fd: number): boolean {
+  return ringFifo(fd);
+}

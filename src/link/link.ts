@@ -1,0 +1,337 @@
+/**
+ * A link: this process's end of the two logs that join it with one other process (or with itself).
+ *
+ * Outgoing, records are built in the log in place and published once: at once for the first of a turn of the event loop, at its end for
+ * what follows, so that many small sends of a turn become one record. Incoming, each record is checked before it is used and given to the sink;
+ * at most one per socket and turn, so that a program's ticks and microtasks run between two reads of a socket as they do with TCP.
+ *
+ * Invariants: nothing read from the peer is used before its bounds are checked, and nothing is read twice. A damaged log ends the link, not the process.
+ * We are the only writer of the outgoing log; the peer of the incoming one.
+ */
+import { StpError } from '../errors';
+import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType } from '../layout';
+import { type LogReader, type LogWriter } from '../storage';
+
+/** Where records and news of links go. */
+export interface LinkSink {
+  record(link: Link, type: number, source: number, socket: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void;
+  /** append() returned -1 before, and now there is room. */
+  roomMade(link: Link): void;
+}
+
+/** What a link needs from the poller that owns it. */
+export interface LinkOwner {
+  readonly sink: LinkSink;
+  /** Counts turns of the event loop that looked for records. */
+  readonly turn: number;
+  /** Per socket index: the turn in which it was last given a record. */
+  readonly lastTurns: Int32Array;
+  /** Something was appended: publish at the end of the turn, and look for answers. */
+  publishLater(link: Link): void;
+}
+
+/** Data never takes the last of a log: control records must find room while readers are slow. */
+const CONTROL_RESERVE_BYTES = 8192;
+/** Records of one turn, so that a flood from one peer does not hold up the rest of the loop. */
+const TURN_RECORDS_MAX = 1024;
+const TURN_BYTES_MAX = 1 << 20;
+/** Read positions are told at least so often, bytes: the writer of bulk data must not wait for the end of our turn. */
+const ACKNOWLEDGE_BYTES = 32_768;
+const SLEEPS = 1;
+const WANTS_ROOM = 2;
+
+function padded(bytes: number): number {
+  return (bytes + 7) & ~7;
+}
+
+export class Link {
+  readonly process: number;
+  readonly epoch: number;
+  /** What the sink knows the link by. */
+  tag: unknown = null;
+  /** An append found no room. */
+  needsRoom = false;
+  /** Set with the reason when the link is over; it is then only drained. */
+  failure: StpError | null = null;
+  out: LogWriter;
+  in: LogReader | null = null;
+  /** Rings the peer; false: nobody hears. null while there is no bell. */
+  ringPeer: (() => boolean) | null = null;
+
+  readonly #owner: LinkOwner;
+  #lastRung = 0;
+  #unacknowledged = 0;
+  #publishedTurn = -1;
+  // The record appended last, while it is not published: bytes for the same socket are added to it.
+  #tailAt = -1;
+  #tailLength = 0;
+  #tailKey = 0;
+  #tailSocket = 0;
+
+  constructor(owner: LinkOwner, process: number, epoch: number, out: LogWriter) {
+    this.#owner = owner;
+    this.process = process;
+    this.epoch = epoch;
+    this.out = out;
+  }
+
+  /** See PeerPort: appends one record, whole or (data) in part; bytes of payload taken, -1 for no room. */
+  append(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null, from: number, to: number): number {
+    if (this.failure !== null) return payload === null ? 0 : to - from;
+    const partial = type === RecordType.data || type === RecordType.handReceived || type === RecordType.handUnsent;
+    let taken = partial && payload !== null ? this.#appendPart(type, source, socket, generation, payload, from, to) : this.#appendWhole(type, source, socket, generation, payload, from, to);
+    if (taken < 0 && this.#refreshRoom()) {
+      taken = partial && payload !== null ? this.#appendPart(type, source, socket, generation, payload, from, to) : this.#appendWhole(type, source, socket, generation, payload, from, to);
+    }
+    if (taken < 0) this.needsRoom = true;
+    return taken;
+  }
+
+  #appendWhole(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null, from: number, to: number): number {
+    const lengthBytes = payload === null ? 0 : to - from;
+    const need = RECORD_HEADER_BYTES + padded(lengthBytes);
+    const { out } = this;
+    if (out.claim(need, need) < need) return -1;
+    this.#writeHeader(out.at, lengthBytes, type | (source << 16), socket, generation);
+    if (payload !== null) copyBytes(payload, from, to, out.bytes, out.at + RECORD_HEADER_BYTES);
+    out.commit(need);
+    this.#tailAt = -1;
+    return lengthBytes;
+  }
+
+  #appendPart(type: number, source: number, socket: number, generation: number, payload: Uint8Array, from: number, to: number): number {
+    const { out } = this;
+    if (out.freeBytes < CONTROL_RESERVE_BYTES) return -1;
+    const key = type | (source << 16);
+    if (this.#tailAt >= 0 && this.#tailKey === key && this.#tailSocket === socket) {
+      const taken = this.#extend(payload, from, to);
+      if (taken > 0) return taken;
+    }
+    const want = RECORD_HEADER_BYTES + padded(Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES));
+    const granted = out.claim(RECORD_HEADER_BYTES + 8, want);
+    if (granted === 0) return -1;
+    const taken = Math.min(to - from, granted - RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES);
+    this.#writeHeader(out.at, taken, key, socket, generation);
+    copyBytes(payload, from, from + taken, out.bytes, out.at + RECORD_HEADER_BYTES);
+    this.#tailAt = out.at;
+    this.#tailLength = taken;
+    this.#tailKey = key;
+    this.#tailSocket = socket;
+    out.commit(RECORD_HEADER_BYTES + padded(taken));
+    return taken;
+  }
+
+  /** Adds to the record at the tail: into its padding, and into room that follows it without a gap. */
+  #extend(payload: Uint8Array, from: number, to: number): number {
+    const { out } = this;
+    const slack = padded(this.#tailLength) - this.#tailLength;
+    const wanted = Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES - this.#tailLength);
+    const end = this.#tailAt + RECORD_HEADER_BYTES + this.#tailLength;
+    let room = Math.min(slack, wanted);
+    if (wanted > slack) {
+      const granted = out.claim(8, padded(wanted - slack));
+      if (granted > 0 && out.at === end + slack) {
+        room = Math.min(wanted, slack + granted);
+        if (room > slack) out.commit(padded(room - slack));
+      } else {
+        // A claim may have begun another frame or lap: the tail is then no longer ours to change.
+        this.#tailAt = -1;
+        return 0;
+      }
+    }
+    if (room <= 0) return 0;
+    copyBytes(payload, from, from + room, out.bytes, end);
+    this.#tailLength += room;
+    out.words[this.#tailAt >> 2] = this.#tailLength;
+    return room;
+  }
+
+  #writeHeader(at: number, lengthBytes: number, key: number, socket: number, generation: number): void {
+    const { words } = this.out;
+    const word = at >> 2;
+    words[word] = lengthBytes;
+    words[word + 1] = key;
+    words[word + 2] = socket;
+    words[word + 3] = generation;
+  }
+
+  publishNow(): void {
+    if (this.#publishedTurn !== this.#owner.turn) this.publish();
+    this.#owner.publishLater(this);
+  }
+
+  publishSoon(): void {
+    this.#owner.publishLater(this);
+  }
+
+  /** Makes all that was appended visible and wakes the peer if it sleeps. */
+  publish(): void {
+    if (!this.out.dirty || this.failure !== null) return;
+    this.#publishedTurn = this.#owner.turn;
+    this.#tailAt = -1;
+    try {
+      this.out.publish();
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.#ringIf(SLEEPS);
+  }
+
+  #ringIf(bits: number): void {
+    const reader = this.in;
+    if (reader === null || this.ringPeer === null) return;
+    const word = reader.peerAsleep();
+    if ((word & bits) !== bits || word === this.#lastRung) return;
+    this.#lastRung = word;
+    this.ringPeer();
+  }
+
+  /** The peer may have gone to sleep before we could ring it. */
+  ringIfAsleep(): void {
+    this.#ringIf(SLEEPS);
+  }
+
+  #refreshRoom(): boolean {
+    if (this.in === null) return false;
+    const before = this.out.freeBytes;
+    try {
+      this.out.released(this.in.peerRead());
+    } catch (error) {
+      this.fail(error);
+    }
+    return this.out.freeBytes > before;
+  }
+
+  /** Tells the sink when there is room again for what found none. */
+  checkRoom(): boolean {
+    if (!this.needsRoom || this.failure !== null) return false;
+    this.#refreshRoom();
+    if (this.out.freeBytes < this.out.claimMaxBytes / 4 || this.out.freeBytes < 2 * CONTROL_RESERVE_BYTES) return false;
+    this.needsRoom = false;
+    this.#owner.sink.roomMade(this);
+    return true;
+  }
+
+  /** True where poll() would find a record. */
+  ready(): boolean {
+    const reader = this.in;
+    if (reader === null) return false;
+    try {
+      return reader.poll() > 0;
+    } catch (error) {
+      this.fail(error);
+      return true;
+    }
+  }
+
+  /** Takes in what the peer has published; true where there was anything. */
+  poll(): boolean {
+    let records = 0;
+    let bytes = 0;
+    let more = true;
+    while (more && records < TURN_RECORDS_MAX && bytes < TURN_BYTES_MAX) {
+      const reader = this.in;
+      if (reader === null || this.failure !== null) break;
+      let run = 0;
+      try {
+        run = reader.poll();
+      } catch (error) {
+        this.fail(error);
+        return true;
+      }
+      if (run === 0) break;
+      while (run > 0) {
+        const used = this.#deliver(reader, run);
+        if (used === 0) {
+          more = false;
+          break;
+        }
+        run -= used;
+        bytes += used;
+        records += 1;
+        if (this.in !== reader || this.failure !== null || records >= TURN_RECORDS_MAX) break;
+      }
+    }
+    if (records > 0) this.#acknowledge();
+    return records > 0 || !more;
+  }
+
+  /** One record: bytes consumed, 0 where it has to wait for the next turn. */
+  #deliver(reader: LogReader, run: number): number {
+    const { words, at } = reader;
+    const word = at >> 2;
+    const lengthBytes = (words[word] ?? 0) >>> 0;
+    const key = words[word + 1] ?? 0;
+    const socket = (words[word + 2] ?? 0) >>> 0;
+    const generation = (words[word + 3] ?? 0) >>> 0;
+    const type = key & 0xffff;
+    const total = RECORD_HEADER_BYTES + padded(lengthBytes);
+    if (run < RECORD_HEADER_BYTES || lengthBytes > RECORD_PAYLOAD_MAX_BYTES || total > run || type > RECORD_TYPE_MAX) {
+      this.fail(new StpError('ESTPCORRUPT', `record of type ${type} and ${lengthBytes} bytes in link ${reader.identity.from}-${reader.identity.to}`));
+      return 0;
+    }
+    if (type !== RecordType.credit && type !== RecordType.finAck && type !== RecordType.connect) {
+      const { lastTurns, turn } = this.#owner;
+      if (socket < lastTurns.length) {
+        if (lastTurns[socket] === turn) return 0;
+        lastTurns[socket] = turn;
+      }
+    }
+    this.#owner.sink.record(this, type, key >>> 16, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
+    // The sink runs the program: it may have closed the link.
+    if (this.in !== reader) return total;
+    reader.consume(total);
+    this.#unacknowledged += total;
+    if (this.#unacknowledged >= ACKNOWLEDGE_BYTES) this.#acknowledge();
+    return total;
+  }
+
+  #acknowledge(): void {
+    if (this.#unacknowledged === 0 || this.in === null || this.failure !== null) return;
+    this.#unacknowledged = 0;
+    try {
+      this.out.acknowledge(this.in.position);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.#ringIf(SLEEPS | WANTS_ROOM);
+  }
+
+  /** Announces sleep (or its end) to the peer. `count` names the sleep. */
+  setAsleep(asleep: boolean, count: number): void {
+    if (this.failure !== null) return;
+    const word = ((count << 2) | (this.needsRoom ? WANTS_ROOM : 0) | (asleep ? SLEEPS : 0)) >>> 0;
+    try {
+      this.out.setAsleep(word);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** The link can't go on; the poller takes it from here. */
+  fail(error: unknown): void {
+    this.failure ??= error instanceof StpError ? error : new StpError('EIO', String(error));
+    this.#owner.publishLater(this);
+  }
+
+  close(): void {
+    this.failure ??= new StpError('ECONNRESET', 'link closed');
+    const reader = this.in;
+    this.in = null;
+    reader?.close();
+    this.out.close();
+  }
+}
+
+/** Small copies are cheaper in a loop than through the native call. */
+const LOOP_COPY_BYTES = 64;
+
+function copyBytes(source: Uint8Array, from: number, to: number, target: Buffer, at: number): void {
+  if (to - from <= LOOP_COPY_BYTES) {
+    for (let i = from, j = at; i < to; i++, j++) target[j] = source[i] ?? 0;
+  } else {
+    target.set(from === 0 && to === source.length ? source : source.subarray(from, to), at);
+  }
+}
