@@ -1,0 +1,164 @@
+/**
+ * `npm run bench`: STP against loopback TCP and Unix sockets, in one run on one machine.
+ *
+ * The same two plain programs (server.ts, client.ts) run over each transport. Measurements of the transports take turns,
+ * so that whatever else the machine does hits all of them; what is told is the median of the rounds, and the ratio of STP
+ * to each of the others: more than 1 is in favour of STP.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { defaultRegionDirectory } from '../src/region/options';
+import { BENCH_NAMES, type BenchName, type BenchValues } from './client';
+import { type Metric, METRICS, type Result, resultsTable } from './results';
+import { Transport, TRANSPORT_NAMES, type TransportName } from './transport';
+
+const USAGE = `usage: npm run bench -- [options]
+  --json          print one JSON document instead of a table
+  --quick         a small fraction of the work: shows that all works, the figures mean nothing
+  --only NAME     one of ${BENCH_NAMES.join(', ')}; may be repeated
+  --over NAME     one of ${TRANSPORT_NAMES.join(', ')}; may be repeated
+  --rounds N      measurements of each kind, 1 to 99 (default 5; 1 with --quick)
+  --driver NAME   driver of STP: auto, mapped, direct`;
+
+const QUICK_SCALE = 0.01;
+
+interface Plan {
+  readonly json: boolean;
+  readonly scale: number;
+  readonly rounds: number;
+  readonly benches: readonly BenchName[];
+  readonly transports: readonly TransportName[];
+  readonly driver: string;
+}
+
+/** The command line, checked; throws what to tell. */
+function plan(args: string[]): Plan {
+  const { values } = parseArgs({
+    args,
+    options: {
+      json: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true, default: [] },
+      over: { type: 'string', multiple: true, default: [] },
+      rounds: { type: 'string' },
+      driver: { type: 'string', default: 'auto' },
+    },
+  });
+  const rounds = values.rounds ?? (values.quick ? '1' : '5');
+  if (!/^[1-9]\d?$/.test(rounds)) throw new Error(`--rounds ${rounds}: must be 1 to 99`);
+  if (!['auto', 'mapped', 'direct'].includes(values.driver)) throw new Error(`--driver ${values.driver}: must be auto, mapped or direct`);
+  return {
+    json: values.json,
+    scale: values.quick ? QUICK_SCALE : 1,
+    rounds: Number(rounds),
+    benches: chosen('--only', values.only, BENCH_NAMES),
+    transports: chosen('--over', values.over, TRANSPORT_NAMES),
+    driver: values.driver,
+  };
+}
+
+function chosen<T extends string>(option: string, wanted: readonly string[], known: readonly T[]): readonly T[] {
+  const wrong = wanted.find((name) => !(known as readonly string[]).includes(name));
+  if (wrong !== undefined) throw new Error(`${option} ${wrong}: must be one of ${known.join(', ')}`);
+  return wanted.length === 0 ? known : known.filter((name) => wanted.includes(name));
+}
+
+/** All values of each metric: one for each round. */
+type Samples = Map<Metric, Record<TransportName, number[]>>;
+
+async function measureAll(plan: Plan, directory: string): Promise<Samples> {
+  const samples: Samples = new Map();
+  const transports: Transport[] = [];
+  try {
+    for (const name of plan.transports) transports.push(await Transport.start(name, directory, plan.driver));
+    for (const bench of plan.benches) {
+      for (let round = 0; round < plan.rounds; round++) {
+        progress(plan, `${bench}: round ${round + 1} of ${plan.rounds}`);
+        // Each round begins with another transport: none is always the first after a pause.
+        for (let turn = 0; turn < transports.length; turn++) {
+          const transport = transports[(turn + round) % transports.length];
+          if (transport !== undefined) keep(samples, bench, transport.name, await transport.measure(bench, plan.scale));
+        }
+      }
+    }
+  } finally {
+    await Promise.all(transports.map((transport) => transport.stop()));
+  }
+  return samples;
+}
+
+function keep(samples: Samples, bench: BenchName, transport: TransportName, values: BenchValues): void {
+  for (const metric of METRICS.filter((candidate) => candidate.bench === bench)) {
+    const value = values[metric.value];
+    if (value === undefined || !Number.isFinite(value) || value <= 0) throw new Error(`${transport} ${bench}: ${metric.value} is ${String(value)}`);
+    const row = samples.get(metric) ?? { tcp: [], unix: [], stp: [] };
+    row[transport].push(value);
+    samples.set(metric, row);
+  }
+}
+
+function results(samples: Samples): Result[] {
+  return [...samples].map(([metric, row]) => {
+    const medians = { tcp: median(row.tcp), unix: median(row.unix), stp: median(row.stp) };
+    const ratio = (other: number | undefined): number | undefined => {
+      if (medians.stp === undefined || other === undefined) return undefined;
+      return metric.better === 'more' ? medians.stp / other : other / medians.stp;
+    };
+    return { name: metric.name, unit: metric.unit, ...medians, overTcp: ratio(medians.tcp), overUnix: ratio(medians.unix), samples: row };
+  });
+}
+
+function median(values: readonly number[]): number | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle];
+  if (upper === undefined || sorted.length % 2 === 1) return upper;
+  return (upper + (sorted[middle - 1] ?? upper)) / 2;
+}
+
+function progress(plan: Plan, text: string): void {
+  if (!plan.json) process.stderr.write(`${text}\n`);
+}
+
+function machine(plan: Plan, directory: string): Record<string, string | number> {
+  return {
+    cpu: os.cpus()[0]?.model ?? 'unknown',
+    cores: os.availableParallelism(),
+    loadBefore: Number(os.loadavg()[0]?.toFixed(2)),
+    system: `${os.type()} ${os.release()} ${os.arch()}`,
+    node: process.version,
+    driver: plan.driver,
+    directory: path.dirname(directory),
+    rounds: plan.rounds,
+    scale: plan.scale,
+  };
+}
+
+async function main(): Promise<void> {
+  let chosenPlan: Plan;
+  try {
+    chosenPlan = plan(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const directory = fs.mkdtempSync(path.join(path.dirname(defaultRegionDirectory()), 'stp-bench-'));
+  const facts = machine(chosenPlan, directory);
+  try {
+    const found = results(await measureAll(chosenPlan, directory));
+    if (chosenPlan.json) process.stdout.write(`${JSON.stringify({ machine: facts, results: found })}\n`);
+    else process.stdout.write(resultsTable(facts, found));
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+if (require.main === module) {
+  main().catch((error: unknown) => {
+    process.stderr.write(`bench: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = 1;
+  });
+}

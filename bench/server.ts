@@ -1,0 +1,70 @@
+/**
+ * The serving side of the benches: an ordinary program that knows nothing of how its bytes travel.
+ *
+ * usage (forked): server.js [PATH]   without a path it listens on ports. Tells its parent { net, http }: where it listens.
+ * The first byte of a connection says what it wants: `e` every byte back, `s` swallow all and tell how many there were.
+ */
+import http from 'node:http';
+import net from 'node:net';
+
+const ECHO = 'e'.charCodeAt(0);
+const HTTP_BODY = 'hello from the bench\n';
+
+/** Where a server listens: a port or the path of a Unix socket. */
+export interface BenchTargets {
+  readonly net: number | string;
+  readonly http: number | string;
+}
+
+function serve(socket: net.Socket): void {
+  socket.setNoDelay(true);
+  socket.on('error', () => socket.destroy());
+  socket.once('data', (first: Buffer) => {
+    if (first[0] === ECHO) echo(socket, first.subarray(1));
+    else swallow(socket, first.length - 1);
+  });
+}
+
+function echo(socket: net.Socket, first: Buffer): void {
+  if (first.length > 0) socket.write(first);
+  socket.on('data', (chunk: Buffer) => {
+    socket.write(chunk);
+  });
+}
+
+function swallow(socket: net.Socket, already: number): void {
+  let bytes = already;
+  socket.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  socket.on('end', () => socket.end(String(bytes)));
+}
+
+function listen(server: net.Server, path: string | undefined): Promise<number | string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    if (path === undefined) server.listen(0, 'localhost');
+    else server.listen(path);
+    server.once('listening', () => {
+      const address = server.address();
+      if (address === null) throw new Error('listening without an address');
+      resolve(typeof address === 'string' ? address : address.port);
+    });
+  });
+}
+
+async function main(): Promise<void> {
+  const path = process.argv[2];
+  const web = http.createServer({ keepAliveTimeout: 600_000 }, (_request, response) => {
+    response.setHeader('content-type', 'text/plain');
+    response.end(HTTP_BODY);
+  });
+  const targets: BenchTargets = {
+    net: await listen(net.createServer({ allowHalfOpen: true }, serve), path),
+    http: await listen(web, path === undefined ? undefined : `${path}.http`),
+  };
+  process.send?.(targets);
+  process.once('disconnect', () => process.exit());
+}
+
+if (require.main === module) void main();

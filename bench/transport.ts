@@ -1,0 +1,94 @@
+/** A transport under test: the same two programs, started so that their bytes travel by it. */
+import { type ChildProcess, fork } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { registerPath } from '../src/cli/run';
+import { type BenchAnswer, type BenchRequest, type BenchValues } from './client';
+import { type BenchTargets } from './server';
+
+export const TRANSPORT_NAMES = ['tcp', 'unix', 'stp'] as const;
+export type TransportName = (typeof TRANSPORT_NAMES)[number];
+
+/** How long one measurement may take before it counts as hung, milliseconds. */
+const PATIENCE_MS = 120_000;
+
+export class Transport {
+  private constructor(
+    readonly name: TransportName,
+    private readonly server: ChildProcess,
+    private readonly client: ChildProcess,
+    private readonly targets: BenchTargets,
+  ) {}
+
+  /** Starts both programs; `directory` takes the Unix socket or the region. */
+  static async start(name: TransportName, directory: string, driver: string): Promise<Transport> {
+    const region = path.join(directory, 'region');
+    const options =
+      name === 'stp'
+        ? { execArgv: ['--require', registerPath()], env: { ...process.env, STP_NET: 'stp', STP_REGION: region, STP_DRIVER: driver } }
+        : { execArgv: [], env: { ...process.env, STP_NET: 'tcp' } };
+    const server = fork(path.join(__dirname, 'server.js'), name === 'unix' ? [path.join(directory, 'socket')] : [], options);
+    const targets = await answerOf<BenchTargets>(server, `${name} server`);
+    const client = fork(path.join(__dirname, 'client.js'), [], options);
+    if (name === 'stp' && !fs.existsSync(path.join(region, 'region'))) throw new Error('the hook is loaded and made no region: these would not be figures of STP');
+    return new Transport(name, server, client, targets);
+  }
+
+  /** One measurement. */
+  async measure(name: BenchRequest['name'], scale: number): Promise<BenchValues> {
+    const answer = answerOf<BenchAnswer>(this.client, `${this.name} ${name}`);
+    this.client.send({ name, scale, targets: this.targets } satisfies BenchRequest);
+    const { values, error } = await answer;
+    if (values === undefined) throw new Error(`${this.name} ${name}: ${error ?? 'no values'}`);
+    return values;
+  }
+
+  /** Ends both programs. */
+  async stop(): Promise<void> {
+    await Promise.all([this.client, this.server].map(stopped));
+  }
+}
+
+function stopped(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      resolve();
+      return;
+    }
+    child.once('exit', () => {
+      resolve();
+    });
+    if (child.connected) child.disconnect();
+    else child.kill();
+  });
+}
+
+/** The next message of a child, or an error that names it where it ends or hangs first. */
+function answerOf<T>(child: ChildProcess, what: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      clearTimeout(timer);
+      child.off('message', onMessage);
+      child.off('exit', onExit);
+      act();
+    };
+    const onMessage = (message: unknown): void => {
+      settle(() => {
+        resolve(message as T);
+      });
+    };
+    const onExit = (code: number | null, signal: string | null): void => {
+      settle(() => {
+        reject(new Error(`${what}: ended early (${code ?? signal ?? 'unknown'})`));
+      });
+    };
+    const timer = setTimeout(() => {
+      settle(() => {
+        child.kill('SIGKILL');
+        reject(new Error(`${what}: no answer within ${PATIENCE_MS / 1000} s`));
+      });
+    }, PATIENCE_MS);
+    child.on('message', onMessage);
+    child.on('exit', onExit);
+  });
+}

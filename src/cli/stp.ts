@@ -1,0 +1,115 @@
+#!/usr/bin/env node
+/** The command `stp`: what it takes, what it tells, and how it ends. The work is in one file for each of its commands. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { StpError } from '../errors';
+import { CliFailure, ExitCode } from './failure';
+import { ENVIRONMENT_HELP, EXAMPLES_HELP, EXIT_HELP } from './help';
+import { reset, type ResetOptions } from './reset';
+import { run, type RunOptions } from './run';
+import { ss, type SsOptions } from './ss';
+
+const REGION = ['--region <dir>', 'directory of the region (else STP_REGION, else the default)'] as const;
+
+/** The whole command line of `stp`. */
+export function program(): Command {
+  const stp = new Command('stp')
+    .description("Node's net over a file-backed shared region instead of TCP: sockets through storage.")
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'teach this')
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .showHelpAfterError('Try: stp --help')
+    .exitOverride()
+    .addHelpText('after', `\n${EXAMPLES_HELP}\n\n${ENVIRONMENT_HELP}\n\n${EXIT_HELP}`);
+  addRun(stp);
+  addSs(stp);
+  addReset(stp);
+  return stp;
+}
+
+function addRun(stp: Command): void {
+  stp
+    .command('run')
+    .summary('run a program, and every Node program it starts, over the region')
+    .description('Runs a command unmodified: Node programs in it use the region instead of TCP. Standard streams, signals and the exit code are those of the command.')
+    .argument('<command...>', 'the command; put -- before it')
+    .option(...REGION)
+    .addOption(new Option('--net <mode>', 'auto: STP where a live STP listener is, else TCP; stp: STP only; tcp: off').choices(['auto', 'stp', 'tcp']))
+    .addOption(new Option('--driver <driver>', 'how bytes move: mapped memory, or plain file I/O').choices(['auto', 'mapped', 'direct']))
+    .option('--system <name>', 'name of this system in the region (default: the host name)')
+    .option('--group <name>', 'transport group of its ports (default: STG)')
+    .option('--rules <rules>', "what goes by what, first match wins: 'stp :3000-3999; tcp *.example.com; auto *'")
+    .option('--trace', 'print each STP call with its arguments and result to standard error')
+    .passThroughOptions()
+    .addHelpText('after', '\nExamples:\n  stp run -- node server.js\n  stp run --net stp --region /mnt/shared/region -- npm start\n  stp run --trace -- node client.js 2>calls.txt')
+    .action((command: string[], options: RunOptions) => run(command, options));
+}
+
+function addSs(stp: Command): void {
+  stp
+    .command('ss')
+    .summary('show every socket of the region, like ss(8)')
+    .description('Shows every socket of the region, also those that dead processes left. Only reads: it takes no place in the region and disturbs nobody.')
+    .option(...REGION)
+    .option('--json', 'print one JSON document')
+    .option('-l, --listening', 'only sockets that listen')
+    .option('-p, --processes', 'the processes of the region as well')
+    .addHelpText('after', '\nColumns: state; bytes received and not yet read (of a listener: requests waiting); bytes accepted and\nnot yet sent; own and other address as system:port (and /group, where it is not STG); bytes received and\nsent; the owner: pid, thread, process number in the region.')
+    .action((options: SsOptions) => {
+      ss(options);
+    });
+}
+
+function addReset(stp: Command): void {
+  stp
+    .command('reset')
+    .summary('remove a region nobody lives in')
+    .description('Removes the region when no live process uses it, and refuses otherwise, with who does. Removes nothing that stp-net did not make.')
+    .option(...REGION)
+    .option('--json', 'print one JSON document')
+    .action((options: ResetOptions) => {
+      reset(options);
+    });
+}
+
+function version(): string {
+  const manifest = path.join(__dirname, '..', '..', '..', 'package.json');
+  return (JSON.parse(fs.readFileSync(manifest, 'utf8')) as { version: string }).version;
+}
+
+/** Says what went wrong, and returns the exit code for it. */
+export function report(error: unknown): number {
+  // Commander has said it already; that help or the version was asked for comes this way too, with 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  if (error instanceof CliFailure) {
+    process.stderr.write(`stp: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
+    return error.exitCode;
+  }
+  if (error instanceof StpError) {
+    process.stderr.write(`stp: ${error.message}\n`);
+    return error.code === 'ESTPCONFIG' ? ExitCode.usage : ExitCode.failed;
+  }
+  process.stderr.write(`stp: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return ExitCode.failed;
+}
+
+/** A reader that has seen enough (`stp ss | head`) is no failure. */
+function endQuietlyOnClosedPipe(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(ExitCode.ok);
+  });
+}
+
+async function main(): Promise<void> {
+  endQuietlyOnClosedPipe();
+  try {
+    await program().parseAsync(process.argv);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+if (require.main === module) void main();

@@ -1,0 +1,53 @@
+/** The benches run, so that they do not rot; what they measure so briefly means nothing and is not looked at. */
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import t from 'tap';
+
+const BENCH = path.join(__dirname, '..', '..', 'bench', 'bench.js');
+
+interface Output {
+  readonly machine: { readonly node: string };
+  readonly results: readonly { readonly name: string; readonly samples: Readonly<Record<string, readonly number[]>>; readonly overTcp?: number }[];
+}
+
+function bench(...args: string[]): ReturnType<typeof spawnSync> & { readonly out: string; readonly err: string } {
+  const ended = spawnSync(process.execPath, [BENCH, ...args], { encoding: 'utf8' });
+  return { ...ended, out: ended.stdout, err: ended.stderr };
+}
+
+void t.test('every bench runs over every transport and gives positive figures', (t) => {
+  const { status, out, err } = bench('--quick', '--json');
+  t.equal(status, 0, err);
+  const { machine, results } = JSON.parse(out) as Output;
+  t.equal(machine.node, process.version);
+  t.equal(results.length, 6);
+  for (const result of results) {
+    for (const transport of ['tcp', 'unix', 'stp']) t.ok(result.samples[transport]?.every((value) => value > 0), `${result.name} over ${transport}`);
+    t.ok((result.overTcp ?? 0) > 0, `${result.name} has a ratio`);
+  }
+  t.end();
+});
+
+void t.test('a table for people has a row for each figure', (t) => {
+  const { status, out, err } = bench('--quick', '--only', 'round-trip', '--over', 'tcp', '--over', 'unix');
+  t.equal(status, 0, err);
+  t.match(out, /round trip 64 B, p50 +us +[\d.]+ +[\d.]+ +- +-/);
+  t.notMatch(out, 'http');
+  t.end();
+});
+
+void t.test('a wrong option is told with what would be right', (t) => {
+  for (const [args, told] of [
+    [['--only', 'nothing'], /--only nothing: must be one of round-trip/],
+    [['--over', 'udp'], /--over udp: must be one of tcp, unix, stp/],
+    [['--rounds', '0'], /--rounds 0: must be 1 to 99/],
+    [['--driver', 'fast'], /--driver fast: must be auto, mapped or direct/],
+    [['--fast'], /Unknown option '--fast'/],
+  ] as const) {
+    const { status, err } = bench(...args);
+    t.equal(status, 2);
+    t.match(err, told);
+    t.match(err, 'usage: npm run bench');
+  }
+  t.end();
+});
