@@ -27,11 +27,13 @@ export const RingWords = defineLayout('RingWords', 256, {
   head: { at: 0, kind: 'u32', writer: 'owner', doc: 'position up to which records are published, bytes modulo 2^32; stored last' },
   read: { at: 64, kind: 'u32', writer: 'owner', doc: 'position up to which the writer of this file has read the opposite log' },
   asleep: { at: 128, kind: 'u32', writer: 'owner', doc: 'bit 0: the writer of this file sleeps, ring its bell once for this value; bit 1: also when room is made for it; the rest counts sleeps' },
+  lapEnd: { at: 192, kind: 'u32', writer: 'owner', doc: 'position where the records of the last finished lap end; from there to the start of the next lap lies nothing; stored before head' },
 }, { doc: 'Words of a ring, at LINK_AT.words.', isolationBytes: 0 });
 
 export const LinkStatus = defineLayout('LinkStatus', 16, {
   read: { at: 0, kind: 'u32', writer: 'owner', doc: 'position up to which the writer of this file has read the opposite log' },
   asleep: { at: 4, kind: 'u32', writer: 'owner', doc: 'bit 0: the writer of this file sleeps, ring its bell once for this value; bit 1: also when room is made for it; the rest counts sleeps' },
+  frames: { at: 8, kind: 'u32', writer: 'owner', doc: 'frames written so far, modulo 2^32: a reader that still does not find one of them after a while knows that it is damaged' },
 }, { doc: 'Payload of the status block of a log of frames, at LINK_AT.status; for when there is nothing else to send.' });
 
 /** "STPF", little endian. */

@@ -1,0 +1,111 @@
+/**
+ * FIFOs as bells: one byte wakes a sleeper, and the end of one tells of a death. Same kernel only.
+ *
+ * Ends: the door of a process is opened by openDoor and written by anyone; a pair bell is read by one process and written
+ * by one other. All ends are non-blocking. What is no FIFO in a bell's place is damage and is never read or written.
+ */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import { StpError } from '../errors';
+import { closeQuietly, codeOf, fileError, removeFile } from './files';
+import { loadNative } from './native';
+
+const { O_RDONLY, O_RDWR, O_WRONLY } = fs.constants;
+const O_NONBLOCK = (fs.constants.O_NONBLOCK as number | undefined) ?? 0;
+const O_NOFOLLOW = (fs.constants.O_NOFOLLOW as number | undefined) ?? 0;
+const ONE = Buffer.of(1);
+
+/** Errors of mkfifo that mean: not on this file system. */
+const NO_FIFOS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'];
+
+/** Makes a FIFO (mode 0600), or finds it made; false where this platform or file system has none. ENOSPC, EROFS, ... throw. */
+export function makeFifo(path: string): boolean {
+  if (process.platform === 'win32') return false;
+  const native = loadNative();
+  if (native === undefined) return makeFifoByCommand(path);
+  const errno = native.makeFifo(path);
+  if (errno === 0) return true;
+  const code = Object.entries(os.constants.errno).find(([, value]) => value === errno)?.[0] ?? 'EIO';
+  if (code === 'EEXIST') return mustBeFifo(path);
+  if (NO_FIFOS.includes(code)) return false;
+  throw fileError(Object.assign(new Error(code), { code }), 'mkfifo', path);
+}
+
+/** Slower by some milliseconds, for where koffi is missing. */
+function makeFifoByCommand(path: string): boolean {
+  if (fs.existsSync(path)) return mustBeFifo(path);
+  try {
+    execFileSync('mkfifo', ['-m', '600', path], { stdio: 'ignore' });
+    return true;
+  } catch {
+    // Somebody may have been faster. Else there is no such command or no FIFOs here; a full disk shows elsewhere.
+    return fs.existsSync(path) && mustBeFifo(path);
+  }
+}
+
+function mustBeFifo(path: string): boolean {
+  let isFifo: boolean;
+  try {
+    isFifo = fs.lstatSync(path).isFIFO();
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw fileError(error, 'lstat', path);
+  }
+  if (!isFifo) throw new StpError('ESTPCORRUPT', `${path} is not a FIFO`, 'mkfifo');
+  return true;
+}
+
+/** Opens the reading end; undefined where there is no such FIFO. It reads as ended until its writer has come. */
+export function openFifoReader(path: string): number | undefined {
+  return openFifo(path, O_RDONLY);
+}
+
+/** Opens a door: both ends, so that it never reads as ended. Undefined where there is no such FIFO. */
+export function openDoor(path: string): number | undefined {
+  return openFifo(path, O_RDWR);
+}
+
+/** Opens the writing end; undefined where nobody has it open for reading (its process is gone), or there is none. */
+export function openFifoWriter(path: string): number | undefined {
+  return openFifo(path, O_WRONLY);
+}
+
+function openFifo(path: string, access: number): number | undefined {
+  let fd: number;
+  try {
+    fd = fs.openSync(path, access | O_NONBLOCK | O_NOFOLLOW);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT' || (code === 'ENXIO' && access === O_WRONLY)) return undefined;
+    throw fileError(error, 'open', path);
+  }
+  let isFifo: boolean;
+  try {
+    isFifo = fs.fstatSync(fd).isFIFO();
+  } catch (error) {
+    closeQuietly(fd);
+    throw fileError(error, 'fstat', path);
+  }
+  if (isFifo) return fd;
+  closeQuietly(fd);
+  throw new StpError('ESTPCORRUPT', `${path} is not a FIFO`, 'open');
+}
+
+/** Rings: one byte. True where it rang or was already rung and not heard; false where nobody listens any more. */
+export function ringFifo(fd: number): boolean {
+  try {
+    fs.writeSync(fd, ONE, 0, 1);
+    return true;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'EAGAIN') return true;
+    if (code === 'EPIPE') return false;
+    throw fileError(error, 'write', 'bell');
+  }
+}
+
+/** Removes a FIFO; false where it was not there. */
+export function removeFifo(path: string): boolean {
+  return removeFile(path);
+}

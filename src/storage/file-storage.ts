@@ -1,0 +1,250 @@
+/**
+ * Storage in a directory: the drivers `mapped` and `direct`.
+ *
+ * Control files are blocks, written with plain writes by both. The drivers differ in logs: `mapped` offers rings and
+ * frames, `direct` frames only, and passes the page cache by where readers on other hosts may exist.
+ */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { StpError } from '../errors';
+import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, LINK_AT } from '../layout';
+import { FileBlockReader, FileBlockWriter } from './block-file';
+import { fileSystemOf } from './file-system';
+import { codeOf, DIRECTORY_MODE, fileError, removeFile } from './files';
+import { FrameReader } from './frame-reader';
+import { FrameWriter, reserveFrames } from './frame-writer';
+import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type Mechanism } from './link-header';
+import { loadNative, whyNoNative, type Native } from './native';
+import { PlainFile, type PlainFileOptions } from './positioned-file';
+import { RingReader, RingWriter, ringMemory } from './ring-log';
+import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogWriter, type Storage } from './storage';
+
+/** Names of files that are not in place yet begin with this; one left behind by a crash is of no use to anybody. */
+export const TEMPORARY_PREFIX = '.new-';
+
+/** Errors of link(2) that mean: not on this file system. */
+const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
+
+export interface FileStorageOptions {
+  readonly driver: 'mapped' | 'direct';
+  /** True where all readers share one page cache; default: what the file system says. */
+  readonly local?: boolean;
+  /** For tests: use O_DIRECT or not, whatever the file system is. Default: where it is not local. */
+  readonly odirect?: boolean;
+  /** For tests: position at which logs begin; writer and reader must agree. */
+  readonly startPosition?: number;
+  /** For tests: how long a written frame may stay unreadable, milliseconds. */
+  readonly lateMs?: number;
+}
+
+const PATH = /^(?!\.{1,2}(?:\/|$))[\w.-]+(?:\/(?!\.{1,2}(?:\/|$))[\w.-]+)*$/;
+
+export class FileStorage implements Storage {
+  readonly driver: 'mapped' | 'direct';
+  readonly root: string;
+  readonly shared: boolean;
+  readonly mechanisms: ReadonlySet<Mechanism>;
+  readonly #native: Native | undefined;
+  readonly #control: PlainFileOptions;
+  readonly #frames: PlainFileOptions;
+  readonly #options: FileStorageOptions;
+
+  /** `root` need not exist yet. ESTPDRIVER where `mapped` is not possible here. */
+  constructor(root: string, options: FileStorageOptions) {
+    this.root = path.resolve(root);
+    this.driver = options.driver;
+    this.#options = options;
+    this.shared = !(options.local ?? fileSystemOf(this.root).local);
+    const direct = options.odirect ?? this.shared;
+    this.#control = { direct };
+    this.#frames = { direct };
+    this.#native = options.driver === 'mapped' ? loadNative() : undefined;
+    if (options.driver === 'mapped' && this.#native === undefined) throw new StpError('ESTPDRIVER', `mapped: ${whyNoNative()}`);
+    this.mechanisms = new Set<Mechanism>(options.driver === 'mapped' ? ['ring', 'frames'] : ['frames']);
+  }
+
+  makeDirectory(name: string): void {
+    const place = this.#place(name);
+    try {
+      fs.mkdirSync(place, { mode: DIRECTORY_MODE });
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw fileError(error, 'mkdir', place);
+      if (!isDirectory(place)) throw new StpError('ESTPCORRUPT', `${place} is not a directory`, 'mkdir');
+    }
+  }
+
+  list(name: string): string[] {
+    const place = name === '' || name === '.' ? this.root : this.#place(name);
+    try {
+      return fs.readdirSync(place);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw fileError(error, 'readdir', place);
+    }
+  }
+
+  remove(name: string): boolean {
+    return removeFile(this.#place(name));
+  }
+
+  info(name: string): FileInfo | undefined {
+    const place = this.#place(name);
+    try {
+      const { size, mtimeMs } = fs.lstatSync(place);
+      return { sizeBytes: size, modifiedAtMs: mtimeMs };
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw fileError(error, 'lstat', place);
+    }
+  }
+
+  createBlocks(name: string): BlockWriter | undefined {
+    const file = PlainFile.create(this.#place(name), this.#control);
+    return file === undefined ? undefined : new FileBlockWriter(file);
+  }
+
+  openBlocks(name: string): BlockReader | undefined {
+    const file = PlainFile.open(this.#place(name), this.#control);
+    return file === undefined ? undefined : new FileBlockReader(file);
+  }
+
+  publishOnce(name: string, payload: Uint8Array): boolean {
+    const place = this.#place(name);
+    const temporary = path.join(path.dirname(place), `${TEMPORARY_PREFIX}${randomBytes(9).toString('hex')}`);
+    try {
+      this.#writeFirstBlock(temporary, payload);
+      return linkInPlace(temporary, place) ?? this.#publishByName(place, payload);
+    } finally {
+      removeFile(temporary);
+    }
+  }
+
+  createLog(name: string, identity: LogIdentity, mechanism: Mechanism, capacityBytes: number): LogWriter {
+    if (!this.mechanisms.has(mechanism)) throw new StpError('ESTPDRIVER', `driver ${this.driver} has no logs of kind ${mechanism}`);
+    const header = encodeLinkHeader(identity, mechanism, capacityBytes);
+    const place = this.#place(name);
+    const link = decodeLinkHeader(header, place);
+    // The words of a ring live in the page cache; its header is read by whoever opens it, on any host.
+    const file = PlainFile.create(place, mechanism === 'ring' ? { direct: false } : this.#frames);
+    if (file === undefined) throw new StpError('ESTPCORRUPT', `${place} exists already`, 'open');
+    try {
+      const writer = mechanism === 'ring' ? this.#createRing(file, link) : this.#createFrames(file, link);
+      // Last: an opener who finds the header finds the rest in place.
+      new FileBlockWriter(file).write(LINK_AT.header / BLOCK_BYTES, header);
+      if (mechanism === 'ring') file.close();
+      return writer;
+    } catch (error) {
+      file.close();
+      removeFile(place);
+      throw error;
+    }
+  }
+
+  openLog(name: string): LogReader | undefined {
+    const place = this.#place(name);
+    const file = PlainFile.open(place, this.#frames);
+    if (file === undefined) return undefined;
+    let keep = false;
+    try {
+      const header = new FileBlockReader(file).read(LINK_AT.header / BLOCK_BYTES);
+      if (header === undefined) return undefined;
+      const link = decodeLinkHeader(header.payload, place);
+      // Touching a mapped page past the end of its file kills the process: nothing is looked at before this. Sizes that other
+      // hosts see may be old, so there it is for the reader of frames to find out.
+      const wholeNow = link.mechanism === 'ring' || !this.shared;
+      if (wholeNow && file.sizeBytes() < linkFileBytes(link.capacityBytes)) throw new StpError('ESTPCORRUPT', `${place} is cut short`, 'open');
+      if (link.mechanism === 'ring') return this.#openRing(file, link);
+      const reader = new FrameReader(file, link, { ...this.#options, shared: this.shared });
+      keep = true;
+      return reader;
+    } finally {
+      if (!keep) file.close();
+    }
+  }
+
+  #createFrames(file: PlainFile, link: LinkInfo): FrameWriter {
+    reserveFrames(file, link.capacityBytes);
+    return new FrameWriter(file, link, this.#options.startPosition);
+  }
+
+  #createRing(file: PlainFile, link: LinkInfo): RingWriter {
+    const native = this.#needNative(file.path);
+    const bytes = linkFileBytes(link.capacityBytes);
+    if (!native.reserve(file.fd, bytes)) reserveFrames(file, link.capacityBytes);
+    return new RingWriter(mapRing(native, file, link, true), link.identity, file.path, this.#options.startPosition);
+  }
+
+  #openRing(file: PlainFile, link: LinkInfo): RingReader {
+    const native = this.#needNative(file.path);
+    return new RingReader(mapRing(native, file, link, false), link.identity, file.path, this.#options.startPosition);
+  }
+
+  #needNative(place: string): Native {
+    if (this.#native === undefined) throw new StpError('ESTPDRIVER', `${place} is a ring, and driver ${this.driver} has none`);
+    return this.#native;
+  }
+
+  #writeFirstBlock(place: string, payload: Uint8Array): boolean {
+    if (payload.length > BLOCK_PAYLOAD_BYTES) throw new StpError('EINVAL', `a payload of ${payload.length} bytes`);
+    const file = PlainFile.create(place, this.#control);
+    if (file === undefined) return false;
+    try {
+      new FileBlockWriter(file).write(0, payload);
+      return true;
+    } catch (error) {
+      removeFile(place);
+      throw error;
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Where files can't be linked: an opener may see the file empty for a moment, and takes it for not there. */
+  #publishByName(place: string, payload: Uint8Array): boolean {
+    return this.#writeFirstBlock(place, payload);
+  }
+
+  #place(name: string): string {
+    if (!PATH.test(name)) throw new StpError('EINVAL', `${JSON.stringify(name)} is not a path inside a region`);
+    return path.join(this.root, name);
+  }
+}
+
+function mapRing(native: Native, file: PlainFile, link: LinkInfo, writable: boolean): ReturnType<typeof ringMemory> {
+  const mapping = native.map(file.fd, linkFileBytes(link.capacityBytes), writable);
+  return ringMemory(mapping.buffer, LINK_AT.words, LINK_AT.data, link.capacityBytes, () => {
+    mapping.release();
+  });
+}
+
+/** Gives `temporary` its real name; false where that exists, undefined where the file system has no links. */
+function linkInPlace(temporary: string, place: string): boolean | undefined {
+  try {
+    fs.linkSync(temporary, place);
+    return true;
+  } catch (error) {
+    const code = codeOf(error) ?? '';
+    // A network file system may lose the answer of a link that was made, and then say EEXIST: the count knows.
+    if (linkCount(temporary) === 2) return true;
+    if (code === 'EEXIST') return false;
+    if (NO_LINKS.includes(code)) return undefined;
+    throw fileError(error, 'link', place);
+  }
+}
+
+function linkCount(place: string): number {
+  try {
+    return fs.lstatSync(place).nlink;
+  } catch {
+    return 0;
+  }
+}
+
+function isDirectory(place: string): boolean {
+  try {
+    return fs.lstatSync(place).isDirectory();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,8 @@
+/** The storage layer: blocks, logs and bells in a directory. */
+export * from './storage';
+export { chooseDriver, type DriverChoice, type DriverReason, type WantedDriver } from './choose-driver';
+export { makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
+export { FileStorage, TEMPORARY_PREFIX, type FileStorageOptions } from './file-storage';
+export { fileSystemOf, fileSystemOfType, type FileSystemInfo } from './file-system';
+export { loadNative, whyNoNative, type Mapping, type Native } from './native';
+export { SimulatedDisk, SimulatedStorage, type SimulatedDiskOptions } from './simulated-storage';

@@ -1,0 +1,69 @@
+/**
+ * Block 0 of a link file: which log it is. Written last by its creator, so that an opener who finds it finds the rest too.
+ */
+import { crc32 } from 'node:zlib';
+import { StpError } from '../errors';
+import { BLOCK_BYTES, LINK_AT, LinkFormat, LinkHeader } from '../layout';
+import { type LogIdentity } from './storage';
+
+export type Mechanism = 'ring' | 'frames';
+
+export interface LinkInfo {
+  readonly mechanism: Mechanism;
+  readonly capacityBytes: number;
+  readonly identity: LogIdentity;
+  /** Tag and CRC seed of the log's frames, see FRAME_CRC_FROM. */
+  readonly seed: number;
+}
+
+/** Positions are compared by signed differences of 32 bits; half of what those hold is more than anyone wants. */
+export const CAPACITY_MAX_BYTES = 0x4000_0000;
+export const RING_MIN_BYTES = BLOCK_BYTES;
+export const FRAMES_MIN_BYTES = 4 * BLOCK_BYTES;
+
+/** Size of the whole file. */
+export function linkFileBytes(capacityBytes: number): number {
+  return LINK_AT.data + capacityBytes;
+}
+
+/** Says what is wrong with a capacity; undefined where nothing is. */
+function capacityFault(mechanism: Mechanism, bytes: number): string | undefined {
+  if (!Number.isInteger(bytes) || bytes > CAPACITY_MAX_BYTES) return `is not an integer of at most ${CAPACITY_MAX_BYTES}`;
+  if (mechanism === 'ring') {
+    return bytes >= RING_MIN_BYTES && Number.isInteger(Math.log2(bytes)) ? undefined : `is not a power of two of at least ${RING_MIN_BYTES}`;
+  }
+  const fits = bytes >= FRAMES_MIN_BYTES && bytes % BLOCK_BYTES === 0;
+  return fits ? undefined : `is not a multiple of ${BLOCK_BYTES} of at least ${FRAMES_MIN_BYTES}`;
+}
+
+/** The payload of the header block; EINVAL where the capacity does not fit the mechanism. */
+export function encodeLinkHeader(identity: LogIdentity, mechanism: Mechanism, capacityBytes: number): Buffer {
+  const fault = capacityFault(mechanism, capacityBytes);
+  if (fault !== undefined) throw new StpError('EINVAL', `a capacity of ${capacityBytes} bytes ${fault}`);
+  const payload = Buffer.alloc(LinkHeader.sizeBytes);
+  LinkHeader.encode({ format: LinkFormat[mechanism], capacityBytes, ...identityFields(identity) }, payload);
+  return payload;
+}
+
+// One by one: an identity may carry more than its type says.
+function identityFields(identity: LogIdentity): LogIdentity {
+  const { from, to, fromEpoch, toEpoch, regionId } = identity;
+  return { from, to, fromEpoch, toEpoch, regionId };
+}
+
+/** Reads and checks the payload of a header block; `path` is for the message of ESTPCORRUPT. */
+export function decodeLinkHeader(payload: Uint8Array, path: string): LinkInfo {
+  const bad = (why: string): StpError => new StpError('ESTPCORRUPT', `${path}: ${why}`, 'open');
+  if (payload.length !== LinkHeader.sizeBytes) throw bad('the header has a wrong length');
+  const values = LinkHeader.decode(payload);
+  if (values.format !== LinkFormat.ring && values.format !== LinkFormat.frames) throw bad(`format ${values.format} is not known`);
+  const mechanism = values.format === LinkFormat.ring ? 'ring' : 'frames';
+  const fault = capacityFault(mechanism, values.capacityBytes);
+  if (fault !== undefined) throw bad(`a capacity of ${values.capacityBytes} bytes ${fault}`);
+  return { mechanism, capacityBytes: values.capacityBytes, identity: identityFields(values), seed: seedOf(payload) };
+}
+
+/** Tag and CRC seed of a log's frames. */
+export function seedOf(headerPayload: Uint8Array): number {
+  return crc32(headerPayload);
+}

@@ -1,0 +1,154 @@
+/**
+ * The few system calls that Node lacks, through koffi: mapping files, reserving their blocks, FIFOs, yielding the processor.
+ *
+ * koffi is an optional dependency and is loaded at the first use, never at load: without it, or where it can't work
+ * (permission model, big-endian or 32-bit machines, Windows), everything here is `undefined` and the driver is `direct`.
+ *
+ * Invariant: no ArrayBuffer over a mapping ever points at memory that is not mapped. Mappings are given back when the garbage
+ * collector has found the last view gone; release() puts anonymous memory in the file's place until then.
+ */
+import os from 'node:os';
+import { StpError, toStpError } from '../errors';
+
+/** One mapped file. `buffer` stays safe to touch after release(), but no longer shows the file. */
+export interface Mapping {
+  readonly buffer: ArrayBuffer;
+  release(): void;
+}
+
+export interface Native {
+  /** Maps the first `bytes` of a file, shared; `writable` false maps read-only. The file must be at least so long. */
+  map(fd: number, bytes: number, writable: boolean): Mapping;
+  /** Reserves the blocks of the first `bytes` of a file; false where the file system can't (write zeros then). Throws ENOSPC. */
+  reserve(fd: number, bytes: number): boolean;
+  /** Makes a FIFO of mode 0600; the errno, 0 on success. */
+  makeFifo(path: string): number;
+  /** Lets other threads have the processor. */
+  yieldProcessor(): void;
+}
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
+const MAP_PRIVATE = 2;
+const MAP_FIXED = 0x10;
+const DARWIN = process.platform === 'darwin';
+const MAP_ANONYMOUS = DARWIN ? 0x1000 : 0x20;
+const MAP_NORESERVE = DARWIN ? 0x40 : 0x4000;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+
+/** off_t is passed as 64 bits, and words of a ring are read in the machine's own order. */
+const ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'ppc64', 'riscv64', 'loong64'];
+
+/** A signal may interrupt posix_fallocate on tmpfs; more often than this in a row it is something else. */
+const INTERRUPTS_MAX = 1000;
+
+/** What is used of koffi; its own types are for an ES module. */
+interface Koffi {
+  load(path: null): { func(definition: string): unknown };
+  view(address: bigint, bytes: number): ArrayBuffer;
+  errno(): number;
+}
+
+interface Calls {
+  readonly koffi: Koffi;
+  mmap(address: bigint | null, bytes: number, protection: number, flags: number, fd: number, offset: number): bigint;
+  munmap(address: bigint, bytes: number): number;
+  fallocate: ((fd: number, offset: number, bytes: number) => number) | undefined;
+  mkfifo(path: string, mode: number): number;
+  schedYield(): number;
+}
+
+let loaded: { readonly native: Native | undefined; readonly why: string } | undefined;
+
+/** The native calls; undefined where they can't be had, see {@link whyNoNative}. */
+export function loadNative(): Native | undefined {
+  loaded ??= tryLoad();
+  return loaded.native;
+}
+
+/** Why {@link loadNative} gives undefined; empty where it does not. */
+export function whyNoNative(): string {
+  loaded ??= tryLoad();
+  return loaded.why;
+}
+
+function tryLoad(): { native: Native | undefined; why: string } {
+  if (process.platform !== 'linux' && !DARWIN) return { native: undefined, why: `no memory mapping on ${process.platform}` };
+  if (!ARCHITECTURES.includes(process.arch) || os.endianness() !== 'LE') {
+    return { native: undefined, why: `no memory mapping on ${process.arch}` };
+  }
+  try {
+    return { native: makeNative(loadCalls()), why: '' };
+  } catch (error) {
+    const text = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    return { native: undefined, why: `koffi can not be loaded: ${text}` };
+  }
+}
+
+// koffi's functions have no types of their own: this is where they get them.
+function loadCalls(): Calls {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- lazy and optional: an import would load it at once and throw.
+  const koffi = require('koffi') as Koffi;
+  // null: the C library that this very process runs on, whatever its name (glibc, musl, libSystem).
+  const libc = koffi.load(null);
+  return {
+    koffi,
+    mmap: libc.func('void *mmap(void *address, size_t bytes, int protection, int flags, int fd, int64_t offset)') as Calls['mmap'],
+    munmap: libc.func('int munmap(void *address, size_t bytes)') as Calls['munmap'],
+    fallocate: DARWIN
+      ? undefined
+      : (libc.func('int posix_fallocate(int fd, int64_t offset, int64_t bytes)') as Calls['fallocate']),
+    mkfifo: libc.func('int mkfifo(const char *path, uint32_t mode)') as Calls['mkfifo'],
+    schedYield: libc.func('int sched_yield()') as Calls['schedYield'],
+  };
+}
+
+function makeNative(calls: Calls): Native {
+  const { koffi } = calls;
+  const forgotten = new FinalizationRegistry<{ address: bigint; bytes: number }>((mapping) => {
+    calls.munmap(mapping.address, mapping.bytes);
+  });
+  return {
+    map(fd, bytes, writable) {
+      const address = calls.mmap(null, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+      if (address === MAP_FAILED) throw errorOf(koffi.errno(), 'mmap');
+      const buffer = koffi.view(address, bytes);
+      forgotten.register(buffer, { address, bytes });
+      let held = true;
+      return {
+        buffer,
+        release(): void {
+          if (!held) return;
+          held = false;
+          const protection = PROT_READ | PROT_WRITE;
+          const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+          // Fails only where the kernel is out of mappings: then the file stays mapped until the views are collected.
+          calls.mmap(address, bytes, protection, flags, -1, 0);
+        },
+      };
+    },
+    reserve(fd, bytes) {
+      if (calls.fallocate === undefined) return false;
+      for (let tries = 0; tries < INTERRUPTS_MAX; tries++) {
+        const errno = calls.fallocate(fd, 0, bytes);
+        if (errno === 0) return true;
+        if (errno === os.constants.errno.EINVAL || errno === os.constants.errno.EOPNOTSUPP) return false;
+        if (errno === os.constants.errno.ENOSYS) return false;
+        if (errno !== os.constants.errno.EINTR) throw errorOf(errno, 'posix_fallocate');
+      }
+      throw new StpError('EIO', 'interrupted again and again', 'posix_fallocate');
+    },
+    makeFifo(path) {
+      return calls.mkfifo(path, 0o600) === 0 ? 0 : koffi.errno();
+    },
+    yieldProcessor(): void {
+      calls.schedYield();
+    },
+  };
+}
+
+function errorOf(errno: number, call: string): StpError {
+  const code = Object.entries(os.constants.errno).find(([, value]) => value === errno)?.[0] ?? 'EIO';
+  return toStpError(Object.assign(new Error(`${call} failed with ${code}`), { code }), call);
+}

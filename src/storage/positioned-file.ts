@@ -1,0 +1,201 @@
+/**
+ * A file read and written at positions, whole runs at a time: what blocks and frames are built on.
+ *
+ * PlainFile is the real one. With `direct` every read and write passes the page cache by (O_DIRECT, and O_DSYNC for
+ * writes), so that other hosts see it; where the file system refuses that, writes are followed by fsync instead.
+ */
+import fs from 'node:fs';
+import { StpError } from '../errors';
+import { BLOCK_BYTES } from '../layout';
+import { canAlign, giveAligned, takeAligned } from './aligned-memory';
+import { closeQuietly, codeOf, createExclusive, fileError, openExisting, reopenWritable } from './files';
+
+export interface PositionedFile {
+  /** For messages. */
+  readonly path: string;
+  /** Reads up to `length` bytes at `position` into `target` at `at`; less only where the file ends. All multiples of 4096. */
+  readAt(target: Buffer, at: number, length: number, position: number): number;
+  /** Writes all of `source` from `at`, `length` bytes, at `position`, or throws. All multiples of 4096. */
+  writeAt(source: Buffer, at: number, length: number, position: number): void;
+  sizeBytes(): number;
+  /** Lets a little time pass between two looks at something torn. Blocks. */
+  pause(): void;
+  /** Zeroed memory that readAt and writeAt of this file take. */
+  takeMemory(bytes: number): Buffer;
+  giveMemory(memory: Buffer): void;
+  /** 4096 bytes of such memory, shared by all files of the process: good until the next call on any of them. */
+  scratch(): Buffer;
+  close(): void;
+}
+
+/** How a PlainFile treats the page cache. */
+export interface PlainFileOptions {
+  /** Pass the page cache by. */
+  readonly direct: boolean;
+}
+
+// Undefined on macOS and Windows.
+const O_DIRECT = fs.constants.O_DIRECT as number | undefined;
+const O_DSYNC = (fs.constants.O_DSYNC as number | undefined) ?? 0;
+
+const PAUSE_MS = 3;
+const pauseWord = new Int32Array(new SharedArrayBuffer(4));
+let alignedScratch: Buffer | undefined;
+const plainScratch = Buffer.alloc(BLOCK_BYTES);
+
+export class PlainFile implements PositionedFile {
+  readonly path: string;
+  #fd: number;
+  #direct: boolean;
+  #sync: boolean;
+  readonly #writable: boolean;
+
+  private constructor(path: string, fd: number, direct: boolean, sync: boolean, writable: boolean) {
+    this.path = path;
+    this.#fd = fd;
+    this.#direct = direct;
+    this.#sync = sync;
+    this.#writable = writable;
+  }
+
+  /** Creates a file; undefined where the path exists. */
+  static create(path: string, options: PlainFileOptions): PlainFile | undefined {
+    const fd = createExclusive(path);
+    if (fd === undefined) return undefined;
+    const plain = new PlainFile(path, fd, false, options.direct, true);
+    // Not in one step: some file systems create the file and then refuse the flag, and nobody could tell whose it is.
+    if (options.direct && O_DIRECT !== undefined && canAlign()) plain.#tryDirect(O_DIRECT);
+    return plain;
+  }
+
+  /** Opens a file for reading; undefined where there is none. */
+  static open(path: string, options: PlainFileOptions): PlainFile | undefined {
+    if (options.direct && O_DIRECT !== undefined && canAlign()) {
+      try {
+        const fd = openExisting(path, O_DIRECT);
+        return fd === undefined ? undefined : new PlainFile(path, fd, true, false, false);
+      } catch (error) {
+        if (codeOf(error) !== 'EINVAL' || error instanceof StpError) throw error;
+      }
+    }
+    const fd = openExisting(path);
+    return fd === undefined ? undefined : new PlainFile(path, fd, false, false, false);
+  }
+
+  /** True where reads and writes really pass the page cache by. */
+  get direct(): boolean {
+    return this.#direct;
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  readAt(target: Buffer, at: number, length: number, position: number): number {
+    let done = 0;
+    while (done < length) {
+      const bytes = this.#readOnce(target, at + done, length - done, position + done);
+      done += bytes;
+      // A read that ends inside a block is the end of the file: going on would not be aligned.
+      if (bytes === 0 || done % BLOCK_BYTES !== 0) break;
+    }
+    return done;
+  }
+
+  writeAt(source: Buffer, at: number, length: number, position: number): void {
+    let done = 0;
+    while (done < length) {
+      const bytes = this.#writeOnce(source, at + done, length - done, position + done);
+      if (bytes <= 0) throw new StpError('EIO', `${this.path}: nothing was written`, 'write');
+      done += bytes;
+    }
+    if (this.#sync) this.#flush();
+  }
+
+  sizeBytes(): number {
+    try {
+      return fs.fstatSync(this.#fd).size;
+    } catch (error) {
+      throw fileError(error, 'fstat', this.path);
+    }
+  }
+
+  pause(): void {
+    Atomics.wait(pauseWord, 0, 0, PAUSE_MS);
+  }
+
+  takeMemory(bytes: number): Buffer {
+    return this.#direct ? takeAligned(bytes) : Buffer.alloc(bytes);
+  }
+
+  giveMemory(memory: Buffer): void {
+    giveAligned(memory);
+  }
+
+  scratch(): Buffer {
+    if (!this.#direct) return plainScratch;
+    alignedScratch ??= takeAligned(BLOCK_BYTES);
+    return alignedScratch;
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    closeQuietly(this.#fd);
+    this.#fd = -1;
+  }
+
+  #readOnce(target: Buffer, at: number, length: number, position: number): number {
+    try {
+      return fs.readSync(this.#fd, target, at, length, position);
+    } catch (error) {
+      if (!this.#refused(error)) throw fileError(error, 'read', this.path);
+      return fs.readSync(this.#fd, target, at, length, position);
+    }
+  }
+
+  #writeOnce(source: Buffer, at: number, length: number, position: number): number {
+    try {
+      return fs.writeSync(this.#fd, source, at, length, position);
+    } catch (error) {
+      if (!this.#refused(error)) throw fileError(error, 'write', this.path);
+      return fs.writeSync(this.#fd, source, at, length, position);
+    }
+  }
+
+  #flush(): void {
+    try {
+      fs.fsyncSync(this.#fd);
+    } catch (error) {
+      throw fileError(error, 'fsync', this.path);
+    }
+  }
+
+  #tryDirect(flag: number): void {
+    let fd: number;
+    try {
+      fd = reopenWritable(this.path, flag | O_DSYNC);
+    } catch (error) {
+      if (error instanceof StpError) throw error;
+      return;
+    }
+    closeQuietly(this.#fd);
+    this.#fd = fd;
+    this.#direct = true;
+    this.#sync = false;
+  }
+
+  /** Some file systems take O_DIRECT at open and refuse it at the first read or write: go on without, once. */
+  #refused(error: unknown): boolean {
+    if (!this.#direct || codeOf(error) !== 'EINVAL') return false;
+    return this.#reopenBuffered();
+  }
+
+  #reopenBuffered(): boolean {
+    const fd = this.#writable ? reopenWritable(this.path, O_DSYNC) : openExisting(this.path);
+    if (fd === undefined) return false;
+    closeQuietly(this.#fd);
+    this.#fd = fd;
+    this.#direct = false;
+    return true;
+  }
+}
