@@ -197,6 +197,7 @@ export class RingReader implements LogReader {
     if (bytes < 0 || bytes > this.#run || (bytes & 7) !== 0) {
       throw new StpError('EINVAL', `consume of ${bytes} bytes where ${this.#run} were found`);
     }
+    this.at += bytes;
     this.#run -= bytes;
     this.#position = (this.#position + bytes) | 0;
   }

@@ -58,11 +58,12 @@ export interface LogWriter {
   readonly words: Int32Array;
   /** Offset of the claimed run in `bytes`; valid after a claim that returned more than 0. */
   readonly at: number;
-  /** Most bytes that one claim can ever return. */
+  /** Most bytes that one claim can ever return. A claim of so many is granted, at the latest, when the reader has caught up. */
   readonly claimMaxBytes: number;
   /**
    * Asks for a contiguous run of at least `minBytes` and at most `wantBytes` (both multiples of 8). Returns the length granted, a
-   * multiple of 8, or 0 when there is no room now. A claim not committed is forgotten by the next.
+   * multiple of 8, or 0 when there is no room now. A claim not committed is forgotten by the next. It may send out what was
+   * committed before (a full frame), and does so only when it then grants something. EINVAL where `minBytes` is more than claimMaxBytes.
    */
   claim(minBytes: number, wantBytes: number): number;
   /** Takes the first `bytes` (multiple of 8) of the claimed run into the log. Not visible to the reader before publish(). */
@@ -92,20 +93,21 @@ export interface LogReader {
   /** What poll() found lies here. Read both again after every poll. */
   readonly bytes: Buffer;
   readonly words: Int32Array;
-  /** Offset of the found run. */
+  /** Offset of what is left of the found run. */
   readonly at: number;
   /**
-   * Looks for published bytes: the length of the next contiguous run of whole records (a multiple of 8; padding already
-   * skipped), 0 when there is none. The run stays valid, at the same place, until it is consumed or the log is closed.
+   * Looks for published bytes: the length of the next contiguous run of whole records (a multiple of 8; the unused end of
+   * a lap is skipped and never part of a run), 0 when there is none. The run stays valid until it is consumed or the log is
+   * closed; another poll may find it grown. ESTPCORRUPT where what lies there can't be.
    */
   poll(): number;
-  /** Gives back the first `bytes` (multiple of 8) of the run; the writer may overwrite them after the next acknowledge. */
+  /** Gives back the first `bytes` (multiple of 8) of the run, `at` moves on; the writer may overwrite them after the next acknowledge. */
   consume(bytes: number): void;
   /** Position up to which all was consumed: what the other direction acknowledges. */
   readonly position: number;
-  /** How far the writer of this log says it has read the opposite log. Fresh: may cost a read. */
+  /** How far the writer of this log says it has read the opposite log; unchecked, released() checks. Fresh: may cost a read. */
   peerRead(): number;
-  /** The asleep word of the writer of this log. Fresh: may cost a read. */
+  /** The asleep word of the writer of this log. Fresh: may cost a read. Like peerRead it can throw EIO and ESTPCORRUPT. */
   peerAsleep(): number;
   close(): void;
 }
@@ -124,7 +126,7 @@ export interface Storage {
   readonly shared: boolean;
   /** Makes a directory inside the root (mode 0700) unless it is there. */
   makeDirectory(path: string): void;
-  /** Names in a directory, in no order; empty where there is no such directory. */
+  /** Names in a directory ('' is the root), in no order; empty where there is no such directory. */
   list(path: string): string[];
   /** Removes a file; false where it was not there. */
   remove(path: string): boolean;
@@ -137,10 +139,11 @@ export interface Storage {
   publishOnce(path: string, payload: Uint8Array): boolean;
   /**
    * Creates a log with all its blocks reserved (ENOSPC here, never later). `mechanism` says how; a driver that can't
-   * offer it throws ESTPDRIVER.
+   * offer it throws ESTPDRIVER, a path that exists already ESTPCORRUPT, a capacity that does not fit EINVAL (rings: a power
+   * of two from 4096; frames: a multiple of 4096 from 16384).
    */
   createLog(path: string, identity: LogIdentity, mechanism: 'ring' | 'frames', capacityBytes: number): LogWriter;
-  /** Opens a log for reading; undefined where there is none yet. The mechanism is read from the file. */
+  /** Opens a log for reading; undefined where there is none yet, or it is not finished. The mechanism is read from the file. */
   openLog(path: string): LogReader | undefined;
   /** Mechanisms that createLog and openLog take here. */
   readonly mechanisms: ReadonlySet<'ring' | 'frames'>;
