@@ -6,6 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { StpError } from '../errors';
+import { regionOptions } from '../region/options';
 import { CliFailure, ExitCode } from './failure';
 import { withRequire } from './node-options';
 
@@ -23,6 +25,7 @@ export interface RunOptions {
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const;
 /** A terminal sends these to the whole process group: passed on, the command would have them twice. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT']);
+const NET_MODES: readonly string[] = ['auto', 'stp', 'tcp'];
 /** How long a signal raised on ourselves may take to end us before we settle for its exit code, milliseconds. */
 const RAISE_MS = 500;
 
@@ -39,14 +42,25 @@ export function runEnvironment(options: RunOptions, base: NodeJS.ProcessEnv, reg
   }
   const environment: NodeJS.ProcessEnv = { ...base, NODE_OPTIONS: nodeOptions };
   // Absolute, as the command may change its directory before it opens the region.
-  if (options.region !== undefined) environment['STP_REGION'] = path.resolve(options.region);
+  if (options.region !== undefined) environment['STP_REGION'] = options.region === '' ? '' : path.resolve(options.region);
   if (options.net !== undefined) environment['STP_NET'] = options.net;
   if (options.driver !== undefined) environment['STP_DRIVER'] = options.driver;
   if (options.system !== undefined) environment['STP_SYSTEM'] = options.system;
   if (options.group !== undefined) environment['STP_GROUP'] = options.group;
   if (options.rules !== undefined) environment['STP_RULES'] = options.rules;
   if (options.trace === true) environment['STP_TRACE'] = '1';
+  checkEnvironment(environment);
   return environment;
+}
+
+/** In `auto` a program falls back to TCP when something here is wrong; whoever typed it should hear of it at once. */
+function checkEnvironment(environment: NodeJS.ProcessEnv): void {
+  const { directory } = regionOptions(environment);
+  const net = environment['STP_NET'];
+  if (net !== undefined && !NET_MODES.includes(net)) throw new StpError('ESTPCONFIG', `STP_NET=${JSON.stringify(net)}: must be 'auto', 'stp' or 'tcp'`);
+  if (net !== 'tcp' && fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new CliFailure(`${directory}: not a directory`, ExitCode.usage, 'A region is a directory; it is made by the first program that uses it.');
+  }
 }
 
 /** Runs the command and resolves when this process may end: its exit code is set, or the command's signal was raised. */
