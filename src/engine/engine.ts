@@ -7,7 +7,7 @@
  */
 import { errnoOf, StpError } from '../errors';
 import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
-import { onAccept, onCancel, onConnect, onRefuse } from './handshake';
+import { onAccept, onCancel, onConnect, onRefuse, sendCancel, stopListening } from './handshake';
 import { handAborted, handProcessGone, handPump, onHandOver, otherEndGone } from './hand-over';
 import { Peer } from './peer';
 import { type EnginePorts, type PeerPort } from './ports';
@@ -236,6 +236,18 @@ export class Engine {
     const waiting = socket.unsent.splice(0);
     socket.unsentBytes = 0;
     for (const send of waiting) send.done(errno);
+  }
+
+  /** The process ends in good order: what the peer has not been told yet, it is told now if there is room. */
+  endAtExit(socket: EngineSocket): void {
+    if (socket.listener !== null) stopListening(this, socket);
+    if (socket.state === SocketState.connecting) sendCancel(socket);
+    if (!socket.connected || socket.finSent) return;
+    if (socket.received.lengthBytes > 0 || socket.unsentBytes > 0) this.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
+    else {
+      socket.finWanted = true;
+      pump(this, socket);
+    }
   }
 
   /** The log to `peer` has room again. */

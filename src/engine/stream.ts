@@ -145,8 +145,11 @@ export function onData(engine: Engine, socket: EngineSocket, bytes: Buffer, at: 
     return;
   }
   queue.lend(bytes, at, at + lengthBytes);
-  owner.readable(lengthBytes);
-  queue.keep();
+  try {
+    owner.readable(lengthBytes);
+  } finally {
+    queue.keep();
+  }
 }
 
 export function onCredit(engine: Engine, socket: EngineSocket, bytes: Buffer, at: number, lengthBytes: number): void {

@@ -22,7 +22,9 @@ export class BellReader {
       rung();
       return true;
     };
-    this.#socket = new net.Socket({ fd, readable: true, writable: false, onread: { buffer, callback } });
+    // @types/node keeps `onread` to connect(), Node takes it here as well.
+    const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = { fd, readable: true, writable: false, onread: { buffer, callback } };
+    this.#socket = new net.Socket(options);
     let over = false;
     const end = (): void => {
       if (over) return;

@@ -51,6 +51,8 @@ export class Link {
   tag: unknown = null;
   /** An append found no room. */
   needsRoom = false;
+  /** The peer's process is gone; what it published is still delivered. */
+  peerGone = false;
   /** Set with the reason when the link is over; it is then only drained. */
   failure: StpError | null = null;
   out: LogWriter;
@@ -227,6 +229,14 @@ export class Link {
 
   /** Takes in what the peer has published; true where there was anything. */
   poll(): boolean {
+    try {
+      return this.#pollRecords();
+    } finally {
+      this.#acknowledge();
+    }
+  }
+
+  #pollRecords(): boolean {
     let records = 0;
     let bytes = 0;
     let more = true;
@@ -253,7 +263,6 @@ export class Link {
         if (this.in !== reader || this.failure !== null || records >= TURN_RECORDS_MAX) break;
       }
     }
-    if (records > 0) this.#acknowledge();
     return records > 0 || !more;
   }
 
@@ -278,12 +287,16 @@ export class Link {
         lastTurns[socket] = turn;
       }
     }
-    this.#owner.sink.record(this, type, key >>> 16, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
-    // The sink runs the program: it may have closed the link.
-    if (this.in !== reader) return total;
-    reader.consume(total);
-    this.#unacknowledged += total;
-    if (this.#unacknowledged >= ACKNOWLEDGE_BYTES) this.#acknowledge();
+    try {
+      this.#owner.sink.record(this, type, key >>> 16, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
+    } finally {
+      // The sink runs the program: it may have closed the link, or thrown; a record is delivered once all the same.
+      if (this.in === reader) {
+        reader.consume(total);
+        this.#unacknowledged += total;
+        if (this.#unacknowledged >= ACKNOWLEDGE_BYTES) this.#acknowledge();
+      }
+    }
     return total;
   }
 

@@ -1,0 +1,201 @@
+/**
+ * What the library keeps for one descriptor: the calls that wait, the watcher, the options. The engine's socket is its transport.
+ *
+ * Waiting calls are served in the order they were made, before the watcher is told.
+ */
+import { errnoOf, ERRORS, StpError, type ErrorCode } from '../errors';
+import { SocketState } from '../layout';
+import { accept, receive, type EngineSocket, type SocketOwner } from '../engine';
+import { type Runtime } from './runtime';
+import { type SocketWatcher, type StpLinger } from './types';
+
+interface WaitingReceive {
+  readonly into: Uint8Array;
+  readonly length: number;
+  readonly peek: boolean;
+  readonly resolve: (bytes: number) => void;
+  readonly reject: (error: StpError) => void;
+}
+
+interface Waiting {
+  readonly resolve: (value: number) => void;
+  readonly reject: (error: StpError) => void;
+}
+
+/** Whose the local port is: an own binding, one of a range for unbound connects, or another socket's. */
+export type PortKind = 'none' | 'bound' | 'ephemeral';
+
+const CODES = new Map<number, ErrorCode>((Object.keys(ERRORS) as ErrorCode[]).map((code) => [errnoOf(code), code]));
+
+/** The code of an errno that came over a link; ECONNRESET where it is none of ours. */
+export function codeOfErrno(errno: number): ErrorCode {
+  return CODES.get(errno) ?? 'ECONNRESET';
+}
+
+export class Endpoint implements SocketOwner {
+  readonly runtime: Runtime;
+  readonly socket: EngineSocket;
+  watcher: SocketWatcher | null = null;
+  /** An open socket keeps the process alive. */
+  referenced = true;
+  portKind: PortKind = 'none';
+  linger: StpLinger = { onoff: false, linger: 0 };
+  reuseAddress = false;
+  keepAlive = false;
+  noDelay = false;
+  connectTimeoutMs = 0;
+  giveTimeoutMs = 30_000;
+  lastErrno = 0;
+  /** SO_ERROR, cleared when it is read. */
+  pendingErrno = 0;
+  connecting: Waiting | null = null;
+  closing: Waiting | null = null;
+  taking: Waiting | null = null;
+  #holds = false;
+  readonly #receives: WaitingReceive[] = [];
+  readonly #accepts: Waiting[] = [];
+
+  constructor(runtime: Runtime, socket: EngineSocket) {
+    this.runtime = runtime;
+    this.socket = socket;
+    socket.owner = this;
+  }
+
+  /** Counts this socket among those that keep the process alive, or not, as its state asks. */
+  updateHold(): void {
+    const { state, orphaned, finSent } = this.socket;
+    const active = state > SocketState.bound && state !== SocketState.reset;
+    // A closed socket must still get its FIN out.
+    const holds = active && (this.referenced || (orphaned && !finSent));
+    if (holds === this.#holds) return;
+    this.#holds = holds;
+    this.runtime.hold(holds ? 1 : -1);
+  }
+
+  releaseHold(): void {
+    if (!this.#holds) return;
+    this.#holds = false;
+    this.runtime.hold(-1);
+  }
+
+  waitReceive(waiting: WaitingReceive): void {
+    this.#receives.push(waiting);
+  }
+
+  get receivesWait(): boolean {
+    return this.#receives.length > 0;
+  }
+
+  waitAccept(waiting: Waiting): void {
+    this.#accepts.push(waiting);
+  }
+
+  get acceptsWait(): boolean {
+    return this.#accepts.length > 0;
+  }
+
+  /** The error that ends receiving, after the last byte; undefined: end of stream. */
+  receiveError(call: string): StpError | undefined {
+    const { resetErrno } = this.socket;
+    return resetErrno === 0 ? undefined : new StpError(codeOfErrno(resetErrno), undefined, call);
+  }
+
+  // --- SocketOwner ---
+
+  readable(availableBytes: number): void {
+    while (this.#receives.length > 0 && this.socket.receivable) {
+      const first = this.#receives.shift();
+      if (first === undefined) break;
+      const n = receive(this.socket, first.into, 0, first.length, first.peek);
+      const error = n === 0 ? this.receiveError('STPrecv') : undefined;
+      if (error === undefined) first.resolve(n);
+      else first.reject(error);
+    }
+    if (this.watcher?.readable === undefined || !this.socket.receivable) return;
+    this.watcher.readable(this.#receives.length === 0 ? Math.min(this.socket.received.lengthBytes, Math.max(availableBytes, this.socket.received.lengthBytes)) : 0);
+  }
+
+  writable(): void {
+    this.watcher?.writable?.();
+  }
+
+  acceptable(): void {
+    while (this.#accepts.length > 0 && (this.socket.listener?.queue.length ?? 0) > 0) {
+      const first = this.#accepts.shift();
+      if (first === undefined) break;
+      try {
+        first.resolve(this.acceptOne());
+      } catch (error) {
+        first.reject(error as StpError);
+        return;
+      }
+    }
+    if ((this.socket.listener?.queue.length ?? 0) > 0) this.watcher?.acceptable?.();
+  }
+
+  /** Takes one request out of the queue: the new descriptor, -1 none. */
+  acceptOne(): number {
+    const socket = accept(this.runtime.engine, this.socket);
+    if (socket === undefined) return -1;
+    const endpoint = this.runtime.adopt(socket);
+    endpoint.updateHold();
+    return socket.index;
+  }
+
+  connected(errno: number): void {
+    const waiting = this.connecting;
+    this.connecting = null;
+    this.updateHold();
+    if (waiting === null) return;
+    if (errno === 0) waiting.resolve(0);
+    else {
+      this.pendingErrno = errno;
+      waiting.reject(new StpError(codeOfErrno(errno), undefined, 'STPconnect'));
+    }
+  }
+
+  reset(): void {
+    this.pendingErrno = this.socket.resetErrno;
+    this.updateHold();
+    this.watcher?.reset?.();
+  }
+
+  closed(errno: number): void {
+    this.releaseHold();
+    const waiting = this.closing;
+    this.closing = null;
+    if (errno === 0) waiting?.resolve(0);
+    else waiting?.reject(new StpError(codeOfErrno(errno), 'not all that was sent was delivered', 'STPclose'));
+  }
+
+  taken(taken: boolean): void {
+    if (taken) {
+      this.releaseHold();
+      this.runtime.forget(this);
+    }
+    this.watcher?.taken?.(taken);
+  }
+
+  took(errno: number): void {
+    const waiting = this.taking;
+    this.taking = null;
+    if (errno === 0) {
+      this.updateHold();
+      waiting?.resolve(this.socket.index);
+      return;
+    }
+    this.releaseHold();
+    this.runtime.forget(this);
+    waiting?.reject(new StpError(codeOfErrno(errno), undefined, 'STPtakesocket'));
+  }
+
+  /** The descriptor is closed: calls that wait fail. */
+  abandon(): void {
+    const aborted = (call: string): StpError => new StpError('ECONNABORTED', undefined, call);
+    for (const waiting of this.#receives.splice(0)) waiting.reject(aborted('STPrecv'));
+    for (const waiting of this.#accepts.splice(0)) waiting.reject(aborted('STPaccept'));
+    this.connecting?.reject(aborted('STPconnect'));
+    this.connecting = null;
+    this.watcher = null;
+  }
+}

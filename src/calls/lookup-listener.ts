@@ -1,0 +1,14 @@
+import { address as checkAddress } from './check';
+import { runtime } from './runtime';
+import { type StpAddressInput } from './types';
+
+/**
+ * Whether a live listener for an address is in the region: what a translator asks before it decides between STP and TCP. Opens the
+ * region. Does not wait. Not a call of the source.
+ * @throws what opening the region throws
+ */
+export function lookupListener(address: StpAddressInput): boolean {
+  const own = runtime();
+  const wanted = checkAddress('lookupListener', address, 1);
+  return own.region.bindings.findListener(wanted.system ?? own.system, wanted.group ?? own.group, wanted.port) !== undefined;
+}

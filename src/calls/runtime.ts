@@ -1,0 +1,279 @@
+/**
+ * The process's part of the region, made at the first call: region, links and engine put together, and the table of descriptors.
+ *
+ * There is one runtime per thread. A descriptor is the index of its socket in the engine.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { randomBytes } from 'node:crypto';
+import { errnoOf, StpError } from '../errors';
+import { SocketState } from '../layout';
+import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort } from '../engine';
+import { type Link, LinkTable, type LinkTableEvents } from '../link';
+import { Region, regionOptions, type RegionOptions, type ScbCounters, type ScbValues } from '../region';
+import { Endpoint } from './endpoint';
+
+/** Byte counts reach the socket table so late at most, milliseconds. */
+const COUNTS_FLUSH_MS = 250;
+const TIMER_MAX_MS = 0x7fff_ffff;
+
+export class Runtime implements EnginePorts, LinkTableEvents {
+  readonly region: Region;
+  readonly links: LinkTable;
+  readonly engine: Engine;
+  readonly endpoints: (Endpoint | undefined)[] = [];
+  lastErrno = 0;
+  #holds = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #timerAtMs = Infinity;
+  #countsTimer: NodeJS.Timeout | null = null;
+  #beatTimer: NodeJS.Timeout | null = null;
+  #flushQueued = false;
+  readonly #changed = new Set<EngineSocket>();
+  #left = false;
+  readonly #root = new AsyncResource('STPRUNTIME');
+
+  constructor(options: RegionOptions) {
+    this.region = Region.open(options);
+    this.engine = new Engine(this);
+    this.links = new LinkTable(this.region, this);
+    this.region.sockets.fill = (index, counters) => {
+      this.#fillCounters(index, counters);
+    };
+    if (this.region.storage.shared) {
+      this.#beatTimer = setInterval(() => { this.#beat(); }, Math.max(1, this.region.limits.leaseMs / 5));
+      this.#beatTimer.unref();
+    }
+    // What the kernel does for TCP at exit: the other ends learn that this is an orderly end.
+    process.once('exit', this.leave);
+  }
+
+  // --- descriptors ---
+
+  adopt(socket: EngineSocket): Endpoint {
+    const endpoint = new Endpoint(this, socket);
+    this.endpoints[socket.index] = endpoint;
+    return endpoint;
+  }
+
+  forget(endpoint: Endpoint): void {
+    if (this.endpoints[endpoint.socket.index] === endpoint) this.endpoints[endpoint.socket.index] = undefined;
+  }
+
+  /** The endpoint of a descriptor; EBADF for anything else. */
+  endpoint(call: string, s: unknown): Endpoint {
+    const endpoint = typeof s === 'number' ? this.endpoints[s] : undefined;
+    if (endpoint === undefined) throw new StpError('EBADF', `descriptor ${typeof s === 'number' ? s : typeof s}`, call);
+    return endpoint;
+  }
+
+  hold(change: 1 | -1): void {
+    this.#holds += change;
+    this.links.poller.setReferenced(this.#holds > 0);
+  }
+
+  // --- EnginePorts ---
+
+  get system(): string {
+    return this.region.self.system;
+  }
+
+  get group(): string {
+    return this.region.self.group;
+  }
+
+  get socketsMax(): number {
+    return this.region.limits.socketsMax;
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  peer(process: number, epoch?: number): PeerPort | undefined {
+    return this.links.to(process, epoch);
+  }
+
+  secret(bytes: number): Uint8Array {
+    return randomBytes(bytes);
+  }
+
+  changed(socket: EngineSocket, begins: boolean): void {
+    const { sockets } = this.region;
+    if (begins) sockets.allocate(socket.index);
+    if (socket.state === SocketState.free) sockets.free(socket.index);
+    else this.#changed.add(socket);
+    const owner = socket.owner;
+    if (owner instanceof Endpoint) owner.updateHold();
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    process.nextTick(flushSockets, this);
+  }
+
+  counted(socket: EngineSocket): void {
+    this.region.sockets.touch(socket.index);
+    if (this.#countsTimer !== null) return;
+    this.#countsTimer = this.#root.runInAsyncScope(setTimeout, undefined, () => {
+      this.#countsTimer = null;
+      this.flushSockets();
+    }, COUNTS_FLUSH_MS) as NodeJS.Timeout;
+    this.#countsTimer.unref();
+  }
+
+  /** Writes the control blocks that changed. A full disk must not end a connection: what could not be written stays dirty. */
+  flushSockets(): void {
+    this.#flushQueued = false;
+    if (this.#left) return;
+    const { sockets } = this.region;
+    try {
+      for (const socket of this.#changed) {
+        if (this.engine.sockets[socket.index] === socket) sockets.set(socket.index, scbOf(socket));
+      }
+      this.#changed.clear();
+      sockets.flush();
+    } catch (error) {
+      if (!(error instanceof StpError)) throw error;
+    }
+  }
+
+  wakeAt(atMs: number): void {
+    if (atMs >= this.#timerAtMs || this.#left) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    const delayMs = Math.min(TIMER_MAX_MS, Math.max(0, Math.ceil(atMs - performance.now())));
+    this.#timer = this.#root.runInAsyncScope(setTimeout, undefined, () => {
+      this.#timer = null;
+      this.#timerAtMs = Infinity;
+      const next = this.engine.advance();
+      if (next !== Infinity) this.wakeAt(next);
+    }, delayMs) as NodeJS.Timeout;
+    this.#timer.unref();
+  }
+
+  released(socket: EngineSocket): void {
+    const { owner } = socket;
+    if (!(owner instanceof Endpoint)) return;
+    owner.releaseHold();
+    const { group, port } = socket.local;
+    if (owner.portKind === 'bound') this.region.bindings.unbind(port, group);
+    else if (owner.portKind === 'ephemeral' && !socket.portForeign) this.region.bindings.releaseEphemeral(port, group);
+    owner.portKind = 'none';
+  }
+
+  // --- LinkTableEvents ---
+
+  record(link: Link, type: number, source: number, socket: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void {
+    const peer = link.tag instanceof Peer ? link.tag : this.#peerOf(link);
+    this.engine.receive(peer, type, source, socket, generation, bytes, at, lengthBytes);
+  }
+
+  #peerOf(link: Link): Peer {
+    const peer = this.engine.attachPeer(link);
+    link.tag = peer;
+    return peer;
+  }
+
+  roomMade(link: Link): void {
+    this.engine.roomMade(this.#peerOf(link));
+  }
+
+  peerGone(link: Link, errno: number): void {
+    const peer = this.engine.peers.get(link.process);
+    if (peer?.port === link) this.engine.peerGone(peer, errno);
+  }
+
+  turnOver(): void {
+    // The table is flushed by ticks and the counts timer; nothing to do per turn.
+  }
+
+  // --- life ---
+
+  #beat(): void {
+    try {
+      this.region.beat();
+    } catch {
+      // The next beat tries again; a lease that runs out meanwhile is what the others must see.
+    }
+  }
+
+  #fillCounters(index: number, counters: ScbCounters): void {
+    const socket = this.engine.sockets[index];
+    if (socket === undefined) return;
+    counters.bytesReceived = socket.bytesReceived;
+    counters.bytesSent = socket.bytesSent;
+    counters.receiveQueuedBytes = socket.listener?.queue.length ?? socket.received.lengthBytes;
+    counters.sendQueuedBytes = socket.unsentBytes;
+  }
+
+  /** Ends every connection as the kernel would at exit, and leaves the region. */
+  readonly leave = (): void => {
+    if (this.#left) return;
+    for (const socket of this.engine.sockets) {
+      if (socket === undefined) continue;
+      this.engine.endAtExit(socket);
+    }
+    this.flushSockets();
+    this.#left = true;
+    process.removeListener('exit', this.leave);
+    for (const timer of [this.#timer, this.#countsTimer]) if (timer !== null) clearTimeout(timer);
+    if (this.#beatTimer !== null) clearInterval(this.#beatTimer);
+    this.links.close();
+    this.region.close();
+  };
+}
+
+function flushSockets(runtime: Runtime): void {
+  runtime.flushSockets();
+}
+
+function scbOf(socket: EngineSocket): ScbValues {
+  return {
+    generation: socket.generation,
+    state: socket.state,
+    localPort: socket.local.port,
+    remotePort: socket.remote.port,
+    peerProcess: socket.peer?.process ?? 0,
+    peerSocket: socket.remoteSocket,
+    peerGeneration: socket.remoteGeneration,
+    backlog: socket.listener?.backlog ?? 0,
+    localGroup: socket.local.group,
+    remoteGroup: socket.remote.group,
+    localSystem: socket.local.system,
+    remoteSystem: socket.remote.system,
+    bytesReceived: socket.bytesReceived,
+    bytesSent: socket.bytesSent,
+    receiveQueuedBytes: socket.listener?.queue.length ?? socket.received.lengthBytes,
+    sendQueuedBytes: socket.unsentBytes,
+    changedAtMs: Date.now(),
+  };
+}
+
+let current: Runtime | undefined;
+
+/** The runtime of this thread, made from the environment on the first call. Throws what opening the region throws. */
+export function runtime(): Runtime {
+  current ??= new Runtime(regionOptions(process.env));
+  return current;
+}
+
+/** The runtime if there is one already. */
+export function runtimeIfOpen(): Runtime | undefined {
+  return current;
+}
+
+/** Makes a failure what STPerror(s) and STPstrerror() tell, and passes it on. */
+export function remember<T>(error: T, s?: unknown): T {
+  const errno = error instanceof StpError ? -error.errno : errnoOf('EIO');
+  if (current !== undefined) {
+    current.lastErrno = errno;
+    const endpoint = typeof s === 'number' ? current.endpoints[s] : undefined;
+    if (endpoint !== undefined) endpoint.lastErrno = errno;
+  }
+  return error;
+}
+
+/** How a call that may wait fails: with MSG_DONTWAIT it throws, else its promise rejects. */
+export function failed(error: unknown, s: unknown, throws: boolean): Promise<never> {
+  const noted = remember(error, s);
+  if (throws) throw noted;
+  return Promise.reject(noted as Error);
+}

@@ -1,0 +1,37 @@
+import { StpError } from '../errors';
+import { SocketState } from '../layout';
+import { flags as checkFlags } from './check';
+import { MSG_DONTWAIT } from './constants';
+import { failed, runtime } from './runtime';
+
+/**
+ * Takes the request on top of the queue of a listening socket and gives it a socket of its own. Waits for one, unless MSG_DONTWAIT.
+ *
+ * Source: "STPaccept(s, addr, len)": the client on top of the queue; returns a new descriptor.
+ * @param s - a listening descriptor
+ * @param flags - 0 or MSG_DONTWAIT
+ * @returns a promise of the new descriptor; with MSG_DONTWAIT the descriptor, or -1 where none waits
+ * @throws EBADF, EINVAL (not listening), EMFILE, ENOSPC (the request stays in the queue), ECONNABORTED (closed meanwhile)
+ */
+export function STPaccept(s: number, flags?: 0): Promise<number>;
+export function STPaccept(s: number, flags: number): number | Promise<number>;
+export function STPaccept(s: number, flags = 0): number | Promise<number> {
+  try {
+    return acceptNow(s, flags);
+  } catch (error) {
+    return failed(error, s, (flags & MSG_DONTWAIT) !== 0);
+  }
+}
+
+function acceptNow(s: number, flags: number): number | Promise<number> {
+  const call = 'STPaccept';
+  const bits = checkFlags(call, flags, MSG_DONTWAIT);
+  const endpoint = runtime().endpoint(call, s);
+  if (endpoint.socket.state !== SocketState.listening) throw new StpError('EINVAL', 'the socket is not listening', call);
+  const accepted = endpoint.acceptsWait ? -1 : endpoint.acceptOne();
+  if ((bits & MSG_DONTWAIT) !== 0) return accepted;
+  if (accepted >= 0) return Promise.resolve(accepted);
+  return new Promise<number>((resolve, reject) => {
+    endpoint.waitAccept({ resolve, reject });
+  });
+}

@@ -1,0 +1,42 @@
+import { StpError } from '../errors';
+import { SocketState } from '../layout';
+import { address as checkAddress } from './check';
+import { type Endpoint } from './endpoint';
+import { runtime } from './runtime';
+import { type StpAddressInput } from './types';
+
+/**
+ * Gives a socket its address. What the address leaves out is this system, the default group, and a port chosen from the free ones. Does not wait.
+ *
+ * Source: "STPbind(s, addr, len)": 0 on success; "if no port is given, the next free one is taken from the port file".
+ * @param s - a descriptor
+ * @param address - null for all by default
+ * @param _length - of the address, as in the source; not needed here
+ * @throws EBADF, EINVAL (bound already), EADDRINUSE, EADDRNOTAVAIL (another system, or no port left), EAFNOSUPPORT, ESTPGIVEN
+ */
+export function STPbind(s: number, address: StpAddressInput | null, _length?: number): number {
+  const call = 'STPbind';
+  const endpoint = runtime().endpoint(call, s);
+  const wanted = checkAddress(call, address, 0);
+  const { socket, runtime: own } = endpoint;
+  if (socket.state === SocketState.given) throw new StpError('ESTPGIVEN', undefined, call);
+  if (socket.state !== SocketState.open) throw new StpError('EINVAL', 'the socket has an address already', call);
+  if (wanted.system !== undefined && wanted.system.toLowerCase() !== own.system.toLowerCase()) {
+    throw new StpError('EADDRNOTAVAIL', `${wanted.system} is not this system (${own.system})`, call);
+  }
+  const group = wanted.group ?? own.group;
+  socket.local.port = own.region.bindings.bind(wanted.port, group, socket.index);
+  socket.local.group = group;
+  endpoint.portKind = 'bound';
+  own.engine.setState(socket, SocketState.bound);
+  return 0;
+}
+
+/** The default address of an unbound socket: this system, the default group, a port of our own range. */
+export function bindByDefault(endpoint: Endpoint): void {
+  const { socket, runtime: own } = endpoint;
+  if (socket.local.port !== 0) return;
+  socket.local.port = own.region.bindings.ephemeral(socket.local.group);
+  endpoint.portKind = 'ephemeral';
+  own.engine.setState(socket, SocketState.bound);
+}

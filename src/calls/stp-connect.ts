@@ -1,0 +1,58 @@
+import { StpError } from '../errors';
+import { SocketState } from '../layout';
+import { connect } from '../engine';
+import { address as checkAddress, type CheckedAddress } from './check';
+import { type Endpoint } from './endpoint';
+import { bindByDefault } from './stp-bind';
+import { remember, runtime } from './runtime';
+import { type StpAddressInput } from './types';
+
+/**
+ * Connects to a listening socket; an unbound socket gets its default address first. Waits until the server has accepted, at most
+ * STP_CONNECT_TIMEOUT milliseconds (0, the default: without end).
+ *
+ * Source: "STPconnect(s, name, len)": "waits until the server accepts"; a busy server queues the request.
+ * @param s - a descriptor
+ * @param address - the port is required; system and group by default those of this process
+ * @param _length - of the address, as in the source; not needed here
+ * @returns a promise of 0
+ * @throws (rejects) EBADF, EINVAL, EAFNOSUPPORT, EDESTADDRREQ, EISCONN, EALREADY, EOPNOTSUPP (listening), ECONNREFUSED, EHOSTUNREACH,
+ *   ETIMEDOUT, EADDRNOTAVAIL, ECONNABORTED (closed meanwhile), ENOSPC, EMFILE
+ */
+export async function STPconnect(s: number, address: StpAddressInput, _length?: number): Promise<number> {
+  const call = 'STPconnect';
+  const endpoint = runtime().endpoint(call, s);
+  const wanted = checkAddress(call, address, 1);
+  checkState(call, endpoint.socket.state, endpoint);
+  begin(call, endpoint, wanted);
+  return new Promise<number>((resolve, reject) => {
+    endpoint.connecting = {
+      resolve,
+      reject: (error) => {
+        reject(remember(error, s));
+      },
+    };
+  });
+}
+
+function checkState(call: string, state: number, endpoint: Endpoint): void {
+  if (state === SocketState.open || state === SocketState.bound) return;
+  if (state === SocketState.connecting) throw new StpError('EALREADY', undefined, call);
+  if (state === SocketState.listening) throw new StpError('EOPNOTSUPP', 'the socket is listening', call);
+  if (state === SocketState.given) throw new StpError('ESTPGIVEN', undefined, call);
+  if (endpoint.socket.connected) throw new StpError('EISCONN', undefined, call);
+  throw new StpError('EINVAL', 'the socket was connected before', call);
+}
+
+function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
+  const { socket, runtime: own } = endpoint;
+  const { region } = own;
+  const system = wanted.system === undefined ? own.system : region.hosts.hostByName(wanted.system).name;
+  const group = wanted.group ?? own.group;
+  const found = region.bindings.findListener(system, group, wanted.port);
+  const peer = found === undefined ? undefined : own.engine.peer(found.process.number, found.process.epoch);
+  if (peer === undefined) throw new StpError('ECONNREFUSED', `stp://${system}:${wanted.port}/${group}`, call);
+  bindByDefault(endpoint);
+  connect(own.engine, socket, peer, { system, group, port: wanted.port }, endpoint.connectTimeoutMs);
+  endpoint.updateHold();
+}

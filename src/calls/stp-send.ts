@@ -1,0 +1,64 @@
+import { StpError } from '../errors';
+import { SocketState } from '../layout';
+import { send, sendLater } from '../engine';
+import { flags as checkFlags, messageLength } from './check';
+import { MSG_DONTWAIT, MSG_MORE } from './constants';
+import { codeOfErrno, type Endpoint } from './endpoint';
+import { failed, remember, runtime } from './runtime';
+
+const ALLOWED = MSG_DONTWAIT | MSG_MORE;
+
+/**
+ * Sends bytes to the peer. Waits until all are in the log between the two processes (the message must not be changed before), where the
+ * peer can read them whatever becomes of this process; with MSG_DONTWAIT takes what fits at once.
+ *
+ * Source: "STPsend(s, message, length, flags)".
+ * @param s - a connected descriptor
+ * @param message - the bytes
+ * @param length - how many of them to send (default: all)
+ * @param flags - MSG_DONTWAIT, MSG_MORE
+ * @returns a promise of `length`; with MSG_DONTWAIT the number of bytes taken, or -1 where none could be
+ * @throws EBADF, EFAULT, EINVAL, ENOTCONN, EPIPE (shut down for sending), ECONNRESET, ESTPGIVEN, ECONNABORTED (closed meanwhile)
+ */
+export function STPsend(s: number, message: Uint8Array, length?: number, flags?: 0): Promise<number>;
+export function STPsend(s: number, message: Uint8Array, length: number | undefined, flags: number): number | Promise<number>;
+export function STPsend(s: number, message: Uint8Array, length?: number, flags = 0): number | Promise<number> {
+  try {
+    return sendNow(s, message, length, flags);
+  } catch (error) {
+    return failed(error, s, (flags & MSG_DONTWAIT) !== 0);
+  }
+}
+
+function sendNow(s: number, message: Uint8Array, length: number | undefined, flags: number): number | Promise<number> {
+  const call = 'STPsend';
+  const endpoint = runtime().endpoint(call, s);
+  const { socket, runtime: own } = endpoint;
+  const end = messageLength(call, message, length);
+  if ((flags & ~ALLOWED) !== 0 || !Number.isInteger(flags)) checkFlags(call, flags, ALLOWED);
+  if (!socket.connected || socket.finWanted || socket.peerGone) throw sendProblem(call, endpoint);
+  if (end === 0) return (flags & MSG_DONTWAIT) !== 0 ? 0 : Promise.resolve(0);
+  const sent = send(own.engine, socket, message, 0, end, (flags & MSG_MORE) !== 0);
+  if ((flags & MSG_DONTWAIT) !== 0) return sent;
+  if (sent === end) return Promise.resolve(end);
+  socket.wantsWrite = false;
+  return new Promise<number>((resolve, reject) => {
+    sendLater(own.engine, socket, {
+      bytes: message,
+      at: Math.max(0, sent),
+      end,
+      done: (errno) => {
+        if (errno === 0) resolve(end);
+        else reject(remember(new StpError(codeOfErrno(errno), undefined, call), s));
+      },
+    });
+  });
+}
+
+function sendProblem(call: string, endpoint: Endpoint): StpError {
+  const { socket } = endpoint;
+  if (socket.resetErrno !== 0) return new StpError(codeOfErrno(socket.resetErrno), undefined, call);
+  if (socket.state === SocketState.given) return new StpError('ESTPGIVEN', undefined, call);
+  if (socket.finWanted || socket.peerGone) return new StpError('EPIPE', undefined, call);
+  return new StpError('ENOTCONN', undefined, call);
+}

@@ -1,0 +1,283 @@
+/**
+ * The links of this process: making them, finding those that others made, and ending them.
+ *
+ * Order that matters. Each end opens the reading end of its bell before it creates its log, so that whoever sees the log can open the
+ * writing end; a log is found by listing the directory (a look-up by name may be answered from a stale cache on another host), after a knock at the
+ * door where there is one. The peer's death is the end of its bell; before it is taken as final, all that the peer published is delivered.
+ * A link that failed is never made again with the same life of the same process: what lies in its files is not to be trusted.
+ */
+import { closeSync } from 'node:fs';
+import path from 'node:path';
+import { errnoOf, StpError } from '../errors';
+import { REGION_PATHS } from '../layout';
+import { doorPathOf, type ProcessInfo, type Region } from '../region';
+import { type LogIdentity, loadNative, makeFifo, openFifoReader, openFifoWriter } from '../storage';
+import { BellReader, ring } from './bell';
+import { Link, type LinkSink } from './link';
+import { Poller, type PollerEvents } from './poller';
+
+export interface LinkTableEvents extends LinkSink {
+  /** The peer of a link is gone or the link failed; all it sent has been delivered. */
+  peerGone(link: Link, errno: number): void;
+  /** The end of a turn in which something happened. */
+  turnOver(): void;
+}
+
+interface Ends {
+  readonly info: ProcessInfo;
+  readonly link: Link;
+  /** Both on this kernel, and FIFOs work. */
+  readonly hasBells: boolean;
+  bell: BellReader | null;
+  bellWriter: number | null;
+}
+
+/** How often the life of a peer without a bell is looked at. */
+const LIFE_CHECK_MS = 250;
+
+export class LinkTable implements PollerEvents {
+  readonly poller: Poller;
+  readonly #region: Region;
+  readonly #events: LinkTableEvents;
+  readonly #ends = new Map<number, Ends>();
+  readonly #banned = new Set<number>();
+  #door: BellReader | null = null;
+  #lifeCheckedMs = 0;
+  #closed = false;
+
+  constructor(region: Region, events: LinkTableEvents) {
+    this.#region = region;
+    this.#events = events;
+    this.poller = new Poller(events, this, region.limits.socketsMax, loadNative()?.yieldProcessor);
+    if (region.doorFd === undefined) {
+      this.poller.setNeedsClock(true);
+      return;
+    }
+    this.#door = new BellReader(region.doorFd, () => { this.#discover(); }, () => { this.poller.setNeedsClock(true); });
+    this.poller.keeper = this.#door;
+  }
+
+  /** The link to a live process, made if there is none; undefined where the process is gone. Throws ENOSPC, EMFILE and the like. */
+  to(number: number, epoch?: number): Link | undefined {
+    const known = this.#ends.get(number);
+    if (known !== undefined) return epoch === undefined || known.info.epoch === epoch ? known.link : undefined;
+    const info = number === this.#region.self.number ? this.#region.self : this.#region.process(number);
+    if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#banned.has(number)) return undefined;
+    if (info !== this.#region.self && this.#region.isAlive(info) === 'dead') return undefined;
+    const ends = this.#make(info);
+    if (ends === undefined) return undefined;
+    if (info !== this.#region.self && !this.#knock(ends)) {
+      this.#drop(ends);
+      return undefined;
+    }
+    return ends.link;
+  }
+
+  #path(from: number, to: number): string {
+    return `${REGION_PATHS.links}/${from}-${to}`;
+  }
+
+  #bellPath(from: number, to: number): string {
+    return `${REGION_PATHS.bells}/${from}-${to}`;
+  }
+
+  #absolute(relative: string): string {
+    return path.join(this.#region.storage.root, relative);
+  }
+
+  #make(info: ProcessInfo): Ends {
+    const { storage, self } = this.#region;
+    const sameKernel = info.bootId === self.bootId;
+    const hasBells = info !== self && sameKernel && self.hasDoor && info.hasDoor && this.#makeBells(info.number);
+    const bellFd = hasBells ? openFifoReader(this.#absolute(this.#bellPath(info.number, self.number))) : undefined;
+    const mechanism = sameKernel && self.canMap && info.canMap && storage.mechanisms.has('ring') ? 'ring' : 'frames';
+    const capacityBytes = mechanism === 'ring' ? this.#region.limits.ringBytes : this.#region.limits.framesBytes;
+    let link: Link;
+    try {
+      const out = storage.createLog(this.#path(self.number, info.number), this.#identity(self, info), mechanism, capacityBytes);
+      link = new Link(this.poller, info.number, info.epoch, out);
+    } catch (error) {
+      if (bellFd !== undefined) closeSync(bellFd);
+      throw error;
+    }
+    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null };
+    if (bellFd !== undefined) {
+      ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#peerDied(ends); });
+    }
+    this.#ends.set(info.number, ends);
+    this.poller.links.add(link);
+    this.poller.wake();
+    this.#complete(ends);
+    this.#updateClock();
+    return ends;
+  }
+
+  #identity(from: ProcessInfo, to: ProcessInfo): LogIdentity {
+    return { from: from.number, to: to.number, fromEpoch: from.epoch, toEpoch: to.epoch, regionId: this.#region.id };
+  }
+
+  #makeBells(peer: number): boolean {
+    const self = this.#region.self.number;
+    return makeFifo(this.#absolute(this.#bellPath(self, peer))) && makeFifo(this.#absolute(this.#bellPath(peer, self)));
+  }
+
+  /** Tells the peer that there is a new link. False: nobody lives there any more. */
+  #knock(ends: Ends): boolean {
+    if (!ends.hasBells) return true;
+    const fd = openFifoWriter(this.#absolute(doorPathOf(ends.info.number)));
+    if (fd === undefined) return false;
+    const heard = ring(fd);
+    closeSync(fd);
+    return heard;
+  }
+
+  /** Opens the peer's log if it is there by now. */
+  #complete(ends: Ends): boolean {
+    const { link, info } = ends;
+    const { self, storage } = this.#region;
+    if (link.in !== null) return true;
+    try {
+      const reader = storage.openLog(this.#path(info.number, self.number));
+      if (reader === undefined) return false;
+      const { from, to, fromEpoch, toEpoch, regionId } = reader.identity;
+      const right = from === info.number && to === self.number && fromEpoch === info.epoch && toEpoch === self.epoch && regionId === this.#region.id;
+      if (!right) {
+        reader.close();
+        throw new StpError('ESTPCORRUPT', `link ${info.number}-${self.number} names other processes`);
+      }
+      link.in = reader;
+    } catch (error) {
+      link.fail(error);
+      return false;
+    }
+    if (ends.hasBells) this.#openBell(ends);
+    link.ringIfAsleep();
+    this.poller.wake();
+    return true;
+  }
+
+  #openBell(ends: Ends): void {
+    const fd = openFifoWriter(this.#absolute(this.#bellPath(this.#region.self.number, ends.info.number)));
+    if (fd === undefined) {
+      // The peer opened it before it created the log that we just saw, so it is gone.
+      this.#peerDied(ends);
+      return;
+    }
+    ends.bellWriter = fd;
+    ends.link.ringPeer = () => ring(fd);
+    // The peer may wait for our log: this is how it learns that we are here.
+    ring(fd);
+  }
+
+  #rung(ends: Ends): void {
+    if (ends.link.in === null) {
+      this.#complete(ends);
+      this.#updateClock();
+    }
+    this.poller.wake();
+  }
+
+  #peerDied(ends: Ends): void {
+    if (this.#closed || ends.link.peerGone) return;
+    ends.link.peerGone = true;
+    if (ends.link.in === null) this.#complete(ends);
+    this.poller.wake();
+  }
+
+  /** Looks for logs that others made for us. */
+  #discover(): void {
+    if (this.#closed) return;
+    const suffix = `-${this.#region.self.number}`;
+    for (const name of this.#region.storage.list(REGION_PATHS.links)) {
+      if (!name.endsWith(suffix)) continue;
+      const from = Number(name.slice(0, -suffix.length));
+      if (Number.isSafeInteger(from) && from > 0 && from !== this.#region.self.number) this.#meet(from);
+    }
+    this.#updateClock();
+    this.poller.wake();
+  }
+
+  #meet(from: number): void {
+    const known = this.#ends.get(from);
+    if (known !== undefined) {
+      this.#complete(known);
+      return;
+    }
+    const info = this.#banned.has(from) ? undefined : this.#region.process(from);
+    if (info === undefined || this.#region.isAlive(info) === 'dead') return;
+    try {
+      this.#make(info);
+    } catch {
+      // No room for our end: the peer waits, and the clock tries again.
+      this.poller.setNeedsClock(true);
+    }
+  }
+
+  #updateClock(): void {
+    let needs = this.#region.doorFd === undefined;
+    for (const ends of this.#ends.values()) {
+      if (ends.link.in === null || (!ends.hasBells && ends.info !== this.#region.self)) needs = true;
+    }
+    this.poller.setNeedsClock(needs);
+  }
+
+  care(): void {
+    if (this.#closed) return;
+    const now = performance.now();
+    const checkLife = now - this.#lifeCheckedMs >= LIFE_CHECK_MS;
+    if (checkLife) this.#lifeCheckedMs = now;
+    for (const ends of [...this.#ends.values()]) {
+      if (ends.info === this.#region.self) continue;
+      const incomplete = ends.link.in === null && !this.#complete(ends);
+      if ((incomplete || (checkLife && !ends.hasBells)) && this.#region.isAlive(ends.info) === 'dead') this.#peerDied(ends);
+    }
+    this.#discover();
+  }
+
+  linkOver(link: Link): void {
+    const ends = this.#ends.get(link.process);
+    if (ends?.link !== link) return;
+    const errno = link.failure === null ? errnoOf('ECONNRESET') : -link.failure.errno;
+    if (link.failure !== null) this.#banned.add(link.process);
+    this.#drop(ends);
+    this.#events.peerGone(link, errno);
+    this.#updateClock();
+  }
+
+  #drop(ends: Ends): void {
+    const { self, storage } = this.#region;
+    const peer = ends.info.number;
+    this.#ends.delete(peer);
+    this.poller.links.delete(ends.link);
+    ends.bell?.close();
+    if (ends.bellWriter !== null) closeSync(ends.bellWriter);
+    ends.link.ringPeer = null;
+    ends.link.close();
+    storage.remove(this.#path(self.number, peer));
+    if (!ends.link.peerGone) return;
+    // The dead do not clean up; whoever comes first does.
+    storage.remove(this.#path(peer, self.number));
+    storage.remove(this.#bellPath(self.number, peer));
+    storage.remove(this.#bellPath(peer, self.number));
+  }
+
+  turnOver(): void {
+    this.#events.turnOver();
+  }
+
+  /** Publishes what is left and lets go of everything; peers see the end of their bells. */
+  close(): void {
+    if (this.#closed) return;
+    this.poller.flush();
+    this.#closed = true;
+    for (const ends of [...this.#ends.values()]) {
+      ends.bell?.close();
+      if (ends.bellWriter !== null) closeSync(ends.bellWriter);
+      ends.link.close();
+    }
+    this.#ends.clear();
+    this.#door?.close();
+    this.poller.close();
+  }
+}
+

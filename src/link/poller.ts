@@ -1,0 +1,228 @@
+/**
+ * The poller: looks for records in all links of this process, spins a little when there are none, then sleeps until a bell rings.
+ *
+ * A turn is one run of the check phase of the event loop. Awake, a turn follows a turn by setImmediate. While nothing comes, the processor is
+ * yielded (without it a spinning process starves its peer) until the spin budget is used up; the budget grows when spinning paid and
+ * shrinks when it did not. Asleep, nothing runs at all: each link says so in its asleep word, everything is looked at once more, and then the
+ * bells wake us. Links without a bell (another kernel, no FIFOs) are polled by a timer that backs off.
+ *
+ * Order that matters in falling asleep: publish the asleep word, then look again. A sender publishes, then looks at the word. So one of the two sees the other.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { type BellReader } from './bell';
+import { type Link, type LinkOwner, type LinkSink } from './link';
+
+/** Longest spin by default, microseconds. */
+export const DEFAULT_SPIN_US = 100;
+export const SPIN_US_MAX = 1_000_000;
+const SPIN_FLOOR_US = 15;
+/** Looks at the links between two turns of the event loop while spinning. */
+const LOOKS_PER_TURN = 6;
+/** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
+const TURNS_WITHOUT_YIELD = 4;
+const POLL_FIRST_MS = 1;
+const POLL_MAX_MS = 50;
+
+export interface PollerEvents {
+  /** A link failed or its peer is gone, and all it sent has been delivered. */
+  linkOver(link: Link): void;
+  /** Called while there are links that have no bell or are not fully open: complete them, look for new ones, check who lives. */
+  care(): void;
+  /** End of a turn in which something happened. */
+  turnOver(): void;
+}
+
+export class Poller implements LinkOwner {
+  readonly sink: LinkSink;
+  turn = 0;
+  readonly lastTurns: Int32Array;
+  readonly links = new Set<Link>();
+  /** True while no look is due by itself: something must wake us. */
+  asleep = true;
+  /** Links or duties that no bell announces: poll by the clock. */
+  needsClock = false;
+  spinUs = DEFAULT_SPIN_US;
+
+  readonly #events: PollerEvents;
+  readonly #yield: (() => void) | undefined;
+  readonly #root = new AsyncResource('STPPOLLER');
+  readonly #dirty: Link[] = [];
+  #budgetUs = DEFAULT_SPIN_US;
+  #idleSinceMs = 0;
+  #idleTurns = 0;
+  #sleeps = 0;
+  #flushQueued = false;
+  #polling = false;
+  #referenced = false;
+  #clock: NodeJS.Timeout | null = null;
+  #clockMs = POLL_FIRST_MS;
+  #keeper: BellReader | NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(sink: LinkSink, events: PollerEvents, socketsMax: number, yieldProcessor: (() => void) | undefined) {
+    this.sink = sink;
+    this.#events = events;
+    this.lastTurns = new Int32Array(socketsMax);
+    this.#yield = yieldProcessor;
+  }
+
+  /** The handle that keeps the event loop alive while sockets do; a timer where there is no bell. */
+  set keeper(bell: BellReader) {
+    this.#keeper = bell;
+  }
+
+  /** Whether open sockets keep the process alive. */
+  setReferenced(referenced: boolean): void {
+    if (this.#referenced === referenced) return;
+    this.#referenced = referenced;
+    if (referenced) {
+      this.#keeper ??= setInterval(() => undefined, 0x7fff_ffff);
+      this.#keeper.ref();
+      this.#clock?.ref();
+    } else {
+      this.#keeper?.unref();
+      this.#clock?.unref();
+    }
+    this.wake();
+  }
+
+  publishLater(link: Link): void {
+    if (!this.#dirty.includes(link)) this.#dirty.push(link);
+    if (this.asleep) this.wake();
+    if (this.#flushQueued || this.#polling) return;
+    this.#flushQueued = true;
+    // After the program's own ticks and microtasks of this turn, so that what they send is still joined.
+    process.nextTick(flushOf, this);
+  }
+
+  /** Publishes what was appended in this turn. */
+  flush(): void {
+    this.#flushQueued = false;
+    // While we publish, links may fail and be added: the list is read by index until it ends.
+    for (let i = 0; i < this.#dirty.length; i++) this.#dirty[i]?.publish();
+    this.#dirty.length = 0;
+    if (!this.#polling) this.turn = (this.turn + 1) | 0;
+  }
+
+  /** Begins to look for records, if it does not already. */
+  wake(): void {
+    this.#clockMs = POLL_FIRST_MS;
+    if (!this.asleep || this.#closed) return;
+    this.asleep = false;
+    if (this.#clock !== null) {
+      clearTimeout(this.#clock);
+      this.#clock = null;
+    }
+    for (const link of this.links) link.setAsleep(false, this.#sleeps);
+    this.#idleTurns = 0;
+    this.#root.runInAsyncScope(setImmediate, undefined, this.#runTurn);
+  }
+
+  readonly #runTurn = (): void => {
+    if (this.#closed || this.asleep) return;
+    let any = true;
+    try {
+      any = this.#look();
+    } catch (error) {
+      // What the program throws goes up as from any callback, and where that is survived the looking must go on.
+      setImmediate(this.#runTurn);
+      throw error;
+    }
+    if (any) {
+      if (this.#idleTurns > 0) this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
+      this.#idleTurns = 0;
+      setImmediate(this.#runTurn);
+      return;
+    }
+    if (this.#spin()) setImmediate(this.#runTurn);
+    else this.#sleep();
+  };
+
+  /** One turn over all links; true where anything came or went. */
+  #look(): boolean {
+    this.turn = (this.turn + 1) | 0;
+    this.#polling = true;
+    let any = false;
+    try {
+      for (const link of this.links) {
+        const came = link.poll();
+        if (came || (link.needsRoom && link.checkRoom())) any = true;
+        if (link.failure !== null || (link.peerGone && !came)) this.#events.linkOver(link);
+      }
+    } finally {
+      this.#polling = false;
+      this.flush();
+    }
+    if (any) this.#events.turnOver();
+    return any;
+  }
+
+  /** Waits a moment for records. False: the budget is used up. */
+  #spin(): boolean {
+    const yieldProcessor = this.#yield;
+    this.#idleTurns += 1;
+    if (!this.#referenced) return false;
+    if (yieldProcessor === undefined) return this.spinUs > 0 && this.#idleTurns <= TURNS_WITHOUT_YIELD;
+    const now = performance.now();
+    if (this.#idleTurns === 1) this.#idleSinceMs = now;
+    if ((now - this.#idleSinceMs) * 1000 >= this.#budgetUs) return false;
+    for (let i = 0; i < LOOKS_PER_TURN; i++) {
+      for (const link of this.links) if (link.ready()) return true;
+      yieldProcessor();
+    }
+    return true;
+  }
+
+  #sleep(): void {
+    this.#budgetUs = Math.max(Math.min(SPIN_FLOOR_US, this.spinUs), this.#budgetUs / 2);
+    this.#sleeps = (this.#sleeps + 1) & 0x3fff_ffff;
+    this.asleep = true;
+    for (const link of this.links) link.setAsleep(true, this.#sleeps);
+    for (const link of this.links) {
+      if (!link.ready() && link.failure === null && !link.peerGone && !(link.needsRoom && link.checkRoom())) continue;
+      this.wake();
+      return;
+    }
+    if (this.needsClock) this.#startClock();
+  }
+
+  #startClock(): void {
+    this.#clock ??= this.#root.runInAsyncScope(setTimeout, undefined, () => {
+      this.#clock = null;
+      this.#clockMs = Math.min(POLL_MAX_MS, this.#clockMs * 1.5);
+      const pace = this.#clockMs;
+      this.#events.care();
+      this.wakeIfReady(pace);
+    }, this.#clockMs) as NodeJS.Timeout;
+    if (!this.#referenced) this.#clock.unref();
+  }
+
+  /** After a tick of the clock: looks, and goes back to sleep without a spin where nothing came. */
+  wakeIfReady(paceMs: number): void {
+    for (const link of this.links) {
+      if (!link.ready() && link.failure === null && !link.needsRoom) continue;
+      this.wake();
+      return;
+    }
+    this.#clockMs = paceMs;
+    if (this.needsClock && this.asleep && !this.#closed) this.#startClock();
+  }
+
+  /** A duty for the clock came up while we may be asleep. */
+  setNeedsClock(needs: boolean): void {
+    this.needsClock = needs;
+    if (needs && this.asleep && !this.#closed) this.#startClock();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.asleep = true;
+    if (this.#clock !== null) clearTimeout(this.#clock);
+    if (this.#keeper !== null && 'hasRef' in this.#keeper) clearInterval(this.#keeper);
+    this.links.clear();
+  }
+}
+
+function flushOf(poller: Poller): void {
+  poller.flush();
+}
