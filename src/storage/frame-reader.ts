@@ -46,6 +46,8 @@ export class FrameReader implements LogReader {
   at = 0;
   readonly #file: PositionedFile;
   readonly #seed: number;
+  /** The same as a word of the header reads. */
+  readonly #tag: number;
   readonly #frameMax: number;
   readonly #lateMs: number;
   readonly #shared: boolean;
@@ -73,7 +75,8 @@ export class FrameReader implements LogReader {
     const start = options.startPosition ?? 0;
     this.#file = file;
     this.identity = link.identity;
-    this.#seed = link.seed | 0;
+    this.#seed = link.seed;
+    this.#tag = link.seed | 0;
     this.#capacity = link.capacityBytes;
     this.#frameMax = frameMaxBytes(link.capacityBytes);
     this.#lateMs = options.lateMs ?? LATE_MS;
@@ -138,7 +141,7 @@ export class FrameReader implements LogReader {
     if (got < want) return this.#short();
     if (
       words[FRAME_WORD.magic] !== FRAME_MAGIC ||
-      words[FRAME_WORD.tag] !== this.#seed ||
+      words[FRAME_WORD.tag] !== this.#tag ||
       words[FRAME_WORD.sequence] !== this.#sequenceLow ||
       words[FRAME_WORD.sequence + 1] !== this.#sequenceHigh
     ) {

@@ -76,6 +76,7 @@ export class RingWriter implements LogWriter {
     this.claimMaxBytes = this.#capacity >>> 1;
     const start = startPosition | 0;
     this.#head = this.#published = this.#tail = this.#claimed = start;
+    Atomics.store(this.#control, READ, start);
     Atomics.store(this.#control, HEAD, start);
   }
 
