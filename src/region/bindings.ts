@@ -1,0 +1,204 @@
+/**
+ * The ports of this process, and who listens where in the region.
+ *
+ * (system, group, port) is the key: systems compare without case, groups exactly. A port bound by number may lie in the
+ * range that another process holds for its unbound sockets; only two that bind the same number are in each other's way.
+ */
+import { StpError } from '../errors';
+import { BindingState } from '../layout';
+import { type BindingEntry, BindingTable, findListening, groupBytes, readBindings } from './binding-table';
+import { type BlockWriter } from '../storage';
+import { Claims } from './claims';
+import { isGroupName, systemKey } from './names';
+import { PortRanges } from './port-ranges';
+import { type ProcessInfo } from './process-info';
+import { type KnownProcess, type Processes } from './processes';
+
+export interface FoundListener {
+  readonly process: ProcessInfo;
+  /** Index of the listening socket there. */
+  readonly socket: number;
+}
+
+export interface PortInfo {
+  readonly process: ProcessInfo;
+  readonly group: string;
+  readonly port: number;
+  /** 1, or the size of a range. */
+  readonly count: number;
+  readonly socket: number;
+  /** Name of a state of BindingState. */
+  readonly state: keyof typeof BindingState;
+}
+
+interface OwnPort {
+  readonly slot: number;
+  readonly socket: number;
+  listening: boolean;
+  /** Reserved in our own range of unbound ports. */
+  readonly reserved: boolean;
+}
+
+const PORT_MAX = 65_535;
+const STATE_NAMES = Object.fromEntries(Object.entries(BindingState).map(([name, value]) => [value, name])) as Record<number, keyof typeof BindingState>;
+
+export class Bindings {
+  readonly #table: BindingTable;
+  readonly #claims: Claims;
+  readonly #processes: Processes;
+  readonly #self: ProcessInfo;
+  readonly #ports = new Map<string, Map<number, OwnPort>>();
+  readonly #ranges = new Map<string, PortRanges>();
+  /** Groups as the search compares them. */
+  readonly #groupBytes = new Map<string, Uint8Array>();
+
+  constructor(file: BlockWriter, processes: Processes, self: ProcessInfo) {
+    this.#table = new BindingTable(file);
+    this.#claims = new Claims(this.#table, processes, self);
+    this.#processes = processes;
+    this.#self = self;
+    this.#table.begin();
+  }
+
+  /**
+   * Binds a port of this system for socket `socket`; 0 chooses one. Returns the port. EADDRINUSE: a live socket of this
+   * system and group has it; EADDRNOTAVAIL: none is left to choose; EINVAL; what the storage throws.
+   */
+  bind(port: number, group: string, socket: number): number {
+    checkPort(port, 0);
+    checkGroup(group);
+    if (port !== 0) {
+      if (this.#tryBind(port, group, socket)) return port;
+      throw new StpError('EADDRINUSE', `stp://${this.#self.system}:${port}/${group}`);
+    }
+    return this.#bindChosen(group, socket);
+  }
+
+  /** Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. */
+  listen(port: number, group: string): void {
+    const own = this.#own(port, group);
+    if (own.listening) return;
+    this.#table.set(own.slot, { port, count: 1, group, socket: own.socket, state: BindingState.listening });
+    own.listening = true;
+  }
+
+  /** Frees a bound or listening port, chosen or not. EINVAL where it is not bound here. */
+  unbind(port: number, group: string): void {
+    const own = this.#own(port, group);
+    this.#table.set(own.slot, undefined);
+    this.#ports.get(group)?.delete(port);
+    const ranges = this.#ranges.get(group);
+    if (own.reserved) ranges?.giveBack(port);
+    else ranges?.unmark(port);
+  }
+
+  /** A port for a socket that was not bound; cheap, and seen by nobody. EADDRNOTAVAIL where none is left. */
+  ephemeral(group: string): number {
+    let ranges = this.#ranges.get(group);
+    if (ranges === undefined) {
+      checkGroup(group);
+      ranges = new PortRanges(group, this.#table, this.#claims, this.#self.number);
+      this.#ranges.set(group, ranges);
+    }
+    return ranges.take();
+  }
+
+  /** Gives back what {@link ephemeral} gave. */
+  releaseEphemeral(port: number, group: string): void {
+    this.#ranges.get(group)?.giveBack(port);
+  }
+
+  /** Who listens at an address: a process that is not known to be dead. Costs one small read per process of the system. */
+  findListener(system: string, group: string, port: number): FoundListener | undefined {
+    const key = systemKey(system);
+    if (key === this.#self.systemKey) {
+      const own = this.#ports.get(group)?.get(port);
+      if (own?.listening === true) return { process: this.#self, socket: own.socket };
+    }
+    const bytes = this.#bytesOf(group);
+    if (bytes === undefined) return undefined;
+    for (const process of this.#processes.others(false)) {
+      const { info } = process;
+      if (info.systemKey !== key || info.state === 'left') continue;
+      const socket = this.#listening(process, bytes, port);
+      if (socket >= 0 && this.#processes.isAlive(info) !== 'dead') return { process: info, socket };
+    }
+    return undefined;
+  }
+
+  /** All ports and ranges in the region, or those of one system and group; of processes not known to be dead. */
+  ports(system?: string, group?: string): PortInfo[] {
+    const found: PortInfo[] = [];
+    const add = (process: ProcessInfo, entry: BindingEntry): boolean => {
+      if (group === undefined || entry.group === group) found.push({ process, group: entry.group, port: entry.port, count: entry.count, socket: entry.socket, state: STATE_NAMES[entry.state] ?? 'free' });
+      return false;
+    };
+    const wanted = system === undefined ? undefined : systemKey(system);
+    if (wanted === undefined || wanted === this.#self.systemKey) for (const entry of this.#table.entries()) add(this.#self, entry);
+    const others = [...this.#processes.others(true)].filter(({ info }) => wanted === undefined || info.systemKey === wanted);
+    for (const { info, reader } of others) {
+      if (this.#processes.isAlive(info) === 'dead') continue;
+      try {
+        readBindings(reader, info.number, (entry) => add(info, entry));
+      } catch {
+        this.#processes.disown(info.number);
+      }
+    }
+    return found;
+  }
+
+  #bindChosen(group: string, socket: number): number {
+    const refused: number[] = [];
+    let bound = 0;
+    try {
+      while (bound === 0) {
+        const chosen = this.ephemeral(group);
+        refused.push(chosen);
+        if (this.#tryBind(chosen, group, socket, true)) bound = chosen;
+      }
+      return bound;
+    } finally {
+      for (const port of refused) if (port !== bound) this.releaseEphemeral(port, group);
+    }
+  }
+
+  #tryBind(port: number, group: string, socket: number, chosen = false): boolean {
+    let ports = this.#ports.get(group);
+    if (ports?.has(port) === true) return false;
+    const slot = this.#claims.claim({ port, count: 1, group, socket, state: BindingState.bound });
+    if (slot < 0) return false;
+    if (ports === undefined) this.#ports.set(group, (ports = new Map<number, OwnPort>()));
+    const reserved = chosen || this.#ranges.get(group)?.reserve(port) === true;
+    ports.set(port, { slot, socket, listening: false, reserved });
+    return true;
+  }
+
+  #own(port: number, group: string): OwnPort {
+    const own = this.#ports.get(group)?.get(port);
+    if (own === undefined) throw new StpError('EINVAL', `port ${port} of group ${group} is not bound by this process`);
+    return own;
+  }
+
+  #bytesOf(group: string): Uint8Array | undefined {
+    let bytes = this.#groupBytes.get(group);
+    if (bytes === undefined && isGroupName(group)) this.#groupBytes.set(group, (bytes = groupBytes(group)));
+    return bytes;
+  }
+
+  #listening({ info, reader }: KnownProcess, group: Uint8Array, port: number): number {
+    try {
+      return findListening(reader, info.number, group, port);
+    } catch {
+      this.#processes.disown(info.number);
+      return -1;
+    }
+  }
+}
+
+function checkPort(port: number, least: number): void {
+  if (!Number.isInteger(port) || port < least || port > PORT_MAX) throw new StpError('EINVAL', `port must be an integer from ${least} to ${PORT_MAX}`);
+}
+
+function checkGroup(group: string): void {
+  if (typeof group !== 'string' || !isGroupName(group)) throw new StpError('EINVAL', 'group must be 1 to 15 letters, digits, ".", "_" or "-"');
+}

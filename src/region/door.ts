@@ -1,0 +1,48 @@
+/**
+ * The door of a process: a FIFO that it alone holds open for reading, from before it tells of itself until its death.
+ *
+ * The kernel closes it with the process, whatever killed it, so opening it for writing tells life from death at once and
+ * without any guess, also between containers where pids mean nothing.
+ */
+import { closeSync } from 'node:fs';
+import path from 'node:path';
+import { StpError } from '../errors';
+import { makeFifo, openDoor, openFifoWriter, type Storage } from '../storage';
+import { doorPathOf } from './process-info';
+
+export interface Door {
+  readonly path: string;
+  /** Readable and non-blocking; owned by whoever opened the region. */
+  readonly fd: number;
+}
+
+export type DoorState = 'open' | 'shut' | 'missing';
+
+/** Makes the door of process `number`; undefined where the file system or the platform has no FIFOs. */
+export function makeDoor(storage: Storage, number: number): Door | undefined {
+  const absolute = absoluteDoorPath(storage, number);
+  if (absolute === undefined) return undefined;
+  // Numbers are never used twice: what may lie here was made by somebody who is no process of this region.
+  storage.remove(doorPathOf(number));
+  if (!makeFifo(absolute)) return undefined;
+  const fd = openDoor(absolute);
+  if (fd === undefined) throw new StpError('EIO', `${absolute} vanished while it was made`);
+  return { path: absolute, fd };
+}
+
+/** Knocks. 'shut': the FIFO is there and nobody holds it; 'missing': it is not there. */
+export function probeDoor(storage: Storage, number: number): DoorState {
+  const absolute = absoluteDoorPath(storage, number);
+  if (absolute === undefined) return 'missing';
+  const fd = openFifoWriter(absolute);
+  if (fd !== undefined) {
+    closeSync(fd);
+    return 'open';
+  }
+  // A door is made once, before its process tells of itself: what is there now was there when we knocked.
+  return storage.info(doorPathOf(number)) === undefined ? 'missing' : 'shut';
+}
+
+function absoluteDoorPath(storage: Storage, number: number): string | undefined {
+  return storage.driver === 'simulated' ? undefined : path.join(storage.root, doorPathOf(number));
+}

@@ -1,0 +1,140 @@
+/**
+ * The file `region`: created once, read by every opener, checked field by field.
+ *
+ * The creator puts it in place in one step, after the directories, so whoever finds it finds a whole region. While a
+ * reset looks whether anybody lives here the file is away under REMOVING_PATH; openers wait for the outcome, and put it
+ * back themselves where the reset died.
+ */
+import { StpError } from '../errors';
+import { FORMAT_VERSION, REGION_MAGIC, REGION_PATHS, RegionHeader, SOCKETS_MAX } from '../layout';
+import { type Storage } from '../storage';
+import { pause } from './pause';
+import { randomId } from './random-id';
+
+export interface RegionLimits {
+  /** Sockets that one process may hold. */
+  readonly socketsMax: number;
+  /** Capacity of one mapped log, bytes, a power of two. */
+  readonly ringBytes: number;
+  /** Capacity of one direct log, bytes, a multiple of 4096. */
+  readonly framesBytes: number;
+  /** A process of another host is dead when its heartbeat stood still for so long, milliseconds. */
+  readonly leaseMs: number;
+}
+
+export interface RegionFacts {
+  /** Random number that tells this region from one made later in its place. */
+  readonly id: number;
+  readonly createdAtMs: number;
+  readonly limits: RegionLimits;
+}
+
+export const DEFAULT_LIMITS: RegionLimits = { socketsMax: 16_384, ringBytes: 262_144, framesBytes: 1_048_576, leaseMs: 5000 };
+
+/** Where a reset keeps the header while it looks for live processes. */
+export const REMOVING_PATH = 'region.removing';
+
+/** A file system without link(2) shows a header for a moment before its bytes; no longer than this, milliseconds. */
+const HALF_MADE_MS = 500;
+const HALF_MADE_STEP_MS = 5;
+
+const LOG_BYTES_MIN = 4096;
+const LOG_BYTES_MAX = 0x4000_0000;
+const FRAMES_UNIT_BYTES = 4096;
+const LEASE_MS_MIN = 100;
+const LEASE_MS_MAX = 3_600_000;
+
+/** Checks limits; `fail` is called with what is wrong. */
+export function checkLimits(limits: RegionLimits, fail: (field: string) => never): void {
+  const { socketsMax, ringBytes, framesBytes, leaseMs } = limits;
+  if (!isIn(socketsMax, 1, SOCKETS_MAX)) fail('socketsMax');
+  if (!isIn(ringBytes, LOG_BYTES_MIN, LOG_BYTES_MAX) || (ringBytes & (ringBytes - 1)) !== 0) fail('ringBytes');
+  if (!isIn(framesBytes, LOG_BYTES_MIN, LOG_BYTES_MAX) || framesBytes % FRAMES_UNIT_BYTES !== 0) fail('framesBytes');
+  if (!isIn(leaseMs, LEASE_MS_MIN, LEASE_MS_MAX)) fail('leaseMs');
+}
+
+/** Longest wait for a reset to come to its end, milliseconds; after that it has died. */
+const RESET_WAIT_MS = 2000;
+const RESET_STEP_MS = 5;
+
+/**
+ * Reads the header; undefined where there is none. Where a reset is under way, waits for what becomes of it; puts the
+ * header back itself where the reset died. Errors as readHeader.
+ */
+export function awaitHeader(storage: Storage): RegionFacts | undefined {
+  for (let waitedMs = 0; ; waitedMs += RESET_STEP_MS) {
+    const names = storage.list('');
+    // Only a name that is listed is opened: a network file system remembers for seconds that a name was not there.
+    const facts = names.includes(REGION_PATHS.header) ? readHeader(storage) : undefined;
+    if (facts !== undefined || !names.includes(REMOVING_PATH)) return facts;
+    if (waitedMs >= RESET_WAIT_MS) return putBack(storage);
+    pause(RESET_STEP_MS);
+  }
+}
+
+function putBack(storage: Storage): RegionFacts | undefined {
+  const reader = storage.openBlocks(REMOVING_PATH);
+  try {
+    const block = reader?.read(0);
+    if (block !== undefined) storage.publishOnce(REGION_PATHS.header, block.payload);
+  } finally {
+    reader?.close();
+  }
+  storage.remove(REMOVING_PATH);
+  return readHeader(storage);
+}
+
+/**
+ * Reads the header; undefined where there is none. ESTPREGION: not a header; ESTPVERSION: of another version;
+ * ESTPCORRUPT: damaged. Waits a moment for one that is being written.
+ */
+export function readHeader(storage: Storage): RegionFacts | undefined {
+  for (let waitedMs = 0; ; waitedMs += HALF_MADE_STEP_MS) {
+    const reader = storage.openBlocks(REGION_PATHS.header);
+    if (reader === undefined) return undefined;
+    try {
+      const block = reader.read(0);
+      if (block !== undefined) return decodeHeader(block.payload);
+    } finally {
+      reader.close();
+    }
+    if (waitedMs >= HALF_MADE_MS) throw new StpError('ESTPREGION', `the file '${REGION_PATHS.header}' in ${storage.root} is cut short`);
+    pause(HALF_MADE_STEP_MS);
+  }
+}
+
+/** Makes the directories and the header, unless somebody else does it first; false then. */
+export function createHeader(storage: Storage, limits: RegionLimits): boolean {
+  makeDirectories(storage);
+  const payload = new Uint8Array(RegionHeader.sizeBytes);
+  RegionHeader.encode({ magic: REGION_MAGIC, version: FORMAT_VERSION, id: randomId(), createdAtMs: Date.now(), ...limits }, payload);
+  return storage.publishOnce(REGION_PATHS.header, payload);
+}
+
+/** The directories of a region; harmless where they are there. */
+export function makeDirectories(storage: Storage): void {
+  for (const directory of [REGION_PATHS.processes, REGION_PATHS.links, REGION_PATHS.bells]) storage.makeDirectory(directory);
+}
+
+function decodeHeader(payload: Uint8Array): RegionFacts {
+  const file = `the file '${REGION_PATHS.header}'`;
+  if (payload.length < RegionHeader.fields.socketsMax.at) throw new StpError('ESTPREGION', `${file} is too short for a region's`);
+  // Another version may have another layout behind the version word, a shorter one too.
+  const whole = new Uint8Array(RegionHeader.sizeBytes);
+  whole.set(payload.subarray(0, whole.length));
+  const values = RegionHeader.decode(whole);
+  if (values.magic !== REGION_MAGIC) throw new StpError('ESTPREGION', `${file} is not a region's`);
+  if (values.version !== FORMAT_VERSION) {
+    throw new StpError('ESTPVERSION', `${file} has version ${values.version}, this stp-net reads ${FORMAT_VERSION}; 'stp reset' of the other version removes it`);
+  }
+  if (payload.length < RegionHeader.sizeBytes) throw new StpError('ESTPCORRUPT', `${file} is cut short`);
+  const limits = { socketsMax: values.socketsMax, ringBytes: values.ringBytes, framesBytes: values.framesBytes, leaseMs: values.leaseMs };
+  checkLimits(limits, (field) => {
+    throw new StpError('ESTPCORRUPT', `${file}: ${field} is impossible`);
+  });
+  return { id: values.id, createdAtMs: values.createdAtMs, limits };
+}
+
+function isIn(value: number, low: number, high: number): boolean {
+  return Number.isInteger(value) && value >= low && value <= high;
+}

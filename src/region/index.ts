@@ -1,0 +1,13 @@
+/** The region layer: who is here, who listens where, which sockets there are, and who is dead. */
+export { type FoundListener, type PortInfo, Bindings } from './bindings';
+export { type RegionFacts, type RegionLimits, DEFAULT_LIMITS } from './header';
+export { type Host, Hosts } from './hosts';
+export { inspectRegion, type InspectedProcess, type InspectedSocket, type RegionSnapshot } from './inspect';
+export { type Liveness, type Machine, machine } from './machine';
+export { GROUP_BYTES_MAX, isGroupName, isSystemName, SYSTEM_BYTES_MAX, systemKey } from './names';
+export { checkRegionOptions, DEFAULT_GROUP, defaultRegionDirectory, defaultSystem, type DriverWish, type RegionOptions, regionOptions } from './options';
+export { doorPathOf, type ProcessInfo, processPath, type ProcessStateName } from './process-info';
+export { type RecoverySummary } from './recovery';
+export { Region, type RegionSetup } from './region';
+export { removeRegion, type RemovedRegion } from './remove-region';
+export { type ScbCounters, type ScbValues, SocketTable } from './socket-table';

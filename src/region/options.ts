@@ -1,0 +1,83 @@
+/**
+ * Where the region is and who we are in it: STP_REGION, STP_SYSTEM, STP_GROUP and STP_DRIVER, read and checked.
+ *
+ * A value that is set and wrong is an error that names the variable and the value; it is never replaced by a default.
+ */
+import { accessSync, constants, statSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { StpError } from '../errors';
+import { GROUP_BYTES_MAX, isGroupName, isSystemName, SYSTEM_BYTES_MAX } from './names';
+
+export type DriverWish = 'auto' | 'mapped' | 'direct';
+
+export interface RegionOptions {
+  /** Absolute path of the region's directory. */
+  readonly directory: string;
+  /** Name of this system: 1 to 63 letters, digits, '.', '_', '-'; compared without case. */
+  readonly system: string;
+  /** Default transport group: 1 to 15 of the same characters; compared exactly. */
+  readonly group: string;
+  readonly driver: DriverWish;
+}
+
+export const DEFAULT_GROUP = 'STG';
+const SHARED_MEMORY_DIRECTORY = '/dev/shm';
+const DRIVERS: readonly string[] = ['auto', 'mapped', 'direct'] satisfies DriverWish[];
+
+/** Reads the environment; ESTPCONFIG names the variable that is wrong and its value. */
+export function regionOptions(env: Readonly<Record<string, string | undefined>>): RegionOptions {
+  return checkRegionOptions({
+    directory: directoryOption(env['STP_REGION']),
+    system: env['STP_SYSTEM'] ?? defaultSystem(),
+    group: env['STP_GROUP'] ?? DEFAULT_GROUP,
+    driver: (env['STP_DRIVER'] ?? 'auto') as DriverWish,
+  });
+}
+
+/** Checks options that came by any way; ESTPCONFIG names the variable that stands for the wrong one. */
+export function checkRegionOptions(options: RegionOptions): RegionOptions {
+  const { directory, system, group, driver } = options as unknown as Record<keyof RegionOptions, unknown>;
+  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) fail('STP_REGION', directory, 'must be the path of a directory');
+  if (typeof system !== 'string' || !isSystemName(system)) fail('STP_SYSTEM', system, `must be 1 to ${SYSTEM_BYTES_MAX} letters, digits, '.', '_' or '-'`);
+  if (typeof group !== 'string' || !isGroupName(group)) fail('STP_GROUP', group, `must be 1 to ${GROUP_BYTES_MAX} letters, digits, '.', '_' or '-'`);
+  if (typeof driver !== 'string' || !DRIVERS.includes(driver)) fail('STP_DRIVER', driver, "must be 'auto', 'mapped' or 'direct'");
+  return { directory: path.resolve(directory), system, group, driver: driver as DriverWish };
+}
+
+/** The region of a user who asked for none: in shared memory where there is some, else in the temp directory. */
+export function defaultRegionDirectory(): string {
+  const parent = isWritableDirectory(SHARED_MEMORY_DIRECTORY) ? SHARED_MEMORY_DIRECTORY : os.tmpdir();
+  return path.join(parent, `stp-${userName()}`);
+}
+
+/** The host name, lower-cased; what a system name can't hold becomes '-'. */
+export function defaultSystem(): string {
+  const name = os.hostname().toLowerCase().replace(/[^a-z0-9._-]/gu, '-').slice(0, SYSTEM_BYTES_MAX);
+  return name === '' ? 'localhost' : name;
+}
+
+function directoryOption(value: string | undefined): string {
+  return value ?? defaultRegionDirectory();
+}
+
+function userName(): string {
+  const uid = process.getuid?.();
+  if (uid !== undefined) return String(uid);
+  // Without user ids (Windows) the temp directory is the user's own already; the name only has to be a file name.
+  return os.userInfo().username.replace(/[^A-Za-z0-9._-]/gu, '-');
+}
+
+function isWritableDirectory(directory: string): boolean {
+  try {
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return statSync(directory).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+function fail(variable: string, value: unknown, why: string): never {
+  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 200)) : typeof value;
+  throw new StpError('ESTPCONFIG', `${variable}=${shown}: ${why}`);
+}

@@ -1,0 +1,130 @@
+/**
+ * Ports for sockets that were not bound: numbers from ranges that this process holds for itself, one system and group each.
+ *
+ * A range is claimed from everybody else once; a number in it then costs no look at anybody. Numbers are handed out in
+ * turn, so that one just given back is not used again at once.
+ */
+import { StpError } from '../errors';
+import { BindingState } from '../layout';
+import { type BindingTable } from './binding-table';
+import { type Claims } from './claims';
+
+export const EPHEMERAL_FIRST = 32_768;
+const RANGE_PORTS = 128;
+const RANGES = (65_536 - EPHEMERAL_FIRST) / RANGE_PORTS;
+/** Empty ranges that are kept for the next burst. */
+const SPARE_RANGES = 1;
+
+const FREE = 0;
+const GIVEN = 1;
+/** Bound by number when the range was claimed. */
+const BOUND = 2;
+
+interface Range {
+  readonly first: number;
+  readonly slot: number;
+  /** FREE, GIVEN or BOUND, one for each port. */
+  readonly used: Uint8Array;
+  /** Number of ports that are GIVEN. */
+  given: number;
+  next: number;
+}
+
+export class PortRanges {
+  readonly #group: string;
+  readonly #table: BindingTable;
+  readonly #claims: Claims;
+  readonly #ranges: Range[] = [];
+  /** Where to look first for a free range: processes start at different places, so that they rarely meet. */
+  readonly #start: number;
+
+  constructor(group: string, table: BindingTable, claims: Claims, processNumber: number) {
+    this.#group = group;
+    this.#table = table;
+    this.#claims = claims;
+    this.#start = processNumber % RANGES;
+  }
+
+  /** Takes a port; EADDRNOTAVAIL where no range is left. */
+  take(): number {
+    for (const range of this.#ranges) {
+      const port = takeFrom(range);
+      if (port !== 0) return port;
+    }
+    const held = this.#claims.rangesOfOthers(this.#group);
+    for (let i = 0; i < RANGES; i += 1) {
+      const first = EPHEMERAL_FIRST + ((this.#start + i) % RANGES) * RANGE_PORTS;
+      const range = held.has(first) ? undefined : this.#claim(first);
+      const port = range === undefined ? 0 : takeFrom(range);
+      if (port !== 0) return port;
+    }
+    throw new StpError('EADDRNOTAVAIL', `no port of group ${this.#group} is free`);
+  }
+
+  /** Gives a taken port back. Others are ignored: a socket that moved here brought the port of another process. */
+  giveBack(port: number): void {
+    const range = this.#rangeOf(port);
+    if (range?.used[port - range.first] !== 1) return;
+    range.used[port - range.first] = 0;
+    range.given -= 1;
+    if (range.given === 0) this.#trim(range);
+  }
+
+  /** A port that was bound by number: it is not given out while it is. */
+  reserve(port: number): boolean {
+    const range = this.#rangeOf(port);
+    if (range === undefined || range.used[port - range.first] === GIVEN) return false;
+    range.used[port - range.first] = GIVEN;
+    range.given += 1;
+    return true;
+  }
+
+  /** A port that was bound by number when its range was claimed is free again. */
+  unmark(port: number): void {
+    const range = this.#rangeOf(port);
+    if (range?.used[port - range.first] === BOUND) range.used[port - range.first] = FREE;
+  }
+
+  #rangeOf(port: number): Range | undefined {
+    return this.#ranges.find((range) => port >= range.first && port < range.first + RANGE_PORTS);
+  }
+
+  #claim(first: number): Range | undefined {
+    if (this.#rangeOf(first) !== undefined) return undefined;
+    const slot = this.#claims.claim({ port: first, count: RANGE_PORTS, group: this.#group, socket: 0, state: BindingState.range });
+    if (slot < 0) return undefined;
+    const range: Range = { first, slot, used: new Uint8Array(RANGE_PORTS), given: 0, next: 0 };
+    for (const port of this.#boundIn(first)) range.used[port - first] = BOUND;
+    this.#ranges.push(range);
+    return range;
+  }
+
+  /** Ports of a range that somebody, we included, has bound by number. */
+  #boundIn(first: number): Set<number> {
+    const bound = this.#claims.boundByOthers(this.#group, first, RANGE_PORTS);
+    for (const entry of this.#table.entries()) {
+      const isPort = entry.state === BindingState.bound || entry.state === BindingState.listening;
+      if (isPort && entry.group === this.#group && entry.port >= first && entry.port < first + RANGE_PORTS) bound.add(entry.port);
+    }
+    return bound;
+  }
+
+  #trim(range: Range): void {
+    if (this.#ranges.filter((other) => other.given === 0).length <= SPARE_RANGES) return;
+    this.#table.set(range.slot, undefined);
+    this.#ranges.splice(this.#ranges.indexOf(range), 1);
+  }
+}
+
+/** The next free port of a range, 0 where there is none. */
+function takeFrom(range: Range): number {
+  for (let i = 0; i < RANGE_PORTS; i += 1) {
+    const at = (range.next + i) % RANGE_PORTS;
+    if (range.used[at] !== FREE) continue;
+    range.used[at] = GIVEN;
+    range.given += 1;
+    range.next = (at + 1) % RANGE_PORTS;
+    return range.first + at;
+  }
+  return 0;
+}

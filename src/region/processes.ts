@@ -1,0 +1,238 @@
+/**
+ * The processes of a region, as one of them sees the others.
+ *
+ * Identities are read once per number and kept, with the file open: a number names one life, and all but the state in
+ * its identity never changes. Files are discovered by listing the directory only, never by trying names: on a network
+ * file system a name that was tried too early stays invisible for seconds.
+ */
+import { performance } from 'node:perf_hooks';
+import { StpError } from '../errors';
+import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
+import { type BlockReader, type Storage } from '../storage';
+import { probeDoor } from './door';
+import { LeaseWatch, readBeat } from './heartbeat';
+import { type Liveness, type Machine } from './machine';
+import { damaged, decodeIdentity, type MutableProcessInfo, processPath, type ProcessInfo } from './process-info';
+import { listNumbers } from './process-numbers';
+
+/** A process that we know, with its file held open. */
+export interface KnownProcess {
+  readonly info: ProcessInfo;
+  readonly reader: BlockReader;
+}
+
+interface Entry {
+  readonly info: MutableProcessInfo;
+  readonly reader: BlockReader;
+  lease: LeaseWatch | undefined;
+}
+
+/** A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds. */
+const TIME_GRAIN_MS = 100;
+
+export class Processes {
+  readonly #storage: Storage;
+  readonly #machine: Machine;
+  readonly #self: ProcessInfo;
+  readonly #leaseMs: number;
+  readonly #entries = new Map<number, Entry>();
+  /** Dead beyond doubt, while their file is there. */
+  readonly #dead = new Map<number, ProcessInfo>();
+  /** Damaged, not ours to read, or of another region: never looked at again. */
+  readonly #unusable = new Set<number>();
+  /** Listed, but without an identity yet: just being opened, or its owner died in that moment. */
+  readonly #unannounced = new Set<number>();
+  /** Some file could not be read for a reason that may pass. */
+  #failed = false;
+  #listedModifiedAtMs = -1;
+
+  constructor(storage: Storage, machine: Machine, self: ProcessInfo, leaseMs: number) {
+    this.#storage = storage;
+    this.#machine = machine;
+    this.#self = self;
+    this.#leaseMs = leaseMs;
+  }
+
+  /** All processes that have told of themselves, this one included, but for those known to be dead; states as of now. */
+  list(): ProcessInfo[] {
+    this.#refresh(true);
+    const infos: ProcessInfo[] = [this.#self];
+    for (const entry of this.#entries.values()) if (this.#reread(entry)) infos.push(entry.info);
+    return infos;
+  }
+
+  /** Those of list(), and the dead whose files have not been reclaimed yet; states as of the last look. */
+  known(): ProcessInfo[] {
+    this.#refresh(true);
+    const infos: ProcessInfo[] = [this.#self];
+    for (const entry of this.#entries.values()) infos.push(entry.info);
+    infos.push(...this.#dead.values());
+    return infos;
+  }
+
+  /** The process of that number; undefined where there is none (any more), it is known to be dead, or its file is damaged. */
+  get(number: number): ProcessInfo | undefined {
+    if (number === this.#self.number) return this.#self;
+    if (!this.#entries.has(number)) this.#refresh(true);
+    return this.#entries.get(number)?.info;
+  }
+
+  /**
+   * The others that are not known to be dead. With `fresh` all that told of themselves before the call are there; without
+   * it the directory is listed only if its time has changed.
+   */
+  others(fresh: boolean): IterableIterator<KnownProcess> {
+    this.#refresh(fresh);
+    return this.#entries.values();
+  }
+
+  /** 'dead' only where that is certain. What is dead stays dead. */
+  isAlive(info: ProcessInfo): Liveness {
+    const { number } = info;
+    if (number === this.#self.number) return info.epoch === this.#self.epoch ? 'alive' : 'dead';
+    if (info.state === 'left' || this.#dead.has(number)) return 'dead';
+    const knock = this.#knock(info);
+    if (knock === 'alive') return 'alive';
+    if (knock === 'unknown' || !this.#entries.has(number)) this.#refresh(true);
+    const entry = this.#entries.get(number);
+    if (entry === undefined) return this.#withoutEntry(number, knock);
+    const liveness = this.#reread(entry) ? this.#look(entry, knock) : knock;
+    if (liveness === 'dead') this.#bury(entry);
+    return liveness;
+  }
+
+  /** True where process `number` is dead beyond doubt and its file is still there. */
+  isDead(number: number): boolean {
+    return this.#dead.has(number);
+  }
+
+  /** True where process `number` had a file without an identity when we last listed. */
+  isUnannounced(number: number): boolean {
+    return this.#unannounced.has(number);
+  }
+
+  /** The table of a process turned out damaged: that process is dropped, and nobody else with it. */
+  disown(number: number): void {
+    const entry = this.#entries.get(number);
+    if (entry !== undefined) this.#drop(entry);
+    this.#unusable.add(number);
+  }
+
+  /** Closes all files. */
+  close(): void {
+    for (const entry of this.#entries.values()) entry.reader.close();
+    this.#entries.clear();
+  }
+
+  /** Brings the entries in line with the directory. */
+  #refresh(fresh: boolean): void {
+    const modifiedAtMs = this.#storage.shared ? 0 : (this.#storage.info(REGION_PATHS.processes)?.modifiedAtMs ?? 0);
+    const settled = !this.#storage.shared && !this.#failed && this.#unannounced.size === 0;
+    if (!fresh && settled && modifiedAtMs === this.#listedModifiedAtMs) return;
+    // The time was read before the list: a change in between makes the next call list again.
+    this.#listedModifiedAtMs = Date.now() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
+    const numbers = new Set(listNumbers(this.#storage));
+    for (const entry of this.#entries.values()) if (!numbers.has(entry.info.number)) this.#drop(entry);
+    for (const number of this.#dead.keys()) if (!numbers.has(number)) this.#dead.delete(number);
+    for (const number of this.#unusable) if (!numbers.has(number)) this.#unusable.delete(number);
+    this.#unannounced.clear();
+    this.#failed = false;
+    for (const number of numbers) this.#admit(number);
+  }
+
+  #admit(number: number): void {
+    if (number === this.#self.number || this.#entries.has(number) || this.#dead.has(number) || this.#unusable.has(number)) return;
+    let reader: BlockReader | undefined;
+    let keep = false;
+    try {
+      reader = this.#storage.openBlocks(processPath(number));
+      const block = reader?.read(PROCESS_BLOCKS.identity);
+      if (reader === undefined) return;
+      if (block === undefined) this.#unannounced.add(number);
+      else keep = this.#take({ info: decodeIdentity(block.payload, number), reader, lease: undefined });
+    } catch (error) {
+      const code = error instanceof StpError ? error.code : 'EIO';
+      if (code === 'EMFILE') throw error;
+      // A damaged or foreign file is the end of that process for us, and of nobody else; other failures may pass.
+      if (code === 'ESTPCORRUPT' || code === 'EACCES') this.#unusable.add(number);
+      else this.#failed = true;
+    } finally {
+      if (!keep) reader?.close();
+    }
+  }
+
+  /** Takes in a process that told of itself; false where it is dead already: the dead are not worth a descriptor each. */
+  #take(entry: Entry): boolean {
+    const { info } = entry;
+    if (this.#look(entry, this.#knock(info)) === 'dead') {
+      this.#dead.set(info.number, info);
+      return false;
+    }
+    if (info.regionId !== this.#self.regionId) throw damaged(processPath(info.number), 'regionId');
+    this.#entries.set(info.number, entry);
+    return true;
+  }
+
+  #drop(entry: Entry): void {
+    entry.reader.close();
+    this.#entries.delete(entry.info.number);
+  }
+
+  #bury(entry: Entry): void {
+    this.#drop(entry);
+    this.#dead.set(entry.info.number, entry.info);
+  }
+
+  /** Reads the state again; false where the file turned out damaged. */
+  #reread(entry: Entry): boolean {
+    if (entry.info.state === 'left') return true;
+    try {
+      const block = entry.reader.read(PROCESS_BLOCKS.identity);
+      if (block !== undefined) entry.info.state = decodeIdentity(block.payload, entry.info.number).state;
+      return true;
+    } catch {
+      this.disown(entry.info.number);
+      return false;
+    }
+  }
+
+  /** A process without a usable file. A file is removed by its owner when it leaves, or by who knows that the owner is dead. */
+  #withoutEntry(number: number, knock: Liveness): Liveness {
+    if (this.#dead.has(number)) return 'dead';
+    return this.#unusable.has(number) || this.#failed ? knock : 'dead';
+  }
+
+  #look(entry: Entry, knock: Liveness): Liveness {
+    const { info } = entry;
+    if (info.state === 'left') return 'dead';
+    if (knock !== 'unknown') return knock;
+    if (info.bootId !== this.#machine.bootId) return this.#lookAtOtherKernel(entry);
+    return this.#machine.pidLiveness(info.pid, info.startTicks, info.pidNamespace);
+  }
+
+  /** What the door tells. It was open before the identity was written, so a shut one can only mean the end. */
+  #knock(info: ProcessInfo): Liveness {
+    if (!info.hasDoor || info.bootId !== this.#machine.bootId) return 'unknown';
+    try {
+      const door = probeDoor(this.#storage, info.number);
+      // A missing door proves nothing by itself: temp directories are swept by others.
+      return door === 'open' ? 'alive' : door === 'shut' ? 'dead' : 'unknown';
+    } catch {
+      return 'unknown';
+    }
+  }
+
+  #lookAtOtherKernel(entry: Entry): Liveness {
+    let beat: number | undefined;
+    try {
+      beat = readBeat(entry.reader);
+    } catch {
+      return 'unknown';
+    }
+    // Another kernel would see our local file system as a shared one, and beat from its first moment: what never beat ran
+    // here, before the last boot.
+    if (beat === undefined) return this.#storage.shared ? 'unknown' : 'dead';
+    entry.lease ??= new LeaseWatch(this.#leaseMs);
+    return entry.lease.look(beat, performance.now());
+  }
+}

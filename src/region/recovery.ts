@@ -1,0 +1,133 @@
+/**
+ * Clearing up after processes that died: their files, and the links and bells between two that are both gone.
+ *
+ * Any number of processes may do this at once, and any may die doing it: each step removes one file by name, numbers are
+ * never used twice, and a process file goes only after what its number names. Rules:
+ *   - only what is dead beyond doubt is touched, and never the highest-numbered process file nor that one's door
+ *   - a link or pair bell stays while one of its ends may live: that end still reads it, and removes it itself (dropPair)
+ *   - names are listed before the process files are: a process that opens meanwhile has a number above all we judge
+ */
+import { REGION_PATHS } from '../layout';
+import { type Storage } from '../storage';
+import { doorPathOf, processPath } from './process-info';
+import { highest, listNumbers, numberOfName } from './process-numbers';
+import { type Processes } from './processes';
+
+export interface RecoverySummary {
+  /** Process files removed. */
+  readonly processes: number;
+  /** Links and bells removed. */
+  readonly files: number;
+  /** False where the time was up before all was looked at; the next one goes on. */
+  readonly complete: boolean;
+}
+
+/**
+ * A process file without an identity is one that is just being opened, or whose owner died in that moment. Its owner
+ * looks whether the file is still there before it goes live, so one this old may go, milliseconds.
+ */
+const UNANNOUNCED_MS = 600_000;
+const PAIR = /^([0-9]+)-([0-9]+)$/u;
+
+/** Removes what the dead left behind, for at most about `budgetMs` milliseconds. Never throws: what fails is left to the next one. */
+export function recover(storage: Storage, processes: Processes, budgetMs: number): RecoverySummary {
+  const sweep = new Sweep(storage, processes, budgetMs);
+  try {
+    sweep.run();
+  } catch {
+    sweep.complete = false;
+  }
+  return { processes: sweep.processes, files: sweep.files, complete: sweep.complete };
+}
+
+/** Removes the links and pair bells between a live process and one that is gone. The caller has closed its ends and knows that `gone` is dead. */
+export function dropPair(storage: Storage, self: number, gone: number): void {
+  for (const pair of [`${self}-${gone}`, `${gone}-${self}`]) {
+    storage.remove(`${REGION_PATHS.links}/${pair}`);
+    storage.remove(`${REGION_PATHS.bells}/${pair}`);
+  }
+}
+
+/** The two numbers of a name `A-B`. */
+export function pairOfName(name: string): readonly [number, number] | undefined {
+  const match = PAIR.exec(name);
+  const from = numberOfName(match?.[1] ?? '');
+  const to = numberOfName(match?.[2] ?? '');
+  return from === 0 || to === 0 ? undefined : [from, to];
+}
+
+class Sweep implements RecoverySummary {
+  processes = 0;
+  files = 0;
+  complete = true;
+  readonly #storage: Storage;
+  readonly #known: Processes;
+  readonly #deadlineMs: number;
+  /** Verdicts of this sweep: true for gone. */
+  readonly #gone = new Map<number, boolean>();
+  #listed = new Set<number>();
+  #top = 0;
+
+  constructor(storage: Storage, processes: Processes, budgetMs: number) {
+    this.#storage = storage;
+    this.#known = processes;
+    this.#deadlineMs = Date.now() + budgetMs;
+  }
+
+  run(): void {
+    const links = this.#storage.list(REGION_PATHS.links);
+    const bells = this.#storage.list(REGION_PATHS.bells);
+    const numbers = listNumbers(this.#storage).sort((a, b) => a - b);
+    this.#listed = new Set(numbers);
+    this.#top = highest(numbers);
+    for (const name of links) this.#removePair(REGION_PATHS.links, name);
+    for (const name of bells) this.#removePair(REGION_PATHS.bells, name);
+    // With pairs left over the process files stay: they are what tells that those ends are dead.
+    if (!this.complete) return;
+    for (const number of numbers) this.#removeProcess(number);
+    for (const name of bells) this.#removeDoor(numberOfName(name));
+  }
+
+  #removePair(directory: string, name: string): void {
+    const pair = pairOfName(name);
+    if (pair === undefined || this.#late()) return;
+    if (this.#isGone(pair[0]) && this.#isGone(pair[1]) && this.#storage.remove(`${directory}/${name}`)) this.files += 1;
+  }
+
+  #removeProcess(number: number): void {
+    if (number >= this.#top || this.#late() || !this.#isGone(number)) return;
+    if (this.#storage.remove(processPath(number))) this.processes += 1;
+    // After the file: a process without a door is not known to be dead.
+    if (this.#storage.remove(doorPathOf(number))) this.files += 1;
+  }
+
+  /** Doors whose process file is gone: of a process that left, or whose remover died. */
+  #removeDoor(number: number): void {
+    if (number === 0 || number >= this.#top || this.#listed.has(number) || this.#late()) return;
+    if (this.#storage.remove(doorPathOf(number))) this.files += 1;
+  }
+
+  #isGone(number: number): boolean {
+    let gone = this.#gone.get(number);
+    if (gone === undefined) this.#gone.set(number, (gone = this.#judge(number)));
+    return gone;
+  }
+
+  #judge(number: number): boolean {
+    if (number > this.#top) return false;
+    if (!this.#listed.has(number)) return true;
+    const info = this.#known.get(number);
+    if (info !== undefined) return this.#known.isAlive(info) === 'dead';
+    return this.#known.isDead(number) || this.#isAbandoned(number);
+  }
+
+  #isAbandoned(number: number): boolean {
+    const file = this.#known.isUnannounced(number) ? this.#storage.info(processPath(number)) : undefined;
+    return file !== undefined && Date.now() - file.modifiedAtMs > UNANNOUNCED_MS;
+  }
+
+  #late(): boolean {
+    if (Date.now() > this.#deadlineMs) this.complete = false;
+    return !this.complete;
+  }
+}

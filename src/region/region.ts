@@ -1,0 +1,179 @@
+/**
+ * A region, opened: this thread is a process in it, with a number, a file of its own and (where there are FIFOs) a door.
+ *
+ * Steps of opening, each safe against whoever opens, resets or recovers at the same time and against our death between
+ * any two: directory, header, number (an empty process file), door, identity `starting`, a look whether header and file
+ * are still there, tables, identity `live`, recovery of what the dead left.
+ */
+import { StpError } from '../errors';
+import { PROCESS_BLOCKS } from '../layout';
+import { type BlockWriter, type Storage } from '../storage';
+import { Bindings } from './bindings';
+import { type Door } from './door';
+import { checkLimits, DEFAULT_LIMITS, type RegionLimits } from './header';
+import { HeartbeatWriter } from './heartbeat';
+import { Hosts } from './hosts';
+import { type Liveness } from './machine';
+import { checkRegionOptions, type RegionOptions } from './options';
+import { encodeIdentity, type MutableProcessInfo, type ProcessInfo } from './process-info';
+import { Processes } from './processes';
+import { dropPair, recover, type RecoverySummary } from './recovery';
+import { giveSeatBack, giveUpPlace, isStillThere, quietly, type RegionSetup, type Seat, takeSeat } from './seat';
+import { SocketTable } from './socket-table';
+
+export { type RegionSetup } from './seat';
+
+/** Openings that a reset or a removal by hand may spoil before we give up. */
+const OPEN_TRIES = 5;
+/** Longest recovery at opening, milliseconds; the next opener goes on where it ended. */
+const RECOVERY_MS = 250;
+
+export class Region {
+  readonly storage: Storage;
+  /** Random number that tells this region from one made later in its place. */
+  readonly id: number;
+  readonly createdAtMs: number;
+  readonly limits: RegionLimits;
+  readonly self: ProcessInfo;
+  /** Why this driver, in words. */
+  readonly driverDetail: string;
+  readonly bindings: Bindings;
+  readonly sockets: SocketTable;
+  readonly hosts: Hosts;
+  /** What recovery did when this process opened the region. */
+  readonly recovered: RecoverySummary;
+  readonly #self: MutableProcessInfo;
+  readonly #processes: Processes;
+  readonly #file: BlockWriter;
+  readonly #heartbeat: HeartbeatWriter;
+  #door: Door | undefined;
+  #closed = false;
+
+  /**
+   * Opens the region, making it where there is none, and joins it. Synchronous. Throws StpError: ESTPCONFIG (an option),
+   * ESTPREGION (not a directory, not a region), ESTPVERSION, ESTPCORRUPT (names the file), EACCES, EROFS, ENOSPC, EDQUOT,
+   * EMFILE, ESTPDRIVER.
+   */
+  static open(options: RegionOptions, setup: RegionSetup = {}): Region {
+    const checked = checkRegionOptions(options);
+    const limits = { ...DEFAULT_LIMITS, ...setup.limits };
+    checkLimits(limits, (field) => {
+      throw new StpError('EINVAL', `limit ${field} is out of range`);
+    });
+    let failure: unknown;
+    for (let tries = 0; tries < OPEN_TRIES; tries += 1) {
+      const seat = takeSeat(checked, limits, setup);
+      if (seat === undefined) continue;
+      try {
+        return new Region(seat);
+      } catch (error) {
+        giveSeatBack(seat);
+        // Somebody removes the region while we open it. Anything else is told at once.
+        if (!(error instanceof StpError) || error.code !== 'ENOENT') throw error;
+        failure = error;
+      }
+    }
+    throw new StpError('ESTPREGION', `${checked.directory} was removed each time while it was opened`, 'open', { cause: failure });
+  }
+
+  /** Use {@link Region.open}. */
+  constructor(seat: Seat) {
+    const { storage, facts, self } = seat;
+    this.storage = storage;
+    this.id = facts.id;
+    this.createdAtMs = facts.createdAtMs;
+    this.limits = facts.limits;
+    this.driverDetail = seat.driverDetail;
+    this.self = self;
+    this.#self = self;
+    this.#file = seat.file;
+    this.#door = seat.door;
+    this.#heartbeat = new HeartbeatWriter(seat.file);
+    this.#processes = new Processes(storage, seat.machine, self, facts.limits.leaseMs);
+    // Before the first identity: a process of a shared storage that never beat must be one of another time.
+    if (storage.shared) this.beat();
+    this.bindings = new Bindings(seat.file, this.#processes, self);
+    this.sockets = new SocketTable(seat.file, facts.limits.socketsMax);
+    this.hosts = new Hosts(this.#processes, this.bindings, self);
+    this.#publish('starting');
+    if (!isStillThere(storage, facts, self.number)) throw new StpError('ENOENT', `${storage.root} is being removed`);
+    this.#publish('live');
+    this.recovered = recover(storage, this.#processes, RECOVERY_MS);
+  }
+
+  /** Path of our door bell; undefined where FIFOs are impossible. */
+  get doorPath(): string | undefined {
+    return this.#door?.path;
+  }
+
+  /** The open door, readable and non-blocking; undefined where FIFOs are impossible. Stays the region's: close() closes it. */
+  get doorFd(): number | undefined {
+    return this.#door?.fd;
+  }
+
+  /** All processes but those known to be dead, this one included. */
+  processes(): ProcessInfo[] {
+    return this.#processes.list();
+  }
+
+  /** The process of a number; undefined where there is none any more. */
+  process(number: number): ProcessInfo | undefined {
+    return this.#processes.get(number);
+  }
+
+  /** 'dead' only where that is certain; 'unknown' where only time can tell. */
+  isAlive(info: ProcessInfo): Liveness {
+    return this.#processes.isAlive(info);
+  }
+
+  /** True where a process may be watched by another kernel: somebody must call beat() several times in each lease. */
+  get needsHeartbeat(): boolean {
+    return this.storage.shared || this.#processes.list().some((info) => info.bootId !== this.#self.bootId);
+  }
+
+  /** Writes the heartbeat. */
+  beat(): void {
+    this.#heartbeat.beat();
+  }
+
+  /** Removes what the dead left behind, for at most about `budgetMs` milliseconds. */
+  recover(budgetMs = RECOVERY_MS): RecoverySummary {
+    return recover(this.storage, this.#processes, budgetMs);
+  }
+
+  /** Removes the links and bells between us and a process that is dead; ours must be closed. */
+  dropPair(gone: number): void {
+    dropPair(this.storage, this.#self.number, gone);
+  }
+
+  /**
+   * Leaves the region in good order: state `left`, door closed, own files removed where nobody needs them. Sockets must
+   * have been closed. Never throws: what can't be written any more is left to recovery.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { number } = this.#self;
+    quietly(() => {
+      this.#publish('left');
+    });
+    this.#processes.close();
+    quietly(() => {
+      dropPair(this.storage, number, number);
+    });
+    // After the state: who finds the door shut finds a process that has left.
+    giveUpPlace(this.storage, number, this.#file, this.#door);
+    this.#door = undefined;
+  }
+
+  #publish(state: ProcessInfo['state']): void {
+    const before = this.#self.state;
+    this.#self.state = state;
+    try {
+      this.#file.write(PROCESS_BLOCKS.identity, encodeIdentity(this.#self));
+    } catch (error) {
+      this.#self.state = before;
+      throw error;
+    }
+  }
+}

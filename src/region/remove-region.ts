@@ -1,0 +1,164 @@
+/**
+ * Removing a region that nobody lives in. For the `stp reset` command only: this is the one place that loads
+ * proper-lockfile, which adds listeners to the process.
+ *
+ * Order: two resets exclude each other by a lock; the header goes out of sight first, so that whoever opens from now on
+ * waits for the outcome, and whoever had read it before finds it gone before it goes live; then everybody is looked at; if
+ * one lives the header comes back. Process files go last and in order, so that no new process gets a number that is still
+ * to be removed. Only names that a region makes are touched, and nothing is followed or removed with what is in it.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import type * as ProperLockfile from 'proper-lockfile';
+import { StpError, toStpError } from '../errors';
+import { REGION_PATHS } from '../layout';
+import { type Storage, TEMPORARY_PREFIX } from '../storage';
+import { checkRegionDirectory } from './directory';
+import { probeDoor } from './door';
+import { awaitHeader, REMOVING_PATH } from './header';
+import { inspectRegion, type RegionSnapshot, readOnlyStorage } from './inspect';
+import { type ProcessInfo } from './process-info';
+import { listNumbers, numberOfName } from './process-numbers';
+import { pairOfName } from './recovery';
+
+export interface RemovedRegion {
+  /** Files removed. */
+  readonly files: number;
+  /** True where the directory itself is gone as well. */
+  readonly directory: boolean;
+  /** What else lies in the directory: no region made it, and it was left. */
+  readonly left: readonly string[];
+}
+
+/** A directory under the region, held by the reset that works here. */
+const LOCK_NAME = 'reset.lock';
+/** Attribute caches of network file systems hide a lock's refresh for some seconds. */
+const LOCK_STALE_MS = 15_000;
+
+/**
+ * Removes the region in `directory`. EBUSY: somebody lives there (the message names who), may live there, or another
+ * reset is under way; ESTPREGION: it is no region; ENOENT, EACCES, EROFS.
+ */
+export function removeRegion(directory: string): RemovedRegion {
+  checkRegionDirectory(directory, 'write');
+  const storage = readOnlyStorage(directory);
+  requireRegion(storage);
+  const unlock = lock(storage.root);
+  let removed: Omit<RemovedRegion, 'directory'>;
+  try {
+    removed = removeUnlocked(storage);
+  } finally {
+    unlock();
+  }
+  return { ...removed, directory: removed.left.length === 0 && removeDirectory(storage.root) };
+}
+
+/** Something must lie there that only a region makes, before anything is touched. */
+function requireRegion(storage: Storage): void {
+  const names = storage.list('');
+  if (names.includes(REMOVING_PATH) || !names.includes(REGION_PATHS.header)) {
+    if (names.includes(REMOVING_PATH)) return;
+    throw new StpError('ESTPREGION', `there is no region in ${storage.root}`);
+  }
+  try {
+    awaitHeader(storage);
+  } catch (error) {
+    // A damaged or foreign-version header is still a region's where its first bytes say so; random bytes are not.
+    if (error instanceof StpError && (error.code === 'ESTPVERSION' || error.code === 'ESTPCORRUPT') && hasProcesses(names)) return;
+    throw error;
+  }
+}
+
+function hasProcesses(names: readonly string[]): boolean {
+  return names.includes(REGION_PATHS.processes) && names.includes(REGION_PATHS.links) && names.includes(REGION_PATHS.bells);
+}
+
+function removeUnlocked(storage: Storage): Omit<RemovedRegion, 'directory'> {
+  hideHeader(storage.root);
+  let links: string[];
+  let bells: string[];
+  let numbers: number[];
+  try {
+    // Listed before the look: what a new process makes has a number above all of these.
+    links = storage.list(REGION_PATHS.links);
+    bells = storage.list(REGION_PATHS.bells);
+    numbers = listNumbers(storage).sort((a, b) => a - b);
+    refuseWhereAnybodyLives(storage, inspectRegion(storage.root), bells);
+  } catch (error) {
+    showHeader(storage.root);
+    throw error;
+  }
+  let files = removeNames(storage, REGION_PATHS.links, links, isPair);
+  files += removeNames(storage, REGION_PATHS.bells, bells, (name) => isPair(name) || numberOfName(name) !== 0);
+  files += removeNames(storage, REGION_PATHS.processes, numbers.map(String), () => true);
+  for (const name of [REGION_PATHS.links, REGION_PATHS.bells, REGION_PATHS.processes]) removeDirectory(path.join(storage.root, name));
+  files += removeNames(storage, '', storage.list(''), (name) => name.startsWith(TEMPORARY_PREFIX));
+  if (storage.remove(REMOVING_PATH)) files += 1;
+  return { files, left: storage.list('').filter((name) => name !== LOCK_NAME) };
+}
+
+function refuseWhereAnybodyLives(storage: Storage, snapshot: RegionSnapshot, bells: readonly string[]): void {
+  const living = snapshot.processes.filter((process) => process.alive !== 'dead').map((process) => describe(process.info, process.alive));
+  const known = new Set(snapshot.processes.map((process) => process.info.number));
+  // Where an identity can't be read, the door still tells.
+  for (const name of bells) {
+    const number = numberOfName(name);
+    if (number !== 0 && !known.has(number) && probeDoor(storage, number) === 'open') living.push(`process ${number}`);
+  }
+  if (living.length > 0) throw new StpError('EBUSY', `in use by ${living.join(', ')}`);
+}
+
+function describe(info: ProcessInfo, alive: string): string {
+  const doubt = alive === 'unknown' ? ', on another host or in another container, perhaps alive' : '';
+  return `process ${info.number} (system ${info.system}, pid ${info.pid}: ${info.title}${doubt})`;
+}
+
+function hideHeader(root: string): void {
+  try {
+    fs.renameSync(path.join(root, REGION_PATHS.header), path.join(root, REMOVING_PATH));
+  } catch (error) {
+    // An earlier reset died after this step.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw toStpError(error, 'rename');
+  }
+}
+
+/** Puts the header back, unless somebody who gave up waiting has done it. */
+function showHeader(root: string): void {
+  const header = path.join(root, REGION_PATHS.header);
+  const removing = path.join(root, REMOVING_PATH);
+  if (fs.existsSync(header)) fs.rmSync(removing, { force: true });
+  else fs.renameSync(removing, header);
+}
+
+function removeNames(storage: Storage, directory: string, names: readonly string[], isOurs: (name: string) => boolean): number {
+  let removed = 0;
+  for (const name of names) {
+    if ((isOurs(name) || name.startsWith(TEMPORARY_PREFIX)) && storage.remove(directory === '' ? name : `${directory}/${name}`)) removed += 1;
+  }
+  return removed;
+}
+
+function isPair(name: string): boolean {
+  return pairOfName(name) !== undefined;
+}
+
+/** Removes an empty directory; one that holds something foreign, or that something is mounted on, stays. */
+function removeDirectory(directory: string): boolean {
+  try {
+    fs.rmdirSync(directory);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function lock(root: string): () => void {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded here only: it patches the process it is loaded into
+  const lockfile = require('proper-lockfile') as typeof ProperLockfile;
+  try {
+    return lockfile.lockSync(root, { lockfilePath: path.join(root, LOCK_NAME), stale: LOCK_STALE_MS, realpath: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ELOCKED') throw new StpError('EBUSY', 'another reset is under way');
+    throw toStpError(error, 'mkdir');
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Taking a seat in a region: directory, header, a process number with its empty file, and the door. Nothing tells of the
+ * process yet; all of it can be given back.
+ */
+import { closeSync } from 'node:fs';
+import { StpError } from '../errors';
+import { PROCESS_BLOCKS } from '../layout';
+import { type BlockWriter, chooseDriver, FileStorage, type Storage } from '../storage';
+import { checkRegionDirectory, makeRegionDirectory } from './directory';
+import { type Door, makeDoor } from './door';
+import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
+import { agreedBootId, isGuessedBootId, type Machine, machine } from './machine';
+import { type RegionOptions } from './options';
+import { decodeIdentity, doorPathOf, encodeIdentity, type MutableProcessInfo, ownIdentity, processPath } from './process-info';
+import { claimNumber, listNumbers, removeUnlessHighest } from './process-numbers';
+import { randomId } from './random-id';
+
+/** What tests and special openers may replace. */
+export interface RegionSetup {
+  /** Limits of the region, where this opener turns out to be its creator. */
+  readonly limits?: Partial<RegionLimits>;
+  /** A storage other than the directory's own. */
+  readonly storage?: Storage;
+  /** A machine other than this one. */
+  readonly machine?: Machine;
+}
+
+export interface Seat {
+  readonly storage: Storage;
+  readonly facts: RegionFacts;
+  readonly self: MutableProcessInfo;
+  readonly machine: Machine;
+  readonly file: BlockWriter;
+  readonly door: Door | undefined;
+  /** Why this driver, in words. */
+  readonly driverDetail: string;
+}
+
+/** Takes a seat; undefined where the region was removed meanwhile and one may try again. */
+export function takeSeat(options: RegionOptions, limits: RegionLimits, setup: RegionSetup): Seat | undefined {
+  const { storage, driverDetail } = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given' };
+  try {
+    const facts = openHeader(storage, limits);
+    if (facts === undefined) return undefined;
+    makeDirectories(storage);
+    return sitDown(storage, facts, options, setup.machine ?? machine(), driverDetail);
+  } catch (error) {
+    if (error instanceof StpError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Gives a seat back as well as it can be done. Never throws. */
+export function giveSeatBack(seat: Seat): void {
+  // Where the file stays, being the highest, it must not look like a living process of this pid.
+  seat.self.state = 'left';
+  quietly(() => {
+    seat.file.write(PROCESS_BLOCKS.identity, encodeIdentity(seat.self));
+  });
+  giveUpPlace(seat.storage, seat.self.number, seat.file, seat.door);
+}
+
+/** Closes and removes what a process number brought: its file, unless it is the highest, and its door. Never throws. */
+export function giveUpPlace(storage: Storage, number: number, file: BlockWriter, door: Door | undefined): void {
+  quietly(() => {
+    file.close();
+  });
+  quietly(() => removeUnlessHighest(storage, number));
+  if (door === undefined) return;
+  quietly(() => {
+    closeSync(door.fd);
+  });
+  quietly(() => storage.remove(doorPathOf(number)));
+}
+
+/** For the way out: what fails now can't be done better by anybody, and recovery finds what is left. */
+export function quietly(act: () => unknown): void {
+  try {
+    act();
+  } catch {
+    // See above.
+  }
+}
+
+/** True where the region is still the one of `facts`, and the file of process `number` is in it. */
+export function isStillThere(storage: Storage, facts: RegionFacts, number: number): boolean {
+  return awaitHeader(storage)?.id === facts.id && listNumbers(storage).includes(number);
+}
+
+function openStorage(options: RegionOptions): { storage: Storage; driverDetail: string } {
+  makeRegionDirectory(options.directory);
+  checkRegionDirectory(options.directory, 'write');
+  const choice = chooseDriver(options.directory, options.driver);
+  return { storage: new FileStorage(options.directory, { driver: choice.driver, local: choice.localFs }), driverDetail: choice.detail };
+}
+
+/** The header, made where there is none; undefined where it vanished again at once. */
+function openHeader(storage: Storage, limits: RegionLimits): RegionFacts | undefined {
+  const facts = awaitHeader(storage);
+  if (facts !== undefined) return facts;
+  createHeader(storage, limits);
+  return awaitHeader(storage);
+}
+
+function sitDown(storage: Storage, facts: RegionFacts, options: RegionOptions, machine: Machine, driverDetail: string): Seat {
+  const bootId = isGuessedBootId(machine.bootId) ? agreedBootId(machine.bootId, bootIdsInUse(storage)) : machine.bootId;
+  const { number, file } = claimNumber(storage);
+  let door: Door | undefined;
+  try {
+    door = makeDoor(storage, number);
+    const self = ownIdentity({
+      number,
+      epoch: randomId(),
+      regionId: facts.id,
+      system: options.system,
+      group: options.group,
+      canMap: storage.mechanisms.has('ring'),
+      canFrame: storage.mechanisms.has('frames'),
+      hasDoor: door !== undefined,
+      bootId,
+      machine,
+    });
+    return { storage, facts, self, machine: { ...machine, bootId }, file, door, driverDetail };
+  } catch (error) {
+    giveUpPlace(storage, number, file, door);
+    throw error;
+  }
+}
+
+function bootIdsInUse(storage: Storage): Set<string> {
+  const ids = new Set<string>();
+  for (const number of listNumbers(storage)) {
+    quietly(() => {
+      const reader = storage.openBlocks(processPath(number));
+      try {
+        const block = reader?.read(PROCESS_BLOCKS.identity);
+        if (block !== undefined) ids.add(decodeIdentity(block.payload, number).bootId);
+      } finally {
+        reader?.close();
+      }
+    });
+  }
+  return ids;
+}
