@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { StpError } from '../errors';
-import { regionOptions } from '../region/options';
+import { regionOptions } from '../region';
 import { CliFailure, ExitCode } from './failure';
 import { withRequire } from './node-options';
 
