@@ -112,10 +112,10 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   counted(socket: EngineSocket): void {
     this.region.sockets.touch(socket.index);
     if (this.#countsTimer !== null) return;
-    this.#countsTimer = this.#root.runInAsyncScope(setTimeout, undefined, () => {
+    this.#countsTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
       this.#countsTimer = null;
       this.flushSockets();
-    }, COUNTS_FLUSH_MS) as NodeJS.Timeout;
+    }, COUNTS_FLUSH_MS);
     this.#countsTimer.unref();
   }
 
@@ -140,12 +140,12 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
     const delayMs = Math.min(TIMER_MAX_MS, Math.max(0, Math.ceil(atMs - performance.now())));
-    this.#timer = this.#root.runInAsyncScope(setTimeout, undefined, () => {
+    this.#timer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
       this.#timer = null;
       this.#timerAtMs = Infinity;
       const next = this.engine.advance();
       if (next !== Infinity) this.wakeAt(next);
-    }, delayMs) as NodeJS.Timeout;
+    }, delayMs);
     this.#timer.unref();
   }
 
@@ -275,5 +275,5 @@ export function remember<T>(error: T, s?: unknown): T {
 export function failed(error: unknown, s: unknown, throws: boolean): Promise<never> {
   const noted = remember(error, s);
   if (throws) throw noted;
-  return Promise.reject(noted as Error);
+  return Promise.reject(noted instanceof Error ? noted : new StpError('EIO', String(noted)));
 }

@@ -1,6 +1,6 @@
 import { StpError } from '../errors';
 import { SocketState } from '../layout';
-import { address as checkAddress } from './check';
+import { address as checkAddress, integer } from './check';
 import { type Endpoint } from './endpoint';
 import { runtime } from './runtime';
 import { type StpAddressInput } from './types';
@@ -11,12 +11,13 @@ import { type StpAddressInput } from './types';
  * Source: "STPbind(s, addr, len)": 0 on success; "if no port is given, the next free one is taken from the port file".
  * @param s - a descriptor
  * @param address - null for all by default
- * @param _length - of the address, as in the source; not needed here
+ * @param length - of the address, as in the source; must be a number where given, and is not needed
  * @throws EBADF, EINVAL (bound already), EADDRINUSE, EADDRNOTAVAIL (another system, or no port left), EAFNOSUPPORT, ESTPGIVEN
  */
-export function STPbind(s: number, address: StpAddressInput | null, _length?: number): number {
+export function STPbind(s: number, address: StpAddressInput | null, length?: number): number {
   const call = 'STPbind';
   const endpoint = runtime().endpoint(call, s);
+  if (length !== undefined) integer(call, 'length', length, 0, Number.MAX_SAFE_INTEGER);
   const wanted = checkAddress(call, address, 0);
   const { socket, runtime: own } = endpoint;
   if (socket.state === SocketState.given) throw new StpError('ESTPGIVEN', undefined, call);

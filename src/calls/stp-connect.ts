@@ -1,7 +1,7 @@
 import { StpError } from '../errors';
 import { SocketState } from '../layout';
 import { connect } from '../engine';
-import { address as checkAddress, type CheckedAddress } from './check';
+import { address as checkAddress, type CheckedAddress, integer } from './check';
 import { type Endpoint } from './endpoint';
 import { bindByDefault } from './stp-bind';
 import { remember, runtime } from './runtime';
@@ -14,14 +14,15 @@ import { type StpAddressInput } from './types';
  * Source: "STPconnect(s, name, len)": "waits until the server accepts"; a busy server queues the request.
  * @param s - a descriptor
  * @param address - the port is required; system and group by default those of this process
- * @param _length - of the address, as in the source; not needed here
+ * @param length - of the address, as in the source; must be a number where given, and is not needed
  * @returns a promise of 0
  * @throws (rejects) EBADF, EINVAL, EAFNOSUPPORT, EDESTADDRREQ, EISCONN, EALREADY, EOPNOTSUPP (listening), ECONNREFUSED, EHOSTUNREACH,
  *   ETIMEDOUT, EADDRNOTAVAIL, ECONNABORTED (closed meanwhile), ENOSPC, EMFILE
  */
-export async function STPconnect(s: number, address: StpAddressInput, _length?: number): Promise<number> {
+export async function STPconnect(s: number, address: StpAddressInput, length?: number): Promise<number> {
   const call = 'STPconnect';
   const endpoint = runtime().endpoint(call, s);
+  if (length !== undefined) integer(call, 'length', length, 0, Number.MAX_SAFE_INTEGER);
   const wanted = checkAddress(call, address, 1);
   checkState(call, endpoint.socket.state, endpoint);
   begin(call, endpoint, wanted);

@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs';
 import { StpError } from '../errors';
 import * as constants from './constants';
 import { shown } from './check';
-import { type StpAddress } from './types';
+import { type StpAddressInput } from './types';
 
 /** True where the environment asks for a trace. ESTPCONFIG for a value that is neither 0 nor 1. */
 export function traceWanted(env: Readonly<Record<string, string | undefined>>): boolean {
@@ -43,14 +43,14 @@ const FLAG_NAMES: readonly [number, string][] = [
 const OPTION_NAMES = new Map<number, string>();
 for (const [key, value] of Object.entries(constants)) if (/^(?:SO|STP|TCP)_/u.test(key) && typeof value === 'number') OPTION_NAMES.set(value, key);
 
-function isAddress(value: object): value is StpAddress {
+function isAddress(value: object): value is StpAddressInput {
   return 'port' in value;
 }
 
 function argument(call: string, at: number, value: unknown): string {
   if (value instanceof Uint8Array) return `<${value.length} bytes>`;
   if (typeof value === 'object' && value !== null) {
-    if (isAddress(value)) return `stp://${value.system ?? ''}:${value.port}/${value.group ?? ''}`;
+    if (isAddress(value)) return `stp://${value.system ?? ''}:${value.port ?? ''}/${value.group ?? ''}`;
     return '{...}';
   }
   if (typeof value === 'number') {

@@ -8,7 +8,8 @@
 import { errnoOf, StpError } from '../errors';
 import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
 import { onAccept, onCancel, onConnect, onRefuse, sendCancel, stopListening } from './handshake';
-import { handAborted, handProcessGone, handPump, onHandOver, otherEndGone } from './hand-over';
+import { handAborted, handProcessGone, onHandOver } from './hand-over';
+import { handPump, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
 import { type EnginePorts, type PeerPort } from './ports';
 import { EngineSocket } from './socket';
@@ -157,10 +158,13 @@ export class Engine {
   }
 
   #receiveControl(peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): void {
-    if (type === RecordType.connect) return onConnect(this, peer, index, payload);
-    if (type === RecordType.cancel) return onCancel(this, peer, index, payload);
-    if (type === RecordType.gone) return this.#onGone(peer, index, payload);
-    if (onHandOver(this, peer, type, source, index, generation, payload)) return;
+    if (type === RecordType.connect) onConnect(this, peer, index, payload);
+    else if (type === RecordType.cancel) onCancel(this, peer, index, payload);
+    else if (type === RecordType.gone) this.#onGone(peer, index, payload);
+    else if (!onHandOver(this, peer, type, source, index, generation, payload)) this.#receiveForSocket(peer, type, source, index, generation, payload);
+  }
+
+  #receiveForSocket(peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): void {
     const socket = this.lookup(peer, index, generation);
     if (socket === undefined) {
       if (type === RecordType.fin || type === RecordType.accept) this.#gone(peer, type, source, index, generation);

@@ -4,7 +4,10 @@
  * The giver owns the socket up to and including `sent`; MOVE commits it to the taker. Until then the death of the taker
  * gives it back, and from then on the death of the giver changes nothing.
  */
+import { FreezePayload, SocketState } from '../layout';
+import { type Engine } from './engine';
 import { type Peer } from './peer';
+import { type EngineSocket } from './socket';
 
 export interface Giver {
   readonly role: 'giver';
@@ -38,3 +41,36 @@ export interface Taker {
 }
 
 export type HandOver = Giver | Taker;
+
+export const SECRET_BYTES = 32;
+export const EMPTY = Buffer.alloc(0);
+/** HandState.flags */
+export const FLAG = { finSent: 1, finAcked: 2, finReceived: 4, initiator: 8, receiveShut: 16, finWanted: 32, peerGone: 64 } as const;
+
+/** The state that the flags of a connection amount to. */
+export function stateOf(socket: EngineSocket): number {
+  if (socket.finSent) return socket.finReceived ? SocketState.closing : SocketState.finWait;
+  return socket.finReceived ? SocketState.closeWait : SocketState.established;
+}
+
+/** A socket by index and generation, whoever holds its other end. */
+export function socketAt(engine: Engine, index: number, generation: number): EngineSocket | undefined {
+  const socket = engine.sockets[index];
+  return socket?.generation === generation ? socket : undefined;
+}
+
+/** The payload of FREEZE, FROZEN, THAW and HAND READY. */
+export function freezePayload(round: number, bytesSent: number): Uint8Array {
+  const payload = new Uint8Array(FreezePayload.sizeBytes);
+  FreezePayload.encode({ round, bytesSent }, payload);
+  return payload;
+}
+
+/** A link to a process, undefined where it is gone or no link can be made (the connection is lost then, not we). */
+export function peerOrNone(engine: Engine, process: number, epoch: number): Peer | undefined {
+  try {
+    return engine.peer(process, epoch);
+  } catch {
+    return undefined;
+  }
+}

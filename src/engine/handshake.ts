@@ -77,8 +77,14 @@ export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buf
   };
   const socket = engine.listeners.get(listenerKey(ask.serverGroup, port));
   const listener = socket?.listener;
-  if (socket === undefined || !listener) return refuse(errnoOf('ECONNREFUSED'));
-  if (listener.queue.length >= listener.backlog) return refuse(errnoOf('EAGAIN'));
+  if (socket === undefined || !listener) {
+    refuse(errnoOf('ECONNREFUSED'));
+    return;
+  }
+  if (listener.queue.length >= listener.backlog) {
+    refuse(errnoOf('EAGAIN'));
+    return;
+  }
   listener.queue.push({
     peer,
     socket: ask.socket,

@@ -1,7 +1,9 @@
 /** The engine layer: the connection protocol as a pure state machine. */
 export { Engine } from './engine';
 export { accept, connect, listen, stopListening } from './handshake';
-export { give, take, SECRET_BYTES } from './hand-over';
+export { give } from './hand-over-giver';
+export { SECRET_BYTES } from './hand-over-state';
+export { take } from './hand-over-taker';
 export { Peer } from './peer';
 export type { EnginePorts, PeerPort, SocketOwner } from './ports';
 export { DEFAULT_WINDOW_BYTES, EngineSocket, type EngineAddress, type PendingSend } from './socket';

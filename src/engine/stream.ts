@@ -7,7 +7,7 @@
 import { errnoOf } from '../errors';
 import { RecordType, SocketState, Total } from '../layout';
 import { type Engine } from './engine';
-import { closeGiven } from './hand-over';
+import { closeGiven } from './hand-over-giver';
 import { sendCancel, stopListening } from './handshake';
 import { type EngineSocket, type PendingSend } from './socket';
 

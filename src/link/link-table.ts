@@ -11,7 +11,7 @@ import path from 'node:path';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
 import { doorPathOf, type ProcessInfo, type Region } from '../region';
-import { type LogIdentity, loadNative, makeFifo, openFifoReader, openFifoWriter } from '../storage';
+import { loadNative, type LogIdentity, makeFifo, type Native, openFifoReader, openFifoWriter } from '../storage';
 import { BellReader, ring } from './bell';
 import { Link, type LinkSink } from './link';
 import { Poller, type PollerEvents } from './poller';
@@ -48,7 +48,7 @@ export class LinkTable implements PollerEvents {
   constructor(region: Region, events: LinkTableEvents) {
     this.#region = region;
     this.#events = events;
-    this.poller = new Poller(events, this, region.limits.socketsMax, loadNative()?.yieldProcessor);
+    this.poller = new Poller(events, this, region.limits.socketsMax, yieldOf(loadNative()));
     if (region.doorFd === undefined) {
       this.poller.setNeedsClock(true);
       return;
@@ -65,7 +65,6 @@ export class LinkTable implements PollerEvents {
     if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#banned.has(number)) return undefined;
     if (info !== this.#region.self && this.#region.isAlive(info) === 'dead') return undefined;
     const ends = this.#make(info);
-    if (ends === undefined) return undefined;
     if (info !== this.#region.self && !this.#knock(ends)) {
       this.#drop(ends);
       return undefined;
@@ -281,3 +280,6 @@ export class LinkTable implements PollerEvents {
   }
 }
 
+function yieldOf(native: Native | undefined): (() => void) | undefined {
+  return native === undefined ? undefined : () => { native.yieldProcessor(); };
+}

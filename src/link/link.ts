@@ -243,7 +243,7 @@ export class Link {
     while (more && records < TURN_RECORDS_MAX && bytes < TURN_BYTES_MAX) {
       const reader = this.in;
       if (reader === null || this.failure !== null) break;
-      let run = 0;
+      let run: number;
       try {
         run = reader.poll();
       } catch (error) {
@@ -260,7 +260,7 @@ export class Link {
         run -= used;
         bytes += used;
         records += 1;
-        if (this.in !== reader || this.failure !== null || records >= TURN_RECORDS_MAX) break;
+        if (this.in !== reader || records >= TURN_RECORDS_MAX) break;
       }
     }
     return records > 0 || !more;

@@ -120,7 +120,7 @@ export class Poller implements LinkOwner {
 
   readonly #runTurn = (): void => {
     if (this.#closed || this.asleep) return;
-    let any = true;
+    let any: boolean;
     try {
       any = this.#look();
     } catch (error) {
@@ -187,13 +187,13 @@ export class Poller implements LinkOwner {
   }
 
   #startClock(): void {
-    this.#clock ??= this.#root.runInAsyncScope(setTimeout, undefined, () => {
+    this.#clock ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
       this.#clock = null;
       this.#clockMs = Math.min(POLL_MAX_MS, this.#clockMs * 1.5);
       const pace = this.#clockMs;
       this.#events.care();
       this.wakeIfReady(pace);
-    }, this.#clockMs) as NodeJS.Timeout;
+    }, this.#clockMs);
     if (!this.#referenced) this.#clock.unref();
   }
 

@@ -1,0 +1,226 @@
+/** The giver's side of a hand-over: offer, freeze the peer, send state and bytes, commit or roll back. See hand-over.ts. */
+import { timingSafeEqual } from 'node:crypto';
+import { errnoOf } from '../errors';
+import { FreezePayload, HandState, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
+import { type Engine, reason } from './engine';
+import { EMPTY, FLAG, freezePayload, type Giver, SECRET_BYTES, socketAt, stateOf } from './hand-over-state';
+import { type Peer } from './peer';
+import { type EngineSocket } from './socket';
+import { pump } from './stream';
+
+/** Offers a connected socket; returns the secret of the token. `client` 0: anyone who has the token. */
+export function give(engine: Engine, socket: EngineSocket, client: number, timeoutMs: number): Uint8Array {
+  const secret = engine.ports.secret(SECRET_BYTES);
+  const hand: Giver = {
+    role: 'giver', phase: 'offered', secret, client, taker: null, takerSocket: 0, takerGeneration: 0, round: 0,
+    received: EMPTY, receivedAt: 0, unsent: EMPTY, unsentAt: 0, stateSent: false,
+  };
+  socket.hand = hand;
+  socket.timer = engine.timer(timeoutMs, () => {
+    socket.timer = null;
+    if (socket.hand !== hand || hand.phase !== 'offered') return;
+    socket.hand = null;
+    engine.abort(socket, errnoOf('ETIMEDOUT'), true);
+  });
+  engine.setState(socket, SocketState.given);
+  return secret;
+}
+
+/** The owner closes a socket it has given. True: released at once. */
+export function closeGiven(engine: Engine, socket: EngineSocket): boolean {
+  if (socket.hand?.role === 'giver' && socket.hand.phase !== 'offered') {
+    // Under way: it is the taker's if it succeeds; `abort` resets the connection if not.
+    socket.orphaned = true;
+    return false;
+  }
+  socket.hand = null;
+  engine.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
+  socket.peer?.port.publishNow();
+  engine.release(socket);
+  return true;
+}
+
+export function onTake(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
+  if (payload.length < TakePayload.sizeBytes) return;
+  const ask = TakePayload.decode(payload);
+  const refuse = (errno: number): void => {
+    peer.control(RecordType.takeRefuse, 0, ask.socket, ask.generation, reason(errno));
+  };
+  const socket = socketAt(engine, index, generation);
+  const hand = socket?.hand;
+  if (socket === undefined || hand?.role !== 'giver' || hand.phase !== 'offered') {
+    refuse(errnoOf('EBADF'));
+    return;
+  }
+  if (!timingSafeEqual(hand.secret, ask.secret)) {
+    refuse(errnoOf('EBADF'));
+    return;
+  }
+  if (hand.client !== 0 && hand.client !== peer.process) {
+    refuse(errnoOf('EACCES'));
+    return;
+  }
+  hand.taker = peer;
+  hand.takerSocket = ask.socket;
+  hand.takerGeneration = ask.generation;
+  peer.hands.add(socket);
+  freeze(engine, socket, hand);
+}
+
+export function freeze(engine: Engine, socket: EngineSocket, hand: Giver): void {
+  hand.phase = 'waiting';
+  if (socket.frozen) return;
+  socket.rounds += 1;
+  hand.round = socket.rounds;
+  hand.phase = 'freezing';
+  if (socket.peerGone || socket.peer === null) startSending(socket, hand);
+  else {
+    engine.tell(socket, RecordType.freeze, freezePayload(hand.round, 0));
+    socket.peer.port.publishNow();
+  }
+}
+
+export function onFrozen(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
+  const socket = engine.lookup(peer, index, generation);
+  const hand = socket?.hand;
+  if (socket === undefined || hand?.role !== 'giver' || hand.phase !== 'freezing' || payload.length < FreezePayload.sizeBytes) return;
+  const answer = FreezePayload.decode(payload);
+  if (answer.round !== hand.round) return;
+  if (answer.bytesSent !== socket.bytesReceived) engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
+  else startSending(socket, hand);
+}
+
+/** FREEZE found that the other end has closed for good: there is nobody to move, only bytes to hand over. */
+export function otherEndGone(socket: EngineSocket): void {
+  const hand = socket.hand;
+  if (hand?.role !== 'giver' || hand.phase !== 'freezing') return;
+  socket.peerGone = true;
+  startSending(socket, hand);
+}
+
+function startSending(socket: EngineSocket, hand: Giver): void {
+  hand.phase = 'sending';
+  hand.received = socket.received.snapshot();
+  hand.unsent = Buffer.concat(socket.unsent.map((send) => send.bytes.subarray(send.at, send.end)));
+  hand.receivedAt = 0;
+  hand.unsentAt = 0;
+  hand.stateSent = false;
+  handPump(socket);
+}
+
+/** Sends the state and the bytes as the log to the taker has room. */
+export function handPump(socket: EngineSocket): void {
+  const hand = socket.hand;
+  if (hand?.role !== 'giver' || hand.phase !== 'sending' || hand.taker === null) return;
+  if (!hand.stateSent) {
+    hand.stateSent = true;
+    hand.taker.control(RecordType.handState, socket.index, hand.takerSocket, hand.takerGeneration, statePayload(socket, hand));
+  }
+  hand.receivedAt = pushBytes(socket, hand, RecordType.handReceived, hand.received, hand.receivedAt);
+  if (hand.receivedAt === hand.received.length) {
+    hand.unsentAt = pushBytes(socket, hand, RecordType.handUnsent, hand.unsent, hand.unsentAt);
+  }
+  hand.taker.port.publishNow();
+  if (hand.receivedAt === hand.received.length && hand.unsentAt === hand.unsent.length) hand.phase = 'sent';
+}
+
+function pushBytes(socket: EngineSocket, hand: Giver, type: number, bytes: Buffer, from: number): number {
+  let at = from;
+  while (at < bytes.length && hand.taker !== null) {
+    const taken = hand.taker.data(type, socket.index, hand.takerSocket, hand.takerGeneration, bytes, at, bytes.length);
+    if (taken <= 0) {
+      hand.taker.block(socket);
+      break;
+    }
+    at += taken;
+  }
+  return at;
+}
+
+function statePayload(socket: EngineSocket, hand: Giver): Uint8Array {
+  const payload = new Uint8Array(HandState.sizeBytes);
+  const flags =
+    (socket.finSent ? FLAG.finSent : 0) | (socket.finAcked ? FLAG.finAcked : 0) | (socket.finReceived ? FLAG.finReceived : 0) |
+    (socket.initiator ? FLAG.initiator : 0) | (socket.receiveShut ? FLAG.receiveShut : 0) |
+    (socket.finWanted ? FLAG.finWanted : 0) | (socket.peerGone ? FLAG.peerGone : 0);
+  HandState.encode(
+    {
+      peerProcess: socket.peer?.process ?? 0,
+      peerSocket: socket.remoteSocket,
+      peerGeneration: socket.remoteGeneration,
+      flags,
+      bytesSent: socket.bytesSent,
+      sendLimitBytes: socket.sendLimitBytes,
+      bytesReceived: socket.bytesReceived,
+      receiveLimitBytes: socket.receiveLimitBytes,
+      receivedQueuedBytes: hand.received.length,
+      unsentBytes: hand.unsent.length,
+      peerEpoch: socket.peer?.port.epoch ?? 0,
+      localPort: socket.local.port,
+      remotePort: socket.remote.port,
+      localGroup: socket.local.group,
+      remoteGroup: socket.remote.group,
+      localSystem: socket.local.system,
+      remoteSystem: socket.remote.system,
+    },
+    payload,
+  );
+  return payload;
+}
+
+export function onReady(engine: Engine, peer: Peer, source: number, index: number, generation: number, payload: Buffer): void {
+  if (payload.length < FreezePayload.sizeBytes) return;
+  const takerGeneration = FreezePayload.decode(payload).round;
+  const socket = socketAt(engine, index, generation);
+  const hand = socket?.hand;
+  const matches =
+    hand?.role === 'giver' && hand.phase === 'sent' && hand.taker === peer && hand.takerSocket === source && hand.takerGeneration === takerGeneration;
+  if (socket === undefined || !matches) {
+    peer.control(RecordType.takeRefuse, 0, source, takerGeneration, reason(errnoOf('ECONNRESET')));
+    return;
+  }
+  commit(engine, socket, hand, peer);
+}
+
+function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer): void {
+  if (!socket.peerGone) {
+    const move = new Uint8Array(MovePayload.sizeBytes);
+    MovePayload.encode({ process: taker.process, socket: hand.takerSocket, generation: hand.takerGeneration, epoch: taker.port.epoch }, move);
+    engine.tell(socket, RecordType.move, move);
+    socket.peer?.port.publishNow();
+  }
+  const { owner, orphaned } = socket;
+  taker.hands.delete(socket);
+  socket.hand = null;
+  socket.portForeign = true;
+  for (const send of socket.unsent.splice(0)) send.done(0);
+  engine.release(socket);
+  if (orphaned) owner?.closed(0);
+  else owner?.taken(true);
+}
+
+/** The hand-over came to nothing before the commit: the giver has its socket back. */
+export function rollBack(engine: Engine, socket: EngineSocket, hand: Giver): void {
+  if (hand.taker !== null) hand.taker.hands.delete(socket);
+  socket.hand = null;
+  const frozenPeer = hand.phase !== 'offered' && hand.phase !== 'waiting' && !socket.peerGone;
+  if (frozenPeer) {
+    engine.tell(socket, RecordType.thaw, freezePayload(hand.round, 0));
+    socket.peer?.port.publishSoon();
+  }
+  engine.timers.clear(socket.timer);
+  socket.timer = null;
+  if (socket.orphaned) {
+    engine.abort(socket, errnoOf('ECONNRESET'), true);
+    return;
+  }
+  engine.setState(socket, stateOf(socket));
+  socket.owner?.taken(false);
+  tellReadable(socket);
+  pump(engine, socket);
+}
+
+/** The owner has not been told of what arrived during the hand-over; it may have given or closed the socket again meanwhile. */
+function tellReadable(socket: EngineSocket): void {
+  if (socket.hand === null && !socket.orphaned && socket.receivable) socket.owner?.readable(socket.received.lengthBytes);
+}

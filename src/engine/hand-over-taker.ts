@@ -1,0 +1,135 @@
+/** The taker's side of a hand-over: ask, fill, be ready, be attached. See hand-over.ts. */
+import { errnoOf } from '../errors';
+import { HandState, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
+import { type Engine, reason, reasonOf } from './engine';
+import { rollBack } from './hand-over-giver';
+import { EMPTY, FLAG, freezePayload, peerOrNone, socketAt, stateOf, type Taker } from './hand-over-state';
+import { type Peer } from './peer';
+import { type EngineSocket } from './socket';
+import { pump } from './stream';
+
+/** Asks the giver for a socket; `took` tells the outcome. */
+export function take(engine: Engine, socket: EngineSocket, giver: Peer, giverSocket: number, giverGeneration: number, secret: Uint8Array): void {
+  socket.hand = {
+    role: 'taker', phase: 'asking', giver, giverSocket, giverGeneration,
+    receivedLeft: 0, unsent: EMPTY, unsentLeft: 0, finWanted: false,
+  };
+  giver.hands.add(socket);
+  engine.setState(socket, SocketState.taking);
+  const payload = new Uint8Array(TakePayload.sizeBytes);
+  TakePayload.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.windowBytes, secret }, payload);
+  giver.control(RecordType.take, socket.index, giverSocket, giverGeneration, payload);
+  giver.port.publishNow();
+}
+
+function takerAt(engine: Engine, peer: Peer, index: number, generation: number): { socket: EngineSocket; hand: Taker } | undefined {
+  const socket = socketAt(engine, index, generation);
+  const hand = socket?.hand;
+  return socket !== undefined && hand?.role === 'taker' && hand.giver === peer ? { socket, hand } : undefined;
+}
+
+/** Taker: the giver says no. Giver: the taker can't. */
+export function onTakeRefuse(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
+  const taker = takerAt(engine, peer, index, generation);
+  if (taker !== undefined) {
+    failTake(engine, taker.socket, taker.hand, reasonOf(payload));
+    return;
+  }
+  const socket = socketAt(engine, index, generation);
+  if (socket?.hand?.role === 'giver' && socket.hand.taker === peer) rollBack(engine, socket, socket.hand);
+}
+
+export function failTake(engine: Engine, socket: EngineSocket, hand: Taker, errno: number): void {
+  const owner = socket.owner;
+  hand.giver.hands.delete(socket);
+  socket.hand = null;
+  socket.portForeign = true;
+  engine.release(socket);
+  owner?.took(errno);
+}
+
+export function onState(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
+  const taker = takerAt(engine, peer, index, generation);
+  if (taker?.hand.phase !== 'asking' || payload.length < HandState.sizeBytes) return;
+  const { socket, hand } = taker;
+  const state = HandState.decode(payload);
+  socket.peerGone = (state.flags & FLAG.peerGone) !== 0;
+  const other = socket.peerGone ? undefined : peerOrNone(engine, state.peerProcess, state.peerEpoch);
+  if (other === undefined && !socket.peerGone) {
+    peer.control(RecordType.takeRefuse, 0, hand.giverSocket, hand.giverGeneration, reason(errnoOf('ECONNRESET')));
+    failTake(engine, socket, hand, errnoOf('ECONNRESET'));
+    return;
+  }
+  if (other !== undefined) engine.join(socket, other, state.peerSocket, state.peerGeneration);
+  Object.assign(socket.local, { system: state.localSystem, group: state.localGroup, port: state.localPort });
+  Object.assign(socket.remote, { system: state.remoteSystem, group: state.remoteGroup, port: state.remotePort });
+  socket.portForeign = true;
+  socket.bytesSent = state.bytesSent;
+  socket.sendLimitBytes = state.sendLimitBytes;
+  socket.bytesReceived = state.bytesReceived;
+  socket.receiveLimitBytes = state.receiveLimitBytes;
+  socket.finSent = (state.flags & FLAG.finSent) !== 0;
+  socket.finAcked = (state.flags & FLAG.finAcked) !== 0;
+  socket.finReceived = (state.flags & FLAG.finReceived) !== 0;
+  socket.initiator = (state.flags & FLAG.initiator) !== 0;
+  socket.receiveShut = (state.flags & FLAG.receiveShut) !== 0;
+  hand.finWanted = (state.flags & FLAG.finWanted) !== 0;
+  hand.phase = 'filling';
+  hand.receivedLeft = state.receivedQueuedBytes;
+  hand.unsent = EMPTY;
+  hand.unsentLeft = state.unsentBytes;
+  filled(engine, socket, hand);
+}
+
+export function onBytes(engine: Engine, peer: Peer, type: number, index: number, generation: number, payload: Buffer): void {
+  const taker = takerAt(engine, peer, index, generation);
+  if (taker?.hand.phase !== 'filling') return;
+  const { socket, hand } = taker;
+  if (type === RecordType.handReceived && payload.length <= hand.receivedLeft) {
+    socket.received.push(payload, 0, payload.length);
+    hand.receivedLeft -= payload.length;
+  } else if (type === RecordType.handUnsent && payload.length <= hand.unsentLeft) {
+    hand.unsent = Buffer.concat([hand.unsent, payload]);
+    hand.unsentLeft -= payload.length;
+  } else {
+    peer.control(RecordType.takeRefuse, 0, hand.giverSocket, hand.giverGeneration, reason(errnoOf('ESTPCORRUPT')));
+    failTake(engine, socket, hand, errnoOf('ESTPCORRUPT'));
+    return;
+  }
+  filled(engine, socket, hand);
+}
+
+function filled(engine: Engine, socket: EngineSocket, hand: Taker): void {
+  if (hand.receivedLeft > 0 || hand.unsentLeft > 0) return;
+  hand.phase = 'ready';
+  hand.giver.control(RecordType.handReady, socket.index, hand.giverSocket, hand.giverGeneration, freezePayload(socket.generation, 0));
+  hand.giver.port.publishNow();
+  if (socket.peerGone) establish(engine, socket, hand);
+}
+
+export function onAttach(engine: Engine, peer: Peer, source: number, index: number, generation: number, payload: Buffer): void {
+  const socket = engine.lookup(peer, index, generation);
+  const hand = socket?.hand;
+  if (socket === undefined || hand?.role !== 'taker' || hand.phase !== 'ready') {
+    engine.answerGone(peer, RecordType.attach, source, index, generation);
+    return;
+  }
+  if (payload.length < MovePayload.sizeBytes) return;
+  const attach = MovePayload.decode(payload);
+  const matches = attach.socket === socket.remoteSocket && attach.generation === socket.remoteGeneration && attach.epoch === socket.bytesReceived;
+  if (matches) establish(engine, socket, hand);
+  else engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
+}
+
+function establish(engine: Engine, socket: EngineSocket, hand: Taker): void {
+  hand.giver.hands.delete(socket);
+  socket.hand = null;
+  engine.setState(socket, stateOf(socket));
+  if (hand.unsent.length > 0) {
+    socket.unsent.push({ bytes: hand.unsent, at: 0, end: hand.unsent.length, done: () => undefined });
+    socket.unsentBytes = hand.unsent.length;
+  }
+  socket.finWanted = hand.finWanted || socket.finSent;
+  pump(engine, socket);
+  socket.owner?.took(0);
+}
