@@ -4,7 +4,7 @@
  * Ends: the door of a process is opened by openDoor and written by anyone; a pair bell is read by one process and written
  * by one other. All ends are non-blocking. What is no FIFO in a bell's place is damage and is never read or written.
  */
-import { execFileSync } from 'node:child_process';
+import type * as ChildProcess from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import { StpError } from '../errors';
@@ -35,6 +35,8 @@ export function makeFifo(path: string): boolean {
 /** Slower by some milliseconds, for where koffi is missing. */
 function makeFifoByCommand(path: string): boolean {
   if (fs.existsSync(path)) return mustBeFifo(path);
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- costs a millisecond of every start, and is rarely used.
+  const { execFileSync } = require('node:child_process') as typeof ChildProcess;
   try {
     execFileSync('mkfifo', ['-m', '600', path], { stdio: 'ignore' });
     return true;

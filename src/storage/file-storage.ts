@@ -4,7 +4,6 @@
  * Control files are blocks, written with plain writes by both. The drivers differ in logs: `mapped` offers rings and
  * frames, `direct` frames only, and passes the page cache by where readers on other hosts may exist.
  */
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { StpError } from '../errors';
@@ -111,10 +110,11 @@ export class FileStorage implements Storage {
 
   publishOnce(name: string, payload: Uint8Array): boolean {
     const place = this.#place(name);
-    const temporary = path.join(path.dirname(place), `${TEMPORARY_PREFIX}${randomBytes(9).toString('hex')}`);
+    let temporary = temporaryName(place);
+    while (!this.#writeFirstBlock(temporary, payload)) temporary = temporaryName(place);
     try {
-      this.#writeFirstBlock(temporary, payload);
-      return linkInPlace(temporary, place) ?? this.#publishByName(place, payload);
+      // Where files can't be linked, an opener may see the file empty for a moment, and takes it for not there.
+      return linkInPlace(temporary, place) ?? this.#writeFirstBlock(place, payload);
     } finally {
       removeFile(temporary);
     }
@@ -185,6 +185,7 @@ export class FileStorage implements Storage {
     return this.#native;
   }
 
+  /** Creates a file with one block; false where the path exists. */
   #writeFirstBlock(place: string, payload: Uint8Array): boolean {
     if (payload.length > BLOCK_PAYLOAD_BYTES) throw new StpError('EINVAL', `a payload of ${payload.length} bytes`);
     const file = PlainFile.create(place, this.#control);
@@ -200,11 +201,6 @@ export class FileStorage implements Storage {
     }
   }
 
-  /** Where files can't be linked: an opener may see the file empty for a moment, and takes it for not there. */
-  #publishByName(place: string, payload: Uint8Array): boolean {
-    return this.#writeFirstBlock(place, payload);
-  }
-
   #place(name: string): string {
     if (!PATH.test(name)) throw new StpError('EINVAL', `${JSON.stringify(name)} is not a path inside a region`);
     return path.join(this.root, name);
@@ -216,6 +212,11 @@ function mapRing(native: Native, file: PlainFile, link: LinkInfo, writable: bool
   return ringMemory(mapping.buffer, LINK_AT.words, LINK_AT.data, link.capacityBytes, () => {
     mapping.release();
   });
+}
+
+/** A name beside `place` that hardly anybody has; who has it is found out when the file is created. */
+function temporaryName(place: string): string {
+  return path.join(path.dirname(place), `${TEMPORARY_PREFIX}${process.pid}-${Math.random().toString(36).slice(2)}`);
 }
 
 /** Gives `temporary` its real name; false where that exists, undefined where the file system has no links. */

@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { BLOCK_BYTES } from '../../src/layout';
-import { FileStorage, loadNative, makeFifo, SimulatedDisk, SimulatedStorage, type LogWriter, type Storage } from '../../src/storage';
+import { FileStorage, loadNative, makeFifo, type LogWriter, type Storage } from '../../src/storage';
+import { SimulatedDisk, SimulatedStorage } from '../../src/storage/simulated-storage';
 import { codeOf } from './conformance';
 import { freshDirectory, IDENTITY } from './kits';
 

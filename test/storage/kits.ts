@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { LINK_AT } from '../../src/layout';
-import { FileStorage, fileSystemOf, loadNative, SimulatedDisk, SimulatedStorage, type FileStorageOptions, type LogIdentity, type Storage } from '../../src/storage';
-import { type SimulatedFile } from '../../src/storage/simulated-disk';
+import { FileStorage, fileSystemOf, loadNative, type FileStorageOptions, type LogIdentity, type Storage } from '../../src/storage';
+import { SimulatedDisk, type SimulatedFile } from '../../src/storage/simulated-disk';
+import { SimulatedStorage } from '../../src/storage/simulated-storage';
 
 export type Mechanism = 'ring' | 'frames';
 

@@ -1,0 +1,86 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import t from 'tap';
+import { chooseDriver, FileStorage, fileSystemOf, fileSystemOfType, loadNative } from '../../src/storage';
+import { codeOf } from './conformance';
+import { freshDirectory } from './kits';
+
+const STORAGE = path.join(__dirname, '../../src/storage/index.js');
+
+/** Runs code in a process of its own that has `storage` and `directory`; what it returns. */
+function inProcess(code: string, directory: string, nodeOptions: string[]): unknown {
+  const script = `const storage = require(${JSON.stringify(STORAGE)}); const directory = ${JSON.stringify(directory)};
+    console.log(JSON.stringify((() => { ${code} })()));`;
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...nodeOptions, '-e', script], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`exit ${status ?? 'by signal'}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+void t.test('file systems are told apart by type, and one that is not known is not local', (tt) => {
+  tt.same(fileSystemOfType(0x0102_1994, 'linux'), { name: 'tmpfs', local: true });
+  tt.same(fileSystemOfType(0xef53, 'linux'), { name: 'ext4', local: true });
+  tt.same(fileSystemOfType(0x9123_683e - 2 ** 32, 'linux'), { name: 'btrfs', local: true }, 'signed');
+  tt.same(fileSystemOfType(0x6969, 'linux'), { name: 'nfs', local: false });
+  tt.same(fileSystemOfType(0x6573_5546, 'linux'), { name: 'fuse', local: false });
+  tt.same(fileSystemOfType(0x1a, 'darwin'), { name: 'apfs', local: true });
+  tt.same(fileSystemOfType(0x1a, 'linux'), { name: 'unknown (0x1a)', local: false });
+  tt.equal(fileSystemOfType(0, 'win32').local, false);
+  const missing = path.join(os.tmpdir(), 'not', 'there', 'yet');
+  tt.same(fileSystemOf(missing), fileSystemOf(os.tmpdir()), 'the place where it will be made');
+  tt.end();
+});
+
+void t.test('a directory gets the fastest driver that it can do', { skip: loadNative() === undefined ? 'koffi is missing' : false }, (tt) => {
+  const directory = freshDirectory();
+  const { local } = fileSystemOf(directory);
+  const choice = chooseDriver(directory, 'auto');
+  tt.equal(choice.driver, local ? 'mapped' : 'direct');
+  tt.equal(choice.reason, local ? 'local' : 'not-local');
+  tt.equal(choice.localFs, local);
+  tt.ok(choice.detail.length > 0);
+  tt.match(chooseDriver(directory, 'direct'), { driver: 'direct', reason: 'asked' });
+  if (local) tt.match(chooseDriver(directory, 'mapped'), { driver: 'mapped', reason: 'asked' });
+  // /proc is no place for a region, but it is there, and nothing says that it is local.
+  if (process.platform === 'linux') {
+    tt.match(chooseDriver('/proc', 'auto'), { driver: 'direct', reason: 'not-local', localFs: false });
+    tt.equal(codeOf(() => chooseDriver('/proc', 'mapped')), 'ESTPDRIVER');
+  }
+  fs.rmdirSync(directory);
+  tt.end();
+});
+
+void t.test('without koffi the driver is direct, FIFOs are still made, and mapped is refused with the reason', (tt) => {
+  const directory = freshDirectory();
+  const found = inProcess(
+    `const fails = (action) => { try { action(); } catch (error) { return error.code + ' ' + error.message; } };
+     const fifo = directory + '/fifo';
+     return { auto: storage.chooseDriver(directory, 'auto'), mapped: fails(() => storage.chooseDriver(directory, 'mapped')),
+       open: fails(() => new storage.FileStorage(directory, { driver: 'mapped' })), ring: fails(() => new storage.FileStorage(directory, { driver: 'direct' }).openLog('ring')),
+       fifo: storage.makeFifo(fifo), again: storage.makeFifo(fifo), door: storage.openDoor(fifo) !== undefined, native: storage.loadNative() === undefined };`,
+    directory,
+    ['-r', path.join(__dirname, 'no-koffi.js')],
+  );
+  tt.match(found, {
+    auto: { driver: 'direct', reason: fileSystemOf(directory).local ? 'no-native' : 'not-local' },
+    mapped: /^ESTPDRIVER /,
+    open: /^ESTPDRIVER .*koffi/,
+    fifo: true,
+    again: true,
+    door: true,
+    native: true,
+  });
+  fs.rmSync(directory, { recursive: true });
+  tt.end();
+});
+
+void t.test('a ring that a process without koffi comes upon is ESTPDRIVER, not a crash', { skip: loadNative() === undefined ? 'koffi is missing' : false }, (tt) => {
+  const directory = freshDirectory();
+  const identity = { from: 1, to: 2, fromEpoch: 3, toEpoch: 4, regionId: 5 };
+  new FileStorage(directory, { driver: 'mapped', local: true }).createLog('ring', identity, 'ring', 65_536).close();
+  tt.equal(codeOf(() => new FileStorage(directory, { driver: 'direct', local: true }).openLog('ring')), 'ESTPDRIVER');
+  tt.equal(codeOf(() => new FileStorage(directory, { driver: 'direct', local: true }).createLog('x', identity, 'ring', 65_536)), 'ESTPDRIVER');
+  fs.rmSync(directory, { recursive: true });
+  tt.end();
+});

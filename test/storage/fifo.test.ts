@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import t from 'tap';
+import { makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from '../../src/storage';
+import { codeOf } from './conformance';
+import { freshDirectory } from './kits';
+import { startPeer } from './start-peer';
+
+if (process.platform === 'win32') {
+  t.plan(0, 'no FIFOs on Windows');
+} else {
+  const root = freshDirectory();
+  const place = (name: string): string => path.join(root, name);
+  t.teardown(() => {
+    fs.rmSync(root, { recursive: true, force: true });
+  });
+
+  void t.test('a FIFO is made once, private, and found made', (tt) => {
+    tt.equal(makeFifo(place('one')), true);
+    tt.equal(makeFifo(place('one')), true);
+    tt.equal(fs.statSync(place('one')).mode & 0o777, 0o600);
+    fs.writeFileSync(place('file'), '');
+    tt.equal(codeOf(() => makeFifo(place('file'))), 'ESTPCORRUPT');
+    tt.equal(codeOf(() => makeFifo(place('none/there'))), 'ENOENT');
+    tt.equal(removeFifo(place('one')), true);
+    tt.equal(removeFifo(place('one')), false);
+    tt.end();
+  });
+
+  void t.test('what is no FIFO in the place of a bell is ESTPCORRUPT and never written', (tt) => {
+    fs.writeFileSync(place('plain'), 'abc');
+    fs.symlinkSync(place('plain'), place('symbolic'));
+    fs.mkdirSync(place('directory'));
+    for (const name of ['plain', 'symbolic', 'directory']) {
+      for (const open of [openFifoReader, openDoor, openFifoWriter]) tt.equal(codeOf(() => open(place(name))), 'ESTPCORRUPT', name);
+    }
+    tt.equal(fs.readFileSync(place('plain'), 'utf8'), 'abc');
+    for (const open of [openFifoReader, openDoor, openFifoWriter]) tt.equal(open(place('missing')), undefined);
+    tt.end();
+  });
+
+  void t.test('a ring is heard, a second one is as good as heard, and nobody listening is told', async (tt) => {
+    makeFifo(place('door'));
+    tt.equal(openFifoWriter(place('door')), undefined, 'nobody is there');
+    const door = openDoor(place('door'));
+    const bell = openFifoWriter(place('door'));
+    if (door === undefined || bell === undefined) throw new Error('not opened');
+    let full = false;
+    const page = Buffer.alloc(4096);
+    while (!full) full = codeOf(() => fs.writeSync(bell, page)) === 'EAGAIN';
+    tt.equal(ringFifo(bell), true, 'already rung');
+    const socket = new net.Socket({ fd: door, readable: true, writable: false });
+    await once(socket, 'data');
+    socket.destroy();
+    await once(socket, 'close');
+    tt.equal(ringFifo(bell), false, 'nobody listens any more');
+    tt.equal(openFifoWriter(place('door')), undefined);
+    fs.closeSync(bell);
+  });
+
+  void t.test('the door of a process that is killed is shut at once', async (tt) => {
+    makeFifo(place('killed'));
+    const peer = startPeer('door', { root, storage: { driver: 'direct' }, path: place('killed') });
+    await peer.line;
+    const bell = openFifoWriter(place('killed'));
+    if (bell === undefined) throw new Error('no door');
+    tt.equal(ringFifo(bell), true);
+    await peer.kill();
+    tt.equal(ringFifo(bell), false);
+    tt.equal(openFifoWriter(place('killed')), undefined);
+    fs.closeSync(bell);
+  });
+
+  void t.test('the end of a pair bell tells of the death of its writer', async (tt) => {
+    makeFifo(place('pair'));
+    const fd = openFifoReader(place('pair'));
+    if (fd === undefined) throw new Error('not opened');
+    const peer = startPeer('ring', { root, storage: { driver: 'direct' }, path: place('pair') });
+    tt.equal(await peer.line, '{"fd":true}');
+    const socket = new net.Socket({ fd, readable: true, writable: false }).resume();
+    const end = once(socket, 'end');
+    await peer.kill();
+    await end;
+    tt.pass('the reader was told');
+  });
+}
