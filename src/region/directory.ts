@@ -5,6 +5,7 @@
  * read, and default directories lie where everybody may create files.
  */
 import fs from 'node:fs';
+import path from 'node:path';
 import { type ErrorCode, StpError, toStpError } from '../errors';
 
 const DIRECTORY_MODE = 0o700;
@@ -17,9 +18,26 @@ const NOT_A_DIRECTORY: ReadonlySet<string> = new Set(['EEXIST', 'ENOTDIR', 'ELOO
 /** Makes the directory (mode 0700, with its parents) unless it is there. ESTPREGION, EACCES, EROFS, ENOSPC. */
 export function makeRegionDirectory(directory: string): void {
   try {
-    fs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    makeWithParents(directory);
   } catch (error) {
     throw directoryError(error, directory);
+  }
+}
+
+/** @note Node 20-26: mkdir's own `recursive` says ENOENT for EROFS. */
+function makeWithParents(directory: string): void {
+  try {
+    fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const parent = path.dirname(directory);
+    if (code === 'ENOENT' && parent !== directory) {
+      makeWithParents(parent);
+      fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
+      return;
+    }
+    // A read-only file system, and Windows at the root of a drive, say other things than EEXIST of what is there.
+    if (code === 'ENOENT' || !fs.existsSync(directory)) throw error;
   }
 }
 
@@ -45,10 +63,10 @@ function checkOwner(directory: string): void {
   const stat = fs.statSync(directory);
   const isOurs = stat.uid === uid;
   if (isOurs && ((stat.mode & OTHERS_WRITE) === 0 || (stat.mode & STICKY) !== 0)) return;
-  if (isOurs) throw new StpError('EACCES', `everybody may write to ${directory}; take that right away (chmod o-w)`);
+  if (isOurs) throw new StpError('EACCES', `everybody may write to ${directory}: use a directory of your own inside it, or take that right away (chmod o-w)`);
   const groups = [process.getgid?.(), process.getegid?.(), ...(process.getgroups?.() ?? [])];
   if ((stat.mode & GROUP_ALL) === GROUP_ALL && (stat.mode & OTHERS_WRITE) === 0 && groups.includes(stat.gid)) return;
-  throw new StpError('EACCES', `${directory} belongs to user ${stat.uid}, and neither to us nor to a group of ours that may use it`);
+  throw new StpError('EACCES', `${directory} belongs to user ${stat.uid}: use a directory of your own inside or beside it`);
 }
 
 function directoryError(error: unknown, directory: string): StpError {

@@ -4,7 +4,7 @@
  * The kernel closes it with the process, whatever killed it, so opening it for writing tells life from death at once and
  * without any guess, also between containers where pids mean nothing.
  */
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import path from 'node:path';
 import { StpError } from '../errors';
 import { makeFifo, openDoor, openFifoWriter, type Storage } from '../storage';
@@ -12,8 +12,10 @@ import { doorPathOf } from './process-info';
 
 export interface Door {
   readonly path: string;
-  /** Readable and non-blocking; owned by whoever opened the region. */
+  /** Readable and non-blocking. */
   readonly fd: number;
+  /** Which FIFO it is, to tell it from what may get its number after somebody else has closed it. */
+  readonly inode: number;
 }
 
 export type DoorState = 'open' | 'shut' | 'missing';
@@ -27,7 +29,17 @@ export function makeDoor(storage: Storage, number: number): Door | undefined {
   if (!makeFifo(absolute)) return undefined;
   const fd = openDoor(absolute);
   if (fd === undefined) throw new StpError('EIO', `${absolute} vanished while it was made`);
-  return { path: absolute, fd };
+  return { path: absolute, fd, inode: fstatSync(fd).ino };
+}
+
+/** Closes a door, unless whoever reads it has done so already. Never throws. */
+export function shutDoor(door: Door): void {
+  try {
+    const stat = fstatSync(door.fd);
+    if (stat.isFIFO() && stat.ino === door.inode) closeSync(door.fd);
+  } catch {
+    // It is closed already.
+  }
 }
 
 /** Knocks. 'shut': the FIFO is there and nobody holds it; 'missing': it is not there. */

@@ -106,7 +106,10 @@ export class Region {
     return this.#door?.path;
   }
 
-  /** The open door, readable and non-blocking; undefined where FIFOs are impossible. Stays the region's: close() closes it. */
+  /**
+   * The open door, readable and non-blocking; undefined where FIFOs are impossible. Whoever reads it may close it, just before
+   * close(): a process whose door is shut is dead. What is still open is closed by close().
+   */
   get doorFd(): number | undefined {
     return this.#door?.fd;
   }

@@ -2,12 +2,11 @@
  * Taking a seat in a region: directory, header, a process number with its empty file, and the door. Nothing tells of the
  * process yet; all of it can be given back.
  */
-import { closeSync } from 'node:fs';
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS } from '../layout';
 import { type BlockWriter, chooseDriver, FileStorage, type Storage } from '../storage';
 import { checkRegionDirectory, makeRegionDirectory } from './directory';
-import { type Door, makeDoor } from './door';
+import { type Door, makeDoor, shutDoor } from './door';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
 import { agreedBootId, isGuessedBootId, type Machine, machine } from './machine';
 import { type RegionOptions } from './options';
@@ -67,9 +66,7 @@ export function giveUpPlace(storage: Storage, number: number, file: BlockWriter,
   });
   quietly(() => removeUnlessHighest(storage, number));
   if (door === undefined) return;
-  quietly(() => {
-    closeSync(door.fd);
-  });
+  shutDoor(door);
   quietly(() => storage.remove(doorPathOf(number)));
 }
 
