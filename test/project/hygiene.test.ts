@@ -69,8 +69,9 @@ void t.test('every `any` has its reason beside it', (t) => {
   t.end();
 });
 
-void t.test('every source says in its head what it is for', (t) => {
-  const bare = code.filter((file) => !/^(#!.*\n)?\/\*\*/.test(textOf(file)));
+void t.test('every source says what it is for', (t) => {
+  // In its head; a file of one function may say it there.
+  const bare = code.filter((file) => !/^\/\*\*/m.test(textOf(file)) && !file.endsWith('.test.ts'));
   t.same(bare, []);
   t.end();
 });
@@ -84,7 +85,7 @@ void t.test('names of files are kebab-case', (t) => {
 void t.test('programs of the examples import nothing of this package', (t) => {
   const apps = files.filter((file) => /^examples\/app\//.test(file));
   t.ok(apps.length > 0, 'there are some');
-  t.same(apps.filter((file) => /stp/i.test(textOf(file))), []);
+  t.same(apps.filter((file) => /stp-net|stp(Give|Take)|STP_/i.test(textOf(file))), []);
   t.end();
 });
 

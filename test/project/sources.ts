@@ -14,6 +14,10 @@ export interface Import {
   readonly target: string | undefined;
   /** Inside a function: loaded when needed only. */
   readonly lazy: boolean;
+  /** Erased by the compiler: loads nothing. */
+  readonly typeOnly: boolean;
+  /** What `import { a, b } from` takes; undefined where all of it can be had. */
+  readonly names: readonly string[] | undefined;
   readonly line: number;
 }
 
@@ -64,7 +68,7 @@ export function importsOf(file: string, text = textOf(file)): Import[] {
   eachNode(parse(file, text), (node) => {
     const specifier = specifierOf(node);
     if (specifier === undefined) return;
-    found.push({ from: file, specifier, target: targetOf(file, specifier), lazy: insideFunction(node), line: lineOf(node) });
+    found.push({ from: file, specifier, target: targetOf(file, specifier), lazy: insideFunction(node), typeOnly: isTypeOnly(node), names: namesOf(node), line: lineOf(node) });
   });
   return found;
 }
@@ -77,6 +81,18 @@ function specifierOf(node: ts.Node): string | undefined {
   const callee = node.expression.getText();
   const loads = node.expression.kind === ts.SyntaxKind.ImportKeyword || callee === 'require' || callee === 'require.resolve';
   return loads ? literal(node.arguments[0]) : undefined;
+}
+
+function isTypeOnly(node: ts.Node): boolean {
+  if (ts.isImportTypeNode(node)) return true;
+  if (ts.isExportDeclaration(node)) return node.isTypeOnly;
+  return ts.isImportDeclaration(node) && node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+}
+
+function namesOf(node: ts.Node): string[] | undefined {
+  const clause = ts.isImportDeclaration(node) ? node.importClause : undefined;
+  const named = clause?.name === undefined ? clause?.namedBindings : undefined;
+  return named !== undefined && ts.isNamedImports(named) ? named.elements.map((element) => (element.propertyName ?? element.name).text) : undefined;
 }
 
 function literal(node: ts.Node | undefined): string | undefined {
