@@ -102,7 +102,7 @@ export class Endpoint implements SocketOwner {
 
   // --- SocketOwner ---
 
-  readable(availableBytes: number): void {
+  readable(): void {
     while (this.#receives.length > 0 && this.socket.receivable) {
       const first = this.#receives.shift();
       if (first === undefined) break;
@@ -112,7 +112,7 @@ export class Endpoint implements SocketOwner {
       else first.reject(error);
     }
     if (this.watcher?.readable === undefined || !this.socket.receivable) return;
-    this.watcher.readable(this.#receives.length === 0 ? Math.min(this.socket.received.lengthBytes, Math.max(availableBytes, this.socket.received.lengthBytes)) : 0);
+    this.watcher.readable(this.socket.received.lengthBytes);
   }
 
   writable(): void {

@@ -22,7 +22,7 @@ export function STPshutdown(s: number, how: number): number {
   if (socket.resetErrno !== 0) throw endpoint.receiveError(call) ?? new StpError('ECONNRESET', undefined, call);
   if (!socket.connected) throw new StpError('ENOTCONN', undefined, call);
   shutdown(own.engine, socket, direction !== 1, direction !== 0);
-  if (direction !== 1) endpoint.readable(0);
+  if (direction !== 1) endpoint.readable();
   if (direction === 2) {
     STPclose(s).catch((error: unknown) => remember(error));
   }
