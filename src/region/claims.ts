@@ -29,8 +29,11 @@ export class Claims {
   readonly #table: BindingTable;
   readonly #processes: Processes;
   readonly #self: ProcessInfo;
+  readonly #waitMs: number;
 
-  constructor(table: BindingTable, processes: Processes, self: ProcessInfo) {
+  /** `waitMs`: longest time to wait for rivals that don't move, milliseconds. */
+  constructor(table: BindingTable, processes: Processes, self: ProcessInfo, waitMs = RIVALS_WAIT_MS) {
+    this.#waitMs = waitMs;
     this.#table = table;
     this.#processes = processes;
     this.#self = self;
@@ -42,7 +45,7 @@ export class Claims {
    */
   claim(entry: BindingEntry): number {
     const claiming: BindingEntry = { ...entry, state: claimingOf(entry.state) };
-    const deadlineMs = Date.now() + RIVALS_WAIT_MS;
+    const deadlineMs = Date.now() + this.#waitMs;
     let slot = this.#table.add(claiming);
     try {
       for (let looks = 0; ; looks += 1) {

@@ -27,6 +27,8 @@ interface Range {
   readonly used: Uint8Array;
   /** Number of ports that are GIVEN. */
   given: number;
+  /** Number of ports that are BOUND. */
+  bound: number;
   next: number;
 }
 
@@ -34,7 +36,8 @@ export class PortRanges {
   readonly #group: string;
   readonly #table: BindingTable;
   readonly #claims: Claims;
-  readonly #ranges: Range[] = [];
+  /** By first port. */
+  readonly #ranges = new Map<number, Range>();
   /** Where to look first for a free range: processes start at different places, so that they rarely meet. */
   readonly #start: number;
 
@@ -47,7 +50,7 @@ export class PortRanges {
 
   /** Takes a port; EADDRNOTAVAIL where no range is left. */
   take(): number {
-    for (const range of this.#ranges) {
+    for (const range of this.#ranges.values()) {
       const port = takeFrom(range);
       if (port !== 0) return port;
     }
@@ -74,6 +77,7 @@ export class PortRanges {
   reserve(port: number): boolean {
     const range = this.#rangeOf(port);
     if (range === undefined || range.used[port - range.first] === GIVEN) return false;
+    if (range.used[port - range.first] === BOUND) range.bound -= 1;
     range.used[port - range.first] = GIVEN;
     range.given += 1;
     return true;
@@ -82,20 +86,25 @@ export class PortRanges {
   /** A port that was bound by number when its range was claimed is free again. */
   unmark(port: number): void {
     const range = this.#rangeOf(port);
-    if (range?.used[port - range.first] === BOUND) range.used[port - range.first] = FREE;
+    if (range?.used[port - range.first] !== BOUND) return;
+    range.used[port - range.first] = FREE;
+    range.bound -= 1;
   }
 
   #rangeOf(port: number): Range | undefined {
-    return this.#ranges.find((range) => port >= range.first && port < range.first + RANGE_PORTS);
+    return this.#ranges.get(port - (port % RANGE_PORTS));
   }
 
   #claim(first: number): Range | undefined {
-    if (this.#rangeOf(first) !== undefined) return undefined;
+    if (this.#ranges.has(first)) return undefined;
     const slot = this.#claims.claim({ port: first, count: RANGE_PORTS, group: this.#group, socket: 0, state: BindingState.range });
     if (slot < 0) return undefined;
-    const range: Range = { first, slot, used: new Uint8Array(RANGE_PORTS), given: 0, next: 0 };
-    for (const port of this.#boundIn(first)) range.used[port - first] = BOUND;
-    this.#ranges.push(range);
+    const range: Range = { first, slot, used: new Uint8Array(RANGE_PORTS), given: 0, bound: 0, next: 0 };
+    for (const port of this.#boundIn(first)) {
+      range.used[port - first] = BOUND;
+      range.bound += 1;
+    }
+    this.#ranges.set(first, range);
     return range;
   }
 
@@ -110,14 +119,17 @@ export class PortRanges {
   }
 
   #trim(range: Range): void {
-    if (this.#ranges.filter((other) => other.given === 0).length <= SPARE_RANGES) return;
+    let spare = 0;
+    for (const other of this.#ranges.values()) if (other.given === 0) spare += 1;
+    if (spare <= SPARE_RANGES) return;
     this.#table.set(range.slot, undefined);
-    this.#ranges.splice(this.#ranges.indexOf(range), 1);
+    this.#ranges.delete(range.first);
   }
 }
 
 /** The next free port of a range, 0 where there is none. */
 function takeFrom(range: Range): number {
+  if (range.given + range.bound === RANGE_PORTS) return 0;
   for (let i = 0; i < RANGE_PORTS; i += 1) {
     const at = (range.next + i) % RANGE_PORTS;
     if (range.used[at] !== FREE) continue;

@@ -1,0 +1,173 @@
+import t from 'tap';
+import { BINDINGS_PER_BLOCK, PROCESS_BLOCKS } from '../../src/layout';
+import { codeOf, openRegion, optionsFor, RegionChild, startOfRace } from './kit';
+
+void t.test('Eight processes fight over a port: exactly one wins, every time', async (t) => {
+  const options = optionsFor(t);
+  const children = await RegionChild.start(t, 8);
+  for (const child of children) await child.call('open', options);
+  const wins = new Set<number>();
+  for (let round = 0; round < 30; round += 1) {
+    const atMs = startOfRace();
+    const results = await Promise.all(children.map((child) => child.call<number>('bind', 4000, 'STG', 1, atMs)));
+    const winners = results.flatMap((port, i) => (port === 4000 ? [i] : []));
+    t.equal(winners.length, 1, `round ${round}: one winner`);
+    const winner = winners[0] ?? 0;
+    wins.add(winner);
+    await children[winner]?.call('unbind', 4000, 'STG');
+  }
+  t.comment(`${wins.size} of the 8 have won`);
+});
+
+void t.test('Processes that ask for any port at once all get different ones, and different ranges', async (t) => {
+  const options = optionsFor(t);
+  const children = await RegionChild.start(t, 6);
+  for (const child of children) await child.call('open', options);
+  const atMs = startOfRace();
+  const bound = await Promise.all(children.map((child) => child.call<number>('bind', 0, 'STG', 1, atMs)));
+  t.equal(new Set(bound).size, 6);
+  const taken = (await Promise.all(children.map((child) => child.call<number[]>('ephemerals', 300, 'STG', startOfRace())))).flat();
+  t.equal(new Set([...bound, ...taken]).size, 6 * 301);
+  t.ok([...bound, ...taken].every((port) => port >= 32_768 && port <= 65_535));
+});
+
+void t.test('The port and the range of a killed process are free at once', async (t) => {
+  const options = optionsFor(t);
+  const region = openRegion(t, options);
+  const child = await RegionChild.one(t);
+  await child.call('open', options);
+  await child.call('bind', 4000, 'STG', 5);
+  t.equal(region.bindings.findListener('here', 'STG', 4000), undefined, 'bound is not listening');
+  await child.call('listen', 4000, 'STG');
+  const [first] = await child.call<number[]>('ephemerals', 1, 'STG');
+  t.match(region.bindings.findListener('HERE', 'STG', 4000), { process: { number: 2 }, socket: 5 });
+  t.equal(codeOf(() => region.bindings.bind(4000, 'STG', 1)), 'EADDRINUSE');
+  await child.kill();
+  t.equal(region.bindings.findListener('here', 'STG', 4000), undefined);
+  t.equal(region.bindings.bind(4000, 'STG', 1), 4000);
+  t.same(region.bindings.ports('here', 'STG').map(({ port }) => port), [4000]);
+  t.type(first, 'number');
+});
+
+void t.test('A process killed while it claims is in nobody\'s way', async (t) => {
+  const options = optionsFor(t);
+  const region = openRegion(t, options);
+  const children = await RegionChild.start(t, 4);
+  for (const [i, child] of children.entries()) {
+    await child.call('open', options);
+    await child.call('churn', 4000, 'STG');
+    // Long enough that it is in the middle of it, another moment for each.
+    const untilMs = performance.now() + 20 + i * 3.7;
+    while (performance.now() < untilMs) region.bindings.ports();
+    await child.kill();
+    t.equal(region.bindings.bind(4000, 'STG', 1), 4000);
+    region.bindings.unbind(4000, 'STG');
+  }
+});
+
+void t.test('Ports are kept apart by system, without case, and by group, exactly', (t) => {
+  const options = optionsFor(t);
+  const here = openRegion(t, options);
+  const alsoHere = openRegion(t, { ...options, system: 'HERE' });
+  const there = openRegion(t, { ...options, system: 'there' });
+  here.bindings.bind(80, 'STG', 1);
+  t.equal(codeOf(() => alsoHere.bindings.bind(80, 'STG', 1)), 'EADDRINUSE');
+  t.equal(codeOf(() => here.bindings.bind(80, 'STG', 2)), 'EADDRINUSE', 'also in the same process');
+  t.equal(alsoHere.bindings.bind(80, 'stg', 1), 80);
+  t.equal(there.bindings.bind(80, 'STG', 9), 80);
+  there.bindings.listen(80, 'STG');
+  there.bindings.listen(80, 'STG');
+  t.equal(here.bindings.findListener('here', 'STG', 80), undefined);
+  t.match(here.bindings.findListener('There', 'STG', 80), { process: { number: 3 }, socket: 9 });
+  t.match(there.bindings.findListener('There', 'STG', 80), { process: { number: 3 }, socket: 9 }, 'the listener finds itself');
+  t.equal(here.bindings.findListener('There', 'stg', 80), undefined);
+  t.equal(here.bindings.findListener('There', 'no group!', 80), undefined);
+  t.equal(here.bindings.findListener('There', 'STG', 0), undefined);
+  there.bindings.unbind(80, 'STG');
+  t.equal(here.bindings.findListener('There', 'STG', 80), undefined);
+  there.bindings.bind(81, 'STG', 9);
+  there.bindings.listen(81, 'STG');
+  there.close();
+  t.equal(here.bindings.findListener('There', 'STG', 81), undefined, 'who left listens no more');
+  t.end();
+});
+
+void t.test('Wrong arguments are EINVAL and change nothing', (t) => {
+  const { bindings } = openRegion(t, optionsFor(t));
+  for (const port of [-1, 65_536, 1.5, Number.NaN, '80' as unknown as number]) t.equal(codeOf(() => bindings.bind(port, 'STG', 1)), 'EINVAL', String(port));
+  for (const group of ['', 'x'.repeat(16), 'a b', undefined as unknown as string]) {
+    t.equal(codeOf(() => bindings.bind(1, group, 1)), 'EINVAL', group);
+    t.equal(codeOf(() => bindings.ephemeral(group)), 'EINVAL', group);
+  }
+  t.equal(codeOf(() => { bindings.listen(80, 'STG'); }), 'EINVAL', 'listen without bind');
+  t.equal(codeOf(() => { bindings.unbind(80, 'STG'); }), 'EINVAL', 'unbind without bind');
+  bindings.releaseEphemeral(80, 'STG');
+  t.same(bindings.ports(), []);
+  t.end();
+});
+
+void t.test('A process can hold as many ports as fit in its file, and not one more', (t) => {
+  const options = optionsFor(t);
+  const region = openRegion(t, options);
+  const other = openRegion(t, options);
+  const most = BINDINGS_PER_BLOCK * PROCESS_BLOCKS.bindingsCount;
+  for (let port = 1; port <= most; port += 1) region.bindings.bind(port, 'STG', port);
+  t.equal(codeOf(() => region.bindings.bind(most + 1, 'STG', 1)), 'EADDRNOTAVAIL');
+  t.equal(codeOf(() => other.bindings.bind(most, 'STG', 1)), 'EADDRINUSE', 'the last block is read as well');
+  t.equal(other.bindings.ports().length, most);
+  region.bindings.listen(most, 'STG');
+  t.match(other.bindings.findListener('here', 'STG', most), { socket: most });
+  region.bindings.unbind(500, 'STG');
+  t.equal(other.bindings.bind(500, 'STG', 1), 500, 'a hole in the middle is free');
+  t.equal(region.bindings.bind(most + 1, 'STG', 1), most + 1, 'and used again');
+  t.end();
+});
+
+void t.test('Ephemeral ports are given in turn, taken back, and never the ones that somebody bound', (t) => {
+  const options = optionsFor(t);
+  const region = openRegion(t, options);
+  const other = openRegion(t, options);
+  const first = region.bindings.ephemeral('STG');
+  region.bindings.releaseEphemeral(first, 'STG');
+  t.not(region.bindings.ephemeral('STG'), first, 'not the same again at once');
+  const range = first - (first % 128);
+  const bound = other.bindings.bind(range + 5, 'STG', 1);
+  const own = region.bindings.bind(range + 6, 'STG', 1);
+  t.same([bound, own], [range + 5, range + 6], 'a number in a range can be bound by anybody');
+  const ports = Array.from({ length: 300 }, () => region.bindings.ephemeral('STG'));
+  t.equal(new Set(ports).size, 300);
+  t.notOk(ports.includes(own), 'the one we bound is not given out');
+  const chosen = Array.from({ length: 100 }, () => region.bindings.bind(0, 'STG', 2));
+  t.notOk(chosen.includes(bound), 'a chosen one is bound by nobody else');
+  t.equal(new Set([...chosen, ...ports]).size, 400);
+  t.equal(codeOf(() => other.bindings.bind(chosen[50] ?? 0, 'STG', 1)), 'EADDRINUSE');
+  for (const port of chosen) region.bindings.unbind(port, 'STG');
+  for (const port of ports) region.bindings.releaseEphemeral(port, 'STG');
+  region.bindings.unbind(own, 'STG');
+  const rangesLeft = region.bindings.ports('here', 'STG').filter(({ state, process }) => state === 'range' && process === region.self).length;
+  t.ok(rangesLeft <= 2, 'ranges that are not needed are given back');
+  t.end();
+});
+
+void t.test('When every range is held there is no port to choose, until a holder goes', (t) => {
+  const options = optionsFor(t);
+  const hog = openRegion(t, options);
+  const other = openRegion(t, options);
+  let count = 0;
+  const code = codeOf(() => {
+    for (;;) {
+      hog.bindings.ephemeral('STG');
+      count += 1;
+    }
+  });
+  t.equal(code, 'EADDRNOTAVAIL');
+  t.equal(count, 32_768, 'all of them were given');
+  t.equal(codeOf(() => other.bindings.ephemeral('STG')), 'EADDRNOTAVAIL');
+  t.equal(codeOf(() => other.bindings.bind(0, 'STG', 1)), 'EADDRNOTAVAIL');
+  t.ok(other.bindings.ephemeral('other') > 0, 'another group has its own');
+  t.equal(other.bindings.bind(40_000, 'STG', 1), 40_000, 'a number can still be bound');
+  hog.close();
+  const port = other.bindings.bind(0, 'STG', 1);
+  t.ok(port >= 32_768);
+  t.end();
+});
