@@ -1,0 +1,139 @@
+/**
+ * What the steps of a test find in the process they run in: the call library, and streams whose every byte is checked.
+ *
+ * Byte n of stream s is a function of (s, n), so that a byte lost, doubled or out of place shows wherever a check begins.
+ */
+import * as stp from '../../src/index';
+
+/** No multiple of any buffer, frame or ring, so that no two places of one look alike. */
+const PERIOD_BYTES = 1_000_003;
+const CHUNK_BYTES_MAX = 1 << 18;
+const STREAM_STEP_BYTES = 7919;
+
+let table: Buffer | undefined;
+
+/** Bytes `from` to `from + length` of a stream; valid for good, not to be written. At most 256 KiB. */
+export function pattern(stream: number, from: number, length: number): Buffer {
+  table ??= makeTable();
+  const at = (from + stream * STREAM_STEP_BYTES) % PERIOD_BYTES;
+  return table.subarray(at, at + length);
+}
+
+function makeTable(): Buffer {
+  const bytes = Buffer.allocUnsafe(PERIOD_BYTES + CHUNK_BYTES_MAX);
+  let state = 0x2545_f491;
+  for (let i = 0; i < PERIOD_BYTES; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    bytes[i] = state;
+  }
+  bytes.copy(bytes, PERIOD_BYTES, 0, CHUNK_BYTES_MAX);
+  return bytes;
+}
+
+/** The code of whatever a call throws or rejects with. */
+export function codeOf(error: unknown): string {
+  return error instanceof stp.StpError ? error.code : `no StpError: ${String(error)}`;
+}
+
+export interface Drained {
+  /** Offset of the first byte that is not there. */
+  readonly to: number;
+  /** 'end' of stream, 'enough', or the code of the error. */
+  readonly why: string;
+}
+
+export class Kit {
+  readonly stp = stp;
+  readonly pattern = pattern;
+  /** Descriptors that later steps need. */
+  readonly fds: Record<string, number> = {};
+  /** Anything else that later steps need. */
+  readonly notes = new Map<string, unknown>();
+
+  socket(): number {
+    return stp.STPsocket(stp.PF_STP, stp.SOCK_STREAM, stp.PF_STP);
+  }
+
+  /** A listening socket; 0 chooses a port. Its address as clients want it. */
+  listen(port = 0, backlog = 511): { s: number; port: number } {
+    const s = this.socket();
+    stp.STPbind(s, { port });
+    stp.STPlisten(s, backlog);
+    return { s, port: stp.STPgethostname(s).port };
+  }
+
+  async connect(port: number, system?: string, group?: string): Promise<number> {
+    const s = this.socket();
+    await stp.STPconnect(s, { port, system, group });
+    return s;
+  }
+
+  /** Both ends of a connection of this process with itself. */
+  async pair(): Promise<[number, number]> {
+    const { s, port } = this.listen();
+    const [client, server] = await Promise.all([this.connect(port), stp.STPaccept(s)]);
+    await stp.STPclose(s);
+    return [client, server];
+  }
+
+  async sendText(s: number, text: string): Promise<void> {
+    await stp.STPsend(s, Buffer.from(text));
+  }
+
+  /** Receives exactly so many bytes, or less at the end. */
+  async text(s: number, bytes: number): Promise<string> {
+    const into = Buffer.alloc(bytes);
+    let at = 0;
+    while (at < bytes) {
+      const n = await stp.STPrecv(s, into.subarray(at));
+      if (n === 0) break;
+      at += n;
+    }
+    return into.toString('latin1', 0, at);
+  }
+
+  /** Sends bytes `from` to `to` of a stream with waiting calls. */
+  async feed(s: number, stream: number, from: number, to: number, chunkBytes = 65_536): Promise<void> {
+    for (let at = from; at < to; at += chunkBytes) {
+      await stp.STPsend(s, pattern(stream, at, Math.min(chunkBytes, to - at)));
+    }
+  }
+
+  /** Receives a stream from `from` on, up to `to`, its end or an error; throws at the first byte that is wrong. */
+  async drain(s: number, stream: number, from = 0, to = Infinity, chunkBytes = 65_536): Promise<Drained> {
+    const into = Buffer.allocUnsafe(chunkBytes);
+    for (let at = from; ; ) {
+      if (at >= to) return { to: at, why: 'enough' };
+      let n: number;
+      try {
+        n = await stp.STPrecv(s, into, Math.min(into.length, to - at));
+      } catch (error) {
+        return { to: at, why: codeOf(error) };
+      }
+      if (n === 0) return { to: at, why: 'end' };
+      this.check(stream, at, into.subarray(0, n));
+      at += n;
+    }
+  }
+
+  check(stream: number, at: number, bytes: Uint8Array): void {
+    if (Buffer.compare(bytes, pattern(stream, at, bytes.length)) !== 0) throw new Error(`stream ${stream} is wrong between ${at} and ${at + bytes.length}`);
+  }
+
+  /** The code that a call fails with; '' where it succeeds. */
+  async code(act: () => unknown): Promise<string> {
+    try {
+      await act();
+      return '';
+    } catch (error) {
+      return codeOf(error);
+    }
+  }
+
+  /** From now on only sockets (and what the step itself does) keep this process alive. */
+  letGo(): void {
+    process.channel?.unref();
+  }
+}
