@@ -8,7 +8,7 @@
  *   - names are listed before the process files are: a process that opens meanwhile has a number above all we judge
  */
 import { REGION_PATHS } from '../layout';
-import { type Storage } from '../storage';
+import { type Storage, TEMPORARY_PREFIX } from '../storage';
 import { doorPathOf, processPath } from './process-info';
 import { highest, listNumbers, numberOfName } from './process-numbers';
 import { type Processes } from './processes';
@@ -26,7 +26,7 @@ export interface RecoverySummary {
  * A process file without an identity is one that is just being opened, or whose owner died in that moment. Its owner
  * looks whether the file is still there before it goes live, so one this old may go, milliseconds.
  */
-const UNANNOUNCED_MS = 600_000;
+const ABANDONED_MS = 600_000;
 const PAIR = /^([0-9]+)-([0-9]+)$/u;
 
 /** Removes what the dead left behind, for at most about `budgetMs` milliseconds. Never throws: what fails is left to the next one. */
@@ -86,6 +86,7 @@ class Sweep implements RecoverySummary {
     if (!this.complete) return;
     for (const number of numbers) this.#removeProcess(number);
     for (const name of bells) this.#removeDoor(numberOfName(name));
+    for (const name of this.#storage.list('')) this.#removeTemporary(name);
   }
 
   #removePair(directory: string, name: string): void {
@@ -107,6 +108,17 @@ class Sweep implements RecoverySummary {
     if (this.#storage.remove(doorPathOf(number))) this.files += 1;
   }
 
+  /** A file that was never put in place, because its maker died. */
+  #removeTemporary(name: string): void {
+    if (!name.startsWith(TEMPORARY_PREFIX) || this.#late() || !this.#isOld(name)) return;
+    if (this.#storage.remove(name)) this.files += 1;
+  }
+
+  #isOld(file: string): boolean {
+    const info = this.#storage.info(file);
+    return info !== undefined && Date.now() - info.modifiedAtMs > ABANDONED_MS;
+  }
+
   #isGone(number: number): boolean {
     let gone = this.#gone.get(number);
     if (gone === undefined) this.#gone.set(number, (gone = this.#judge(number)));
@@ -118,12 +130,7 @@ class Sweep implements RecoverySummary {
     if (!this.#listed.has(number)) return true;
     const info = this.#known.get(number);
     if (info !== undefined) return this.#known.isAlive(info) === 'dead';
-    return this.#known.isDead(number) || this.#isAbandoned(number);
-  }
-
-  #isAbandoned(number: number): boolean {
-    const file = this.#known.isUnannounced(number) ? this.#storage.info(processPath(number)) : undefined;
-    return file !== undefined && Date.now() - file.modifiedAtMs > UNANNOUNCED_MS;
+    return this.#known.isDead(number) || (this.#known.isUnannounced(number) && this.#isOld(processPath(number)));
   }
 
   #late(): boolean {

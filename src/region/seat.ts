@@ -4,7 +4,7 @@
  */
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS } from '../layout';
-import { type BlockWriter, chooseDriver, FileStorage, type Storage } from '../storage';
+import { type BlockWriter, chooseDriver, FileStorage, loadNative, type Storage } from '../storage';
 import { checkRegionDirectory, makeRegionDirectory } from './directory';
 import { type Door, makeDoor, shutDoor } from './door';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
@@ -101,6 +101,8 @@ function openHeader(storage: Storage, limits: RegionLimits): RegionFacts | undef
 
 function sitDown(storage: Storage, facts: RegionFacts, options: RegionOptions, machine: Machine, driverDetail: string): Seat {
   const bootId = isGuessedBootId(machine.bootId) ? agreedBootId(machine.bootId, bootIdsInUse(storage)) : machine.bootId;
+  // A process that dies between its number and its identity leaves a riddle for some minutes: what takes time comes before.
+  loadNative();
   const { number, file } = claimNumber(storage);
   let door: Door | undefined;
   try {
