@@ -100,9 +100,33 @@ export class FileBlockWriter implements BlockWriter {
   }
 }
 
-/** Reads blocks of a file that another process writes. */
+/** True where the head of a page is that of a block known before, by its sequence and CRC. */
+export function isSameBlock(page: Buffer, sequence: number, crc: number): boolean {
+  return page.readUInt32LE(AT.crc) === crc && page.readUInt32LE(AT.magic) === BLOCK_MAGIC && blockSequence(page) === sequence;
+}
+
+/** The CRC that a block carries. */
+export function blockCrc(page: Buffer): number {
+  return page.readUInt32LE(AT.crc);
+}
+
+/** The first blocks of a file are read again and again, and mostly unchanged. */
+const KEPT_BLOCKS = 4;
+
+interface KeptBlock {
+  readonly crc: number;
+  readonly block: ReadBlock;
+}
+
+/**
+ * Reads blocks of a file that another process writes.
+ *
+ * A head that is the same as at the last look belongs to the block that was found whole then: it is given again without another
+ * check, and is right even where the payload is just being replaced.
+ */
 export class FileBlockReader implements BlockReader {
   readonly #file: PositionedFile;
+  readonly #kept: (KeptBlock | undefined)[] = [undefined, undefined, undefined, undefined];
 
   constructor(file: PositionedFile) {
     this.#file = file;
@@ -118,9 +142,11 @@ export class FileBlockReader implements BlockReader {
       const page = this.#file.scratch();
       const bytes = this.#file.readAt(page, 0, BLOCK_BYTES, index * BLOCK_BYTES);
       if (bytes === 0) return undefined;
+      const kept = this.#kept[index];
+      if (kept !== undefined && bytes === BLOCK_BYTES && isSameBlock(page, kept.block.sequence, kept.crc)) return kept.block;
       const state = bytes === BLOCK_BYTES ? checkBlock(page, index) : 'wrong';
       if (state === 'empty') return undefined;
-      if (state === 'block') return { sequence: blockSequence(page), payload: Buffer.from(blockPayload(page)) };
+      if (state === 'block') return this.#take(page, index);
       if (look === LOOKS_AT_ONCE + LOOKS_APART) break;
       if (look >= LOOKS_AT_ONCE) this.#file.pause();
     }
@@ -129,5 +155,11 @@ export class FileBlockReader implements BlockReader {
 
   close(): void {
     this.#file.close();
+  }
+
+  #take(page: Buffer, index: number): ReadBlock {
+    const block = { sequence: blockSequence(page), payload: Buffer.from(blockPayload(page)) };
+    if (index < KEPT_BLOCKS) this.#kept[index] = { crc: blockCrc(page), block };
+    return block;
   }
 }

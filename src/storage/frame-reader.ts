@@ -8,7 +8,7 @@
 import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, BlockHeader, FRAME_CRC_FROM, FRAME_MAGIC, LINK_AT } from '../layout';
-import { blockSequence, checkBlock } from './block-file';
+import { blockCrc, blockSequence, checkBlock, isSameBlock } from './block-file';
 import { FRAME_HEADER_BYTES, FRAME_WORD, frameMaxBytes, paddedBytes, STATUS_AT, STATUS_INDEX } from './frame';
 import { type LinkInfo } from './link-header';
 import { type PositionedFile } from './positioned-file';
@@ -69,6 +69,7 @@ export class FrameReader implements LogReader {
   #peerRead: number;
   #peerAsleep = 0;
   #statusSequence = 0;
+  #statusCrc = 0;
   #framesWritten = 0;
 
   constructor(file: PositionedFile, link: LinkInfo, options: FrameReaderOptions = {}) {
@@ -212,6 +213,7 @@ export class FrameReader implements LogReader {
     for (let look = 0; look < STATUS_LOOKS; look++) {
       const page = this.#file.scratch();
       const got = this.#file.readAt(page, 0, BLOCK_BYTES, LINK_AT.status);
+      if (got === BLOCK_BYTES && isSameBlock(page, this.#statusSequence, this.#statusCrc)) return;
       if (got === BLOCK_BYTES && checkBlock(page, STATUS_INDEX) === 'block') {
         this.#statusLateSinceMs = 0;
         this.#takeStatus(page);
@@ -228,6 +230,7 @@ export class FrameReader implements LogReader {
     const sequence = blockSequence(page);
     if (sequence < this.#statusSequence) return;
     this.#statusSequence = sequence;
+    this.#statusCrc = blockCrc(page);
     const at = BlockHeader.sizeBytes;
     this.#noteRead(page.readInt32LE(at + STATUS_AT.read));
     this.#peerAsleep = page.readInt32LE(at + STATUS_AT.asleep);

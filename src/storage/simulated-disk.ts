@@ -172,7 +172,8 @@ export class SimulatedDisk {
     file.modifiedAtTick = this.#nowTick;
     file.current.set(data, position);
     this.#order++;
-    if (this.options.delayTicksMax === 0) {
+    // Reserving is seen at once: nothing depends on when zeros come, and they would be most of the work.
+    if (this.options.delayTicksMax === 0 || (more === data.length && isZero(data))) {
       file.seen.set(data, position);
       file.seenBytes = file.sizeBytes;
       return;
@@ -233,6 +234,12 @@ export class SimulatedDisk {
       ring.pending.shift();
     }
   }
+}
+
+const ZEROS = Buffer.alloc(64 * BLOCK_BYTES);
+
+function isZero(data: Uint8Array): boolean {
+  return data.length <= ZEROS.length && Buffer.compare(data, ZEROS.subarray(0, data.length)) === 0;
 }
 
 /** A file of the disk as one process has it open. */

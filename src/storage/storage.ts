@@ -22,7 +22,7 @@ export interface BlockWriter {
 
 export interface ReadBlock {
   readonly sequence: number;
-  /** Own copy; may be kept. */
+  /** May be kept, but not changed: it is given again while the block stays the same. */
   readonly payload: Uint8Array;
 }
 
