@@ -213,7 +213,10 @@ export class FrameReader implements LogReader {
     for (let look = 0; look < STATUS_LOOKS; look++) {
       const page = this.#file.scratch();
       const got = this.#file.readAt(page, 0, BLOCK_BYTES, LINK_AT.status);
-      if (got === BLOCK_BYTES && isSameBlock(page, this.#statusSequence, this.#statusCrc)) return;
+      if (got === BLOCK_BYTES && isSameBlock(page, this.#statusSequence, this.#statusCrc)) {
+        this.#statusLateSinceMs = 0;
+        return;
+      }
       if (got === BLOCK_BYTES && checkBlock(page, STATUS_INDEX) === 'block') {
         this.#statusLateSinceMs = 0;
         this.#takeStatus(page);
