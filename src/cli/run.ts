@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { StpError } from '../errors';
+import { configuration } from '../../shim/configuration';
 import { regionOptions } from '../region';
 import { CliFailure, ExitCode } from './failure';
 import { withRequire } from './node-options';
@@ -25,7 +25,6 @@ export interface RunOptions {
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const;
 /** A terminal sends these to the whole process group: passed on, the command would have them twice. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT']);
-const NET_MODES: readonly string[] = ['auto', 'stp', 'tcp'];
 /** How long a signal raised on ourselves may take to end us before we settle for its exit code, milliseconds. */
 const RAISE_MS = 500;
 
@@ -56,9 +55,8 @@ export function runEnvironment(options: RunOptions, base: NodeJS.ProcessEnv, reg
 /** In `auto` a program falls back to TCP when something here is wrong; whoever typed it should hear of it at once. */
 function checkEnvironment(environment: NodeJS.ProcessEnv): void {
   const { directory } = regionOptions(environment);
-  const net = environment['STP_NET'];
-  if (net !== undefined && !NET_MODES.includes(net)) throw new StpError('ESTPCONFIG', `STP_NET=${JSON.stringify(net)}: must be 'auto', 'stp' or 'tcp'`);
-  if (net !== 'tcp' && fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) {
+  const { mode } = configuration(environment);
+  if (mode !== 'tcp' && fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) {
     throw new CliFailure(`${directory}: not a directory`, ExitCode.usage, 'A region is a directory; it is made by the first program that uses it.');
   }
 }

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { StpError } from '../errors';
+import { isErrorCode } from '../errors';
 import { CliFailure, ExitCode } from './failure';
 import { ENVIRONMENT_HELP, EXAMPLES_HELP, EXIT_HELP } from './help';
 import { reset, type ResetOptions } from './reset';
@@ -87,9 +87,10 @@ export function report(error: unknown): number {
     process.stderr.write(`stp: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
     return error.exitCode;
   }
-  if (error instanceof StpError) {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (error instanceof Error && isErrorCode(code)) {
     process.stderr.write(`stp: ${error.message}\n`);
-    return error.code === 'ESTPCONFIG' ? ExitCode.usage : ExitCode.failed;
+    return code === 'ESTPCONFIG' ? ExitCode.usage : ExitCode.failed;
   }
   process.stderr.write(`stp: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return ExitCode.failed;

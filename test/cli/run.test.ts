@@ -133,6 +133,7 @@ void t.test('every mistake is told with what would be right', (t) => {
     [['run', '--', 'true'], 2, /NODE_OPTIONS has a double quote/, { NODE_OPTIONS: '--require "x' }],
     [['run', '--', 'true'], 2, /STP_DRIVER="fast": must be/, { STP_DRIVER: 'fast' }],
     [['run', '--', 'true'], 2, /STP_NET="udp": must be/, { STP_NET: 'udp' }],
+    [['run', '--rules', 'auto *; udp :53', '--', 'true'], 2, /STP_RULES, column 9: "udp" must be 'stp', 'tcp' or 'auto'/],
     [['walk'], 2, /unknown command 'walk'/],
     [[], 2, /Usage: stp/],
   ];
