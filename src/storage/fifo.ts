@@ -7,6 +7,7 @@
 import type * as ChildProcess from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
+import { dirname } from 'node:path';
 import { StpError } from '../errors';
 import { closeQuietly, codeOf, fileError, removeFile } from './files';
 import { loadNative } from './native';
@@ -38,11 +39,23 @@ function makeFifoByCommand(path: string): boolean {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- costs a millisecond of every start, and is rarely used.
   const { execFileSync } = require('node:child_process') as typeof ChildProcess;
   try {
-    execFileSync('mkfifo', ['-m', '600', path], { stdio: 'ignore' });
+    execFileSync('mkfifo', ['-m', '600', path], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
     return true;
-  } catch {
-    // Somebody may have been faster. Else there is no such command or no FIFOs here; a full disk shows elsewhere.
-    return fs.existsSync(path) && mustBeFifo(path);
+  } catch (error) {
+    if (fs.existsSync(path)) return mustBeFifo(path);
+    throwIfUnwritable(path, error);
+    return false;
+  }
+}
+
+/** Why a command failed has to be found out: a directory that can't take a file, or a full disk. Else there are no FIFOs here. */
+function throwIfUnwritable(path: string, failure: unknown): void {
+  const text = failure instanceof Error ? failure.message : '';
+  try {
+    fs.accessSync(dirname(path), fs.constants.W_OK);
+    if (/No space left/i.test(text)) throw new StpError('ENOSPC', path, 'mkfifo');
+  } catch (error) {
+    throw fileError(error, 'mkfifo', path);
   }
 }
 
