@@ -36,6 +36,11 @@ function makeWithParents(directory: string): void {
       fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
       return;
     }
+    // It was there and then it was not: a reset removed it in between.
+    if (code === 'EEXIST' && fs.lstatSync(directory, { throwIfNoEntry: false }) === undefined) {
+      fs.mkdirSync(directory, { mode: DIRECTORY_MODE });
+      return;
+    }
     // A read-only file system, and Windows at the root of a drive, say other things than EEXIST of what is there.
     if (code === 'ENOENT' || !fs.existsSync(directory)) throw error;
   }

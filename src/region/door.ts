@@ -20,7 +20,7 @@ export interface Door {
 
 export type DoorState = 'open' | 'shut' | 'missing';
 
-/** Makes the door of process `number`; undefined where the file system or the platform has no FIFOs. */
+/** Makes the door of process `number`; undefined where the file system or the platform has no FIFOs. ENOENT: the region is being removed. */
 export function makeDoor(storage: Storage, number: number): Door | undefined {
   const absolute = absoluteDoorPath(storage, number);
   if (absolute === undefined) return undefined;
@@ -28,7 +28,7 @@ export function makeDoor(storage: Storage, number: number): Door | undefined {
   storage.remove(doorPathOf(number));
   if (!makeFifo(absolute)) return undefined;
   const fd = openDoor(absolute);
-  if (fd === undefined) throw new StpError('EIO', `${absolute} vanished while it was made`);
+  if (fd === undefined) throw new StpError('ENOENT', `${absolute} was removed while it was made`);
   return { path: absolute, fd, inode: fstatSync(fd).ino };
 }
 

@@ -1,9 +1,8 @@
 /**
  * The file `region`: created once, read by every opener, checked field by field.
  *
- * The creator puts it in place in one step, after the directories, so whoever finds it finds a whole region. While a
- * reset looks whether anybody lives here the file is away under REMOVING_PATH; openers wait for the outcome, and put it
- * back themselves where the reset died.
+ * The creator puts it in place in one step, after the directories, so whoever finds it finds a whole region. While the mark
+ * of a reset (REMOVING_PATH) is there, the header counts for nothing: openers wait until it is gone, with the region or without.
  */
 import { StpError } from '../errors';
 import { FORMAT_VERSION, REGION_MAGIC, REGION_PATHS, RegionHeader, SOCKETS_MAX } from '../layout';
@@ -31,7 +30,7 @@ export interface RegionFacts {
 
 export const DEFAULT_LIMITS: RegionLimits = { socketsMax: 16_384, ringBytes: 262_144, framesBytes: 1_048_576, leaseMs: 5000 };
 
-/** Where a reset keeps the header while it looks for live processes. */
+/** The mark of a reset: there from before it looks for live processes until all is removed, or left as it was. */
 export const REMOVING_PATH = 'region.removing';
 
 /** A file system without link(2) shows a header for a moment before its bytes; no longer than this, milliseconds. */
@@ -56,32 +55,27 @@ export function checkLimits(limits: RegionLimits, fail: (field: string) => never
 /** Longest wait for a reset to come to its end, milliseconds; after that it has died. */
 const RESET_WAIT_MS = 2000;
 const RESET_STEP_MS = 5;
+/** Longest wait for a header that is listed and can't be opened: caches of network file systems, milliseconds. */
+const HEADER_WAIT_MS = 10_000;
 
 /**
- * Reads the header; undefined where there is none. Where a reset is under way, waits for what becomes of it; puts the
- * header back itself where the reset died. Errors as readHeader.
+ * Reads the header; undefined where there is none. Where a reset is under way, waits for what becomes of it, and takes its
+ * mark away where it died. Errors as readHeader.
  */
 export function awaitHeader(storage: Storage): RegionFacts | undefined {
   for (let waitedMs = 0; ; waitedMs += RESET_STEP_MS) {
-    const names = storage.list('');
     // Only a name that is listed is opened: a network file system remembers for seconds that a name was not there.
-    const facts = names.includes(REGION_PATHS.header) ? readHeader(storage) : undefined;
-    if (facts !== undefined || !names.includes(REMOVING_PATH)) return facts;
-    if (waitedMs >= RESET_WAIT_MS) return putBack(storage);
+    const names = storage.list('');
+    if (!names.includes(REMOVING_PATH)) {
+      const facts = names.includes(REGION_PATHS.header) ? readHeader(storage) : undefined;
+      if (facts !== undefined || !names.includes(REGION_PATHS.header)) return facts;
+      // Listed and then gone, or not to be opened yet: look again.
+      if (waitedMs >= HEADER_WAIT_MS) throw new StpError('ESTPREGION', `the file '${REGION_PATHS.header}' in ${storage.root} can't be opened`);
+    } else if (waitedMs >= RESET_WAIT_MS) {
+      storage.remove(REMOVING_PATH);
+    }
     pause(RESET_STEP_MS);
   }
-}
-
-function putBack(storage: Storage): RegionFacts | undefined {
-  const reader = storage.openBlocks(REMOVING_PATH);
-  try {
-    const block = reader?.read(0);
-    if (block !== undefined) storage.publishOnce(REGION_PATHS.header, block.payload);
-  } finally {
-    reader?.close();
-  }
-  storage.remove(REMOVING_PATH);
-  return readHeader(storage);
 }
 
 /**
@@ -111,9 +105,17 @@ export function createHeader(storage: Storage, limits: RegionLimits): boolean {
   return storage.publishOnce(REGION_PATHS.header, payload);
 }
 
-/** The directories of a region; harmless where they are there. */
+/** The directories of a region; harmless where they are there. ESTPCORRUPT: something else is in the place of one. */
 export function makeDirectories(storage: Storage): void {
-  for (const directory of [REGION_PATHS.processes, REGION_PATHS.links, REGION_PATHS.bells]) storage.makeDirectory(directory);
+  for (const directory of [REGION_PATHS.processes, REGION_PATHS.links, REGION_PATHS.bells]) {
+    try {
+      storage.makeDirectory(directory);
+    } catch (error) {
+      // It was there and then it was not: a reset removed it in between.
+      if (storage.info(directory) === undefined) throw new StpError('ENOENT', `${directory} was removed`, 'mkdir', { cause: error });
+      throw error;
+    }
+  }
 }
 
 function decodeHeader(payload: Uint8Array): RegionFacts {

@@ -66,6 +66,7 @@ export function inspectRegion(directory: string): RegionSnapshot {
   const storage = readOnlyStorage(directory);
   const problems: string[] = [];
   const header = attempt(problems, REGION_PATHS.header, () => readRegionHeader(storage));
+  if (storage.info(REMOVING_PATH) !== undefined) problems.push(`${REMOVING_PATH}: the region is being reset`);
   const processes: InspectedProcess[] = [];
   const sockets: InspectedSocket[] = [];
   const numbers = attempt(problems, REGION_PATHS.processes, () => listNumbers(storage).sort((a, b) => a - b)) ?? [];
@@ -97,9 +98,8 @@ export function livenessNow(storage: Storage, info: ProcessInfo, beat: number | 
 
 function readRegionHeader(storage: Storage): RegionFacts {
   const facts = readHeader(storage);
-  if (facts !== undefined) return facts;
-  const away = storage.info(REMOVING_PATH) !== undefined;
-  throw new StpError('ESTPREGION', away ? 'the region is being reset' : 'there is no region header');
+  if (facts === undefined) throw new StpError('ESTPREGION', 'there is no region header');
+  return facts;
 }
 
 interface Findings {

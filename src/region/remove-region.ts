@@ -2,10 +2,11 @@
  * Removing a region that nobody lives in. For the `stp reset` command only: this is the one place that loads
  * proper-lockfile, which adds listeners to the process.
  *
- * Order: two resets exclude each other by a lock; the header goes out of sight first, so that whoever opens from now on
- * waits for the outcome, and whoever had read it before finds it gone before it goes live; then everybody is looked at; if
- * one lives the header comes back. Process files go last and in order, so that no new process gets a number that is still
- * to be removed. Only names that a region makes are touched, and nothing is followed or removed with what is in it.
+ * Order: two resets exclude each other by a lock; then a mark tells openers to wait for the outcome. Whoever had read the
+ * header before finds the mark before it goes live, and whoever is live is seen when we look after making the mark; if one
+ * is, the mark is taken away and nothing has changed. Process files go in order and after all else but the header, so that
+ * no new process gets a number that is still to be removed. The header goes next, the mark last. Only names that a region
+ * makes are touched; nothing is followed, or removed with what is in it.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -15,7 +16,7 @@ import { REGION_PATHS } from '../layout';
 import { type Storage, TEMPORARY_PREFIX } from '../storage';
 import { checkRegionDirectory } from './directory';
 import { probeDoor } from './door';
-import { awaitHeader, REMOVING_PATH } from './header';
+import { readHeader, REMOVING_PATH } from './header';
 import { inspectRegion, type RegionSnapshot, readOnlyStorage } from './inspect';
 import { type ProcessInfo } from './process-info';
 import { listNumbers, numberOfName } from './process-numbers';
@@ -42,58 +43,57 @@ const LOCK_STALE_MS = 15_000;
 export function removeRegion(directory: string): RemovedRegion {
   checkRegionDirectory(directory, 'write');
   const storage = readOnlyStorage(directory);
-  requireRegion(storage);
+  requireRegion(storage, storage.list('').includes(REMOVING_PATH));
   const unlock = lock(storage.root);
   let removed: Omit<RemovedRegion, 'directory'>;
   try {
-    removed = removeUnlocked(storage);
+    removed = removeLocked(storage);
   } finally {
     unlock();
   }
   return { ...removed, directory: removed.left.length === 0 && removeDirectory(storage.root) };
 }
 
-/** Something must lie there that only a region makes, before anything is touched. */
-function requireRegion(storage: Storage): void {
+/**
+ * The header must be there, and be one; where an earlier reset died it may be gone already. One of another version, or a
+ * damaged one, is a region's where the directories are there as well.
+ */
+function requireRegion(storage: Storage, mayBeHalfGone: boolean): void {
   const names = storage.list('');
-  if (names.includes(REMOVING_PATH) || !names.includes(REGION_PATHS.header)) {
-    if (names.includes(REMOVING_PATH)) return;
-    throw new StpError('ESTPREGION', `there is no region in ${storage.root}`);
-  }
+  if (mayBeHalfGone && !names.includes(REGION_PATHS.header)) return;
+  if (!names.includes(REGION_PATHS.header)) throw new StpError('ESTPREGION', `there is no region in ${storage.root}`);
+  const hasDirectories = [REGION_PATHS.processes, REGION_PATHS.links, REGION_PATHS.bells].every((name) => names.includes(name));
   try {
-    awaitHeader(storage);
+    readHeader(storage);
   } catch (error) {
-    // A damaged or foreign-version header is still a region's where its first bytes say so; random bytes are not.
-    if (error instanceof StpError && (error.code === 'ESTPVERSION' || error.code === 'ESTPCORRUPT') && hasProcesses(names)) return;
-    throw error;
+    const isDoubtful = error instanceof StpError && (error.code === 'ESTPVERSION' || error.code === 'ESTPCORRUPT');
+    if (!isDoubtful || !hasDirectories) throw error;
   }
 }
 
-function hasProcesses(names: readonly string[]): boolean {
-  return names.includes(REGION_PATHS.processes) && names.includes(REGION_PATHS.links) && names.includes(REGION_PATHS.bells);
-}
-
-function removeUnlocked(storage: Storage): Omit<RemovedRegion, 'directory'> {
-  hideHeader(storage.root);
+function removeLocked(storage: Storage): Omit<RemovedRegion, 'directory'> {
+  // Where the mark is there already, an earlier reset died: we hold its lock now.
+  const hasDied = !storage.publishOnce(REMOVING_PATH, new Uint8Array(0));
   let links: string[];
   let bells: string[];
   let numbers: number[];
   try {
+    requireRegion(storage, hasDied);
     // Listed before the look: what a new process makes has a number above all of these.
     links = storage.list(REGION_PATHS.links);
     bells = storage.list(REGION_PATHS.bells);
     numbers = listNumbers(storage).sort((a, b) => a - b);
     refuseWhereAnybodyLives(storage, inspectRegion(storage.root), bells);
   } catch (error) {
-    showHeader(storage.root);
+    storage.remove(REMOVING_PATH);
     throw error;
   }
   let files = removeNames(storage, REGION_PATHS.links, links, isPair);
   files += removeNames(storage, REGION_PATHS.bells, bells, (name) => isPair(name) || numberOfName(name) !== 0);
   files += removeNames(storage, REGION_PATHS.processes, numbers.map(String), () => true);
   for (const name of [REGION_PATHS.links, REGION_PATHS.bells, REGION_PATHS.processes]) removeDirectory(path.join(storage.root, name));
-  files += removeNames(storage, '', storage.list(''), (name) => name.startsWith(TEMPORARY_PREFIX));
-  if (storage.remove(REMOVING_PATH)) files += 1;
+  files += removeNames(storage, '', storage.list(''), (name) => name === REGION_PATHS.header);
+  storage.remove(REMOVING_PATH);
   return { files, left: storage.list('').filter((name) => name !== LOCK_NAME) };
 }
 
@@ -113,26 +113,11 @@ function describe(info: ProcessInfo, alive: string): string {
   return `process ${info.number} (system ${info.system}, pid ${info.pid}: ${info.title}${doubt})`;
 }
 
-function hideHeader(root: string): void {
-  try {
-    fs.renameSync(path.join(root, REGION_PATHS.header), path.join(root, REMOVING_PATH));
-  } catch (error) {
-    // An earlier reset died after this step.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw toStpError(error, 'rename');
-  }
-}
-
-/** Puts the header back, unless somebody who gave up waiting has done it. */
-function showHeader(root: string): void {
-  const header = path.join(root, REGION_PATHS.header);
-  const removing = path.join(root, REMOVING_PATH);
-  if (fs.existsSync(header)) fs.rmSync(removing, { force: true });
-  else fs.renameSync(removing, header);
-}
-
 function removeNames(storage: Storage, directory: string, names: readonly string[], isOurs: (name: string) => boolean): number {
   let removed = 0;
   for (const name of names) {
+    // Who waits for us too long takes us for dead and takes the mark away: from then on nothing here is ours to remove.
+    if (storage.info(REMOVING_PATH) === undefined) throw new StpError('EBUSY', 'somebody opened the region while it was removed');
     if ((isOurs(name) || name.startsWith(TEMPORARY_PREFIX)) && storage.remove(directory === '' ? name : `${directory}/${name}`)) removed += 1;
   }
   return removed;

@@ -37,8 +37,9 @@ export interface Seat {
 
 /** Takes a seat; undefined where the region was removed meanwhile and one may try again. */
 export function takeSeat(options: RegionOptions, limits: RegionLimits, setup: RegionSetup): Seat | undefined {
-  const { storage, driverDetail } = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given' };
+  if (setup.storage === undefined) makeRegionDirectory(options.directory);
   try {
+    const { storage, driverDetail } = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given' };
     const facts = openHeader(storage, limits);
     if (facts === undefined) return undefined;
     makeDirectories(storage);
@@ -85,7 +86,6 @@ export function isStillThere(storage: Storage, facts: RegionFacts, number: numbe
 }
 
 function openStorage(options: RegionOptions): { storage: Storage; driverDetail: string } {
-  makeRegionDirectory(options.directory);
   checkRegionDirectory(options.directory, 'write');
   const choice = chooseDriver(options.directory, options.driver);
   return { storage: new FileStorage(options.directory, { driver: choice.driver, local: choice.localFs }), driverDetail: choice.detail };
