@@ -71,6 +71,7 @@ void t.test('Ports are kept apart by system, without case, and by group, exactly
   const alsoHere = openRegion(t, { ...options, system: 'HERE' });
   const there = openRegion(t, { ...options, system: 'there' });
   here.bindings.bind(80, 'STG', 1);
+  t.match(alsoHere.bindings.ports('here'), [{ port: 80, count: 1, group: 'STG', socket: 1, state: 'bound', process: { number: 1 } }]);
   t.equal(codeOf(() => alsoHere.bindings.bind(80, 'STG', 1)), 'EADDRINUSE');
   t.equal(codeOf(() => here.bindings.bind(80, 'STG', 2)), 'EADDRINUSE', 'also in the same process');
   t.equal(alsoHere.bindings.bind(80, 'stg', 1), 80);

@@ -121,6 +121,7 @@ void t.test('A claimant that dies at any step is in nobody\'s way', (t) => {
     }, dead);
     count = 0;
     const survivor = claimant(disk, 2, () => undefined, dead);
+    survivor.claim({ ...PORT, port: 81 });
     let crashed = false;
     try {
       own.claim(PORT);
