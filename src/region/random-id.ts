@@ -1,6 +1,7 @@
+/** Numbers that nobody else has: ids of regions and of lives of processes. */
 import { randomBytes } from 'node:crypto';
 
-/** A random integer of 48 bits, never 0: ids of regions and of lives of processes. */
+/** A random integer of 48 bits, never 0. */
 export function randomId(): number {
   for (;;) {
     const id = randomBytes(6).readUIntLE(0, 6);
