@@ -30,10 +30,12 @@ export interface LinkOwner {
   publishLater(link: Link): void;
 }
 
-/** Data never takes the last of a log: control records must find room while readers are slow. */
+/** Data never takes the last of a log: control records must find room while readers are slow. A quarter of small logs. */
 const CONTROL_RESERVE_BYTES = 8192;
 /** Records of one turn, so that a flood from one peer does not hold up the rest of the loop. */
 const TURN_RECORDS_MAX = 1024;
+/** A send of so many bytes travels in one piece where the log has room for it at all: programs count on it, though TCP does not promise it. */
+const WHOLE_BYTES = 2048;
 const TURN_BYTES_MAX = 1 << 20;
 /** Read positions are told at least so often, bytes: the writer of bulk data must not wait for the end of our turn. */
 const ACKNOWLEDGE_BYTES = 32_768;
@@ -61,6 +63,7 @@ export class Link {
   ringPeer: (() => boolean) | null = null;
 
   readonly #owner: LinkOwner;
+  readonly #reserveBytes: number;
   #lastRung = 0;
   #unacknowledged = 0;
   #publishedTurn = -1;
@@ -75,6 +78,8 @@ export class Link {
     this.process = process;
     this.epoch = epoch;
     this.out = out;
+    // The log is fresh: all of it is free.
+    this.#reserveBytes = Math.min(CONTROL_RESERVE_BYTES, out.freeBytes / 4);
   }
 
   /** See PeerPort: appends one record, whole or (data) in part; bytes of payload taken, -1 for no room. */
@@ -103,14 +108,14 @@ export class Link {
 
   #appendPart(type: number, source: number, socket: number, generation: number, payload: Uint8Array, from: number, to: number): number {
     const { out } = this;
-    if (out.freeBytes < CONTROL_RESERVE_BYTES) return -1;
+    if (out.freeBytes < this.#reserveBytes) return -1;
     const key = type | (source << 16);
     if (this.#tailAt >= 0 && this.#tailKey === key && this.#tailSocket === socket) {
       const taken = this.#extend(payload, from, to);
       if (taken > 0) return taken;
     }
     const want = RECORD_HEADER_BYTES + padded(Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES));
-    const granted = out.claim(RECORD_HEADER_BYTES + 8, want);
+    const granted = out.claim(Math.min(want, RECORD_HEADER_BYTES + WHOLE_BYTES, out.claimMaxBytes & ~7), want);
     if (granted === 0) return -1;
     const taken = Math.min(to - from, granted - RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES);
     this.#writeHeader(out.at, taken, key, socket, generation);
@@ -130,8 +135,10 @@ export class Link {
     const wanted = Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES - this.#tailLength);
     const end = this.#tailAt + RECORD_HEADER_BYTES + this.#tailLength;
     let room = Math.min(slack, wanted);
+    if (wanted < to - from && to - from <= WHOLE_BYTES) return 0;
     if (wanted > slack) {
-      const granted = out.claim(8, padded(wanted - slack));
+      const more = padded(wanted - slack);
+      const granted = out.claim(Math.min(more, WHOLE_BYTES, out.claimMaxBytes & ~7), more);
       if (granted > 0 && out.at === end + slack) {
         room = Math.min(wanted, slack + granted);
         if (room > slack) out.commit(padded(room - slack));
@@ -183,7 +190,13 @@ export class Link {
   #ringIf(bits: number): void {
     const reader = this.in;
     if (reader === null || this.ringPeer === null) return;
-    const word = reader.peerAsleep();
+    let word: number;
+    try {
+      word = reader.peerAsleep();
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
     if ((word & bits) !== bits || word === this.#lastRung) return;
     this.#lastRung = word;
     this.ringPeer();
@@ -205,11 +218,16 @@ export class Link {
     return this.out.freeBytes > before;
   }
 
-  /** Tells the sink when there is room again for what found none. */
-  checkRoom(): boolean {
+  /** True where there is room again for what found none: enough for records of a good size, or the log would fill with crumbs. */
+  roomy(): boolean {
     if (!this.needsRoom || this.failure !== null) return false;
     this.#refreshRoom();
-    if (this.out.freeBytes < this.out.claimMaxBytes / 4 || this.out.freeBytes < 2 * CONTROL_RESERVE_BYTES) return false;
+    return this.out.freeBytes >= this.out.claimMaxBytes / 2 && this.out.freeBytes >= 2 * this.#reserveBytes;
+  }
+
+  /** Tells the sink when there is room again for what found none. */
+  checkRoom(): boolean {
+    if (!this.roomy()) return false;
     this.needsRoom = false;
     this.#owner.sink.roomMade(this);
     return true;

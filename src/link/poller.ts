@@ -167,7 +167,7 @@ export class Poller implements LinkOwner {
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
     if ((now - this.#idleSinceMs) * 1000 >= this.#budgetUs) return false;
     for (let i = 0; i < LOOKS_PER_TURN; i++) {
-      for (const link of this.links) if (link.ready()) return true;
+      for (const link of this.links) if (link.ready() || link.roomy()) return true;
       yieldProcessor();
     }
     return true;
