@@ -1,0 +1,121 @@
+/**
+ * Which system a host stands for, and what addresses sockets show.
+ *
+ * Programs parse addresses, so all look like IP: this system is what the program called it, or loopback; another system is its
+ * address of fd00::/8, which the region maps back. Nothing here asks DNS.
+ */
+import net from 'node:net';
+import os from 'node:os';
+import { type StpAddress, STPgethostbyname, StpError } from '../src/index';
+import { type SocketName } from './internals';
+
+export type Family = 4 | 6;
+
+export interface Target {
+  /** Name in the region; undefined: this system. */
+  readonly system: string | undefined;
+  readonly ip: string;
+  readonly family: Family;
+}
+
+/** Where a host leads: to a system of the region, to an address that is no system of ours, or (a name) to whatever DNS says. */
+export type Place = Target | 'foreign' | 'unknown-name';
+
+/** How long a list of this machine's addresses is good, milliseconds. */
+const INTERFACES_FRESH_MS = 1000;
+
+const loopback = new net.BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+const systems = new net.BlockList();
+systems.addSubnet('fd00::', 8, 'ipv6');
+const UNSPECIFIED: ReadonlyMap<string, string> = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '::1'],
+]);
+
+let ownAddresses = new net.BlockList();
+let ownAddressesAtMs = -Infinity;
+
+function refreshOwnAddresses(): void {
+  const nowMs = performance.now();
+  if (nowMs - ownAddressesAtMs < INTERFACES_FRESH_MS) return;
+  ownAddressesAtMs = nowMs;
+  ownAddresses = new net.BlockList();
+  for (const addresses of Object.values(os.networkInterfaces())) {
+    for (const { address, family } of addresses ?? []) ownAddresses.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
+  }
+}
+
+function withoutZone(ip: string): string {
+  const zone = ip.indexOf('%');
+  return zone < 0 ? ip : ip.slice(0, zone);
+}
+
+/** Whether an IP address is one of this machine, loopback and "any" included. */
+export function isOwnAddress(ip: string): boolean {
+  const address = withoutZone(ip);
+  const type = net.isIPv6(address) ? 'ipv6' : 'ipv4';
+  if (UNSPECIFIED.has(address) || loopback.check(address, type)) return true;
+  refreshOwnAddresses();
+  return ownAddresses.check(address, type);
+}
+
+function isOwnName(name: string): boolean {
+  return name === 'localhost' || name === os.hostname().toLowerCase();
+}
+
+export function familyOf(ip: string): Family {
+  return net.isIPv6(ip) ? 6 : 4;
+}
+
+export function loopbackOf(family: Family): string {
+  return family === 6 ? '::1' : '127.0.0.1';
+}
+
+/**
+ * Where `host` leads. `family` is the one that the program wants for a name, 0 any.
+ * Throws what opening the region throws, where it must be asked.
+ */
+export function placeOf(host: string, family: number): Place {
+  if (net.isIP(host) !== 0) return placeOfAddress(host);
+  const name = host.toLowerCase().replace(/\.$/u, '');
+  const ownFamily = family === 6 ? 6 : 4;
+  if (isOwnName(name)) return { system: undefined, ip: loopbackOf(ownFamily), family: ownFamily };
+  const entry = hostEntry(name);
+  if (entry === undefined) return 'unknown-name';
+  if (entry.local) return { system: undefined, ip: loopbackOf(ownFamily), family: ownFamily };
+  return { system: entry.name, ip: entry.ipv6, family: 6 };
+}
+
+function placeOfAddress(ip: string): Place {
+  const family = familyOf(ip);
+  if (isOwnAddress(ip)) return { system: undefined, ip: UNSPECIFIED.get(ip) ?? ip, family };
+  if (family === 4 || !systems.check(withoutZone(ip), 'ipv6')) return 'foreign';
+  const entry = hostEntry(ip);
+  if (entry === undefined) return 'foreign';
+  return { system: entry.local ? undefined : entry.name, ip, family };
+}
+
+/** What the region knows of a name or an fd00::/8 address; undefined: nothing. */
+function hostEntry(name: string): ReturnType<typeof STPgethostbyname> | undefined {
+  try {
+    return STPgethostbyname(name);
+  } catch (error) {
+    if (error instanceof StpError && (error.code === 'EHOSTUNREACH' || error.code === 'EINVAL')) return undefined;
+    throw error;
+  }
+}
+
+export function socketName(ip: string, port: number): SocketName {
+  return { address: ip, family: net.isIPv6(ip) ? 'IPv6' : 'IPv4', port };
+}
+
+/** Both ends' addresses as a socket shows them. `ips`: what this end calls the peer, and this system. */
+export function shownNames(local: StpAddress, remote: StpAddress, ips: { ip?: string | undefined; ownIp?: string | undefined }): { local: SocketName; remote: SocketName } {
+  if (local.system.toLowerCase() === remote.system.toLowerCase()) {
+    const own = ips.ownIp ?? ips.ip ?? loopbackOf(4);
+    return { local: socketName(own, local.port), remote: socketName(own, remote.port) };
+  }
+  return { local: socketName(loopbackOf(6), local.port), remote: socketName(ips.ip ?? STPgethostbyname(remote.system).ipv6, remote.port) };
+}

@@ -1,0 +1,181 @@
+/**
+ * Server.prototype.listen: on STP and TCP (`auto`), on STP alone, or as Node does it.
+ *
+ * In `auto` TCP comes first, so that errors, `address()` and the port are what they would be without us; STP then takes the same port.
+ */
+import cluster from 'node:cluster';
+import { tracingChannel } from 'node:diagnostics_channel';
+import { addAbortListener } from 'node:events';
+import net from 'node:net';
+import { StpError } from '../src/index';
+import { placeOf } from './addresses';
+import { type Configuration } from './configuration';
+import { type Native } from './connect';
+import { wishFor } from './decision';
+import { type InternalServer, isObject, normalizeArguments } from './internals';
+import { listenWish, type ListenWish } from './listen-options';
+import { Listener } from './listener';
+import { codedError, failure, failureOf, listenError, type NodeError, unknownHostError } from './node-errors';
+import { note } from './note';
+import { type ReasonCode } from './reasons';
+import { listenerOf, setListener } from './stp-server';
+
+/** As net.js: the kernel makes 512 of it. */
+const BACKLOG_DEFAULT = 511;
+const BACKLOG_MAX = 65_535;
+const ANY_HOST = '::';
+
+type PortWish = Extract<ListenWish, { kind: 'port' }>;
+
+const listening = tracingChannel('net.server.listen');
+
+export function listen(settings: Configuration, native: Native, self: unknown, args: readonly unknown[]): unknown {
+  const server = self as InternalServer;
+  if (listenerOf(server)?.open === true) throw alreadyListening(server, native);
+  const byNode = (): unknown => Reflect.apply(native, self, args);
+  if (server._handle !== null) return byNode();
+  const wish = listenWish(args);
+  if (wish.kind === 'none') return byNode();
+  const decided = (reason: ReasonCode, what: string): unknown => {
+    note(server, reason, what);
+    return byNode();
+  };
+  if (wish.kind === 'path') return decided('UNIX_PATH', 'listen');
+  if (wish.kind === 'handle') {
+    if (!wish.tcp || settings.mode !== 'stp') return decided('HAS_HANDLE', `listen ${wish.what}`);
+    return refuseHandle(server, args, wish.what);
+  }
+  const what = `listen ${wish.host ?? ANY_HOST}:${wish.port}`;
+  const { wish: way, byRule } = wishFor(settings, wish.host ?? ANY_HOST, wish.port);
+  if (way === 'tcp') return decided('RULE_TCP', what);
+  if (way === 'stp') return listenAlone(server, args, wish, byRule ? 'RULE_STP' : 'MODE_STP');
+  // Its connections come from the primary, or from the kernel's own choice among processes.
+  if (cluster.isWorker && !wish.exclusive) return decided('CLUSTER_WORKER', what);
+  if (wish.reusePort) return decided('REUSE_PORT', what);
+  listenBeside(server, wish, what);
+  return byNode();
+}
+
+/** The error of a second listen, Node's own. @note Node 20 to 26 throw it first thing, for whatever handle there is. */
+function alreadyListening(server: InternalServer, native: Native): unknown {
+  Object.defineProperty(server, '_handle', { value: true, configurable: true, writable: true, enumerable: true });
+  try {
+    Reflect.apply(native, server, []);
+  } catch (error) {
+    return error;
+  } finally {
+    server._handle = null;
+  }
+  return codedError('ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.');
+}
+
+/**
+ * Adds STP to a listen by TCP as soon as that has its handle, which may be after a look-up.
+ * @note Node 20 to 26 call `_listen2` on the server so that it can be wrapped; it returns with the handle set, or null after an error.
+ */
+function listenBeside(server: InternalServer, wish: PortWish, what: string): void {
+  const own = Object.getOwnPropertyDescriptor(server, '_listen2');
+  const restore = (): void => {
+    if (own === undefined) Reflect.deleteProperty(server, '_listen2');
+    else Object.defineProperty(server, '_listen2', own);
+  };
+  const wrapper = function _listen2(this: InternalServer, ...args: unknown[]): unknown {
+    restore();
+    const result = this._listen2?.(...args);
+    if (this._handle !== null) addStp(this, wish, what);
+    return result;
+  };
+  Object.defineProperty(server, '_listen2', { value: wrapper, configurable: true, writable: true });
+}
+
+function addStp(server: InternalServer, wish: PortWish, what: string): void {
+  const address = server.address();
+  if (address === null || typeof address === 'string') return;
+  try {
+    setListener(server, new Listener(server, address.address, address.port, backlogOf(wish), false));
+    note(server, 'LISTENING', what);
+  } catch (error) {
+    if (!(error instanceof StpError)) throw error;
+    note(server, error.code === 'EADDRINUSE' ? 'PORT_TAKEN' : 'REGION_UNUSABLE', what, error);
+  }
+}
+
+function backlogOf({ backlog }: PortWish): number {
+  return Math.min(BACKLOG_MAX, Math.trunc(backlog)) || BACKLOG_DEFAULT;
+}
+
+/** STP and nothing else: what net.js does with a handle, done with a descriptor. */
+function listenAlone(server: InternalServer, args: readonly unknown[], wish: PortWish, reason: ReasonCode): unknown {
+  const { host, port } = wish;
+  begin(server, args, wish.signal);
+  let error: NodeError | undefined;
+  try {
+    error = hostProblem(host, port);
+    if (error === undefined) {
+      const listener = new Listener(server, host ?? ANY_HOST, port, backlogOf(wish), true);
+      setListener(server, listener, host ?? ANY_HOST);
+      server._connectionKey = `${net.isIPv6(host ?? ANY_HOST) ? 6 : 4}:${host ?? ANY_HOST}:${port}`;
+    }
+  } catch (thrown) {
+    error = listenError(failureOf(thrown), host ?? ANY_HOST, port);
+  }
+  note(server, reason, `listen ${host ?? ANY_HOST}:${port}`, error);
+  if (error === undefined) {
+    if (listening.hasSubscribers) listening.asyncEnd.publish({ server });
+    process.nextTick(tellListening, server, listenerOf(server));
+  } else fail(server, error);
+  return server;
+}
+
+/** What net.js does first in a listen. */
+function begin(server: InternalServer, args: readonly unknown[], signal: unknown): void {
+  const [options, callback] = normalizeArguments(args);
+  if (listening.hasSubscribers) listening.asyncStart.publish({ server, options });
+  if (callback !== null) server.once('listening', callback);
+  server._listeningId += 1;
+  if (signal === undefined) return;
+  if (!(signal instanceof AbortSignal)) {
+    throw Object.assign(new TypeError('The "options.signal" property must be an instance of AbortSignal.'), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  const close = (): void => {
+    server.close();
+  };
+  if (signal.aborted) process.nextTick(close);
+  else {
+    const disposable = addAbortListener(signal, close);
+    server.once('close', () => {
+      disposable[Symbol.dispose]();
+    });
+  }
+}
+
+/** A server can only listen at an address of this system. */
+function hostProblem(host: string | undefined, port: number): NodeError | undefined {
+  if (host === undefined) return undefined;
+  const place = placeOf(host, 0);
+  if (place === 'unknown-name') return unknownHostError(host);
+  if (place === 'foreign' || place.system !== undefined) return listenError(failure('EADDRNOTAVAIL'), host, port);
+  return undefined;
+}
+
+function fail(server: InternalServer, error: NodeError): void {
+  if (listening.hasSubscribers) listening.error.publish({ server, error });
+  process.nextTick(() => server.emit('error', error));
+}
+
+function tellListening(server: InternalServer, listener: Listener | undefined): void {
+  if (listener?.open !== true) return;
+  listener.run(() => {
+    server.emit('listening');
+  });
+}
+
+/** STP only, and asked to listen at what may be a TCP socket of the system's. */
+function refuseHandle(server: InternalServer, args: readonly unknown[], what: string): unknown {
+  const [options] = normalizeArguments(args);
+  begin(server, args, isObject(options) ? options['signal'] : undefined);
+  const error = listenError(failure('EINVAL'), null, 0);
+  error.message += ` (${what}: STP_NET=stp allows no sockets of the system's but Unix sockets by path)`;
+  fail(server, error);
+  return server;
+}

@@ -1,0 +1,35 @@
+/** The registry of everything that the hook changes in Node: who, what, and the original, so that it can be listed and taken back. */
+
+export interface Patch {
+  /** As in `net.Socket.prototype.connect`. */
+  readonly name: string;
+  readonly owner: object;
+  readonly key: PropertyKey;
+  readonly original: PropertyDescriptor;
+}
+
+export class Patches {
+  readonly #applied: Patch[] = [];
+
+  /** Replaces a method by what `make` returns for the original. Name, length and attributes stay those of the original. */
+  replace<T extends (...args: never[]) => unknown>(name: string, owner: object, key: PropertyKey, make: (original: T) => T): void {
+    const original = Object.getOwnPropertyDescriptor(owner, key);
+    const value: unknown = original?.value;
+    if (original === undefined || typeof value !== 'function') throw new TypeError(`${name} is no method of this Node`);
+    const replacement = make(value as T);
+    for (const property of ['name', 'length'] as const) {
+      Object.defineProperty(replacement, property, { value: value[property], configurable: true });
+    }
+    Object.defineProperty(owner, key, { ...original, value: replacement });
+    this.#applied.push({ name, owner, key, original });
+  }
+
+  list(): readonly Patch[] {
+    return [...this.#applied];
+  }
+
+  /** Puts every original back, the last one replaced first. */
+  restore(): void {
+    for (const { owner, key, original } of this.#applied.splice(0).reverse()) Object.defineProperty(owner, key, original);
+  }
+}

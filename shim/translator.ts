@@ -1,0 +1,5 @@
+/** What the patched functions ask: loaded by the first of them that is called, and with it the call library. */
+export { connect } from './connect';
+export { listen } from './listen';
+export { take } from './take';
+export { tlsConnect, tlsInit } from './tls';
