@@ -53,7 +53,8 @@ export class DemoChild {
     }
     this.end = new Promise((resolve, reject) => {
       process.once('error', reject);
-      process.once('close', (code, signal) => {
+      // 'close' waits for the last line; of a process with a channel it never comes once the channel was closed from here.
+      process.once(process.channel ? 'exit' : 'close', (code: number | null, signal: string | null) => {
         resolve(signal ?? String(code));
       });
     });
