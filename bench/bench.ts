@@ -68,8 +68,15 @@ function chosen<T extends string>(option: string, wanted: readonly string[], kno
 /** All values of each metric: one for each round. */
 type Samples = Map<Metric, Record<TransportName, number[]>>;
 
-async function measureAll(plan: Plan, directory: string): Promise<Samples> {
+interface Measured {
+  readonly samples: Samples;
+  /** What the driver came to be. */
+  readonly driver: string;
+}
+
+async function measureAll(plan: Plan, directory: string): Promise<Measured> {
   const samples: Samples = new Map();
+  let driver = plan.driver;
   const transports: Transport[] = [];
   try {
     for (const name of plan.transports) transports.push(await Transport.start(name, directory, plan.driver));
@@ -83,10 +90,11 @@ async function measureAll(plan: Plan, directory: string): Promise<Samples> {
         }
       }
     }
+    driver = transports.map((transport) => transport.mechanism()).find((found) => found !== undefined) ?? driver;
   } finally {
     await Promise.all(transports.map((transport) => transport.stop()));
   }
-  return samples;
+  return { samples, driver };
 }
 
 function keep(samples: Samples, bench: BenchName, transport: TransportName, values: BenchValues): void {
@@ -129,7 +137,6 @@ function machine(plan: Plan, directory: string): Record<string, string | number>
     loadBefore: Number(os.loadavg()[0]?.toFixed(2)),
     system: `${os.type()} ${os.release()} ${os.arch()}`,
     node: process.version,
-    driver: plan.driver,
     directory: path.dirname(directory),
     rounds: plan.rounds,
     scale: plan.scale,
@@ -148,9 +155,11 @@ async function main(): Promise<void> {
   const directory = fs.mkdtempSync(path.join(path.dirname(defaultRegionDirectory()), 'stp-bench-'));
   const facts = machine(chosenPlan, directory);
   try {
-    const found = results(await measureAll(chosenPlan, directory));
-    if (chosenPlan.json) process.stdout.write(`${JSON.stringify({ machine: facts, results: found })}\n`);
-    else process.stdout.write(resultsTable(facts, found));
+    const { samples, driver } = await measureAll(chosenPlan, directory);
+    const found = results(samples);
+    const told = { ...facts, driver };
+    if (chosenPlan.json) process.stdout.write(`${JSON.stringify({ machine: told, results: found })}\n`);
+    else process.stdout.write(resultsTable(told, found));
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
   }

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { registerPath } from '../src/cli/run';
+import { BLOCK_BYTES, BlockHeader, LinkFormat, LinkHeader } from '../src/layout';
 import { type BenchAnswer, type BenchRequest, type BenchValues } from './client';
 import { type BenchTargets } from './server';
 
@@ -18,6 +19,7 @@ export class Transport {
     private readonly server: ChildProcess,
     private readonly client: ChildProcess,
     private readonly targets: BenchTargets,
+    private readonly directory: string,
   ) {}
 
   /** Starts both programs; `directory` takes the Unix socket or the region. */
@@ -31,7 +33,7 @@ export class Transport {
     const targets = await answerOf<BenchTargets>(server, `${name} server`);
     const client = fork(path.join(__dirname, 'client.js'), [], options);
     if (name === 'stp' && !fs.existsSync(path.join(region, 'region'))) throw new Error('the hook is loaded and made no region: these would not be figures of STP');
-    return new Transport(name, server, client, targets);
+    return new Transport(name, server, client, targets, directory);
   }
 
   /** One measurement. */
@@ -41,6 +43,14 @@ export class Transport {
     const { values, error } = await answer;
     if (values === undefined) throw new Error(`${this.name} ${name}: ${error ?? 'no values'}`);
     return values;
+  }
+
+  /** How the region's logs are made, told by their files: what `auto` came to. Undefined for other transports. */
+  mechanism(): string | undefined {
+    const links = path.join(this.directory, 'region', 'links');
+    if (this.name !== 'stp' || !fs.existsSync(links)) return undefined;
+    const formats = fs.readdirSync(links).map((file) => LinkHeader.decode(fs.readFileSync(path.join(links, file)).subarray(0, BLOCK_BYTES), BlockHeader.sizeBytes).format);
+    return [...new Set(formats)].map((format) => (format === LinkFormat.ring ? 'mapped' : 'direct')).join(' and ');
   }
 
   /** Ends both programs. */
