@@ -8,10 +8,11 @@
 import { errnoOf, StpError } from '../errors';
 import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
 import { onAccept, onCancel, onConnect, onRefuse, sendCancel, stopListening } from './handshake';
-import { handAborted, handProcessGone, onHandOver } from './hand-over';
+import { handAborted, handPeerGone, handProcessGone, onHandOver } from './hand-over';
 import { handPump, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
-import { type EnginePorts, type PeerPort } from './ports';
+import { forEach } from './for-each';
+import { type EnginePorts, type PeerPort, type SocketOwner } from './ports';
 import { EngineSocket } from './socket';
 import { onCredit, onData, onFin, onFinAck, pump } from './stream';
 import { Timers, type Timer } from './timers';
@@ -61,7 +62,7 @@ export class Engine {
     return index;
   }
 
-  /** Takes a socket out of the table; nothing may use it afterwards. */
+  /** Takes a socket out of the table; nothing may use it afterwards. Sends that still wait fail. */
   release(socket: EngineSocket): void {
     if (this.sockets[socket.index] !== socket) return;
     this.sockets[socket.index] = undefined;
@@ -70,6 +71,7 @@ export class Engine {
     socket.peer?.sockets.delete(socket);
     this.clearTimers(socket);
     socket.received.clear();
+    this.#failUnsent(socket, errnoOf('ECONNABORTED'));
     socket.state = SocketState.free;
     this.ports.changed(socket, false);
     this.ports.released(socket);
@@ -88,9 +90,14 @@ export class Engine {
     return timer;
   }
 
-  /** Runs due timers; returns when the next is due (Infinity: none). */
+  /** Runs due timers; returns when the next is due (Infinity: none). The world is told that too, for an owner may throw. */
   advance(): number {
-    this.timers.advance(this.ports.nowMs());
+    try {
+      this.timers.advance(this.ports.nowMs());
+    } finally {
+      const nextMs = this.timers.nextMs;
+      if (nextMs !== Infinity) this.ports.wakeAt(nextMs);
+    }
     return this.timers.nextMs;
   }
 
@@ -127,10 +134,15 @@ export class Engine {
     socket.remoteGeneration = remoteGeneration;
   }
 
-  /** The socket a record is for: right index, generation and sender, else undefined. */
+  /** The socket a record is for: right index, generation and sender, and not reset; else undefined. */
   lookup(peer: Peer, index: number, generation: number): EngineSocket | undefined {
     const socket = this.sockets[index];
-    return socket !== undefined && socket.generation === generation && socket.peer === peer ? socket : undefined;
+    return socket !== undefined && socket.generation === generation && socket.peer === peer && socket.resetErrno === 0 ? socket : undefined;
+  }
+
+  /** Whether the owner may still be told of the connection: it may have let go, or handed it over, during the notice before. */
+  tellable(socket: EngineSocket): boolean {
+    return this.sockets[socket.index] === socket && socket.hand === null && !socket.orphaned;
   }
 
   /** Sends a control record of `socket` to its other end. */
@@ -195,7 +207,7 @@ export class Engine {
     const gone = GonePayload.decode(payload);
     if (socket.remoteSocket !== gone.socket || socket.remoteGeneration !== gone.generation) return;
     if (gone.type === RecordType.fin) onFinAck(this, socket);
-    else if (gone.type === RecordType.freeze) otherEndGone(socket);
+    else if (gone.type === RecordType.freeze) otherEndGone(this, socket);
     else this.abort(socket, errnoOf('ECONNRESET'), false);
   }
 
@@ -203,10 +215,11 @@ export class Engine {
   abort(socket: EngineSocket, errno: number, tellPeer: boolean): void {
     if (this.sockets[socket.index] !== socket || socket.resetErrno !== 0) return;
     if (tellPeer && socket.frozen) {
-      socket.resetWhenThawed = true;
+      socket.resetWhenThawedErrno = errno;
       return;
     }
-    if (tellPeer) this.tell(socket, RecordType.reset, reason(errno));
+    // A limit of ours is none of the peer's: to it this is a reset like any other.
+    if (tellPeer) this.tell(socket, RecordType.reset, reason(errno === errnoOf('ETIMEDOUT') ? errnoOf('ECONNRESET') : errno));
     const connecting = socket.state === SocketState.connecting;
     const owner = socket.owner;
     socket.resetErrno = errno === 0 ? errnoOf('ECONNRESET') : errno;
@@ -224,15 +237,22 @@ export class Engine {
     }
     this.setState(socket, SocketState.reset);
     if (owner === null) return;
-    if (connecting) {
-      owner.connected(socket.resetErrno);
-      return;
-    }
-    owner.reset();
-    if (socket.received.lengthBytes === 0) owner.readable(0);
-    if (socket.wantsWrite) {
-      socket.wantsWrite = false;
-      owner.writable();
+    if (connecting) owner.connected(socket.resetErrno);
+    else this.#tellReset(socket, owner);
+  }
+
+  /** Each notice may throw, and may be the last that the owner wants. */
+  #tellReset(socket: EngineSocket, owner: SocketOwner): void {
+    const { wantsWrite } = socket;
+    socket.wantsWrite = false;
+    try {
+      owner.reset();
+    } finally {
+      try {
+        if (this.tellable(socket) && socket.received.lengthBytes === 0) owner.readable(0);
+      } finally {
+        if (wantsWrite && this.tellable(socket)) owner.writable();
+      }
     }
   }
 
@@ -250,19 +270,30 @@ export class Engine {
     if (socket.received.lengthBytes > 0 || socket.unsentBytes > 0) this.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
     else {
       socket.finWanted = true;
-      pump(this, socket);
+      pump(this, socket, true);
     }
   }
 
-  /** The log to `peer` has room again. */
+  /** The log to `peer` has room again: those who wait for it are served in turn until it is full. */
   roomMade(peer: Peer): void {
+    peer.full = false;
     if (!peer.drainControl()) return;
-    const waiting = peer.blocked;
-    peer.blocked = new Set();
-    for (const socket of waiting) {
-      if (this.sockets[socket.index] !== socket) continue;
-      if (socket.hand !== null) handPump(socket);
-      pump(this, socket);
+    forEach(this.#inLine(peer), (socket) => {
+      const before = progress(socket);
+      try {
+        if (socket.hand !== null) handPump(socket);
+        pump(this, socket);
+      } finally {
+        if (peer.full && progress(socket) === before) peer.blocked.putFirst(socket);
+      }
+    });
+  }
+
+  /** Those who wait, each once, as long as there is room. */
+  *#inLine(peer: Peer): Iterable<EngineSocket> {
+    for (let left = peer.blocked.size; left > 0 && !peer.full; left--) {
+      const socket = peer.blocked.takeFirst();
+      if (socket !== undefined && this.sockets[socket.index] === socket) yield socket;
     }
   }
 
@@ -275,13 +306,36 @@ export class Engine {
       const queue = listener.listener?.queue ?? [];
       for (let i = queue.length - 1; i >= 0; i--) if (queue[i]?.peer === peer) queue.splice(i, 1);
     }
-    for (const socket of [...peer.hands]) handProcessGone(this, socket, peer);
-    for (const socket of [...peer.sockets]) {
-      // A socket closed by its owner, all of it acknowledged, would be released already: the rest is lost.
-      this.abort(socket, errno, false);
-    }
-    peer.blocked.clear();
+    forEach([...peer.hands], (socket) => { handProcessGone(this, socket, peer); }, () => {
+      forEach([...peer.sockets], (socket) => { this.#lost(socket, errno); }, () => { peer.blocked.clear(); });
+    });
   }
+
+  /** The process of the other end is gone. A stream that it had ended in good order stays whole; anything else is reset. */
+  #lost(socket: EngineSocket, errno: number): void {
+    // A socket closed by its owner, all of it acknowledged, would be released already: the rest is lost.
+    const lost = socket.orphaned && socket.hand === null;
+    if (!socket.finReceived || lost || socket.resetWhenThawedErrno !== 0) {
+      this.abort(socket, errno, false);
+      return;
+    }
+    socket.claimant?.();
+    socket.claimant = null;
+    socket.frozen = false;
+    socket.peerGone = true;
+    socket.peer?.sockets.delete(socket);
+    socket.peer = null;
+    this.#failUnsent(socket, errnoOf('EPIPE'));
+    this.ports.changed(socket, false);
+    if (socket.hand !== null) handPeerGone(this, socket, socket.hand);
+    else pump(this, socket);
+  }
+}
+
+/** A number that grows when a socket sends. */
+function progress(socket: EngineSocket): number {
+  const { hand } = socket;
+  return socket.bytesSent + (hand?.role === 'giver' ? hand.receivedAt + hand.unsentAt : 0);
 }
 
 /** The payload of REFUSE, RESET and TAKE REFUSE. */

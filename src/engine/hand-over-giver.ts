@@ -91,11 +91,12 @@ export function onFrozen(engine: Engine, peer: Peer, index: number, generation: 
 }
 
 /** FREEZE found that the other end has closed for good: there is nobody to move, only bytes to hand over. */
-export function otherEndGone(socket: EngineSocket): void {
+export function otherEndGone(engine: Engine, socket: EngineSocket): void {
   const hand = socket.hand;
   if (hand?.role !== 'giver' || hand.phase !== 'freezing') return;
   socket.peerGone = true;
-  startSending(socket, hand);
+  if (socket.unsentBytes > 0) engine.abort(socket, errnoOf('ECONNRESET'), false);
+  else startSending(socket, hand);
 }
 
 function startSending(socket: EngineSocket, hand: Giver): void {
@@ -215,12 +216,18 @@ export function rollBack(engine: Engine, socket: EngineSocket, hand: Giver): voi
     return;
   }
   engine.setState(socket, stateOf(socket));
-  socket.owner?.taken(false);
-  tellReadable(socket);
-  pump(engine, socket);
+  try {
+    socket.owner?.taken(false);
+  } finally {
+    tellReadable(engine, socket);
+  }
 }
 
 /** The owner has not been told of what arrived during the hand-over; it may have given or closed the socket again meanwhile. */
-function tellReadable(socket: EngineSocket): void {
-  if (socket.hand === null && !socket.orphaned && socket.receivable) socket.owner?.readable(socket.received.lengthBytes);
+function tellReadable(engine: Engine, socket: EngineSocket): void {
+  try {
+    if (engine.tellable(socket) && socket.receivable) socket.owner?.readable(socket.received.lengthBytes);
+  } finally {
+    if (engine.sockets[socket.index] === socket) pump(engine, socket);
+  }
 }

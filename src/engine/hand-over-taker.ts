@@ -1,9 +1,9 @@
 /** The taker's side of a hand-over: ask, fill, be ready, be attached. See hand-over.ts. */
-import { errnoOf } from '../errors';
+import { errnoOf, StpError } from '../errors';
 import { HandState, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
 import { type Engine, reason, reasonOf } from './engine';
 import { rollBack } from './hand-over-giver';
-import { EMPTY, FLAG, freezePayload, peerOrNone, socketAt, stateOf, type Taker } from './hand-over-state';
+import { EMPTY, FLAG, freezePayload, socketAt, stateOf, type Taker } from './hand-over-state';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
 import { pump } from './stream';
@@ -53,11 +53,17 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
   if (taker?.hand.phase !== 'asking' || payload.length < HandState.sizeBytes) return;
   const { socket, hand } = taker;
   const state = HandState.decode(payload);
-  socket.peerGone = (state.flags & FLAG.peerGone) !== 0;
-  const other = socket.peerGone ? undefined : peerOrNone(engine, state.peerProcess, state.peerEpoch);
-  if (other === undefined && !socket.peerGone) {
-    peer.control(RecordType.takeRefuse, 0, hand.giverSocket, hand.giverGeneration, reason(errnoOf('ECONNRESET')));
-    failTake(engine, socket, hand, errnoOf('ECONNRESET'));
+  let other: Peer | undefined;
+  try {
+    if ((state.flags & FLAG.peerGone) === 0) other = engine.peer(state.peerProcess, state.peerEpoch);
+  } catch (error) {
+    refuseState(engine, socket, hand, error instanceof StpError ? -error.errno : errnoOf('EIO'));
+    return;
+  }
+  // An end that had sent all it wanted, and whose process is gone since, leaves bytes to read, and nobody to send to.
+  socket.peerGone = other === undefined;
+  if (other === undefined && (state.flags & (FLAG.peerGone | FLAG.finReceived)) === 0) {
+    refuseState(engine, socket, hand, errnoOf('ECONNRESET'));
     return;
   }
   if (other !== undefined) engine.join(socket, other, state.peerSocket, state.peerGeneration);
@@ -81,6 +87,12 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
   filled(engine, socket, hand);
 }
 
+/** The taker can't be the end of this connection: the giver gets it back. */
+function refuseState(engine: Engine, socket: EngineSocket, hand: Taker, errno: number): void {
+  hand.giver.control(RecordType.takeRefuse, 0, hand.giverSocket, hand.giverGeneration, reason(errno));
+  failTake(engine, socket, hand, errno);
+}
+
 export function onBytes(engine: Engine, peer: Peer, type: number, index: number, generation: number, payload: Buffer): void {
   const taker = takerAt(engine, peer, index, generation);
   if (taker?.hand.phase !== 'filling') return;
@@ -92,8 +104,7 @@ export function onBytes(engine: Engine, peer: Peer, type: number, index: number,
     hand.unsent = Buffer.concat([hand.unsent, payload]);
     hand.unsentLeft -= payload.length;
   } else {
-    peer.control(RecordType.takeRefuse, 0, hand.giverSocket, hand.giverGeneration, reason(errnoOf('ESTPCORRUPT')));
-    failTake(engine, socket, hand, errnoOf('ESTPCORRUPT'));
+    refuseState(engine, socket, hand, errnoOf('ESTPCORRUPT'));
     return;
   }
   filled(engine, socket, hand);
@@ -121,15 +132,17 @@ export function onAttach(engine: Engine, peer: Peer, source: number, index: numb
   else engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
 }
 
-function establish(engine: Engine, socket: EngineSocket, hand: Taker): void {
+export function establish(engine: Engine, socket: EngineSocket, hand: Taker): void {
   hand.giver.hands.delete(socket);
   socket.hand = null;
   engine.setState(socket, stateOf(socket));
-  if (hand.unsent.length > 0) {
+  if (hand.unsent.length > 0 && !socket.peerGone) {
     socket.unsent.push({ bytes: hand.unsent, at: 0, end: hand.unsent.length, done: () => undefined });
     socket.unsentBytes = hand.unsent.length;
   }
   socket.finWanted = hand.finWanted || socket.finSent;
+  // What the giver had read but not told, and the difference of the windows.
+  socket.owesCredit = true;
   pump(engine, socket);
   socket.owner?.took(0);
 }

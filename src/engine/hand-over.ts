@@ -15,8 +15,8 @@ import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
 import { type Engine, reason } from './engine';
 import { freeze, onFrozen, onReady, onTake, rollBack } from './hand-over-giver';
-import { freezePayload, peerOrNone, socketAt } from './hand-over-state';
-import { failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
+import { freezePayload, type HandOver, peerOrNone, socketAt } from './hand-over-state';
+import { establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
 import { pump } from './stream';
@@ -66,8 +66,10 @@ function onThaw(engine: Engine, peer: Peer, index: number, generation: number, p
 
 function thawed(engine: Engine, socket: EngineSocket): void {
   socket.frozen = false;
-  if (socket.resetWhenThawed) {
-    engine.abort(socket, errnoOf('ECONNRESET'), true);
+  socket.claimant?.();
+  socket.claimant = null;
+  if (socket.resetWhenThawedErrno !== 0) {
+    engine.abort(socket, socket.resetWhenThawedErrno, true);
     return;
   }
   if (socket.hand?.role === 'giver' && socket.hand.phase === 'waiting') freeze(engine, socket, socket.hand);
@@ -88,8 +90,10 @@ function onMove(engine: Engine, peer: Peer, index: number, generation: number, p
     engine.abort(socket, errnoOf('ECONNRESET'), false);
     return;
   }
+  // Whoever claims it is the one that gets it now.
+  socket.claimant = null;
   engine.join(socket, taker, move.socket, move.generation);
-  if (!socket.resetWhenThawed) {
+  if (socket.resetWhenThawedErrno === 0) {
     const attach = new Uint8Array(MovePayload.sizeBytes);
     MovePayload.encode({ process: 0, socket: socket.index, generation: socket.generation, epoch: socket.bytesSent }, attach);
     engine.tell(socket, RecordType.attach, attach);
@@ -125,6 +129,16 @@ export function handAborted(engine: Engine, socket: EngineSocket, errno: number)
   hand.taker?.hands.delete(socket);
   socket.hand = null;
   return false;
+}
+
+/** The process of the connection's other end, which had sent all it wanted, is gone: there is nobody to move, only bytes to hand over. */
+export function handPeerGone(engine: Engine, socket: EngineSocket, hand: HandOver): void {
+  if (hand.role === 'giver') {
+    if (hand.phase === 'waiting' || hand.phase === 'freezing') freeze(engine, socket, hand);
+  } else if (hand.phase === 'ready') {
+    // The giver commits as soon as it sees that we are ready; nobody is left to tell us.
+    establish(engine, socket, hand);
+  }
 }
 
 /** The process at the other side of a hand-over (not of the connection) died. */

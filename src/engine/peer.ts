@@ -4,6 +4,7 @@
  */
 import { type PeerPort } from './ports';
 import { type EngineSocket } from './socket';
+import { WaitingLine } from './waiting-line';
 
 /** More queued control records than this can only be a peer that floods us and never reads. */
 export const CONTROL_QUEUE_MAX = 262_144;
@@ -23,7 +24,9 @@ export class Peer {
   /** Sockets being handed over to or from that process, while their other end is elsewhere. */
   readonly hands = new Set<EngineSocket>();
   /** Sockets that wait for room in this log. */
-  blocked = new Set<EngineSocket>();
+  readonly blocked = new WaitingLine();
+  /** An append found no room since it was last made. */
+  full = false;
   gone = false;
   #queue: ControlRecord[] = [];
 
@@ -50,8 +53,9 @@ export class Peer {
 
   /** Sends data or part of it: bytes taken, -1 for no room. */
   data(type: number, source: number, socket: number, generation: number, bytes: Uint8Array, from: number, to: number): number {
-    if (this.gone || this.#queue.length > 0) return -1;
-    return this.port.append(type, source, socket, generation, bytes, from, to);
+    const taken = this.gone || this.#queue.length > 0 ? -1 : this.port.append(type, source, socket, generation, bytes, from, to);
+    if (taken < 0) this.full = true;
+    return taken;
   }
 
   block(socket: EngineSocket): void {

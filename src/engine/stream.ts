@@ -54,12 +54,18 @@ function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: num
 export function sendLater(engine: Engine, socket: EngineSocket, pending: PendingSend): void {
   socket.unsent.push(pending);
   socket.unsentBytes += pending.end - pending.at;
-  pump(engine, socket);
+  pump(engine, socket, true);
 }
 
-/** Sends what waits, in order: unsent bytes, FIN, credit; then tells a sender that may go on. */
-export function pump(engine: Engine, socket: EngineSocket): void {
-  if (socket.peer === null || held(socket) || socket.resetErrno !== 0) return;
+/**
+ * Sends what waits, in order: unsent bytes, FIN, credit; then tells a sender that may go on, unless this is one of its own calls
+ * (`quiet`): then what it waits for is still to come.
+ */
+export function pump(engine: Engine, socket: EngineSocket, quiet = false): void {
+  if (socket.peer === null || held(socket) || socket.resetErrno !== 0) {
+    if (socket.peerGone && !quiet) tellWritable(engine, socket);
+    return;
+  }
   let sentAny = false;
   while (socket.unsent.length > 0) {
     const first = socket.unsent[0];
@@ -76,10 +82,13 @@ export function pump(engine: Engine, socket: EngineSocket): void {
   if (socket.unsentBytes === 0 && socket.finWanted && !socket.finSent) sendFin(engine, socket);
   if (socket.owesCredit) giveCredit(socket);
   const free = socket.unsentBytes === 0 && !socket.peer.blocked.has(socket) && socket.sendLimitBytes > socket.bytesSent;
-  if (socket.wantsWrite && free && socket.hand === null) {
-    socket.wantsWrite = false;
-    socket.owner?.writable();
-  }
+  if (free && !quiet) tellWritable(engine, socket);
+}
+
+function tellWritable(engine: Engine, socket: EngineSocket): void {
+  if (!socket.wantsWrite || !engine.tellable(socket)) return;
+  socket.wantsWrite = false;
+  socket.owner?.writable();
 }
 
 function sendFin(engine: Engine, socket: EngineSocket): void {
@@ -88,9 +97,18 @@ function sendFin(engine: Engine, socket: EngineSocket): void {
   const payload = new Uint8Array(Total.sizeBytes);
   Total.encode({ bytes: socket.bytesSent }, payload);
   engine.tell(socket, RecordType.fin, payload);
+  if (socket.discarded && socket.finReceived) tellDiscarded(engine, socket);
   socket.peer?.port.publishNow();
   if (socket.state === SocketState.given) return;
   engine.setState(socket, socket.finReceived || socket.orphaned ? SocketState.closing : SocketState.finWait);
+}
+
+/**
+ * Bytes that came after the owner closed were thrown away: the peer must not take them for delivered. It learns that after the last byte of
+ * ours, and still acknowledges that one.
+ */
+function tellDiscarded(engine: Engine, socket: EngineSocket): void {
+  engine.tell(socket, RecordType.reset, null);
 }
 
 /** Tells the peer how far it may send now. */
@@ -98,8 +116,7 @@ function giveCredit(socket: EngineSocket): void {
   const limit = socket.bytesReceived - socket.received.lengthBytes + socket.windowBytes;
   socket.owesCredit = false;
   if (socket.finReceived || limit <= socket.receiveLimitBytes || socket.peer === null) return;
-  total.writeUInt32LE(limit % U32, 0);
-  total.writeUInt32LE(Math.floor(limit / U32), 4);
+  writeTotal(limit);
   const { index, remoteSocket, remoteGeneration, peer } = socket;
   if (held(socket) || peer.data(RecordType.credit, index, remoteSocket, remoteGeneration, total, 0, total.length) < 0) {
     socket.owesCredit = true;
@@ -108,6 +125,11 @@ function giveCredit(socket: EngineSocket): void {
   }
   socket.receiveLimitBytes = limit;
   peer.port.publishSoon();
+}
+
+function writeTotal(bytes: number): void {
+  total.writeUInt32LE(bytes % U32, 0);
+  total.writeUInt32LE(Math.floor(bytes / U32), 4);
 }
 
 function creditLater(socket: EngineSocket): void {
@@ -131,6 +153,8 @@ export function onData(engine: Engine, socket: EngineSocket, bytes: Buffer, at: 
   engine.ports.counted(socket);
   if (socket.orphaned && socket.hand === null) {
     socket.discarded = true;
+    // It must come to its end, for it may wait for that before it takes in ours.
+    creditLater(socket);
     return;
   }
   if (socket.receiveShut) {
@@ -167,7 +191,8 @@ export function onFin(engine: Engine, socket: EngineSocket, payload: Buffer): vo
   }
   if (socket.finReceived) return;
   socket.finReceived = true;
-  engine.tell(socket, RecordType.finAck, null);
+  if (!socket.discarded) engine.tell(socket, RecordType.finAck, null);
+  else if (socket.finSent) tellDiscarded(engine, socket);
   if (socket.hand !== null || socket.orphaned) return;
   engine.setState(socket, socket.finSent ? SocketState.closing : SocketState.closeWait);
   if (socket.received.lengthBytes === 0) socket.owner?.readable(0);
@@ -188,7 +213,7 @@ export function shutdown(engine: Engine, socket: EngineSocket, receiving: boolea
   }
   if (sending) {
     socket.finWanted = true;
-    pump(engine, socket);
+    pump(engine, socket, true);
   }
 }
 
@@ -209,7 +234,6 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
   if (hard && !socket.frozen) {
     engine.tell(socket, RecordType.reset, null);
     socket.peer.port.publishNow();
-    for (const waiting of socket.unsent.splice(0)) waiting.done(errnoOf('ECONNABORTED'));
     engine.release(socket);
     return true;
   }
@@ -217,7 +241,8 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
   socket.orphaned = true;
   socket.wantsWrite = false;
   if (hard) {
-    socket.resetWhenThawed = true;
+    socket.resetWhenThawedErrno = errnoOf('ECONNRESET');
+    engine.setState(socket, SocketState.closing);
     return false;
   }
   socket.finWanted = true;
@@ -225,7 +250,7 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
     finish(engine, socket, true);
     return true;
   }
-  pump(engine, socket);
+  pump(engine, socket, true);
   engine.setState(socket, SocketState.closing);
   if (lingerMs > 0) {
     socket.timer = engine.timer(lingerMs, () => {
@@ -235,8 +260,19 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
   return false;
 }
 
+/** The peer may still send. It learns that nobody is here from the answer to that, so it must be able to. */
+function leaveOpenEnd(engine: Engine, socket: EngineSocket): void {
+  if (socket.discarded) {
+    tellDiscarded(engine, socket);
+    return;
+  }
+  if (socket.bytesReceived < socket.receiveLimitBytes) return;
+  writeTotal(socket.bytesReceived + socket.windowBytes);
+  engine.tell(socket, RecordType.credit, total);
+}
+
 function finish(engine: Engine, socket: EngineSocket, quiet = false): void {
-  if (socket.discarded) engine.tell(socket, RecordType.reset, null);
+  if (!socket.finReceived) leaveOpenEnd(engine, socket);
   const owner = socket.owner;
   engine.release(socket);
   if (!quiet) owner?.closed(0);

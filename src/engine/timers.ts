@@ -1,5 +1,7 @@
 /** A few coarse timers over the world's clock: connect retries and limits, lingering closes, gives that nobody takes. */
 
+import { forEach } from './for-each';
+
 export interface Timer {
   readonly atMs: number;
   readonly run: () => void;
@@ -26,9 +28,9 @@ export class Timers {
 
   /** Runs what is due, each once. */
   advance(nowMs: number): void {
-    for (const timer of [...this.#timers]) {
-      if (timer.atMs > nowMs || !this.#timers.delete(timer)) continue;
-      timer.run();
-    }
+    const due = [...this.#timers].filter((timer) => timer.atMs <= nowMs);
+    forEach(due, (timer) => {
+      if (this.#timers.delete(timer)) timer.run();
+    });
   }
 }

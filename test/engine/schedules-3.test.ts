@@ -1,0 +1,4 @@
+/** See run-schedules.ts. */
+import { runSchedules } from './run-schedules';
+
+runSchedules(2);

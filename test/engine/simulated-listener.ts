@@ -1,0 +1,65 @@
+/** A listening socket and its actor. */
+import { accept, close, type EngineSocket, listen, stopListening } from '../../src/engine';
+import { fail } from './connection-model';
+import { SimulatedOwner } from './simulated-owner';
+import { type SimulatedProcess } from './simulated-process';
+import { SimulatedSocket } from './simulated-socket';
+
+export class SimulatedListener extends SimulatedOwner {
+  /** Requests wait. */
+  mayAccept = false;
+
+  constructor(process: SimulatedProcess, socket: EngineSocket) {
+    super(process, socket, 'listening');
+    process.listeners.push(this);
+  }
+
+  override act(): void {
+    const { world } = this.process;
+    const { random } = world;
+    if (this.mayAccept && (world.draining || random.chance(0.5))) while (this.#acceptOne()) if (!world.draining && random.chance(0.5)) break;
+    if (!world.draining && random.chance(world.theme.listenerCloseChance)) this.close();
+  }
+
+  close(): void {
+    for (const pending of this.socket.listener?.queue ?? []) this.process.world.connections.get(pending.remote.port)?.causes.add('listener closed');
+    this.trace('close listener');
+    if (this.process.world.random.chance(0.3)) this.call(() => { stopListening(this.process.engine, this.socket); });
+    if (!this.call(() => close(this.process.engine, this.socket, -1))) fail(`${this.name}: a listener does not close at once`);
+    this.phase = 'done';
+  }
+
+  listen(backlog: number): void {
+    this.call(() => { listen(this.process.engine, this.socket, backlog); });
+  }
+
+  #acceptOne(): boolean {
+    const { process } = this;
+    const { world } = process;
+    let accepted: EngineSocket | undefined;
+    try {
+      accepted = this.call(() => accept(process.engine, this.socket));
+    } catch (error) {
+      // EMFILE, ENOSPC: the request stays in the queue.
+      world.expect(error, 'EMFILE', 'ENOSPC');
+      return false;
+    }
+    this.mayAccept &&= accepted !== undefined;
+    if (accepted === undefined) return false;
+    const connection = world.connections.get(accepted.remote.port);
+    if (connection === undefined || connection.accepted) return fail(`${this.name}: accepted ${connection === undefined ? 'nobody' : 'a request twice'}`);
+    connection.accepted = true;
+    world.tally.accepted++;
+    const socket = new SimulatedSocket(process, accepted, 'open');
+    socket.hold(connection.ends[1]);
+    socket.trace('accepted');
+    return true;
+  }
+
+  override acceptable(): void {
+    this.told('acceptable', 'listening');
+    if ((this.socket.listener?.queue.length ?? 0) === 0) fail(`${this.name}: told of requests, none waits`);
+    this.mayAccept = true;
+    this.react();
+  }
+}

@@ -1,0 +1,339 @@
+/**
+ * A network of simulated processes, run from a seed: random actors on real engines and links over an unfriendly disk.
+ *
+ * A schedule is some dozen rounds of anything that may happen, then an end in which all finish what they began. What must
+ * hold is checked on the way (see simulated-socket.ts) and at the end: nothing hangs and nothing is left.
+ */
+import { connect, type EngineSocket, type Peer, take } from '../../src/engine';
+import { StpError } from '../../src/errors';
+import { SimulatedDisk } from '../../src/storage/simulated-storage';
+import { Connection, fail, type Gift, SimulationFailure } from './connection-model';
+import { Random } from './random';
+import { SimulatedListener } from './simulated-listener';
+import { SimulatedProcess } from './simulated-process';
+import { SimulatedSocket } from './simulated-socket';
+import { newTally, type Tally } from './tally';
+import { chooseTheme, type Theme } from './theme';
+
+const ROUNDS_MAX = 6000;
+const STATE_LINES = 40;
+/** Takes that a process tries at once. */
+const TAKES_MAX = 3;
+/** Rounds without any news after which nothing will come any more: longer than any delay of the disk. */
+const IDLE_ROUNDS = 80;
+
+export class Simulation {
+  readonly seed: number;
+  readonly random: Random;
+  readonly theme: Theme;
+  readonly disk: SimulatedDisk;
+  readonly processes: SimulatedProcess[] = [];
+  readonly connections = new Map<number, Connection>();
+  readonly gifts: Gift[] = [];
+  readonly tally: Tally;
+  readonly startPosition: number;
+  nowMs = 0;
+  tick = 0;
+  draining = false;
+  #nextConnection = 100;
+  #idleRounds = 0;
+  readonly #lines: string[] | null;
+
+  constructor(seed: number, options: { tally?: Tally; trace?: boolean } = {}) {
+    this.seed = seed;
+    this.random = new Random(seed);
+    this.theme = chooseTheme(this.random);
+    this.tally = options.tally ?? newTally();
+    this.#lines = options.trace === true ? [] : null;
+    const { theme, random } = this;
+    this.startPosition = random.pick([0, 0, 0xffff_c000]);
+    this.disk = new SimulatedDisk({ seed, delayTicksMax: theme.delayTicksMax, ringDelayTicksMax: theme.ringDelayTicksMax });
+    const count = random.between(2, 4);
+    for (let number = 1; number <= count; number++) {
+      const host = random.chance(theme.sameHostChance) ? 1 : number + 1;
+      this.processes.push(new SimulatedProcess(this, number, host, theme.socketsMax));
+    }
+  }
+
+  /** Runs the whole schedule; throws what went wrong. */
+  run(): void {
+    for (let round = 0; round < this.theme.rounds; round++) this.#round();
+    this.draining = true;
+    for (const process of this.processes) process.faults = false;
+    for (let round = 0; !this.#finished(); round++) {
+      if (round > ROUNDS_MAX) fail(`still not at the end after ${round} rounds\n${this.#state()}`);
+      this.#round();
+    }
+    this.#closeListeners();
+    for (let round = 0; round < 40; round++) this.#round();
+    while (!this.#finished()) this.#round();
+    this.#checkEmpty();
+  }
+
+  #round(): void {
+    const { random, theme } = this;
+    this.tick++;
+    this.disk.tick();
+    this.nowMs += random.chance(0.02) ? random.between(5, 100) : random.below(3);
+    let moved = false;
+    for (const process of random.shuffle([...this.processes])) {
+      if (process.dead || random.chance(theme.pauseChance)) continue;
+      if (theme.faults && !this.draining) process.faults = true;
+      this.#turnOf(process);
+      moved ||= process.moved;
+      if (!this.draining && random.chance(theme.deathChance)) this.#kill(process);
+    }
+    this.#watchIdle(moved);
+  }
+
+  #turnOf(process: SimulatedProcess): void {
+    const { random, theme } = this;
+    if (random.chance(0.9)) process.runTurn();
+    process.act();
+    if (!this.draining) {
+      if (random.chance(theme.listenChance)) this.#listen(process);
+      if (random.chance(theme.connectChance)) this.#connect(process);
+    }
+    if (random.chance(theme.takeChance)) this.#take(process);
+    // A death between two turns finds all that was appended published; one in a turn does not.
+    if (!this.draining && random.chance(theme.deathChance / 2)) this.#kill(process);
+    if (!process.dead) process.flush();
+  }
+
+  /** Nothing has moved for long: time goes on to the next timer, or this is a hang. */
+  #watchIdle(moved: boolean): void {
+    this.#idleRounds = moved ? 0 : this.#idleRounds + 1;
+    if (this.#idleRounds < IDLE_ROUNDS || !this.draining || this.#finished()) return;
+    this.#idleRounds = 0;
+    const next = Math.min(...this.processes.filter((process) => !process.dead).map((process) => process.engine.timers.nextMs));
+    if (next === Infinity) fail(`nothing moves any more\n${this.#state()}`);
+    this.nowMs = Math.max(this.nowMs, next);
+  }
+
+  // --- what happens to processes ---
+
+  #listen(process: SimulatedProcess): void {
+    const port = this.random.between(1, 3);
+    const { listeners } = process;
+    if (listeners.length > process.socketsMax / 3 || listeners.some((other) => other.phase === 'listening' && other.socket.local.port === port)) return;
+    const socket = this.#open(process);
+    if (socket === undefined) return;
+    const listener = new SimulatedListener(process, socket);
+    socket.local.port = port;
+    socket.windowBytes = this.random.pick(this.theme.windows);
+    listener.listen(this.random.pick([1, 2, 8]));
+    listener.trace('listen');
+  }
+
+  #open(process: SimulatedProcess): EngineSocket | undefined {
+    try {
+      return process.call(() => process.engine.open());
+    } catch (error) {
+      this.expect(error, 'EMFILE', 'ENOSPC');
+      return undefined;
+    }
+  }
+
+  #connect(process: SimulatedProcess): void {
+    const { random } = this;
+    const target = random.between(1, this.processes.length);
+    const opened = this.#open(process);
+    if (opened === undefined) return;
+    let peer: Peer | undefined;
+    try {
+      peer = process.call(() => process.engine.peer(target));
+    } catch (error) {
+      this.expect(error, 'ENOSPC');
+    }
+    if (peer === undefined) {
+      process.engine.release(opened);
+      return;
+    }
+    const to = peer;
+    const socket = new SimulatedSocket(process, opened, 'connecting');
+    const connection = new Connection(this.#nextConnection++);
+    this.connections.set(connection.id, connection);
+    connection.server = target;
+    if (this.processes[target - 1]?.dead === true) connection.causes.add('its server is dead');
+    socket.hold(connection.ends[0]);
+    socket.socket.local.port = connection.id;
+    socket.socket.windowBytes = random.pick(this.theme.windows);
+    const limitMs = random.chance(0.2) ? random.between(1, 300) : 0;
+    socket.connectLimited = limitMs > 0;
+    const remote = { system: `h${this.processes[target - 1]?.host ?? 0}`, group: 'STG', port: random.between(1, 3) };
+    process.call(() => { connect(process.engine, socket.socket, to, remote, limitMs); });
+    socket.trace(`connect to p${target}:${remote.port}`);
+  }
+
+  #take(process: SimulatedProcess): void {
+    const { random } = this;
+    if (this.gifts.length === 0) return;
+    const gift = random.chance(0.7) ? this.gifts.at(-1) : random.pick(this.gifts);
+    if (gift === undefined || (!gift.offered && (this.draining || random.chance(0.9)))) return;
+    // A flood of refusals would be all that the logs carry.
+    if (process.sockets.filter((socket) => socket.phase === 'taking').length >= TAKES_MAX) return;
+    let giver: Peer | undefined;
+    try {
+      giver = process.call(() => process.engine.peer(gift.process, gift.epoch));
+    } catch (error) {
+      this.expect(error, 'ENOSPC');
+    }
+    const opened = giver === undefined ? undefined : this.#open(process);
+    if (giver === undefined || opened === undefined) return;
+    const socket = new SimulatedSocket(process, opened, 'taking');
+    const wrong = random.chance(0.05);
+    const secret = wrong ? random.bytes(gift.secret.length) : gift.secret;
+    socket.gift = gift;
+    socket.rightTake = !wrong && (gift.client === 0 || gift.client === process.process);
+    if (socket.rightTake) gift.tries++;
+    socket.socket.windowBytes = random.pick(this.theme.windows);
+    const peer = giver;
+    process.call(() => { take(process.engine, socket.socket, peer, gift.socket, gift.generation, secret); });
+    socket.trace(`take ${gift.end.name} of p${gift.process} s${gift.socket}${socket.rightTake ? '' : ' (wrong)'}`);
+  }
+
+  /** A death, or (half of them) an orderly end. Others learn of it later. */
+  #kill(process: SimulatedProcess): void {
+    const { random, theme } = this;
+    if (process.dead || this.processes.filter((other) => !other.dead).length < 2) return;
+    const orderly = random.chance(0.4);
+    const torn = !orderly && random.chance(0.5);
+    this.trace(() => `p${process.process} ${orderly ? 'leaves' : `dies${torn ? ', torn' : ''}`}`);
+    this.tally.deaths++;
+    this.#excuseDeathOf(process, torn);
+    if (orderly) process.leave();
+    process.dead = true;
+    this.disk.crash(process.process, { torn });
+    for (const other of this.processes) {
+      if (other === process || other.dead) continue;
+      const hidden = Math.max(theme.delayTicksMax, theme.ringDelayTicksMax) + 2;
+      other.obituaries.set(process.process, this.tick + hidden + random.below(30));
+    }
+  }
+
+  /** All connections that the dead process held may be reset, and those that were just on their way to or from it. */
+  #excuseDeathOf(process: SimulatedProcess, torn: boolean): void {
+    for (const socket of process.sockets) {
+      const { gift, end } = socket;
+      if (end !== null && gift?.committed !== true) end.connection.causes.add('a process died');
+      if (socket.phase === 'taking' && gift?.committed === true && socket.rightTake) gift.end.connection.causes.add('its taker died');
+    }
+    for (const connection of this.connections.values()) if (connection.server === process.process && !connection.accepted) connection.causes.add('its server died');
+    const recent = this.tick - (torn ? this.theme.delayTicksMax + 2 : 0);
+    for (const gift of this.gifts) {
+      if (gift.process !== process.process) continue;
+      gift.offered = false;
+      if (gift.committed && gift.committedTick >= recent) gift.end.connection.causes.add('its giver died');
+    }
+  }
+
+  /** A gift is committed: where its taker is dead, nobody has it. */
+  checkTakers(gift: Gift): void {
+    for (const process of this.processes) {
+      if (process.dead && process.sockets.some((socket) => socket.gift === gift && socket.phase === 'taking')) gift.end.connection.causes.add('its taker died');
+    }
+  }
+
+  /** A fault of the storage may cost any connection. */
+  excuse(why: string): void {
+    for (const connection of this.connections.values()) connection.causes.add(why);
+  }
+
+  expect(error: unknown, ...codes: string[]): void {
+    if (!(error instanceof StpError) || !codes.includes(error.code)) throw error;
+  }
+
+  // --- the end ---
+
+  #finished(): boolean {
+    return this.processes.every((process) => process.dead || process.sockets.every((socket) => socket.phase === 'done'));
+  }
+
+  #closeListeners(): void {
+    for (const process of this.processes) {
+      if (process.dead) continue;
+      for (const listener of [...process.listeners]) if (listener.phase === 'listening') listener.close();
+      process.flush();
+    }
+  }
+
+  #checkEmpty(): void {
+    for (const process of this.processes) {
+      if (process.dead) continue;
+      const { engine } = process;
+      const left = engine.sockets.filter((socket) => socket !== undefined);
+      if (left.length > 0 || engine.count !== 0 || engine.listeners.size > 0) fail(`p${process.process} has ${left.length} sockets left\n${this.#state()}`);
+      if (engine.timers.nextMs !== Infinity) fail(`p${process.process} has a timer left`);
+      for (const peer of engine.peers.values()) {
+        const { sockets, hands } = peer;
+        if (sockets.size > 0 || hands.size > 0) fail(`p${process.process} has ${sockets.size} sockets and ${hands.size} hand-overs left with p${peer.process}`);
+        if (!peer.drainControl()) fail(`p${process.process} has records left for p${peer.process}`);
+      }
+    }
+  }
+
+  // --- choices and reports ---
+
+  /** Both logs between two processes are of one kind. */
+  mechanismOf(one: number, other: number): 'ring' | 'frames' {
+    return (this.theme.mechanisms >> (Math.min(one, other) * 5 + Math.max(one, other))) & 1 ? 'ring' : 'frames';
+  }
+
+  capacityOf(mechanism: 'ring' | 'frames'): number {
+    return mechanism === 'ring' ? this.theme.ringBytes : this.theme.framesBytes;
+  }
+
+  trace(line: () => string): void {
+    if (this.#lines === null) return;
+    this.#lines.push(`${this.tick} ${line()}`);
+  }
+
+  get lines(): readonly string[] {
+    return this.#lines ?? [];
+  }
+
+  #state(): string {
+    const lines: string[] = [];
+    for (const process of this.processes) {
+      if (process.dead) continue;
+      for (const socket of process.sockets) {
+        const { socket: own } = socket;
+        const hand = own.hand === null ? '' : ` ${own.hand.role} ${own.hand.phase}`;
+        lines.push(
+          `${socket.name}: state ${own.state}${hand} peer p${own.peer?.process ?? 0} s${own.remoteSocket}.${own.remoteGeneration} sent ${own.bytesSent}/${own.sendLimitBytes} ` +
+          `unsent ${own.unsentBytes} received ${own.bytesReceived}/${own.receiveLimitBytes} queued ${own.received.lengthBytes} fin ${own.finWanted}/${own.finSent}/${own.finAcked}/${own.finReceived} ` +
+          `frozen ${own.frozen} mayRead ${socket.mayRead} waitsWritable ${socket.waitsWritable} toSend ${socket.toSend}`,
+        );
+      }
+      for (const link of process.links.values()) lines.push(`link ${process.process}-${link.process}: free ${link.out.freeBytes}, needs room ${link.needsRoom}, reads ${link.in !== null}`);
+    }
+    return lines.slice(0, STATE_LINES).join('\n');
+  }
+}
+
+/** Runs one seed; where it fails, again with a trace. Undefined: all is well. */
+export function failureOf(seed: number, tally?: Tally, traceLines = 60): string | undefined {
+  try {
+    new Simulation(seed, tally === undefined ? {} : { tally }).run();
+    return undefined;
+  } catch (error) {
+    return `${describe(error)}\n${traceOf(seed, describe(error), traceLines)}`;
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof SimulationFailure) return `${error.message}\n${(error.stack ?? '').split('\n').filter((line) => line.includes('/src/')).slice(0, 4).join('\n')}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function traceOf(seed: number, expected: string, lines: number): string {
+  const again = new Simulation(seed, { trace: true });
+  let second = 'nothing';
+  try {
+    again.run();
+  } catch (error) {
+    second = describe(error);
+  }
+  const same = second.split('\n', 1)[0] === expected.split('\n', 1)[0];
+  return `${same ? '' : `NOT DETERMINISTIC, the second run found: ${second}\n`}${again.lines.slice(-lines).join('\n')}`;
+}
