@@ -30,6 +30,7 @@ export class SimulatedSocket extends SimulatedOwner {
 
   constructor(process: SimulatedProcess, socket: EngineSocket, phase: Phase) {
     super(process, socket, phase);
+    process.sockets.push(this);
     const { random, theme } = process.world;
     this.toSend = random.chance(0.15) ? 0 : random.below(random.chance(0.2) ? theme.bytesMax : Math.min(theme.bytesMax, 3000));
     this.#chunkMax = random.pick([7, 300, 2000, 20_000]);
