@@ -173,7 +173,7 @@ export class LinkTable implements PollerEvents {
       this.#complete(ends);
       this.#updateClock();
     }
-    this.poller.wake();
+    this.poller.rung();
   }
 
   #peerDied(ends: Ends): void {

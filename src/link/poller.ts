@@ -18,6 +18,11 @@ export const SPIN_US_MAX = 1_000_000;
 const SPIN_FLOOR_US = 15;
 /** Looks at the links between two turns of the event loop while spinning. */
 const LOOKS_PER_TURN = 6;
+/** A yield that took so long gave the processor to somebody who works, and if it brought nothing, to a stranger: the machine is busy. */
+const CONTENDED_US = 300;
+/** Then so many spins are left out, twice as many each time: a busy machine gives a sleeper the processor sooner than a spinner. */
+const LEAVE_OUT_FIRST = 8;
+const LEAVE_OUT_MAX = 256;
 /** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
 const TURNS_WITHOUT_YIELD = 4;
 const POLL_FIRST_MS = 1;
@@ -50,6 +55,8 @@ export class Poller implements LinkOwner {
   #budgetUs = DEFAULT_SPIN_US;
   #idleSinceMs = 0;
   #idleTurns = 0;
+  #leaveOut = 0;
+  #leaveOutNext = LEAVE_OUT_FIRST;
   #sleeps = 0;
   #flushQueued = false;
   #polling = false;
@@ -129,7 +136,7 @@ export class Poller implements LinkOwner {
       throw error;
     }
     if (any) {
-      if (this.#idleTurns > 0) this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
+      if (this.#idleTurns > 0) this.#spinPaid();
       this.#idleTurns = 0;
       setImmediate(this.#runTurn);
       return;
@@ -163,14 +170,40 @@ export class Poller implements LinkOwner {
     this.#idleTurns += 1;
     if (!this.#referenced) return false;
     if (yieldProcessor === undefined) return this.spinUs > 0 && this.#idleTurns <= TURNS_WITHOUT_YIELD;
-    const now = performance.now();
+    if (this.#leaveOut > 0) {
+      this.#leaveOut -= 1;
+      return false;
+    }
+    let now = performance.now();
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
     if ((now - this.#idleSinceMs) * 1000 >= this.#budgetUs) return false;
     for (let i = 0; i < LOOKS_PER_TURN; i++) {
       for (const link of this.links) if (link.ready() || link.roomy()) return true;
       yieldProcessor();
+      const after = performance.now();
+      if ((after - now) * 1000 > CONTENDED_US) return this.#foundAfterLongYield();
+      now = after;
     }
     return true;
+  }
+
+  /** The processor was away for long: the peer had it if something came, else leave spinning alone for a while. */
+  #foundAfterLongYield(): boolean {
+    for (const link of this.links) if (link.ready() || link.roomy()) return true;
+    this.#leaveOut = this.#leaveOutNext;
+    this.#leaveOutNext = Math.min(LEAVE_OUT_MAX, this.#leaveOutNext * 2);
+    return false;
+  }
+
+  #spinPaid(): void {
+    this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
+    this.#leaveOutNext = LEAVE_OUT_FIRST;
+  }
+
+  /** A bell rang: where it did so soon that a longer spin had caught it, spin longer the next time. */
+  rung(): void {
+    if (this.asleep && (performance.now() - this.#idleSinceMs) * 1000 < this.spinUs) this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
+    this.wake();
   }
 
   #sleep(): void {
