@@ -45,7 +45,7 @@ export class Peer {
     if (this.gone) return;
     const lengthBytes = payload === null ? 0 : payload.length;
     if (this.#queue.length > 0 || this.port.append(type, source, socket, generation, payload, 0, lengthBytes) < 0) {
-      if (this.#queue.length < CONTROL_QUEUE_MAX) this.#queue.push({ type, source, socket, generation, payload: payload === null ? null : payload.slice() });
+      if (this.#queue.length < CONTROL_QUEUE_MAX) this.#queue.push({ type, source, socket, generation, payload: payload === null ? null : Uint8Array.from(payload) });
       return;
     }
     this.port.publishSoon();

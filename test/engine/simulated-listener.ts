@@ -2,14 +2,14 @@
 import { accept, close, type EngineSocket, listen, stopListening } from '../../src/engine';
 import { fail } from './connection-model';
 import { SimulatedOwner } from './simulated-owner';
-import { type SimulatedProcess } from './simulated-process';
+import { type ActorProcess } from './actor-process';
 import { SimulatedSocket } from './simulated-socket';
 
 export class SimulatedListener extends SimulatedOwner {
   /** Requests wait. */
   mayAccept = false;
 
-  constructor(process: SimulatedProcess, socket: EngineSocket) {
+  constructor(process: ActorProcess, socket: EngineSocket) {
     super(process, socket, 'listening');
     process.listeners.push(this);
   }

@@ -1,18 +1,19 @@
 /** What the actors of sockets and of listeners have in common: whom they are, what they may be told, and when they act. */
 import { type EngineSocket, type SocketOwner } from '../../src/engine';
 import { fail } from './connection-model';
-import { type SimulatedProcess, SimulatedThrow } from './simulated-process';
+import { type ActorProcess } from './actor-process';
+import { SimulatedThrow } from './simulated-process';
 
 export type Phase = 'listening' | 'connecting' | 'open' | 'given' | 'taking' | 'closing' | 'done';
 
 export abstract class SimulatedOwner implements SocketOwner {
-  readonly process: SimulatedProcess;
+  readonly process: ActorProcess;
   readonly socket: EngineSocket;
   phase: Phase;
   /** How eager this actor is. */
   readonly pace: number;
 
-  constructor(process: SimulatedProcess, socket: EngineSocket, phase: Phase) {
+  constructor(process: ActorProcess, socket: EngineSocket, phase: Phase) {
     this.process = process;
     this.socket = socket;
     this.phase = phase;

@@ -7,21 +7,37 @@ import { errnoOf, StpError } from '../../src/errors';
 import { SocketState } from '../../src/layout';
 import { Link, type LinkSink } from '../../src/link';
 import { type LinkOwner } from '../../src/link/link';
-import { SimulatedStorage } from '../../src/storage/simulated-storage';
+import { type SimulatedDisk, SimulatedStorage } from '../../src/storage/simulated-storage';
 import { type LogIdentity } from '../../src/storage';
 import { fail } from './connection-model';
-import { type SimulatedListener } from './simulated-listener';
-import { type SimulatedSocket } from './simulated-socket';
-import { type Simulation } from './simulation';
+import { type Random } from './random';
 
 /** What the owner of a socket throws out of a notice. */
 export class SimulatedThrow extends Error {}
+
+/** What a simulated process lives in. */
+export interface World {
+  readonly random: Random;
+  readonly disk: SimulatedDisk;
+  /** Process 1 first. */
+  readonly processes: readonly SimulatedProcess[];
+  readonly startPosition: number;
+  readonly nowMs: number;
+  /** Rounds so far. */
+  readonly tick: number;
+  /** How likely a link is not looked at in a turn. */
+  readonly skipChance: number;
+  mechanismOf(one: number, other: number): 'ring' | 'frames';
+  capacityOf(mechanism: 'ring' | 'frames'): number;
+  /** A fault of the storage may cost any connection. */
+  excuse(why: string): void;
+}
 
 const REGION_ID = 7;
 const GARBAGE = 0xee;
 
 export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
-  readonly world: Simulation;
+  readonly world: World;
   readonly process: number;
   readonly epoch: number;
   readonly host: number;
@@ -32,12 +48,11 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   readonly gone = new Set<number>();
   /** Ticks at which it learns of deaths. */
   readonly obituaries = new Map<number, number>();
-  sockets: SimulatedSocket[] = [];
-  listeners: SimulatedListener[] = [];
   dead = false;
+  /** How often a full log got room again. */
+  roomsMade = 0;
   /** Calls of the owner under way. */
   calls = 0;
-  throwAfter = false;
   /** Something came or went in the last turn. */
   moved = false;
   /** A link or a control block can't be stored, now and then. */
@@ -51,7 +66,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   readonly #dirty: Link[] = [];
   #polling = false;
 
-  constructor(world: Simulation, process: number, host: number, socketsMax: number) {
+  constructor(world: World, process: number, host: number, socketsMax: number) {
     this.world = world;
     this.process = process;
     this.epoch = 1000 + process;
@@ -127,7 +142,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   }
 
   roomMade(link: Link): void {
-    this.world.tally.roomMade++;
+    this.roomsMade++;
     this.engine.roomMade(this.#peerOf(link));
   }
 
@@ -167,7 +182,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     for (const other of this.world.processes) {
       if (other === this || this.gone.has(other.process) || !other.links.has(this.process)) continue;
       let link = this.links.get(other.process);
-      if ((link !== undefined && link.in !== null) || !this.world.random.chance(0.5)) continue;
+      if ((link !== undefined && link.in !== null) || !this.world.random.chance(this.world.skipChance)) continue;
       const reader = this.#openLog(other);
       if (reader === null) continue;
       link ??= this.#makeLink(other);
@@ -205,10 +220,10 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     this.moved = false;
     this.#discover();
     this.#learnOfDeaths();
-    this.#survive(() => { this.#advance(); });
+    this.survive(() => { this.#advance(); });
     this.turn++;
     this.#polling = true;
-    this.#survive(() => { this.#poll(); });
+    this.survive(() => { this.#poll(); });
     this.#polling = false;
     this.flush();
   }
@@ -216,7 +231,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   #poll(): void {
     const { random } = this.world;
     for (const link of random.shuffle([...this.links.values()])) {
-      if (random.chance(0.25)) continue;
+      if (random.chance(this.world.skipChance)) continue;
       const came = link.poll();
       if (came || (link.needsRoom && link.checkRoom())) this.moved = true;
       if (link.failure !== null || (link.peerGone && !came)) this.#linkOver(link);
@@ -234,7 +249,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   }
 
   /** What owners throw ends a turn of the event loop, not the process. */
-  #survive(run: () => void): void {
+  protected survive(run: () => void): void {
     try {
       run();
     } catch (error) {
@@ -242,14 +257,6 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
       if (!isThrown(error)) throw error;
       this.moved = true;
     }
-  }
-
-  /** The actors of this process. */
-  act(): void {
-    const { random } = this.world;
-    for (const owner of [...this.listeners, ...this.sockets]) if (this.world.draining || random.chance(owner.pace)) this.#survive(() => { owner.act(); });
-    this.listeners = this.listeners.filter((listener) => listener.phase !== 'done');
-    this.sockets = this.sockets.filter((socket) => socket.phase !== 'done');
   }
 
   flush(): void {
@@ -273,7 +280,6 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     this.calls++;
     for (const socket of this.engine.sockets) if (socket !== undefined) this.engine.endAtExit(socket);
     this.calls--;
-    for (const { end } of this.sockets) if (end !== null) end.finSent = true;
     this.flush();
     this.dead = true;
   }

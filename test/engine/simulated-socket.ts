@@ -8,7 +8,7 @@ import { close, type EngineSocket, give, receive, send, sendLater, shutdown } fr
 import { errnoOf } from '../../src/errors';
 import { type Connection, type End, fail, type Gift } from './connection-model';
 import { type Phase, SimulatedOwner } from './simulated-owner';
-import { type SimulatedProcess } from './simulated-process';
+import { type ActorProcess } from './actor-process';
 
 const SCRATCH = Buffer.alloc(65_536);
 const GARBAGE = 0xee;
@@ -28,7 +28,7 @@ export class SimulatedSocket extends SimulatedOwner {
   readonly #chunkMax: number;
   readonly #readMax: number;
 
-  constructor(process: SimulatedProcess, socket: EngineSocket, phase: Phase) {
+  constructor(process: ActorProcess, socket: EngineSocket, phase: Phase) {
     super(process, socket, phase);
     process.sockets.push(this);
     const { random, theme } = process.world;

@@ -10,7 +10,8 @@ import { SimulatedDisk } from '../../src/storage/simulated-storage';
 import { Connection, fail, type Gift, SimulationFailure } from './connection-model';
 import { Random } from './random';
 import { SimulatedListener } from './simulated-listener';
-import { SimulatedProcess } from './simulated-process';
+import { ActorProcess } from './actor-process';
+import { type World } from './simulated-process';
 import { SimulatedSocket } from './simulated-socket';
 import { newTally, type Tally } from './tally';
 import { chooseTheme, type Theme } from './theme';
@@ -22,12 +23,12 @@ const TAKES_MAX = 3;
 /** Rounds without any news after which nothing will come any more: longer than any delay of the disk. */
 const IDLE_ROUNDS = 80;
 
-export class Simulation {
+export class Simulation implements World {
   readonly seed: number;
   readonly random: Random;
   readonly theme: Theme;
   readonly disk: SimulatedDisk;
-  readonly processes: SimulatedProcess[] = [];
+  readonly processes: ActorProcess[] = [];
   readonly connections = new Map<number, Connection>();
   readonly gifts: Gift[] = [];
   readonly tally: Tally;
@@ -35,6 +36,7 @@ export class Simulation {
   nowMs = 0;
   tick = 0;
   draining = false;
+  readonly skipChance: number;
   #nextConnection = 100;
   #idleRounds = 0;
   readonly #lines: string[] | null;
@@ -46,12 +48,13 @@ export class Simulation {
     this.tally = options.tally ?? newTally();
     this.#lines = options.trace === true ? [] : null;
     const { theme, random } = this;
+    this.skipChance = random.pick([0, 0.25, 0.5]);
     this.startPosition = random.pick([0, 0, 0xffff_c000]);
     this.disk = new SimulatedDisk({ seed, delayTicksMax: theme.delayTicksMax, ringDelayTicksMax: theme.ringDelayTicksMax });
     const count = random.between(2, 4);
     for (let number = 1; number <= count; number++) {
       const host = random.chance(theme.sameHostChance) ? 1 : number + 1;
-      this.processes.push(new SimulatedProcess(this, number, host, theme.socketsMax));
+      this.processes.push(new ActorProcess(this, number, host, theme.socketsMax));
     }
   }
 
@@ -68,6 +71,7 @@ export class Simulation {
     for (let round = 0; round < 40; round++) this.#round();
     while (!this.#finished()) this.#round();
     this.#checkEmpty();
+    for (const process of this.processes) this.tally.roomMade += process.roomsMade;
   }
 
   #round(): void {
@@ -86,7 +90,7 @@ export class Simulation {
     this.#watchIdle(moved);
   }
 
-  #turnOf(process: SimulatedProcess): void {
+  #turnOf(process: ActorProcess): void {
     const { random, theme } = this;
     if (random.chance(0.9)) process.runTurn();
     process.act();
@@ -112,7 +116,7 @@ export class Simulation {
 
   // --- what happens to processes ---
 
-  #listen(process: SimulatedProcess): void {
+  #listen(process: ActorProcess): void {
     const port = this.random.between(1, 3);
     const { listeners } = process;
     if (listeners.length > process.socketsMax / 3 || listeners.some((other) => other.phase === 'listening' && other.socket.local.port === port)) return;
@@ -125,7 +129,7 @@ export class Simulation {
     listener.trace('listen');
   }
 
-  #open(process: SimulatedProcess): EngineSocket | undefined {
+  #open(process: ActorProcess): EngineSocket | undefined {
     try {
       return process.call(() => process.engine.open());
     } catch (error) {
@@ -134,7 +138,7 @@ export class Simulation {
     }
   }
 
-  #connect(process: SimulatedProcess): void {
+  #connect(process: ActorProcess): void {
     const { random } = this;
     const target = random.between(1, this.processes.length);
     const opened = this.#open(process);
@@ -165,7 +169,7 @@ export class Simulation {
     socket.trace(`connect to p${target}:${remote.port}`);
   }
 
-  #take(process: SimulatedProcess): void {
+  #take(process: ActorProcess): void {
     const { random } = this;
     if (this.gifts.length === 0) return;
     const gift = random.chance(0.7) ? this.gifts.at(-1) : random.pick(this.gifts);
@@ -193,7 +197,7 @@ export class Simulation {
   }
 
   /** A death, or (half of them) an orderly end. Others learn of it later. */
-  #kill(process: SimulatedProcess): void {
+  #kill(process: ActorProcess): void {
     const { random, theme } = this;
     if (process.dead || this.processes.filter((other) => !other.dead).length < 2) return;
     const orderly = random.chance(0.4);
@@ -212,7 +216,7 @@ export class Simulation {
   }
 
   /** All connections that the dead process held may be reset, and those that were just on their way to or from it. */
-  #excuseDeathOf(process: SimulatedProcess, torn: boolean): void {
+  #excuseDeathOf(process: ActorProcess, torn: boolean): void {
     for (const socket of process.sockets) {
       const { gift, end } = socket;
       if (end !== null && gift?.committed !== true) end.connection.causes.add('a process died');
