@@ -63,6 +63,7 @@ export class Link {
   ringPeer: (() => boolean) | null = null;
 
   readonly #owner: LinkOwner;
+  readonly #wholeBytes: number;
   readonly #reserveBytes: number;
   #lastRung = 0;
   #unacknowledged = 0;
@@ -78,6 +79,7 @@ export class Link {
     this.process = process;
     this.epoch = epoch;
     this.out = out;
+    this.#wholeBytes = Math.min(WHOLE_BYTES, (out.claimMaxBytes >>> 6) << 3);
     // The log is fresh: all of it is free.
     this.#reserveBytes = Math.min(CONTROL_RESERVE_BYTES, out.freeBytes / 4);
   }
@@ -115,7 +117,7 @@ export class Link {
       if (taken > 0) return taken;
     }
     const want = RECORD_HEADER_BYTES + padded(Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES));
-    const granted = out.claim(Math.min(want, RECORD_HEADER_BYTES + WHOLE_BYTES, out.claimMaxBytes & ~7), want);
+    const granted = out.claim(Math.min(want, RECORD_HEADER_BYTES + this.#wholeBytes), want);
     if (granted === 0) return -1;
     const taken = Math.min(to - from, granted - RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES);
     this.#writeHeader(out.at, taken, key, socket, generation);
@@ -135,10 +137,10 @@ export class Link {
     const wanted = Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES - this.#tailLength);
     const end = this.#tailAt + RECORD_HEADER_BYTES + this.#tailLength;
     let room = Math.min(slack, wanted);
-    if (wanted < to - from && to - from <= WHOLE_BYTES) return 0;
+    if (wanted < to - from && to - from <= this.#wholeBytes) return 0;
     if (wanted > slack) {
       const more = padded(wanted - slack);
-      const granted = out.claim(Math.min(more, WHOLE_BYTES, out.claimMaxBytes & ~7), more);
+      const granted = out.claim(Math.min(more, this.#wholeBytes), more);
       if (granted > 0 && out.at === end + slack) {
         room = Math.min(wanted, slack + granted);
         if (room > slack) out.commit(padded(room - slack));
