@@ -27,9 +27,11 @@ import { shownNames } from './addresses';
 import { type InternalSocket, kAsyncId, type SocketName } from './internals';
 import { errnoError, failureOf } from './node-errors';
 import { Reader } from './reader';
+import { rootedResource } from './root';
 import { Writer } from './writer';
 
 const NO_DESCRIPTOR = -1;
+const TYPE = 'STPSOCKET';
 /** STPshutdown: the outgoing direction. */
 const SENDING = 1;
 const RESET = { onoff: true, linger: 0 } as const;
@@ -41,6 +43,8 @@ export interface ConnectionOptions {
   readonly ip?: string | undefined;
   /** IP address for both ends where the peer is of this system. */
   readonly ownIp?: string | undefined;
+  /** Came out of a listener: its context is not the one that runs now. */
+  readonly accepted?: boolean;
   /** Something may have arrived before the watcher was set. */
   readonly available?: boolean;
 }
@@ -68,7 +72,7 @@ export class Connection implements SocketWatcher {
   constructor(socket: InternalSocket, options: ConnectionOptions) {
     this.socket = socket;
     this.#ips = options;
-    this.#resource = new AsyncResource('STPSOCKET', { requireManualDestroy: true });
+    this.#resource = options.accepted === true ? rootedResource(TYPE) : new AsyncResource(TYPE, { requireManualDestroy: true });
     this.reader = new Reader(this, options.available ?? false);
     this.writer = new Writer(this);
     // As with a handle: what the socket schedules is triggered by this resource.

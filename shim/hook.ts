@@ -9,6 +9,8 @@ import type tls from 'node:tls';
 import { configuration, type Configuration } from './configuration';
 import { loadTls, loadTranslator } from './lazy';
 import { Patches } from './patches';
+// Loaded with the hook for the context in which it is loaded.
+import './root';
 
 /** On the net module: a second copy of this package (ESM beside CommonJS, two versions) must not patch what is patched. */
 const HOOK = Symbol.for('stp-net.hook');

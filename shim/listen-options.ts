@@ -49,6 +49,8 @@ export function listenWish(args: readonly unknown[]): ListenWish {
   const chosen = args.length === 0 || typeof args[0] === 'function' || (port === undefined && 'port' in options) || port === null;
   if (!chosen && typeof port !== 'number' && typeof port !== 'string') return path === undefined ? { kind: 'none' } : { kind: 'path' };
   if ((!chosen && !isPort(port)) || (host && typeof host !== 'string')) return { kind: 'none' };
+  // As net.js checks it: anything that has the property.
+  if (signal !== undefined && !(isObject(signal) && 'aborted' in signal)) return { kind: 'none' };
   const fromArguments = (args.length > 1 ? numberOf(args[1]) : 0) || (args.length > 2 ? numberOf(args[2]) : 0);
   return {
     kind: 'port',

@@ -133,16 +133,13 @@ function begin(server: InternalServer, args: readonly unknown[], signal: unknown
   if (listening.hasSubscribers) listening.asyncStart.publish({ server, options });
   if (callback !== null) server.once('listening', callback);
   server._listeningId += 1;
-  if (signal === undefined) return;
-  if (!(signal instanceof AbortSignal)) {
-    throw Object.assign(new TypeError('The "options.signal" property must be an instance of AbortSignal.'), { code: 'ERR_INVALID_ARG_TYPE' });
-  }
+  if (!isObject(signal)) return;
   const close = (): void => {
     server.close();
   };
-  if (signal.aborted) process.nextTick(close);
+  if ((signal as unknown as AbortSignal).aborted) process.nextTick(close);
   else {
-    const disposable = addAbortListener(signal, close);
+    const disposable = addAbortListener(signal as unknown as AbortSignal, close);
     server.once('close', () => {
       disposable[Symbol.dispose]();
     });

@@ -158,7 +158,7 @@ export class Listener implements SocketWatcher {
       readableHighWaterMark: server.highWaterMark,
       writableHighWaterMark: server.highWaterMark,
     } as net.SocketConstructorOpts) as unknown as InternalSocket;
-    const connection = adopt(socket, { descriptor, ip: undefined, ownIp: this.#ip });
+    const connection = adopt(socket, { descriptor, ownIp: this.#ip, accepted: true });
     note(socket, 'ACCEPTED', `accept :${this.boundPort}`);
     if (server.noDelay) {
       socket[kSetNoDelay] = true;

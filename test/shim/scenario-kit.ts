@@ -1,0 +1,81 @@
+/** What the scenarios are written with: a log that is the same whatever carries the bytes, and waits that can't hang. */
+import { type EventEmitter, once } from 'node:events';
+import type net from 'node:net';
+
+export class Log {
+  readonly lines: string[] = [];
+  readonly #names = new Map<string, string>();
+
+  /** Writes `name` wherever the number of a port would stand. */
+  name(port: number | undefined, name: string): void {
+    if (port !== undefined) this.#names.set(String(port), name);
+  }
+
+  add(...values: unknown[]): void {
+    this.lines.push(values.map((value) => this.#text(value)).join(' '));
+  }
+
+  #text(value: unknown): string {
+    const text = value instanceof Error ? errorText(value) : typeof value === 'string' ? value : JSON.stringify(value, replacer);
+    return text.replace(/\d{4,5}/g, (number) => this.#names.get(number) ?? number);
+  }
+}
+
+function replacer(_key: string, value: unknown): unknown {
+  return value === undefined ? 'undefined' : value;
+}
+
+/** All that programs look at in an error, in the order of its properties. */
+export function errorText(error: Error): string {
+  const fields = Object.entries(error).filter(([, value]) => typeof value !== 'object');
+  return `${error.name}: ${error.message} ${JSON.stringify(fields)}`;
+}
+
+const QUIET = ['connect', 'ready', 'end', 'close', 'error', 'timeout', 'lookup', 'connectionAttempt', 'connectionAttemptFailed'];
+
+/** Logs what a socket tells, `data` as the text that came in all when it ends or closes. */
+export function watch(socket: net.Socket, log: Log, who: string, options: { data?: boolean } = {}): net.Socket {
+  let received = '';
+  if (options.data !== false) socket.on('data', (chunk: Buffer | string) => (received += chunk.toString('latin1' as never)));
+  for (const event of QUIET) {
+    socket.on(event, (...values: unknown[]) => {
+      if (event === 'connect') log.name(socket.localPort, 'CLIENT');
+      if (event === 'end' || event === 'close') values.push(received.length > 60 ? `${received.length} bytes` : received);
+      log.add(who, event, ...values);
+    });
+  }
+  return socket;
+}
+
+/** Resolves when `emitter` emits; fails where it does not. */
+export async function event(emitter: EventEmitter, name: string): Promise<unknown[]> {
+  const controller = new AbortController();
+  const watchdog = setTimeout(() => {
+    controller.abort(new Error(`no '${name}'`));
+  }, 8000);
+  try {
+    return name === 'error' ? await new Promise((resolve, reject) => {
+      emitter.once('error', (error) => { resolve([error]); });
+      controller.signal.addEventListener('abort', () => { reject(controller.signal.reason as Error); });
+    }) : ((await once(emitter, name, { signal: controller.signal })) as unknown[]);
+  } finally {
+    clearTimeout(watchdog);
+  }
+}
+
+/** Resolves when a socket has closed, with or without an error. */
+export function closed(socket: net.Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const watchdog = setTimeout(() => { reject(new Error('a socket does not close')); }, 8000);
+    socket.once('close', () => {
+      clearTimeout(watchdog);
+      resolve();
+    });
+  });
+}
+
+export interface Scenario {
+  /** Makes the server; it is then told to listen at 127.0.0.1. */
+  readonly server: (log: Log) => net.Server;
+  readonly client: (port: number, log: Log) => Promise<void>;
+}
