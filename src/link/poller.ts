@@ -128,8 +128,14 @@ export class Poller implements LinkOwner {
   readonly #runTurn = (): void => {
     if (this.#closed || this.asleep) return;
     let any: boolean;
+    let waited = false;
     try {
       any = this.#look();
+      // What a spin finds is taken in at once: the program's ticks have run since the look before it.
+      if (!any) {
+        waited = this.#spin();
+        if (waited && this.#ready()) any = this.#look();
+      }
     } catch (error) {
       // What the program throws goes up as from any callback, and where that is survived the looking must go on.
       setImmediate(this.#runTurn);
@@ -141,9 +147,14 @@ export class Poller implements LinkOwner {
       setImmediate(this.#runTurn);
       return;
     }
-    if (this.#spin()) setImmediate(this.#runTurn);
+    if (waited) setImmediate(this.#runTurn);
     else this.#sleep();
   };
+
+  #ready(): boolean {
+    for (const link of this.links) if (link.ready() || link.roomy()) return true;
+    return false;
+  }
 
   /** One turn over all links; true where anything came or went. */
   #look(): boolean {
@@ -178,7 +189,7 @@ export class Poller implements LinkOwner {
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
     if ((now - this.#idleSinceMs) * 1000 >= this.#budgetUs) return false;
     for (let i = 0; i < LOOKS_PER_TURN; i++) {
-      for (const link of this.links) if (link.ready() || link.roomy()) return true;
+      if (this.#ready()) return true;
       yieldProcessor();
       const after = performance.now();
       if ((after - now) * 1000 > CONTENDED_US) return this.#foundAfterLongYield();
@@ -189,7 +200,7 @@ export class Poller implements LinkOwner {
 
   /** The processor was away for long: the peer had it if something came, else leave spinning alone for a while. */
   #foundAfterLongYield(): boolean {
-    for (const link of this.links) if (link.ready() || link.roomy()) return true;
+    if (this.#ready()) return true;
     this.#leaveOut = this.#leaveOutNext;
     this.#leaveOutNext = Math.min(LEAVE_OUT_MAX, this.#leaveOutNext * 2);
     return false;
