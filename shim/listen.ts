@@ -31,9 +31,9 @@ const listening = tracingChannel('net.server.listen');
 
 export function listen(settings: Configuration, native: Native, self: unknown, args: readonly unknown[]): unknown {
   const server = self as InternalServer;
-  if (listenerOf(server)?.open === true) throw alreadyListening(server, native);
   const byNode = (): unknown => Reflect.apply(native, self, args);
   if (server._handle !== null) return byNode();
+  if (listenerOf(server)?.open === true) throw alreadyListening(server, native);
   const wish = listenWish(args);
   if (wish.kind === 'none') return byNode();
   const decided = (reason: ReasonCode, what: string): unknown => {

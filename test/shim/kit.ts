@@ -1,6 +1,6 @@
 /** Starts programs as people do: plain Node processes that have the hook, a region of their own, and nothing else of ours. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { type EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -67,8 +67,8 @@ export function ended(child: ChildProcess): Promise<Ended> {
     // Not 'close': a fork whose channel was closed from here never emits it.
     child.once('exit', (code, signal) => {
       clearTimeout(watchdog);
-      const read = [child.stdout, child.stderr].map((stream) => (stream === null || stream.readableEnded || stream.destroyed ? undefined : once(stream, 'close')));
-      void Promise.all(read).then(() => {
+      const open = [child.stdout, child.stderr].filter((stream) => stream?.closed === false);
+      void Promise.all(open.map((stream) => once(stream as EventEmitter, 'close'))).then(() => {
         resolve({ code, signal, stdout, stderr });
       });
     });

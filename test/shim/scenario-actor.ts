@@ -1,5 +1,5 @@
 /** One end of the scenarios: `{ serve: name }` listens and answers with the port, `{ finish }` with the log; `{ call: name, port }` is the other end. */
-import net from 'node:net';
+import type net from 'node:net';
 import { serveParent } from './kit';
 import { Log, type Scenario } from './scenario-kit';
 import { scenarios } from './scenarios';

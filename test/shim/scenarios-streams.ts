@@ -196,9 +196,10 @@ export const streamScenarios: Record<string, Scenario> = {
       const socket = net.connect(port, '127.0.0.1');
       let text = '';
       socket.on('readable', () => {
-        for (let part: unknown = socket.read(3) ?? socket.read(); part !== null; part = socket.read(3) ?? socket.read()) {
+        const next = (): Buffer | null => (socket.read(3) ?? socket.read()) as Buffer | null;
+        for (let part = next(); part !== null; part = next()) {
           if (text === '') socket.unshift(Buffer.from('>'));
-          text += String(part);
+          text += part.toString();
         }
       });
       await closed(socket);
