@@ -76,6 +76,8 @@ export class StpError extends Error {
   readonly code: ErrorCode;
   readonly errno: number;
   readonly syscall: string | undefined;
+  /** What the message says in its parentheses. */
+  readonly detail: string | undefined;
 
   constructor(code: ErrorCode, detail?: string, syscall?: string, options?: ErrorOptions) {
     const prefix = syscall === undefined ? code : `${syscall} ${code}`;
@@ -83,6 +85,7 @@ export class StpError extends Error {
     this.code = code;
     this.errno = -errnoOf(code);
     this.syscall = syscall;
+    this.detail = detail;
   }
 }
 

@@ -4,7 +4,7 @@
  * Calls that may wait return promises; with MSG_DONTWAIT they return at once. Success is the source's non-negative integer, failure an
  * StpError with `code`, `errno` and `syscall`, which STPerror and STPstrerror then tell.
  */
-import { remember } from './calls/runtime';
+import { inCall, remember } from './calls/runtime';
 import { STPaccept as accept } from './calls/stp-accept';
 import { STPbind as bind } from './calls/stp-bind';
 import { STPclose as close } from './calls/stp-close';
@@ -60,9 +60,9 @@ function call<T extends (...args: never[]) => unknown>(name: string, fn: T): T {
   const noting = (...args: never[]): unknown => {
     try {
       const value = fn(...args);
-      return value instanceof Promise ? value.catch((error: unknown) => { throw remember(error, args[0]); }) : value;
+      return value instanceof Promise ? value.catch((error: unknown) => { throw remember(inCall(name, error), args[0]); }) : value;
     } catch (error) {
-      throw remember(error, args[0]);
+      throw remember(inCall(name, error), args[0]);
     }
   };
   return traced(name, noting as T);

@@ -69,6 +69,7 @@ export function address(call: string, value: StpAddressInput | null | undefined,
 export function clientProcess(call: string, value: StpClientId | null | undefined): number {
   if (value === null || value === undefined) return 0;
   if (typeof value !== 'object') throw new StpError('EINVAL', `clientId must be an object, not ${shown(value)}`, call);
+  if (typeof value.system !== 'string') throw new StpError('EINVAL', `clientId.system must be a string, not ${shown(value.system)}`, call);
   integer(call, 'clientId.task', value.task, 0, 0xffff_ffff);
   return integer(call, 'clientId.process', value.process, 0, 0xffff_ffff);
 }

@@ -10,6 +10,7 @@ import { SocketState } from '../layout';
 import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort } from '../engine';
 import { type Link, LinkTable, type LinkTableEvents } from '../link';
 import { Region, regionOptions, type RegionOptions, type ScbCounters, type ScbValues } from '../region';
+import { MSG_DONTWAIT } from './constants';
 import { Endpoint } from './endpoint';
 
 /** Byte counts reach the socket table so late at most, milliseconds. */
@@ -260,6 +261,13 @@ export function runtimeIfOpen(): Runtime | undefined {
   return current;
 }
 
+/** What a layer below threw, as a failure of the call: the caller made that call and no other. */
+export function inCall(call: string, error: unknown): unknown {
+  if (!(error instanceof StpError) || error.syscall === call) return error;
+  const detail = [error.syscall, error.detail].filter((part) => part !== undefined).join(': ');
+  return new StpError(error.code, detail === '' ? undefined : detail, call, { cause: error });
+}
+
 /** Makes a failure what STPerror(s) and STPstrerror() tell, and passes it on. */
 export function remember<T>(error: T, s?: unknown): T {
   const errno = error instanceof StpError ? -error.errno : errnoOf('EIO');
@@ -272,8 +280,8 @@ export function remember<T>(error: T, s?: unknown): T {
 }
 
 /** How a call that may wait fails: with MSG_DONTWAIT it throws, else its promise rejects. */
-export function failed(error: unknown, s: unknown, throws: boolean): Promise<never> {
-  const noted = remember(error, s);
-  if (throws) throw noted;
+export function failed(call: string, error: unknown, s: unknown, flags: unknown): Promise<never> {
+  const noted = remember(inCall(call, error), s);
+  if (typeof flags === 'number' && (flags & MSG_DONTWAIT) !== 0) throw noted;
   return Promise.reject(noted instanceof Error ? noted : new StpError('EIO', String(noted)));
 }

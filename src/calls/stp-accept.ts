@@ -4,6 +4,8 @@ import { flags as checkFlags } from './check';
 import { MSG_DONTWAIT } from './constants';
 import { failed, runtime } from './runtime';
 
+const CALL = 'STPaccept';
+
 /**
  * Takes the request on top of the queue of a listening socket and gives it a socket of its own. Waits for one, unless MSG_DONTWAIT.
  *
@@ -15,19 +17,18 @@ import { failed, runtime } from './runtime';
  */
 export function STPaccept(s: number, flags?: 0): Promise<number>;
 export function STPaccept(s: number, flags: number): number | Promise<number>;
-export function STPaccept(s: number, flags = 0): number | Promise<number> {
+export function STPaccept(s: number, flags: unknown = 0): number | Promise<number> {
   try {
     return acceptNow(s, flags);
   } catch (error) {
-    return failed(error, s, (flags & MSG_DONTWAIT) !== 0);
+    return failed(CALL, error, s, flags);
   }
 }
 
-function acceptNow(s: number, flags: number): number | Promise<number> {
-  const call = 'STPaccept';
-  const bits = checkFlags(call, flags, MSG_DONTWAIT);
-  const endpoint = runtime().endpoint(call, s);
-  if (endpoint.socket.state !== SocketState.listening) throw new StpError('EINVAL', 'the socket is not listening', call);
+function acceptNow(s: number, flags: unknown): number | Promise<number> {
+  const bits = checkFlags(CALL, flags, MSG_DONTWAIT);
+  const endpoint = runtime().endpoint(CALL, s);
+  if (endpoint.socket.state !== SocketState.listening) throw new StpError('EINVAL', 'the socket is not listening', CALL);
   const accepted = endpoint.acceptsWait ? -1 : endpoint.acceptOne();
   if ((bits & MSG_DONTWAIT) !== 0) return accepted;
   if (accepted >= 0) return Promise.resolve(accepted);

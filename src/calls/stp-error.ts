@@ -1,12 +1,13 @@
 import { runtimeIfOpen } from './runtime';
 
 /**
- * The last error of a socket, or of the library (s = -1, or a descriptor that is not open), as errno; 0 none. Does not wait and never fails.
+ * The last error of a socket, or of the library (s left out, or no open descriptor), as errno; 0 none. Does not wait and never fails.
  *
  * Source: "STPerror": the last STP specific error.
  */
-export function STPerror(s = -1): number {
+export function STPerror(s?: number): number {
   const own = runtimeIfOpen();
   if (own === undefined) return 0;
-  return own.endpoints[s]?.lastErrno ?? own.lastErrno;
+  const endpoint = typeof s === 'number' ? own.endpoints[s] : undefined;
+  return endpoint?.lastErrno ?? own.lastErrno;
 }

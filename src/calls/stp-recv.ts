@@ -6,6 +6,7 @@ import { MSG_DONTWAIT, MSG_PEEK } from './constants';
 import { type Endpoint } from './endpoint';
 import { failed, remember, runtime } from './runtime';
 
+const CALL = 'STPrecv';
 const ALLOWED = MSG_DONTWAIT | MSG_PEEK;
 
 /**
@@ -22,30 +23,30 @@ const ALLOWED = MSG_DONTWAIT | MSG_PEEK;
  */
 export function STPrecv(s: number, message: Uint8Array, length?: number, flags?: 0): Promise<number>;
 export function STPrecv(s: number, message: Uint8Array, length: number | undefined, flags: number): number | Promise<number>;
-export function STPrecv(s: number, message: Uint8Array, length?: number, flags = 0): number | Promise<number> {
+export function STPrecv(s: number, message: Uint8Array, length?: number, flags: unknown = 0): number | Promise<number> {
   try {
     return receiveNow(s, message, length, flags);
   } catch (error) {
-    return failed(error, s, (flags & MSG_DONTWAIT) !== 0);
+    return failed(CALL, error, s, flags);
   }
 }
 
-function receiveNow(s: number, message: Uint8Array, length: number | undefined, flags: number): number | Promise<number> {
-  const call = 'STPrecv';
-  const endpoint = runtime().endpoint(call, s);
+function receiveNow(s: number, message: Uint8Array, length: number | undefined, flags: unknown): number | Promise<number> {
+  const endpoint = runtime().endpoint(CALL, s);
   const { socket } = endpoint;
-  const end = messageLength(call, message, length);
-  if ((flags & ~ALLOWED) !== 0 || !Number.isInteger(flags)) checkFlags(call, flags, ALLOWED);
-  const peek = (flags & MSG_PEEK) !== 0;
-  const dontWait = (flags & MSG_DONTWAIT) !== 0;
+  const end = messageLength(CALL, message, length);
+  const bits = typeof flags === 'number' && flags === (flags & ALLOWED) ? flags : checkFlags(CALL, flags, ALLOWED);
+  const peek = (bits & MSG_PEEK) !== 0;
+  const dontWait = (bits & MSG_DONTWAIT) !== 0;
   const n = endpoint.receivesWait || socket.hand !== null ? 0 : receive(socket, message, 0, end, peek);
-  if (n > 0 || end === 0) return dontWait ? n : Promise.resolve(n);
+  if (n > 0) return dontWait ? n : Promise.resolve(n);
   if (!endpoint.receivesWait && socket.receivable && socket.hand === null) {
-    const error = endpoint.receiveError(call);
+    const error = endpoint.receiveError(CALL);
     if (error !== undefined) throw error;
     return dontWait ? 0 : Promise.resolve(0);
   }
-  checkState(call, endpoint);
+  checkState(endpoint);
+  if (end === 0) return dontWait ? 0 : Promise.resolve(0);
   if (dontWait) return -1;
   return new Promise<number>((resolve, reject) => {
     endpoint.waitReceive({
@@ -60,8 +61,8 @@ function receiveNow(s: number, message: Uint8Array, length: number | undefined, 
   });
 }
 
-function checkState(call: string, endpoint: Endpoint): void {
+function checkState(endpoint: Endpoint): void {
   const { socket } = endpoint;
-  if (socket.state === SocketState.given) throw new StpError('ESTPGIVEN', undefined, call);
-  if (!socket.connected) throw new StpError('ENOTCONN', undefined, call);
+  if (socket.state === SocketState.given) throw new StpError('ESTPGIVEN', undefined, CALL);
+  if (!socket.connected) throw new StpError('ENOTCONN', undefined, CALL);
 }

@@ -6,6 +6,7 @@ import { MSG_DONTWAIT, MSG_MORE } from './constants';
 import { codeOfErrno, type Endpoint } from './endpoint';
 import { failed, remember, runtime } from './runtime';
 
+const CALL = 'STPsend';
 const ALLOWED = MSG_DONTWAIT | MSG_MORE;
 
 /**
@@ -22,24 +23,23 @@ const ALLOWED = MSG_DONTWAIT | MSG_MORE;
  */
 export function STPsend(s: number, message: Uint8Array, length?: number, flags?: 0): Promise<number>;
 export function STPsend(s: number, message: Uint8Array, length: number | undefined, flags: number): number | Promise<number>;
-export function STPsend(s: number, message: Uint8Array, length?: number, flags = 0): number | Promise<number> {
+export function STPsend(s: number, message: Uint8Array, length?: number, flags: unknown = 0): number | Promise<number> {
   try {
     return sendNow(s, message, length, flags);
   } catch (error) {
-    return failed(error, s, (flags & MSG_DONTWAIT) !== 0);
+    return failed(CALL, error, s, flags);
   }
 }
 
-function sendNow(s: number, message: Uint8Array, length: number | undefined, flags: number): number | Promise<number> {
-  const call = 'STPsend';
-  const endpoint = runtime().endpoint(call, s);
+function sendNow(s: number, message: Uint8Array, length: number | undefined, flags: unknown): number | Promise<number> {
+  const endpoint = runtime().endpoint(CALL, s);
   const { socket, runtime: own } = endpoint;
-  const end = messageLength(call, message, length);
-  if ((flags & ~ALLOWED) !== 0 || !Number.isInteger(flags)) checkFlags(call, flags, ALLOWED);
-  if (!socket.connected || socket.finWanted || socket.peerGone) throw sendProblem(call, endpoint);
-  if (end === 0) return (flags & MSG_DONTWAIT) !== 0 ? 0 : Promise.resolve(0);
-  const sent = send(own.engine, socket, message, 0, end, (flags & MSG_MORE) !== 0);
-  if ((flags & MSG_DONTWAIT) !== 0) return sent;
+  const end = messageLength(CALL, message, length);
+  const bits = typeof flags === 'number' && flags === (flags & ALLOWED) ? flags : checkFlags(CALL, flags, ALLOWED);
+  if (!socket.connected || socket.finWanted || socket.peerGone) throw sendProblem(endpoint);
+  if (end === 0) return (bits & MSG_DONTWAIT) !== 0 ? 0 : Promise.resolve(0);
+  const sent = send(own.engine, socket, message, 0, end, (bits & MSG_MORE) !== 0);
+  if ((bits & MSG_DONTWAIT) !== 0) return sent;
   if (sent === end) return Promise.resolve(end);
   socket.wantsWrite = false;
   return new Promise<number>((resolve, reject) => {
@@ -49,16 +49,16 @@ function sendNow(s: number, message: Uint8Array, length: number | undefined, fla
       end,
       done: (errno) => {
         if (errno === 0) resolve(end);
-        else reject(remember(new StpError(codeOfErrno(errno), undefined, call), s));
+        else reject(remember(new StpError(codeOfErrno(errno), undefined, CALL), s));
       },
     });
   });
 }
 
-function sendProblem(call: string, endpoint: Endpoint): StpError {
+function sendProblem(endpoint: Endpoint): StpError {
   const { socket } = endpoint;
-  if (socket.resetErrno !== 0) return new StpError(codeOfErrno(socket.resetErrno), undefined, call);
-  if (socket.state === SocketState.given) return new StpError('ESTPGIVEN', undefined, call);
-  if (socket.finWanted || socket.peerGone) return new StpError('EPIPE', undefined, call);
-  return new StpError('ENOTCONN', undefined, call);
+  if (socket.resetErrno !== 0) return new StpError(codeOfErrno(socket.resetErrno), undefined, CALL);
+  if (socket.state === SocketState.given) return new StpError('ESTPGIVEN', undefined, CALL);
+  if (socket.finWanted || socket.peerGone) return new StpError('EPIPE', undefined, CALL);
+  return new StpError('ENOTCONN', undefined, CALL);
 }
