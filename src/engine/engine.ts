@@ -134,6 +134,12 @@ export class Engine {
     socket.remoteGeneration = remoteGeneration;
   }
 
+  /** Takes a socket's other end from it; its owner is not told. */
+  part(socket: EngineSocket): void {
+    socket.peer?.sockets.delete(socket);
+    socket.peer = null;
+  }
+
   /** The socket a record is for: right index, generation and sender, and not reset; else undefined. */
   lookup(peer: Peer, index: number, generation: number): EngineSocket | undefined {
     const socket = this.sockets[index];
@@ -323,8 +329,7 @@ export class Engine {
     socket.claimant = null;
     socket.frozen = false;
     socket.peerGone = true;
-    socket.peer?.sockets.delete(socket);
-    socket.peer = null;
+    this.part(socket);
     this.#failUnsent(socket, errnoOf('EPIPE'));
     this.ports.changed(socket, false);
     if (socket.hand !== null) handPeerGone(this, socket, socket.hand);

@@ -65,12 +65,3 @@ export function freezePayload(round: number, bytesSent: number): Uint8Array {
   FreezePayload.encode({ round, bytesSent }, payload);
   return payload;
 }
-
-/** A link to a process, undefined where it is gone or no link can be made (the connection is lost then, not we). */
-export function peerOrNone(engine: Engine, process: number, epoch: number): Peer | undefined {
-  try {
-    return engine.peer(process, epoch);
-  } catch {
-    return undefined;
-  }
-}

@@ -15,11 +15,16 @@ import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
 import { type Engine, reason } from './engine';
 import { freeze, onFrozen, onReady, onTake, rollBack } from './hand-over-giver';
-import { freezePayload, type HandOver, peerOrNone, socketAt } from './hand-over-state';
+import { freezePayload, type HandOver, socketAt } from './hand-over-state';
 import { establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
-import { pump } from './stream';
+import { finishIfDone, pump } from './stream';
+
+/** How soon a link to the taker is tried again, milliseconds. */
+const MOVE_RETRY_MS = 100;
+
+type Move = ReturnType<typeof MovePayload.decode>;
 
 /** Records of the hand-over; false where `type` is none of them. */
 export function onHandOver(engine: Engine, peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): boolean {
@@ -74,29 +79,43 @@ function thawed(engine: Engine, socket: EngineSocket): void {
   }
   if (socket.hand?.role === 'giver' && socket.hand.phase === 'waiting') freeze(engine, socket, socket.hand);
   pump(engine, socket);
+  finishIfDone(engine, socket);
 }
 
 function onMove(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
   if (payload.length < MovePayload.sizeBytes) return;
-  const move = MovePayload.decode(payload);
   const socket = engine.lookup(peer, index, generation);
-  const taker = peerOrNone(engine, move.process, move.epoch);
-  if (socket?.frozen !== true) {
-    taker?.control(RecordType.reset, 0, move.socket, move.generation, reason(errnoOf('ECONNRESET')));
+  moveTo(engine, socket?.frozen === true ? socket : undefined, MovePayload.decode(payload));
+}
+
+/** Joins a socket with the taker; undefined: it is no more, and the taker has to know. */
+function moveTo(engine: Engine, moved: EngineSocket | undefined, move: Move): void {
+  let taker: Peer | undefined;
+  try {
+    taker = engine.peer(move.process, move.epoch);
+  } catch {
+    // No link can be made now (a full disk). The taker waits for us alone, and the giver has let go: nothing may end that but we.
+    if (moved !== undefined) engine.part(moved);
+    engine.timer(MOVE_RETRY_MS, () => { moveTo(engine, moved, move); });
     return;
   }
-  if (taker === undefined) {
+  const socket = moved !== undefined && engine.sockets[moved.index] === moved && moved.frozen ? moved : undefined;
+  if (socket === undefined) taker?.control(RecordType.reset, 0, move.socket, move.generation, reason(errnoOf('ECONNRESET')));
+  else if (taker !== undefined) attach(engine, socket, taker, move);
+  else {
     socket.frozen = false;
     engine.abort(socket, errnoOf('ECONNRESET'), false);
-    return;
   }
+}
+
+function attach(engine: Engine, socket: EngineSocket, taker: Peer, move: Move): void {
   // Whoever claims it is the one that gets it now.
   socket.claimant = null;
   engine.join(socket, taker, move.socket, move.generation);
   if (socket.resetWhenThawedErrno === 0) {
-    const attach = new Uint8Array(MovePayload.sizeBytes);
-    MovePayload.encode({ process: 0, socket: socket.index, generation: socket.generation, epoch: socket.bytesSent }, attach);
-    engine.tell(socket, RecordType.attach, attach);
+    const payload = new Uint8Array(MovePayload.sizeBytes);
+    MovePayload.encode({ process: 0, socket: socket.index, generation: socket.generation, epoch: socket.bytesSent }, payload);
+    engine.tell(socket, RecordType.attach, payload);
     taker.port.publishNow();
   }
   engine.ports.changed(socket, false);

@@ -201,7 +201,14 @@ export function onFin(engine: Engine, socket: EngineSocket, payload: Buffer): vo
 export function onFinAck(engine: Engine, socket: EngineSocket): void {
   if (!socket.finSent) return;
   socket.finAcked = true;
-  if (socket.orphaned && socket.hand === null) finish(engine, socket);
+  finishIfDone(engine, socket);
+}
+
+/**
+ * Completes a close once all is delivered. While the other end is handed over the socket stays: it must tell the taker where it is.
+ */
+export function finishIfDone(engine: Engine, socket: EngineSocket): void {
+  if (socket.finSent && socket.finAcked && socket.orphaned && socket.hand === null && !socket.frozen) finish(engine, socket);
 }
 
 /** shutdown(2): `receiving` drops what arrives from now on, `sending` sends FIN after all that waits. */
@@ -246,7 +253,7 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
     return false;
   }
   socket.finWanted = true;
-  if (socket.finSent && socket.finAcked) {
+  if (socket.finSent && socket.finAcked && !socket.frozen) {
     finish(engine, socket, true);
     return true;
   }

@@ -25,6 +25,6 @@ export class ActorProcess extends SimulatedProcess {
 
   override leave(): void {
     super.leave();
-    for (const { end } of this.sockets) if (end !== null) end.finSent = true;
+    for (const { end, phase } of this.sockets) if (end !== null && phase !== 'given') end.finSent = true;
   }
 }

@@ -182,7 +182,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     for (const other of this.world.processes) {
       if (other === this || this.gone.has(other.process) || !other.links.has(this.process)) continue;
       let link = this.links.get(other.process);
-      if ((link !== undefined && link.in !== null) || !this.world.random.chance(this.world.skipChance)) continue;
+      if ((link !== undefined && link.in !== null) || this.world.random.chance(this.world.skipChance)) continue;
       const reader = this.#openLog(other);
       if (reader === null) continue;
       link ??= this.#makeLink(other);

@@ -416,7 +416,7 @@ export class SimulatedSocket extends SimulatedOwner {
     if (errno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
     // The give ran out while the other end was handed over: the giver is told when that is done.
     const ranOut = gift.end.socket !== null && gift.end.socket.resetWhenThawedErrno !== 0;
-    const excused = ranOut || !this.rightTake || gift.tries > 1 || !gift.offered || gift.end.connection.mayReset;
+    const excused = ranOut || !this.rightTake || gift.tries > 1 || (!gift.offered && !gift.committed) || gift.end.connection.mayReset;
     if (!excused) fail(`${this.name}: a take failed with ${errno} for no reason`);
     this.#over();
   }

@@ -1,0 +1,336 @@
+/** STPgivesocket and STPtakesocket between simulated processes. */
+import t from 'tap';
+import { errnoOf } from '../../src/errors';
+import { SocketState } from '../../src/layout';
+import { eachMechanism } from './mechanisms';
+import { Network, type Probe } from './network';
+
+const big = Buffer.from(Uint8Array.from({ length: 100_000 }, (_, i) => (i * 11 + (i >> 7)) & 0xff));
+
+function small(mechanism: 'ring' | 'frames', processes: number): Network {
+  return new Network({ mechanism, processes, capacityBytes: mechanism === 'ring' ? 4096 : 16_384, windowBytes: 6000 });
+}
+
+/** The end of a given socket stays where `told` says it does. */
+function lastOf(probe: Probe): string | undefined {
+  return probe.told.at(-1);
+}
+
+eachMechanism('a connection goes on in another process, with what was unread, unsent and under way', (tt, mechanism) => {
+  const network = small(mechanism, 3);
+  const [client, server] = network.pair(1, 2);
+  client.sendAll(big);
+  network.settle();
+  tt.ok(server.receive(2500).equals(big.subarray(0, 2500)));
+  server.sendAll(big);
+  const token = server.give();
+  client.send('nothing may get lost');
+  const taken = network.take(3, token);
+  network.settle();
+  tt.equal(lastOf(server), 'taken true');
+  tt.same(server.sends, [0], 'its unsent bytes went along');
+  tt.same(taken.told, ['took 0']);
+  tt.equal(taken.socket.remote.port, client.socket.local.port);
+  const there: Buffer[] = [];
+  const back: Buffer[] = [];
+  for (let round = 0; round < 100; round++) {
+    network.settle();
+    there.push(Buffer.from(taken.receive(4000)));
+    back.push(Buffer.from(client.receive(4000)));
+  }
+  tt.ok(Buffer.concat([big.subarray(0, 2500), ...there]).equals(big));
+  tt.ok(Buffer.concat(back).equals(big));
+  client.close();
+  taken.close();
+  network.settle();
+  tt.equal(network.socketCount, 0);
+});
+
+eachMechanism('a connection can be given to its own process and to the process of its peer', (tt, mechanism) => {
+  const network = small(mechanism, 2);
+  const [client, server] = network.pair(1, 2);
+  const own = network.take(2, server.give());
+  network.settle();
+  tt.equal(lastOf(own), 'took 0');
+  const there = network.take(1, own.give());
+  network.settle();
+  tt.equal(lastOf(there), 'took 0');
+  client.sendAll(big);
+  tt.ok(there.receiveAll().equals(big));
+});
+
+eachMechanism('the end of the stream, seen or not, is handed over too', (tt, mechanism) => {
+  const network = small(mechanism, 3);
+  const [client, server] = network.pair(1, 2);
+  server.shutdown('w');
+  client.sendAll('all');
+  client.shutdown('w');
+  network.settle();
+  const taken = network.take(3, server.give());
+  network.settle();
+  tt.equal(lastOf(taken), 'took 0');
+  tt.equal(taken.receive().toString(), 'all');
+  tt.ok(taken.atEnd);
+  tt.equal(taken.socket.state, SocketState.closing);
+  tt.ok(client.close());
+  tt.ok(taken.close());
+});
+
+eachMechanism('a connection whose other end has closed for good is handed over for its bytes', (tt, mechanism) => {
+  const network = small(mechanism, 3);
+  const [client, server] = network.pair(1, 2);
+  client.sendAll('inheritance');
+  client.close();
+  network.settle();
+  tt.equal(lastOf(client), 'closed 0');
+  const taken = network.take(3, server.give());
+  network.settle();
+  tt.equal(lastOf(taken), 'took 0');
+  tt.equal(lastOf(server), 'taken true');
+  tt.equal(taken.receive().toString(), 'inheritance');
+  tt.ok(taken.atEnd);
+  tt.ok(taken.close());
+  tt.equal(network.socketCount, 0);
+});
+
+eachMechanism('the same where the process of the other end has left, before the take and during it', (tt, mechanism) => {
+  for (const rounds of [0, 1, 2, 3, 4, 5, 6, 8, 10, 14]) {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    client.sendAll('inheritance');
+    client.close();
+    network.settle();
+    const token = server.give();
+    network.end(1);
+    for (let round = 0; round < rounds; round++) network.round();
+    const taken = network.take(3, token);
+    network.settle();
+    const heir = lastOf(taken) === 'took 0' ? taken : server;
+    tt.equal(heir.receive().toString(), 'inheritance', `${rounds} rounds`);
+    tt.ok(heir.atEnd, `${rounds} rounds`);
+  }
+});
+
+eachMechanism('both ends are handed over at once', (tt, mechanism) => {
+  for (const lead of [0, 1, 2, 3, 4]) {
+    const network = small(mechanism, 4);
+    const [client, server] = network.pair(1, 2);
+    client.sendAll(big.subarray(0, 20_000));
+    server.sendAll(big.subarray(0, 30_000));
+    const serverToken = server.give();
+    const clientToken = client.give();
+    const newServer = network.take(4, serverToken);
+    for (let round = 0; round < lead; round++) network.round();
+    const newClient = network.take(3, clientToken);
+    network.settle();
+    tt.same([lastOf(newServer), lastOf(newClient)], ['took 0', 'took 0'], `${lead} rounds apart`);
+    const there: Buffer[] = [];
+    const back: Buffer[] = [];
+    for (let round = 0; round < 20; round++) {
+      there.push(newServer.receiveAll());
+      back.push(newClient.receiveAll());
+    }
+    tt.ok(Buffer.concat(there).equals(big.subarray(0, 20_000)), `there, ${lead} rounds apart`);
+    tt.ok(Buffer.concat(back).equals(big.subarray(0, 30_000)), `back, ${lead} rounds apart`);
+  }
+});
+
+eachMechanism('a token works once, only with its secret, and only for whom it was made', (tt, mechanism) => {
+  const network = small(mechanism, 4);
+  const [, server] = network.pair(1, 2);
+  const token = server.give(3);
+  const wrong = network.take(3, { ...token, secret: new Uint8Array(32) });
+  const foreign = network.take(4, token);
+  network.settle();
+  tt.same(wrong.told, [`took ${errnoOf('EBADF')}`]);
+  tt.same(foreign.told, [`took ${errnoOf('EACCES')}`]);
+  const right = network.take(3, token);
+  network.settle();
+  const again = network.take(3, token);
+  network.settle();
+  tt.same(right.told, ['took 0']);
+  tt.same(again.told, [`took ${errnoOf('EBADF')}`]);
+});
+
+eachMechanism('a give that nobody takes runs out and resets the connection', (tt, mechanism) => {
+  const network = small(mechanism, 3);
+  const [client, server] = network.pair(1, 2);
+  server.sendAll(big);
+  const token = server.give(0, 1000);
+  network.wait(999);
+  tt.same(server.told, []);
+  network.wait(2);
+  tt.same(server.told, ['reset']);
+  tt.same(server.sends, [errnoOf('ETIMEDOUT')]);
+  tt.equal(lastOf(client), 'reset');
+  tt.equal(client.socket.resetErrno, errnoOf('ECONNRESET'));
+  const late = network.take(3, token);
+  network.settle();
+  tt.same(late.told, [`took ${errnoOf('EBADF')}`]);
+});
+
+eachMechanism('a giver that closes before the take resets the connection, and what it had to send fails', (tt, mechanism) => {
+  const network = small(mechanism, 3);
+  const [client, server] = network.pair(1, 2);
+  server.sendAll(big);
+  const token = server.give();
+  tt.ok(server.close());
+  tt.same(server.sends, [errnoOf('ECONNABORTED')]);
+  network.settle();
+  tt.equal(lastOf(client), 'reset');
+  const late = network.take(3, token);
+  network.settle();
+  tt.same(late.told, [`took ${errnoOf('EBADF')}`]);
+  client.close();
+  tt.equal(network.socketCount, 0);
+});
+
+eachMechanism('a giver that closes during the take lets it come to its end', (tt, mechanism) => {
+  for (const rounds of [2, 4, 6, 8, 10]) {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    client.sendAll('still here');
+    network.settle();
+    const taken = network.take(3, server.give());
+    for (let round = 0; round < rounds; round++) network.round();
+    const socket = server.socket;
+    const done = lastOf(server) === 'taken true' || server.close();
+    network.settle();
+    const kept = lastOf(taken) === 'took 0';
+    tt.ok(kept ? taken.receive().toString() === 'still here' : lastOf(client) === 'reset', `${rounds} rounds: ${taken.told.join()}`);
+    tt.ok(done || server.told.some((what) => what.startsWith('closed')), `${rounds} rounds: the close is complete`);
+    tt.equal(socket.state, SocketState.free);
+  }
+});
+
+eachMechanism('a taker that dies before it has the socket gives it back, and one that dies after resets it', (tt, mechanism) => {
+  const outcomes = new Set<string>();
+  for (let rounds = 1; rounds < 40; rounds++) {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    client.sendAll(big);
+    network.settle();
+    network.take(3, server.give());
+    network.process(3).flush();
+    for (let round = 0; round < rounds; round++) network.round();
+    network.end(3);
+    network.settle();
+    if (server.told.length === 0) {
+      // It died before the request was seen.
+      outcomes.add('offered');
+      continue;
+    }
+    outcomes.add(lastOf(server) ?? '');
+    if (lastOf(server) === 'taken true') tt.equal(lastOf(client), 'reset', `${rounds} rounds`);
+    else tt.ok(server.receiveAll().equals(big.subarray(0, server.socket.bytesReceived)) && server.socket.bytesReceived === big.length, `${rounds} rounds`);
+  }
+  tt.ok(outcomes.has('taken false') && outcomes.has('taken true'), [...outcomes].join());
+});
+
+eachMechanism('a giver that dies takes the connection along unless it had moved', (tt, mechanism) => {
+  const outcomes = new Set<string>();
+  for (let rounds = 1; rounds < 40; rounds++) {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    client.sendAll('dear');
+    network.settle();
+    const taken = network.take(3, server.give());
+    network.process(3).flush();
+    for (let round = 0; round < rounds; round++) network.round();
+    network.end(2);
+    network.settle();
+    outcomes.add(lastOf(taken) ?? 'nothing');
+    if (lastOf(taken) === 'took 0') {
+      tt.equal(taken.receive().toString(), 'dear');
+      client.sendAll(' friend');
+      tt.equal(taken.receiveAll().toString(), ' friend', `${rounds} rounds`);
+    } else tt.equal(lastOf(client), 'reset', `${rounds} rounds`);
+    tt.equal(network.process(3).engine.count, lastOf(taken) === 'took 0' ? 1 : 0);
+  }
+  tt.ok(outcomes.has('took 0') && outcomes.has(`took ${errnoOf('ECONNRESET')}`), [...outcomes].join());
+});
+
+eachMechanism('a taker whose giver dies after the move, and before the peer has seen it, has its connection', (tt, mechanism) => {
+  const network = small(mechanism, 3);
+  const [client, server] = network.pair(1, 2);
+  const taken = network.take(3, server.give());
+  network.process(3).flush();
+  // All but the peer go on: the giver has moved it and dies, the peer has read nothing of it yet.
+  const peer = network.process(1);
+  for (let round = 0; round < 60 && server.told.length === 0; round++) {
+    const stop = network.process(2).engine.sockets[server.socket.index]?.hand;
+    if (stop?.role === 'giver' && (stop.phase === 'sending' || stop.phase === 'sent')) peer.dead = true;
+    network.round();
+  }
+  tt.equal(lastOf(server), 'taken true');
+  network.end(2);
+  for (let round = 0; round < 20; round++) network.round();
+  tt.same(taken.told, [], 'it asks the peer and waits');
+  peer.dead = false;
+  network.settle();
+  tt.same(taken.told, ['took 0']);
+  client.sendAll('alive');
+  tt.equal(taken.receiveAll().toString(), 'alive');
+});
+
+eachMechanism('a peer that dies during the hand-over resets it at both', (tt, mechanism) => {
+  const outcomes = new Set<string>();
+  for (let rounds = 1; rounds < 30; rounds++) {
+    const network = small(mechanism, 3);
+    const [, server] = network.pair(1, 2);
+    const taken = network.take(3, server.give());
+    network.process(3).flush();
+    for (let round = 0; round < rounds; round++) network.round();
+    network.end(1);
+    network.settle();
+    outcomes.add(`${lastOf(server) ?? ''} ${lastOf(taken) ?? ''}`);
+    const held = network.process(2).engine.count + network.process(3).engine.count;
+    tt.ok(held <= 1, `${rounds} rounds: one of them holds it at most, to read the reset`);
+    tt.ok([server, taken].some((probe) => probe.told.includes('reset') || probe.told.includes(`took ${errnoOf('ECONNRESET')}`)), `${rounds} rounds: ${server.told.join()} ${taken.told.join()}`);
+  }
+  tt.comment([...outcomes].join('; '));
+});
+
+eachMechanism('a peer that closes or resets during the hand-over is heard by whoever has the socket', (tt, mechanism) => {
+  for (let rounds = 1; rounds < 30; rounds += 2) {
+    for (const hard of [true, false]) {
+      const network = small(mechanism, 3);
+      const [client, server] = network.pair(1, 2);
+      client.sendAll('bye');
+      network.settle();
+      const taken = network.take(3, server.give());
+      for (let round = 0; round < rounds; round++) network.round();
+      client.close(hard ? 0 : -1);
+      network.settle();
+      const heir = lastOf(taken) === 'took 0' || taken.told.includes('reset') ? taken : server;
+      if (hard) tt.ok(heir.told.includes('reset') || lastOf(taken) === `took ${errnoOf('ECONNRESET')}`, `${rounds} rounds`);
+      else {
+        tt.equal(heir.receive().toString(), 'bye', `${rounds} rounds: ${server.told.join()}; ${taken.told.join()}; ${client.told.join()}`);
+        tt.ok(heir.atEnd, `${rounds} rounds`);
+        tt.equal(lastOf(client), 'closed 0');
+      }
+    }
+  }
+});
+
+void t.test('an owner that throws when its socket comes back is still told what there is to read', (tt) => {
+  const network = small('ring', 3);
+  const [client, server] = network.pair(1, 2);
+  client.sendAll('wait for me');
+  network.settle();
+  server.receive(2);
+  network.take(3, server.give());
+  network.process(3).flush();
+  while (server.socket.hand?.role === 'giver' && server.socket.hand.phase === 'offered') network.round();
+  let readable = 0;
+  server.onNotice = (what) => {
+    if (what === 'readable') readable++;
+    else throw new Error(what);
+  };
+  network.end(3);
+  tt.throws(() => { network.settle(); }, /taken false/);
+  network.settle();
+  tt.equal(readable, 1);
+  tt.equal(server.receive().toString(), 'it for me');
+  tt.end();
+});
