@@ -11,11 +11,12 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultRegionDirectory } from '../src/region/options';
 import { BENCH_NAMES, type BenchName, type BenchValues } from './client';
-import { type Metric, METRICS, type Result, resultsTable } from './results';
+import { type Metric, METRICS, type Result, resultsMarkdown, resultsTable } from './results';
 import { Transport, TRANSPORT_NAMES, type TransportName } from './transport';
 
 const USAGE = `usage: npm run bench -- [options]
   --json          print one JSON document instead of a table
+  --markdown      print a table for a document
   --quick         a small fraction of the work: shows that all works, the figures mean nothing
   --only NAME     one of ${BENCH_NAMES.join(', ')}; may be repeated
   --over NAME     one of ${TRANSPORT_NAMES.join(', ')}; may be repeated
@@ -26,6 +27,7 @@ const QUICK_SCALE = 0.01;
 
 interface Plan {
   readonly json: boolean;
+  readonly markdown: boolean;
   readonly scale: number;
   readonly rounds: number;
   readonly benches: readonly BenchName[];
@@ -39,6 +41,7 @@ function plan(args: string[]): Plan {
     args,
     options: {
       json: { type: 'boolean', default: false },
+      markdown: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       over: { type: 'string', multiple: true, default: [] },
@@ -51,6 +54,7 @@ function plan(args: string[]): Plan {
   if (!['auto', 'mapped', 'direct'].includes(values.driver)) throw new Error(`--driver ${values.driver}: must be auto, mapped or direct`);
   return {
     json: values.json,
+    markdown: values.markdown,
     scale: values.quick ? QUICK_SCALE : 1,
     rounds: Number(rounds),
     benches: chosen('--only', values.only, BENCH_NAMES),
@@ -159,7 +163,7 @@ async function main(): Promise<void> {
     const found = results(samples);
     const told = { ...facts, driver };
     if (chosenPlan.json) process.stdout.write(`${JSON.stringify({ machine: told, results: found })}\n`);
-    else process.stdout.write(resultsTable(told, found));
+    else process.stdout.write(chosenPlan.markdown ? resultsMarkdown(told, found) : resultsTable(told, found));
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
   }

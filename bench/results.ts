@@ -52,6 +52,17 @@ export function resultsTable(facts: Readonly<Record<string, string | number>>, r
   return `${[...about, '', line(head), ...rows.map(line), '', 'Medians; a ratio of 2x means that STP is twice as good.'].join('\n')}\n`;
 }
 
+/** The results for a document: a Markdown table, and what it was measured on. */
+export function resultsMarkdown(facts: Readonly<Record<string, string | number>>, results: readonly Result[]): string {
+  const head = ['| | unit | TCP | Unix socket | STP | to TCP | to Unix |', '| --- | --- | ---: | ---: | ---: | ---: | ---: |'];
+  const rows = results.map((result) => {
+    const cells = [result.name, result.unit, figure(result.tcp), figure(result.unix), figure(result.stp), ratio(result.overTcp), ratio(result.overUnix)];
+    return `| ${cells.join(' | ')} |`;
+  });
+  const about = Object.entries(facts).map(([name, value]) => `${name} ${value}`).join(', ');
+  return `${[...head, ...rows, '', `Medians. ${about}.`].join('\n')}\n`;
+}
+
 function figure(value: number | undefined): string {
   if (value === undefined) return '-';
   return value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toFixed(1);

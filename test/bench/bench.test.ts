@@ -33,6 +33,7 @@ void t.test('a table for people has a row for each figure', (t) => {
   t.equal(status, 0, err);
   t.match(out, /round trip 64 B, p50 +us +[\d.]+ +[\d.]+ +- +-/);
   t.notMatch(out, 'http');
+  t.match(bench('--quick', '--markdown', '--only', 'round-trip', '--over', 'tcp').out, /^\| round trip 64 B, p99 \| us \| [\d.,]+ \| - \|/m);
   t.end();
 });
 
