@@ -263,6 +263,7 @@ export class Engine {
   }
 
   #failUnsent(socket: EngineSocket, errno: number): void {
+    if (socket.unsent.length === 0) return;
     const waiting = socket.unsent.splice(0);
     socket.unsentBytes = 0;
     for (const send of waiting) send.done(errno);

@@ -200,15 +200,18 @@ function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer):
   else owner?.taken(true);
 }
 
+/** The peer of a hand-over that came to nothing goes on with us. */
+export function thawPeer(engine: Engine, socket: EngineSocket, hand: Giver): void {
+  if (hand.phase === 'offered' || hand.phase === 'waiting' || socket.peerGone) return;
+  engine.tell(socket, RecordType.thaw, freezePayload(hand.round, 0));
+  socket.peer?.port.publishSoon();
+}
+
 /** The hand-over came to nothing before the commit: the giver has its socket back. */
 export function rollBack(engine: Engine, socket: EngineSocket, hand: Giver): void {
   if (hand.taker !== null) hand.taker.hands.delete(socket);
   socket.hand = null;
-  const frozenPeer = hand.phase !== 'offered' && hand.phase !== 'waiting' && !socket.peerGone;
-  if (frozenPeer) {
-    engine.tell(socket, RecordType.thaw, freezePayload(hand.round, 0));
-    socket.peer?.port.publishSoon();
-  }
+  thawPeer(engine, socket, hand);
   engine.timers.clear(socket.timer);
   socket.timer = null;
   if (socket.orphaned) {

@@ -14,7 +14,7 @@
 import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
 import { type Engine, reason } from './engine';
-import { freeze, onFrozen, onReady, onTake, rollBack } from './hand-over-giver';
+import { freeze, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
 import { freezePayload, type HandOver, socketAt } from './hand-over-state';
 import { establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
 import { type Peer } from './peer';
@@ -147,6 +147,8 @@ export function handAborted(engine: Engine, socket: EngineSocket, errno: number)
   hand.taker?.control(RecordType.takeRefuse, 0, hand.takerSocket, hand.takerGeneration, reason(errno));
   hand.taker?.hands.delete(socket);
   socket.hand = null;
+  // It may have reset only its own reading, and still wait for its last bytes to be taken in.
+  thawPeer(engine, socket, hand);
   return false;
 }
 

@@ -2,11 +2,12 @@
  * The engine's view of one link: the sockets whose other end is there, the sockets that wait for room in its log, and control
  * records that found none. Nothing overtakes a queued control record, so that ACCEPT precedes data and FIN follows it.
  */
+import { StpError } from '../errors';
 import { type PeerPort } from './ports';
 import { type EngineSocket } from './socket';
 import { WaitingLine } from './waiting-line';
 
-/** More queued control records than this can only be a peer that floods us and never reads. */
+/** More queued control records than this can only be a peer that floods us and never reads. Dropping one would leave a socket waiting for ever: the link ends. */
 export const CONTROL_QUEUE_MAX = 262_144;
 
 interface ControlRecord {
@@ -45,7 +46,8 @@ export class Peer {
     if (this.gone) return;
     const lengthBytes = payload === null ? 0 : payload.length;
     if (this.#queue.length > 0 || this.port.append(type, source, socket, generation, payload, 0, lengthBytes) < 0) {
-      if (this.#queue.length < CONTROL_QUEUE_MAX) this.#queue.push({ type, source, socket, generation, payload: payload === null ? null : Uint8Array.from(payload) });
+      if (this.#queue.length >= CONTROL_QUEUE_MAX) this.port.fail(new StpError('ENOBUFS', `process ${this.process} asks and asks, and reads no answers`));
+      else this.#queue.push({ type, source, socket, generation, payload: payload === null ? null : Uint8Array.from(payload) });
       return;
     }
     this.port.publishSoon();

@@ -2,6 +2,7 @@
  * What the engine needs from the world, and what it tells. The engine itself does no I/O and has no clock: real links, the
  * real clock and the real region stand behind these in a program, simulated ones in the tests.
  */
+import { type StpError } from '../errors';
 import { type EngineSocket } from './socket';
 
 /** The outgoing side of a link: records for one other process (or for this one). */
@@ -18,6 +19,8 @@ export interface PeerPort {
   publishNow(): void;
   /** Publish what was appended at the end of this turn. */
   publishSoon(): void;
+  /** The link can't go on: what is in it is still received, then the engine is told by `peerGone`. */
+  fail(error: StpError): void;
 }
 
 export interface EnginePorts {

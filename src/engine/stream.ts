@@ -233,6 +233,7 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
   if (socket.state === SocketState.connecting) sendCancel(socket);
   if (socket.hand !== null) return closeGiven(engine, socket);
   if (!socket.connected || socket.peer === null) {
+    if (socket.resetWhenThawedErrno !== 0) engine.tell(socket, RecordType.reset, null);
     engine.release(socket);
     return true;
   }

@@ -169,6 +169,31 @@ eachMechanism('a give that nobody takes runs out and resets the connection', (tt
   tt.same(late.told, [`took ${errnoOf('EBADF')}`]);
 });
 
+eachMechanism('a give that runs out while the other end is handed over resets it all the same', (tt, mechanism) => {
+  for (const closes of [true, false]) {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    client.sendAll(big);
+    network.settle();
+    network.take(3, server.give());
+    // The taker asks, and then does not run.
+    network.round();
+    network.process(3).dead = true;
+    network.settle();
+    tt.ok(client.socket.frozen);
+    const token = client.give(0, 100);
+    network.wait(200);
+    tt.equal(client.told.length, 1, 'it has to wait for the end of the other hand-over');
+    if (closes) tt.ok(client.close());
+    network.end(3);
+    network.settle();
+    tt.ok(server.told.includes('reset'), server.told.join());
+    if (!closes) tt.equal(lastOf(client), 'reset');
+    tt.equal(client.process.engine.timers.nextMs, Infinity);
+    tt.equal(token.socket, client.socket.index);
+  }
+});
+
 eachMechanism('a giver that closes before the take resets the connection, and what it had to send fails', (tt, mechanism) => {
   const network = small(mechanism, 3);
   const [client, server] = network.pair(1, 2);

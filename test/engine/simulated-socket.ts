@@ -106,6 +106,8 @@ export class SimulatedSocket extends SimulatedOwner {
     const { random } = this.process.world;
     const { end } = this;
     if (end === null || end.finSent || this.toSend === 0) return;
+    // In the end nothing but the notice may help.
+    if (this.waitsWritable && this.process.world.draining) return;
     const length = Math.min(this.toSend, random.between(1, this.process.world.draining ? 2000 : this.#chunkMax));
     if (random.chance(0.4)) this.#sendWaiting(end, length);
     else if (!this.waitsWritable || random.chance(0.05)) this.#sendNow(end, length);
@@ -319,6 +321,7 @@ export class SimulatedSocket extends SimulatedOwner {
     this.told('reset', 'open', 'given');
     const { end, socket } = this;
     if (this.resetSeen) fail(`${this.name}: reset twice`);
+    if (this.pendingSends > 0) fail(`${this.name}: reset, and ${this.pendingSends} sends wait on`);
     this.resetSeen = true;
     this.process.world.tally.resets++;
     if (this.phase === 'given') {
