@@ -65,8 +65,10 @@ export class Connection implements SocketWatcher {
   bytesDispatched = 0;
   /** Told how a give ended. */
   onTaken: ((taken: boolean) => void) | undefined;
-  /** A TLS socket or its like stands on this one and holds part of the connection's state. */
+  /** A TLS socket or an http2 session stands on this one and holds part of the connection's state. */
   wrapped = false;
+  /** The http2 session that is bound to the socket. */
+  boundSession: unknown;
   #names: { local: SocketName; remote: SocketName } | undefined;
 
   constructor(socket: InternalSocket, options: ConnectionOptions) {

@@ -41,7 +41,7 @@ function check(socket: InternalSocket, connection: Connection): void {
   if (!connection.open || socket.destroyed) refuse('ENOTCONN', 'the socket is closed');
   if (socket.connecting) refuse('ENOTCONN', 'the socket is still connecting');
   if (connection.given) refuse('ESTPGIVEN', 'the socket was given already');
-  if (connection.wrapped) refuse('EOPNOTSUPP', 'a TLS socket stands on it, whose state can not be given');
+  if (connection.wrapped) refuse('EOPNOTSUPP', 'a TLS socket or an http2 session stands on it, whose state can not be given');
   // Text can't be turned back into the bytes that it was decoded from, which may have been cut within a character.
   if (socket.readableEncoding !== null) refuse('EOPNOTSUPP', 'the socket decodes what it reads (setEncoding)');
 }

@@ -86,7 +86,22 @@ export function connectArguments(args: readonly unknown[]): NormalizedArguments 
 }
 
 const sample = new net.Socket();
-const known = new Map(Object.getOwnPropertySymbols(sample).map((symbol) => [symbol.description, symbol]));
+const known = new Map<string | undefined, symbol>(Object.getOwnPropertySymbols(sample).map((symbol) => [symbol.description, symbol]));
+
+/**
+ * Under which symbol a socket keeps the http2 session that is bound to it: no socket has it before.
+ * @note Node 20 to 26: setTimeout looks whether there is one.
+ */
+function watchSetTimeout(): void {
+  const spy = new Proxy({ _onTimeout: () => undefined }, {
+    get(target, key) {
+      if (typeof key === 'symbol' && key.description !== undefined && !known.has(key.description)) known.set(key.description, key);
+      return Reflect.get(target, key) as unknown;
+    },
+  });
+  for (const timeoutMs of [1, 0]) Reflect.apply(Reflect.get(net.Socket.prototype, 'setTimeout'), spy, [timeoutMs]);
+}
+watchSetTimeout();
 
 /** A symbol that no object has stands for one that this Node has not. */
 function internal(description: string): symbol {
@@ -94,6 +109,11 @@ function internal(description: string): symbol {
 }
 
 export const kAsyncId = internal('async_id_symbol');
+/**
+ * Keys under which a socket keeps the http2 session that is bound to it.
+ * @note Node 20 to 26: http2 takes the symbol from a module that does not export it, so that the property is named 'undefined'.
+ */
+export const BOUND_SESSION_KEYS: readonly PropertyKey[] = ['undefined', internal('kBoundSession')];
 export const kTimeout = internal('timeout');
 /** The `onread` option: a buffer, or `true` beside a generator of buffers. */
 export const kBuffer = internal('kBuffer');

@@ -78,7 +78,7 @@ function parsePorts(text: string, column: number): Pick<Rule, 'portMin' | 'portM
 function hostPattern(host: string): RegExp | undefined {
   if (host === '' || host === '*') return undefined;
   const bare = host.startsWith('[') ? host.slice(1, -1) : host;
-  const literals = bare.split('*').map((part) => part.replace(/[.\\^$+?()[\]{}|-]/gu, '\\$&'));
+  const literals = bare.split('*').map((part) => part.replace(/[.\\^$+?()[\]{}|]/gu, '\\$&'));
   return new RegExp(`^${literals.join('.*')}$`, 'iu');
 }
 

@@ -12,6 +12,7 @@ import { type StpClientId } from '../src/index';
 import { Connection, type ConnectionOptions } from './connection';
 import { giveSocket } from './give';
 import {
+  BOUND_SESSION_KEYS,
   type InternalServer,
   type InternalSocket,
   kBuffer,
@@ -24,6 +25,7 @@ import {
   type WriteCallback,
   type WriteChunk,
 } from './internals';
+import { boundTo } from './wrapping';
 
 /** Where a socket keeps its connection. Not enumerable: programs that copy or print sockets see nothing new. */
 const kConnection = Symbol('stp-net.connection');
@@ -236,6 +238,19 @@ function clearTimeouts(socket: object): void {
   for (let each: InternalSocket | null = socket as InternalSocket; each; each = each._parent) clearTimeout(each[kTimeout] as NodeJS.Timeout | undefined);
 }
 
+/** http2 sets this on a socket that a session is bound to. */
+const boundSession: PropertyDescriptor & ThisType<StpMethods> = {
+  get() {
+    return this[kConnection].boundSession;
+  },
+  set(session: unknown) {
+    const connection = this[kConnection];
+    connection.boundSession = session;
+    boundTo(session, this as unknown as InternalSocket, connection);
+  },
+  configurable: true,
+};
+
 /** Layers by the prototype that they lie on, without and with `onread`. */
 const layers = [new WeakMap<object, object>(), new WeakMap<object, object>()] as const;
 
@@ -249,6 +264,7 @@ function layerOn(base: object, onread: boolean): object {
     };
     // The class of a socket stays what it is.
     Reflect.deleteProperty(methods, 'constructor');
+    for (const key of BOUND_SESSION_KEYS) Object.assign(methods, { [key]: boundSession });
     cache.set(base, (layer = Object.create(base, methods) as object));
   }
   return layer;

@@ -1,33 +1,21 @@
-/**
- * TLS over STP sockets. Node runs TLS on handles; a socket without one it wraps in a stream of its own (JSStreamSocket), which does for us.
- *
- * @note Node 20 to 26: the wrapping stream's handle is asked for addresses, ref, setNoDelay and the like by the TLS socket, where it has such methods.
- */
+/** TLS over STP sockets: tls.connect on a socket that net.connect makes, and TLS sockets that know what they stand on. */
 import net from 'node:net';
 import { type Configuration } from './configuration';
 import { type Native } from './connect';
 import { connectOptions } from './connect-options';
 import { decide } from './decision';
-import { type InternalSocket, isObject, kBuffer, kBufferCallback, kBufferGenerator, normalizeArguments, type SocketName } from './internals';
+import { type InternalSocket, isObject, kBuffer, kBufferCallback, kBufferGenerator, normalizeArguments } from './internals';
 import { note } from './note';
 import { connectionOf } from './stp-socket';
+import { standOn, type StreamHandle } from './wrapping';
 
 /** Events of a connecting socket that the TLS socket on it would have emitted itself. */
 const FORWARDED = ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout', 'ready'] as const;
 
-interface StreamHandle {
-  getpeername?: (out: SocketName) => number;
-  getsockname?: (out: SocketName) => number;
-  ref?: () => void;
-  unref?: () => void;
-  setNoDelay?: (enable?: boolean) => void;
-  setKeepAlive?: (enable?: boolean, initialDelaySeconds?: number) => void;
-  useUserBuffer?: (buffer: Uint8Array) => void;
-}
-
-interface WrappedHandle extends StreamHandle {
+interface WrappedHandle {
   /** The handle of the wrapping stream. */
   _parent?: StreamHandle;
+  useUserBuffer?: (buffer: Uint8Array) => void;
 }
 
 /** Options of tls.connect, put together from all its forms. */
@@ -71,23 +59,11 @@ export function tlsInit(self: unknown, args: readonly unknown[]): void {
   passOn(secure, inner);
 }
 
-/** Passes on what a TLS socket asks of the handle below it; also marks the socket below as one that can't be given. */
 function passOn(secure: InternalSocket, inner: net.Socket): void {
   const connection = connectionOf(inner);
   const handle = (secure._handle as WrappedHandle | null)?._parent;
   if (connection === undefined || handle === undefined) return;
-  connection.wrapped = true;
-  const below = inner as unknown as InternalSocket;
-  const name = (found: SocketName, out: SocketName): number => {
-    Object.assign(out, found);
-    return found.address === undefined ? -1 : 0;
-  };
-  handle.getpeername = (out) => name(below._getpeername(), out);
-  handle.getsockname = (out) => name(below._getsockname(), out);
-  handle.ref = () => inner.ref();
-  handle.unref = () => inner.unref();
-  handle.setNoDelay = (enable) => inner.setNoDelay(enable);
-  handle.setKeepAlive = (enable, initialDelaySeconds = 0) => inner.setKeepAlive(enable, initialDelaySeconds * 1000);
+  standOn(handle, inner as unknown as InternalSocket, connection);
   // Node asks for the own address once, also while there is none.
   inner.once('connect', () => {
     secure._sockname = null;
