@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { errnoOf, StpError } from '../errors';
 import { SocketState } from '../layout';
 import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort } from '../engine';
-import { type Link, LinkTable, type LinkTableEvents } from '../link';
+import { Link, LinkTable, type LinkTableEvents } from '../link';
 import { Region, regionOptions, type RegionOptions, type ScbCounters, type ScbValues } from '../region';
 import { MSG_DONTWAIT } from './constants';
 import { Endpoint } from './endpoint';
@@ -70,6 +70,12 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   hold(change: 1 | -1): void {
     this.#holds += change;
     this.links.poller.setReferenced(this.#holds > 0);
+  }
+
+  /** See {@link Link.settle}, for what a socket has sent. */
+  settle(socket: EngineSocket): Promise<StpError | null> | undefined {
+    const port = socket.peer?.port;
+    return port instanceof Link ? port.settle() : undefined;
   }
 
   // --- EnginePorts ---

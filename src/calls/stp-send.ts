@@ -11,7 +11,8 @@ const ALLOWED = MSG_DONTWAIT | MSG_MORE;
 
 /**
  * Sends bytes to the peer. Waits until all are in the log between the two processes (the message must not be changed before), where the
- * peer can read them whatever becomes of this process; with MSG_DONTWAIT takes what fits at once.
+ * peer can read them whatever becomes of this process; with MSG_DONTWAIT takes what fits at once, and the peer can read it at the latest
+ * at the end of this turn of the event loop.
  *
  * Source: "STPsend(s, message, length, flags)".
  * @param s - a connected descriptor
@@ -40,7 +41,7 @@ function sendNow(s: number, message: Uint8Array, length: number | undefined, fla
   if (end === 0) return (bits & MSG_DONTWAIT) !== 0 ? 0 : Promise.resolve(0);
   const sent = send(own.engine, socket, message, 0, end, (bits & MSG_MORE) !== 0);
   if ((bits & MSG_DONTWAIT) !== 0) return sent;
-  if (sent === end) return Promise.resolve(end);
+  if (sent === end) return acknowledge(endpoint, end);
   socket.wantsWrite = false;
   return new Promise<number>((resolve, reject) => {
     sendLater(own.engine, socket, {
@@ -48,10 +49,20 @@ function sendNow(s: number, message: Uint8Array, length: number | undefined, fla
       at: Math.max(0, sent),
       end,
       done: (errno) => {
-        if (errno === 0) resolve(end);
+        if (errno === 0) resolve(acknowledge(endpoint, end));
         else reject(remember(new StpError(codeOfErrno(errno), undefined, CALL), s));
       },
     });
+  });
+}
+
+/** A send is complete when its bytes outlive this process. */
+function acknowledge(endpoint: Endpoint, bytes: number): Promise<number> {
+  const later = endpoint.runtime.settle(endpoint.socket);
+  if (later === undefined) return Promise.resolve(bytes);
+  return later.then((failure) => {
+    if (failure === null) return bytes;
+    throw remember(new StpError(failure.code, failure.detail, CALL), endpoint.socket.index);
   });
 }
 

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
 import { doorPathOf, type ProcessInfo, type Region } from '../region';
-import { loadNative, type LogIdentity, makeFifo, type Native, openFifoReader, openFifoWriter } from '../storage';
+import { canListen, closeFifo, loadNative, type LogIdentity, makeFifo, type Native, openFifoReader, openFifoWriter } from '../storage';
 import { BellReader, ring } from './bell';
 import { Link, type LinkSink } from './link';
 import { Poller, type PollerEvents } from './poller';
@@ -28,7 +28,10 @@ interface Ends {
   readonly link: Link;
   /** Both on this kernel, and FIFOs work. */
   readonly hasBells: boolean;
+  /** Listens to the peer's bell. */
   bell: BellReader | null;
+  /** The bell where nobody can listen to it: the peer must find it open all the same. */
+  readonly heldFd: number | undefined;
   bellWriter: number | null;
 }
 
@@ -49,7 +52,7 @@ export class LinkTable implements PollerEvents {
     this.#region = region;
     this.#events = events;
     this.poller = new Poller(events, this, region.limits.socketsMax, yieldOf(loadNative()));
-    if (region.doorFd === undefined) {
+    if (region.doorFd === undefined || !canListen()) {
       this.poller.setNeedsClock(true);
       return;
     }
@@ -65,11 +68,13 @@ export class LinkTable implements PollerEvents {
     if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#banned.has(number)) return undefined;
     if (info !== this.#region.self && this.#region.isAlive(info) === 'dead') return undefined;
     const ends = this.#make(info);
-    if (info !== this.#region.self && !this.#knock(ends)) {
-      this.#drop(ends);
-      return undefined;
+    let heard = false;
+    try {
+      heard = info === this.#region.self || this.#knock(ends);
+    } finally {
+      if (!heard) this.#drop(ends);
     }
-    return ends.link;
+    return heard ? ends.link : undefined;
   }
 
   #path(from: number, to: number): string {
@@ -94,13 +99,14 @@ export class LinkTable implements PollerEvents {
     let link: Link;
     try {
       const out = storage.createLog(this.#path(self.number, info.number), this.#identity(self, info), mechanism, capacityBytes);
-      link = new Link(this.poller, info.number, info.epoch, out);
+      link = new Link(this.poller, info.number, info.epoch, out, mechanism === 'ring');
     } catch (error) {
-      if (bellFd !== undefined) closeSync(bellFd);
+      if (bellFd !== undefined) closeFifo(bellFd);
       throw error;
     }
-    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null };
-    if (bellFd !== undefined) {
+    const listens = canListen();
+    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd };
+    if (bellFd !== undefined && listens) {
       ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#peerDied(ends); });
     }
     this.#ends.set(info.number, ends);
@@ -213,9 +219,9 @@ export class LinkTable implements PollerEvents {
   }
 
   #updateClock(): void {
-    let needs = this.#region.doorFd === undefined;
+    let needs = this.#door === null;
     for (const ends of this.#ends.values()) {
-      if (ends.link.in === null || (!ends.hasBells && ends.info !== this.#region.self)) needs = true;
+      if (ends.link.in === null || (ends.bell === null && ends.info !== this.#region.self)) needs = true;
     }
     this.poller.setNeedsClock(needs);
   }
@@ -228,7 +234,7 @@ export class LinkTable implements PollerEvents {
     for (const ends of [...this.#ends.values()]) {
       if (ends.info === this.#region.self) continue;
       const incomplete = ends.link.in === null && !this.#complete(ends);
-      if ((incomplete || (checkLife && !ends.hasBells)) && this.#region.isAlive(ends.info) === 'dead') this.#peerDied(ends);
+      if ((incomplete || (checkLife && ends.bell === null)) && this.#region.isAlive(ends.info) === 'dead') this.#peerDied(ends);
     }
     this.#discover();
   }
@@ -248,8 +254,7 @@ export class LinkTable implements PollerEvents {
     const peer = ends.info.number;
     this.#ends.delete(peer);
     this.poller.links.delete(ends.link);
-    ends.bell?.close();
-    if (ends.bellWriter !== null) closeSync(ends.bellWriter);
+    closeBells(ends);
     ends.link.ringPeer = null;
     ends.link.close();
     storage.remove(this.#path(self.number, peer));
@@ -270,14 +275,19 @@ export class LinkTable implements PollerEvents {
     this.poller.flush();
     this.#closed = true;
     for (const ends of [...this.#ends.values()]) {
-      ends.bell?.close();
-      if (ends.bellWriter !== null) closeSync(ends.bellWriter);
+      closeBells(ends);
       ends.link.close();
     }
     this.#ends.clear();
     this.#door?.close();
     this.poller.close();
   }
+}
+
+function closeBells(ends: Ends): void {
+  ends.bell?.close();
+  if (ends.heldFd !== undefined) closeFifo(ends.heldFd);
+  if (ends.bellWriter !== null) closeSync(ends.bellWriter);
 }
 
 function yieldOf(native: Native | undefined): (() => void) | undefined {

@@ -42,6 +42,17 @@ const ACKNOWLEDGE_BYTES = 32_768;
 const SLEEPS = 1;
 const WANTS_ROOM = 2;
 
+interface Settled {
+  readonly promise: Promise<StpError | null>;
+  readonly resolve: (failure: StpError | null) => void;
+}
+
+function settled(): Settled {
+  let resolve: Settled['resolve'] = () => undefined;
+  const promise = new Promise<StpError | null>((settle) => { resolve = settle; });
+  return { promise, resolve };
+}
+
 function padded(bytes: number): number {
   return (bytes + 7) & ~7;
 }
@@ -63,19 +74,23 @@ export class Link {
   ringPeer: (() => boolean) | null = null;
 
   readonly #owner: LinkOwner;
+  readonly #eager: boolean;
   readonly #wholeBytes: number;
   readonly #reserveBytes: number;
   #lastRung = 0;
   #unacknowledged = 0;
   #publishedTurn = -1;
+  #settled: Settled | null = null;
   // The record appended last, while it is not published: bytes for the same socket are added to it.
   #tailAt = -1;
   #tailLength = 0;
   #tailKey = 0;
   #tailSocket = 0;
 
-  constructor(owner: LinkOwner, process: number, epoch: number, out: LogWriter) {
+  /** `eager`: publishing costs no more than a store, so that nobody needs to wait for the end of the turn with it. */
+  constructor(owner: LinkOwner, process: number, epoch: number, out: LogWriter, eager = false) {
     this.#owner = owner;
+    this.#eager = eager;
     this.process = process;
     this.epoch = epoch;
     this.out = out;
@@ -187,6 +202,24 @@ export class Link {
       return;
     }
     this.#ringIf(SLEEPS);
+    if (this.#settled !== null) this.#settle();
+  }
+
+  /**
+   * For those who acknowledge: undefined where all that was appended is visible now, whatever becomes of this process; else a promise of
+   * that, or of the failure that took it.
+   */
+  settle(): Promise<StpError | null> | undefined {
+    if (this.#eager) this.publish();
+    if (!this.out.dirty && this.failure === null) return undefined;
+    if (this.failure !== null) return Promise.resolve(this.failure);
+    this.#settled ??= settled();
+    return this.#settled.promise;
+  }
+
+  #settle(): void {
+    this.#settled?.resolve(this.failure);
+    this.#settled = null;
   }
 
   #ringIf(bits: number): void {
@@ -346,11 +379,13 @@ export class Link {
   /** The link can't go on; the poller takes it from here. */
   fail(error: unknown): void {
     this.failure ??= error instanceof StpError ? error : new StpError('EIO', String(error));
+    this.#settle();
     this.#owner.publishLater(this);
   }
 
   close(): void {
     this.failure ??= new StpError('ECONNRESET', 'link closed');
+    this.#settle();
     const reader = this.in;
     this.in = null;
     reader?.close();

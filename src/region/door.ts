@@ -7,7 +7,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 import path from 'node:path';
 import { StpError } from '../errors';
-import { makeFifo, openDoor, openFifoWriter, type Storage } from '../storage';
+import { closeFifo, makeFifo, openDoor, openFifoWriter, type Storage } from '../storage';
 import { doorPathOf } from './process-info';
 
 export interface Door {
@@ -36,7 +36,7 @@ export function makeDoor(storage: Storage, number: number): Door | undefined {
 export function shutDoor(door: Door): void {
   try {
     const stat = fstatSync(door.fd);
-    if (stat.isFIFO() && stat.ino === door.inode) closeSync(door.fd);
+    if (stat.isFIFO() && stat.ino === door.inode) closeFifo(door.fd);
   } catch {
     // It is closed already.
   }

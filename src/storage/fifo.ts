@@ -3,10 +3,14 @@
  *
  * Ends: the door of a process is opened by openDoor and written by anyone; a pair bell is read by one process and written
  * by one other. All ends are non-blocking. What is no FIFO in a bell's place is damage and is never read or written.
+ *
+ * Who reads a FIFO leaves its descriptor to a socket, which closes it. In a worker thread that must be one that fs did not open: when the
+ * thread ends, Node closes what fs opened and has not closed, though the number may be a file of another thread by then. @note Node 20-26
  */
 import type * as ChildProcess from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
+import { isMainThread } from 'node:worker_threads';
 import { dirname } from 'node:path';
 import { StpError } from '../errors';
 import { closeQuietly, codeOf, fileError, removeFile } from './files';
@@ -27,7 +31,7 @@ export function makeFifo(path: string): boolean {
   if (native === undefined) return makeFifoByCommand(path);
   const errno = native.makeFifo(path);
   if (errno === 0) return true;
-  const code = Object.entries(os.constants.errno).find(([, value]) => value === errno)?.[0] ?? 'EIO';
+  const code = errnoName(errno);
   if (code === 'EEXIST') return mustBeFifo(path);
   if (NO_FIFOS.includes(code)) return false;
   throw fileError(Object.assign(new Error(code), { code }), 'mkfifo', path);
@@ -71,6 +75,18 @@ function mustBeFifo(path: string): boolean {
   return true;
 }
 
+/** True where a socket may take over what openFifoReader and openDoor return. Elsewhere it can only be held open. */
+export function canListen(): boolean {
+  return isMainThread || loadNative() !== undefined;
+}
+
+/** Closes what openFifoReader or openDoor returned. Never throws. */
+export function closeFifo(fd: number): void {
+  const native = isMainThread ? undefined : loadNative();
+  if (native === undefined) closeQuietly(fd);
+  else native.close(fd);
+}
+
 /** Opens the reading end; undefined where there is no such FIFO. It reads as ended until its writer has come. */
 export function openFifoReader(path: string): number | undefined {
   return openFifo(path, O_RDONLY);
@@ -87,24 +103,36 @@ export function openFifoWriter(path: string): number | undefined {
 }
 
 function openFifo(path: string, access: number): number | undefined {
+  const native = isMainThread || access === O_WRONLY ? undefined : loadNative();
   let fd: number;
   try {
-    fd = fs.openSync(path, access | O_NONBLOCK | O_NOFOLLOW);
+    fd = (native === undefined ? fs.openSync : openPastNode)(path, access | O_NONBLOCK | O_NOFOLLOW);
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT' || (code === 'ENXIO' && access === O_WRONLY)) return undefined;
     throw fileError(error, 'open', path);
   }
+  const close = access === O_WRONLY ? closeQuietly : closeFifo;
   let isFifo: boolean;
   try {
     isFifo = fs.fstatSync(fd).isFIFO();
   } catch (error) {
-    closeQuietly(fd);
+    close(fd);
     throw fileError(error, 'fstat', path);
   }
   if (isFifo) return fd;
-  closeQuietly(fd);
+  close(fd);
   throw new StpError('ESTPCORRUPT', `${path} is not a FIFO`, 'open');
+}
+
+function openPastNode(path: string, flags: number): number {
+  const fd = loadNative()?.open(path, flags) ?? -os.constants.errno.ENOSYS;
+  if (fd >= 0) return fd;
+  throw Object.assign(new Error(`open ${path}`), { code: errnoName(-fd) });
+}
+
+function errnoName(errno: number): string {
+  return Object.entries(os.constants.errno).find(([, value]) => value === errno)?.[0] ?? 'EIO';
 }
 
 /** Rings: one byte. True where it rang or was already rung and not heard; false where nobody listens any more. */

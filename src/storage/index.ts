@@ -1,7 +1,7 @@
 /** The storage layer: blocks, logs and bells in a directory. The simulated storage is in ./simulated-storage: no program loads it. */
 export * from './storage';
 export { chooseDriver, type DriverChoice, type DriverReason, type WantedDriver } from './choose-driver';
-export { makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
+export { canListen, closeFifo, makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
 export { FileStorage, TEMPORARY_PREFIX, type FileStorageOptions } from './file-storage';
 export { fileSystemOf, fileSystemOfType, type FileSystemInfo } from './file-system';
 export { loadNative, whyNoNative, type Mapping, type Native } from './native';

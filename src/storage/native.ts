@@ -23,6 +23,10 @@ export interface Native {
   reserve(fd: number, bytes: number): boolean;
   /** Makes a FIFO of mode 0600; the errno, 0 on success. */
   makeFifo(path: string): number;
+  /** open(2) past Node; the descriptor, or the negative errno. See fifo.ts for why. */
+  open(path: string, flags: number): number;
+  /** Closes what {@link open} opened. */
+  close(fd: number): void;
   /** Lets other threads have the processor. */
   yieldProcessor(): void;
 }
@@ -36,6 +40,9 @@ const DARWIN = process.platform === 'darwin';
 const MAP_ANONYMOUS = DARWIN ? 0x1000 : 0x20;
 const MAP_NORESERVE = DARWIN ? 0x40 : 0x4000;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+
+/** Node's own constants have none: fs sets it by itself. */
+const O_CLOEXEC = DARWIN ? 0x0100_0000 : 0o2_000_000;
 
 /** off_t is passed as 64 bits, and words of a ring are read in the machine's own order. */
 const ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'ppc64', 'riscv64', 'loong64'];
@@ -56,6 +63,8 @@ interface Calls {
   munmap(address: bigint, bytes: number): number;
   fallocate: ((fd: number, offset: number, bytes: number) => number) | undefined;
   mkfifo(path: string, mode: number): number;
+  open(path: string, flags: number): number;
+  close(fd: number): number;
   schedYield(): number;
 }
 
@@ -100,6 +109,9 @@ function loadCalls(): Calls {
       ? undefined
       : (libc.func('int posix_fallocate(int fd, int64_t offset, int64_t bytes)') as Calls['fallocate']),
     mkfifo: libc.func('int mkfifo(const char *path, uint32_t mode)') as Calls['mkfifo'],
+    // Its third argument is for files that it creates.
+    open: libc.func('int open(const char *path, int flags)') as Calls['open'],
+    close: libc.func('int close(int fd)') as Calls['close'],
     schedYield: libc.func('int sched_yield()') as Calls['schedYield'],
   };
 }
@@ -141,6 +153,13 @@ function makeNative(calls: Calls): Native {
     },
     makeFifo(path) {
       return calls.mkfifo(path, 0o600) === 0 ? 0 : koffi.errno();
+    },
+    open(path, flags) {
+      const fd = calls.open(path, flags | O_CLOEXEC);
+      return fd >= 0 ? fd : -koffi.errno();
+    },
+    close(fd): void {
+      calls.close(fd);
     },
     yieldProcessor(): void {
       calls.schedYield();

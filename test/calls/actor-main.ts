@@ -1,4 +1,5 @@
 /** The process of an actor (actor.ts): runs the steps that its test sends. A worker thread of it can be an actor as well. */
+import { isMainThread, parentPort } from 'node:worker_threads';
 import { Kit } from './kit';
 
 export interface Step {
@@ -32,6 +33,13 @@ async function run(kit: Kit, step: Step): Promise<Outcome> {
 
 function main(): void {
   const kit = new Kit();
+  if (!isMainThread) {
+    const port = parentPort;
+    port?.on('message', (step: Step) => {
+      void run(kit, step).then((outcome) => { port.postMessage(outcome); });
+    });
+    return;
+  }
   process.on('message', (step: Step) => {
     void run(kit, step).then((outcome) => process.send?.(outcome));
   });
@@ -40,4 +48,4 @@ function main(): void {
   process.send?.({ id: 0 } satisfies Outcome);
 }
 
-if (require.main === module) main();
+if (require.main === module || !isMainThread) main();

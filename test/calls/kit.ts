@@ -3,7 +3,10 @@
  *
  * Byte n of stream s is a function of (s, n), so that a byte lost, doubled or out of place shows wherever a check begins.
  */
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import * as stp from '../../src/index';
+import { type Outcome, type Step } from './actor-main';
 
 /** No multiple of any buffer, frame or ring, so that no two places of one look alike. */
 const PERIOD_BYTES = 1_000_003;
@@ -42,6 +45,40 @@ export interface Drained {
   readonly to: number;
   /** 'end' of stream, 'enough', or the code of the error. */
   readonly why: string;
+}
+
+/** A worker thread of an actor. */
+export class Thread {
+  readonly #worker = new Worker(path.join(__dirname, 'actor-main.js'));
+  #ids = 0;
+
+  run<A extends unknown[], R>(step: (kit: Kit, ...args: A) => R, ...args: A): Promise<Awaited<R>> {
+    const id = ++this.#ids;
+    return new Promise((resolve, reject) => {
+      const worker = this.#worker;
+      const onMessage = (outcome: Outcome): void => {
+        if (outcome.id !== id) return;
+        worker.off('message', onMessage);
+        if (outcome.error === undefined) resolve(outcome.value as Awaited<R>);
+        else reject(Object.assign(new Error(outcome.error.message), { code: outcome.error.code }));
+      };
+      worker.on('message', onMessage);
+      worker.once('error', reject);
+      worker.postMessage({ id, source: step.toString(), args } satisfies Step);
+    });
+  }
+
+  /** Ends it from outside. */
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  /** Resolves when it has ended by itself. */
+  ended(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#worker.once('exit', resolve);
+    });
+  }
 }
 
 export class Kit {
@@ -130,6 +167,11 @@ export class Kit {
     } catch (error) {
       return codeOf(error);
     }
+  }
+
+  /** A worker thread, to run steps in as an actor does. */
+  thread(): Thread {
+    return new Thread();
   }
 
   /** From now on only sockets (and what the step itself does) keep this process alive. */
