@@ -81,6 +81,7 @@ export class Link {
   #unacknowledged = 0;
   #publishedTurn = -1;
   #settled: Settled | null = null;
+  #gatheredBytes = 0;
   // The record appended last, while it is not published: bytes for the same socket are added to it.
   #tailAt = -1;
   #tailLength = 0;
@@ -340,17 +341,45 @@ export class Link {
         lastTurns[socket] = turn;
       }
     }
+    const gather = type === RecordType.data && lengthBytes <= GATHER_BYTES_MAX && total < run;
+    const gathered = gather ? this.#gather(reader, run, key, socket, generation, lengthBytes) : 0;
+    const used = gathered > 0 ? gathered : total;
     try {
-      this.#owner.sink.record(this, type, key >>> 16, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
+      if (gathered > 0) this.#owner.sink.record(this, type, key >>> 16, socket, generation, gatherBytes, 0, this.#gatheredBytes);
+      else this.#owner.sink.record(this, type, key >>> 16, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
     } finally {
       // The sink runs the program: it may have closed the link, or thrown; a record is delivered once all the same.
       if (this.in === reader) {
-        reader.consume(total);
-        this.#unacknowledged += total;
+        reader.consume(used);
+        this.#unacknowledged += used;
         if (this.#unacknowledged >= ACKNOWLEDGE_BYTES) this.#acknowledge();
       }
     }
-    return total;
+    return used;
+  }
+
+  /**
+   * Small records of one socket that lie one after another are given to the sink as one: a reader that fell behind a writer of small messages
+   * catches up by it. Bytes of log taken, 0 where there is nothing to join; what does not fit is left to be checked like any other.
+   */
+  #gather(reader: LogReader, run: number, key: number, socket: number, generation: number, firstBytes: number): number {
+    const { words, bytes, at } = reader;
+    let used = 0;
+    let filled = 0;
+    let lengthBytes = firstBytes;
+    for (;;) {
+      copyBytes(bytes, at + used + RECORD_HEADER_BYTES, at + used + RECORD_HEADER_BYTES + lengthBytes, gatherBytes, filled);
+      filled += lengthBytes;
+      used += RECORD_HEADER_BYTES + padded(lengthBytes);
+      if (run - used < RECORD_HEADER_BYTES) break;
+      const word = (at + used) >> 2;
+      lengthBytes = (words[word] ?? 0) >>> 0;
+      const same = words[word + 1] === key && (words[word + 2] ?? 0) >>> 0 === socket && (words[word + 3] ?? 0) >>> 0 === generation;
+      if (!same || lengthBytes > GATHER_BYTES_MAX || filled + lengthBytes > gatherBytes.length || RECORD_HEADER_BYTES + padded(lengthBytes) > run - used) break;
+    }
+    if (filled === firstBytes) return 0;
+    this.#gatheredBytes = filled;
+    return used;
   }
 
   #acknowledge(): void {
@@ -392,6 +421,11 @@ export class Link {
     this.out.close();
   }
 }
+
+/** Records of more bytes than this are worth a turn of their own. */
+const GATHER_BYTES_MAX = 2048;
+/** The sink is done with it when it returns. */
+const gatherBytes = Buffer.alloc(32_768);
 
 /** Small copies are cheaper in a loop than through the native call. */
 const LOOP_COPY_BYTES = 64;
