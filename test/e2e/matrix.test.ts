@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
+import { loadNative, whyNoNative } from '../../src/storage';
 
 const ROOT = path.join(__dirname, '../../..');
 const PROGRAMS = path.join(ROOT, 'test/e2e/programs');
@@ -81,7 +82,10 @@ async function run(env: Record<string, string>, loading: Loading, kind: string, 
   }
 }
 
-for (const driver of ['mapped', 'direct']) {
+const drivers = loadNative() === undefined ? ['direct'] : ['mapped', 'direct'];
+if (drivers.length === 1) t.comment(`only the driver direct: ${whyNoNative()}`);
+
+for (const driver of drivers) {
   void t.test(`over ${driver}`, { timeout: 10 * WATCHDOG_MS }, async (t) => {
     const region = mkdtempSync(path.join(os.tmpdir(), 'stp-matrix-'));
     t.teardown(() => {

@@ -39,22 +39,24 @@ function checksumOf(seed: number, bytes: number): number {
   return sum;
 }
 
-/** Writes a whole stream with regard to backpressure, then ends. */
-function send(socket: net.Socket, seed: number, bytes: number): void {
-  let at = 0;
-  const more = (): void => {
-    while (at < bytes) {
-      const length = Math.min(CHUNK_BYTES, bytes - at);
-      const chunk = chunkOf(seed, at, length);
-      at += length;
-      if (!socket.write(chunk)) {
-        socket.once('drain', more);
-        return;
+/** Writes a whole stream with regard to backpressure. */
+function send(socket: net.Socket, seed: number, bytes: number): Promise<void> {
+  return new Promise((resolve) => {
+    let at = 0;
+    const more = (): void => {
+      while (at < bytes) {
+        const length = Math.min(CHUNK_BYTES, bytes - at);
+        const chunk = chunkOf(seed, at, length);
+        at += length;
+        if (!socket.write(chunk)) {
+          socket.once('drain', more);
+          return;
+        }
       }
-    }
-    socket.end();
-  };
-  more();
+      resolve();
+    };
+    more();
+  });
 }
 
 /** Receives a whole stream: its length and checksum. */
@@ -103,12 +105,12 @@ function serve(socket: net.Socket): void {
 
 async function obey(socket: net.Socket, wish: Wish, first: Buffer): Promise<void> {
   if (wish.what === 'stall') await new Promise((resolve) => setTimeout(resolve, STALL_MS));
-  if (wish.what === 'both') send(socket, wish.seed + 1, wish.bytes);
-  const got = await receive(socket, first);
-  if (wish.what === 'both') {
-    // The answer to the other direction is the end of this one: a wrong stream is cut off.
-    if (got.bytes !== wish.bytes || got.sum !== checksumOf(wish.seed, wish.bytes)) socket.resetAndDestroy();
-  } else socket.end(JSON.stringify(got));
+  const sent = wish.what === 'both' ? send(socket, wish.seed + 1, wish.bytes) : Promise.resolve();
+  const [got] = await Promise.all([receive(socket, first), sent]);
+  if (wish.what !== 'both') socket.end(JSON.stringify(got));
+  // The answer to the other direction is the end of this one: a wrong stream is cut off.
+  else if (got.bytes === wish.bytes && got.sum === checksumOf(wish.seed, wish.bytes)) socket.end();
+  else socket.resetAndDestroy();
 }
 
 function connect(port: number, wish: Wish): Promise<net.Socket> {
@@ -130,7 +132,7 @@ async function one(port: number, wish: Wish): Promise<{ ok: boolean; detail: str
       stalledBytes = socket.bytesWritten - socket.writableLength;
     }, STALL_MS - 500);
   }
-  send(socket, wish.seed, wish.bytes);
+  void send(socket, wish.seed, wish.bytes).then(() => socket.end());
   let text = '';
   socket.setEncoding('latin1');
   for await (const chunk of socket) text += chunk as string;
@@ -145,7 +147,7 @@ async function many(port: number, connections: number, bytes: number): Promise<{
     Array.from({ length: connections }, async (_, i) => {
       const wish: Wish = { what: 'both', bytes, seed: i * 2 };
       const socket = await connect(port, wish);
-      send(socket, wish.seed, bytes);
+      void send(socket, wish.seed, bytes).then(() => socket.end());
       const got = await receive(socket, Buffer.alloc(0));
       if (got.bytes === bytes && got.sum === checksumOf(wish.seed + 1, bytes)) right += 1;
     }),

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
+import { loadNative, whyNoNative } from '../../src/storage';
 import { type Answer } from './volume-main';
 
 const MAIN = path.join(__dirname, 'volume-main.js');
@@ -30,7 +31,10 @@ function message<T>(child: ChildProcess): Promise<T> {
   });
 }
 
-for (const driver of ['mapped', 'direct']) {
+const drivers = loadNative() === undefined ? ['direct'] : ['mapped', 'direct'];
+if (drivers.length === 1) t.comment(`only the driver direct: ${whyNoNative()}`);
+
+for (const driver of drivers) {
   void t.test(`over ${driver}`, { timeout: WATCHDOG_MS }, async (t) => {
     const region = mkdtempSync(path.join(os.tmpdir(), 'stp-volume-'));
     const server = start(region, driver, ['server']);
