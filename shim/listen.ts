@@ -46,6 +46,7 @@ export function listen(settings: Configuration, native: Native, self: unknown, a
     return refuseHandle(server, args, wish.what);
   }
   const what = `listen ${wish.host ?? ANY_HOST}:${wish.port}`;
+  if (cluster.isPrimary && servesWorkers(server)) return decided('CLUSTER_PRIMARY', what);
   const { wish: way, byRule } = wishFor(settings, wish.host ?? ANY_HOST, wish.port);
   if (way === 'tcp') return decided('RULE_TCP', what);
   if (way === 'stp') return listenAlone(server, args, wish, byRule ? 'RULE_STP' : 'MODE_STP');
@@ -54,6 +55,15 @@ export function listen(settings: Configuration, native: Native, self: unknown, a
   if (wish.reusePort) return decided('REUSE_PORT', what);
   listenBeside(server, wish, what);
   return byNode();
+}
+
+/**
+ * The server by which a cluster's primary accepts for its workers: it takes connections as handles and must never get one as a socket.
+ * @note Node 20 to 26 (internal/cluster/round_robin_handle.js) make it with `assert.fail` as its only listener.
+ */
+function servesWorkers(server: InternalServer): boolean {
+  const [first, ...more] = server.listeners('connection');
+  return more.length === 0 && first?.name === 'fail' && String(first).includes('ERR_INTERNAL_ASSERTION');
 }
 
 /** The error of a second listen, Node's own. @note Node 20 to 26 throw it first thing, for whatever handle there is. */
