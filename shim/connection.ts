@@ -175,6 +175,7 @@ export class Connection implements SocketWatcher {
     if (!this.open) return;
     this.open = false;
     this.reader.stop();
+    this.writer.abandon();
     this.#resource.emitDestroy();
   }
 }

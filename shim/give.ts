@@ -17,8 +17,9 @@ export async function giveSocket(socket: InternalSocket, connection: Connection,
   try {
     writer.flush();
     while (socket.writableCorked > 0) socket.uncork();
-    // Writes that wait in the stream follow in the ticks to come.
-    while (socket.writableLength > 0 && connection.open) await new Promise(setImmediate);
+    // Writes that wait in the stream follow in the ticks to come, and so does what the stream has scheduled for its reader.
+    do await new Promise(setImmediate);
+    while (socket.writableLength > 0 && connection.open);
     check(socket, connection);
     STPsetopt(descriptor, STP_UNREAD, takeBuffered(socket));
     const token = STPgivesocket(descriptor, clientId);
@@ -48,27 +49,27 @@ function check(socket: InternalSocket, connection: Connection): void {
 
 /** What lies in the Readable, without the events that a read has: no listener of the program may see bytes that go elsewhere. */
 function takeBuffered(socket: InternalSocket): Uint8Array {
-  const chunks: Buffer[] = [];
   const own = Object.getOwnPropertyDescriptor(socket, 'emit');
   Object.defineProperty(socket, 'emit', { value: () => false, configurable: true, writable: true });
   try {
-    for (let chunk: unknown = socket.read(); chunk instanceof Uint8Array; chunk = socket.read()) chunks.push(chunk as Buffer);
+    // All at once and by its length: a read without one would bring about 'end' where the peer has ended.
+    const bytes: unknown = socket.readableLength > 0 ? socket.read(socket.readableLength) : undefined;
+    return bytes instanceof Uint8Array ? bytes : new Uint8Array(0);
   } finally {
     if (own === undefined) Reflect.deleteProperty(socket, 'emit');
     else Object.defineProperty(socket, 'emit', own);
   }
-  return Buffer.concat(chunks);
 }
 
 /** The give is over: the connection is elsewhere, or it is back. */
 function end(socket: InternalSocket, connection: Connection, taken: boolean): void {
   connection.onTaken = undefined;
-  connection.given = false;
   if (taken) {
     connection.closedByTake();
     socket.destroy();
     return;
   }
+  connection.given = false;
   connection.writer.unflush();
   connection.reader.release();
   socket.emit('stpBack');

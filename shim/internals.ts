@@ -132,8 +132,13 @@ export function connectPublishes(native: unknown): boolean {
   return Function.prototype.toString.call(native).includes('netClientSocketChannel');
 }
 
+const MAJOR = Number(process.versions.node.split('.')[0]);
+
 /** @note Node 20: maxConnections 0 means no limit; from 22 on it means none at all. */
-export const ZERO_CONNECTIONS_LIMIT = Number(process.versions.node.split('.')[0]) >= 22;
+export const ZERO_CONNECTIONS_LIMIT = MAJOR >= 22;
+
+/** @note Node 20 tells the callback of a write that a destroy cut short that all is well; from 22 on it says ECANCELED. */
+export const CANCELED_WRITES_FAIL = MAJOR >= 22;
 
 export function isObject(value: unknown): value is Record<PropertyKey, unknown> {
   return typeof value === 'object' && value !== null;

@@ -54,7 +54,18 @@ export class Reader {
   release(): void {
     this.#held = false;
     this.available = true;
-    this.#pullSoon(0);
+    if (this.ended) this.#takeBack();
+    else this.#pullSoon(0);
+  }
+
+  /** The stream had ended and still held bytes: they can't be pushed any more, only put in front of its end. */
+  #takeBack(): void {
+    const { descriptor, socket, open } = this.#connection;
+    const left = open ? (STPgetsockopt(descriptor, SOL_SOCKET, SO_NREAD) as number) : 0;
+    if (left === 0) return;
+    const bytes = Buffer.allocUnsafe(left);
+    void STPrecv(descriptor, bytes, left, MSG_DONTWAIT);
+    socket.unshift(bytes);
   }
 
   #pullSoon(announced: number): void {

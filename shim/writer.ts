@@ -4,10 +4,10 @@
  * Small pieces of one write (a header and its body, say) are gathered in a scratch buffer and sent as one record: STPsend copies
  * before it returns, so the scratch is free again at once, and the other side reads them at once.
  */
-import { MSG_DONTWAIT, MSG_MORE, STPsend } from '../src/index';
+import { MSG_DONTWAIT, MSG_MORE, StpError, STPsend } from '../src/index';
 import { type Connection } from './connection';
-import { type WriteCallback, type WriteChunk } from './internals';
-import { errnoError, failureOf } from './node-errors';
+import { CANCELED_WRITES_FAIL, type WriteCallback, type WriteChunk } from './internals';
+import { errnoError, failure, failureOf } from './node-errors';
 
 const SCRATCH_BYTES = 65_536;
 /** Pieces longer than this are sent from where they are. */
@@ -87,6 +87,20 @@ export class Writer {
   unflush(): void {
     this.#flushing = false;
     this.resume();
+  }
+
+  /** The connection is closed: whoever waits for a write is let go, after what runs now. */
+  abandon(): void {
+    const callback = this.#callback;
+    if (callback === undefined) return;
+    this.#callback = undefined;
+    this.#waiting = [];
+    setImmediate(callback, this.#abandoned());
+  }
+
+  #abandoned(): Error | null {
+    if (this.#connection.given) return errnoError(failureOf(new StpError('ESTPGIVEN', undefined, 'STPsend')), 'write');
+    return CANCELED_WRITES_FAIL ? errnoError(failure('ECANCELED'), 'write') : null;
   }
 
   #settle(callback: WriteCallback): void {

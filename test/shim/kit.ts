@@ -75,6 +75,69 @@ export function ended(child: ChildProcess): Promise<Ended> {
   });
 }
 
+/** A forked program that tells things, each by a message with a property of its own. */
+export class Spawned {
+  readonly process: ChildProcess;
+  readonly #told: Record<string, unknown>[] = [];
+  readonly #waiting = new Set<() => void>();
+  #end: string | undefined;
+
+  constructor(child: ChildProcess) {
+    this.process = child;
+    let stderr = '';
+    child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on('message', (message: Record<string, unknown>) => {
+      this.#told.push(message);
+      this.#wake();
+    });
+    child.once('exit', (code, signal) => {
+      this.#end = `the process ended with ${signal ?? String(code)}: ${stderr}`;
+      this.#wake();
+    });
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** The next message with that property; each is given once. */
+  async told<T>(property: string): Promise<T> {
+    const until = Date.now() + PATIENCE_MS;
+    for (;;) {
+      const at = this.#told.findIndex((message) => property in message || 'failed' in message);
+      const [message] = at < 0 ? [] : this.#told.splice(at, 1);
+      if (message !== undefined && 'failed' in message) throw new Error(String(message['failed']));
+      if (message !== undefined) return message as T;
+      if (this.#end !== undefined) throw new Error(this.#end);
+      const leftMs = until - Date.now();
+      if (leftMs <= 0) throw new Error(`the process does not tell '${property}'`);
+      await this.#change(leftMs);
+    }
+  }
+
+  #change(mostMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, mostMs);
+      this.#waiting.add(done);
+    });
+  }
+
+  ask<T>(message: object, property: string): Promise<T> {
+    this.process.send(message);
+    return this.told(property);
+  }
+}
+
+/** Forks a script; the hook comes by `execArgv`, or by what it requires. */
+export function spawnNode(script: string, env: Readonly<Record<string, string | undefined>>, execArgv: readonly string[] = []): Spawned {
+  return new Spawned(fork(script, { env: environment(env), execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'pipe', 'ipc'] }));
+}
+
 /** A forked program of this folder that answers one message with one. */
 export class Actor {
   readonly process: ChildProcess;
