@@ -116,9 +116,14 @@ function giveCredit(socket: EngineSocket): void {
   const limit = socket.bytesReceived - socket.received.lengthBytes + socket.windowBytes;
   socket.owesCredit = false;
   if (socket.finReceived || limit <= socket.receiveLimitBytes || socket.peer === null) return;
+  // It goes out with all else when the hand-over is over; that is no wait for room.
+  if (held(socket)) {
+    socket.owesCredit = true;
+    return;
+  }
   writeTotal(limit);
   const { index, remoteSocket, remoteGeneration, peer } = socket;
-  if (held(socket) || peer.data(RecordType.credit, index, remoteSocket, remoteGeneration, total, 0, total.length) < 0) {
+  if (peer.data(RecordType.credit, index, remoteSocket, remoteGeneration, total, 0, total.length) < 0) {
     socket.owesCredit = true;
     peer.block(socket);
     return;

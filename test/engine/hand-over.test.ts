@@ -169,6 +169,22 @@ eachMechanism('a give that nobody takes runs out and resets the connection', (tt
   tt.same(late.told, [`took ${errnoOf('EBADF')}`]);
 });
 
+eachMechanism('a sender that was held back by a hand-over is told when it may go on', (tt, mechanism) => {
+  const network = new Network({ mechanism, processes: 3, windowBytes: 1000 });
+  const [client, server] = network.pair(1, 2);
+  client.sendAll(Buffer.alloc(100));
+  server.sendAll(Buffer.alloc(1000));
+  network.settle();
+  network.take(3, server.give());
+  network.process(3).flush();
+  while (!client.socket.frozen) network.round();
+  // It owes credit, too.
+  tt.equal(client.receive().length, 1000);
+  tt.equal(client.send('held back'), -1);
+  network.settle();
+  tt.same(client.told, ['connected 0', 'writable']);
+});
+
 eachMechanism('a give that runs out while the other end is handed over resets it all the same', (tt, mechanism) => {
   for (const closes of [true, false]) {
     const network = small(mechanism, 3);

@@ -85,7 +85,7 @@ export class Simulation implements World {
       if (theme.faults && !this.draining) process.faults = true;
       this.#turnOf(process);
       moved ||= process.moved;
-      if (!this.draining && random.chance(theme.deathChance)) this.#kill(process);
+      if (!this.draining && random.chance(this.#deathChance(process))) this.#kill(process);
     }
     this.#watchIdle(moved);
   }
@@ -100,8 +100,14 @@ export class Simulation implements World {
     }
     if (random.chance(theme.takeChance)) this.#take(process);
     // A death between two turns finds all that was appended published; one in a turn does not.
-    if (!this.draining && random.chance(theme.deathChance / 2)) this.#kill(process);
+    if (!this.draining && random.chance(this.#deathChance(process) / 2)) this.#kill(process);
     if (!process.dead) process.flush();
+  }
+
+  /** Death comes where it hurts. */
+  #deathChance(process: ActorProcess): number {
+    const handsOver = process.sockets.some((socket) => socket.phase === 'given' || socket.phase === 'taking');
+    return this.theme.deathChance * (handsOver ? 6 : 1);
   }
 
   /** Nothing has moved for long: time goes on to the next timer, or this is a hang. */
