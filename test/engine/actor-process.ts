@@ -25,6 +25,6 @@ export class ActorProcess extends SimulatedProcess {
 
   override leave(): void {
     super.leave();
-    for (const { end, phase } of this.sockets) if (end !== null && phase !== 'given') end.finSent = true;
+    for (const { end, gift } of this.sockets) if (end !== null && gift === null) end.finSent = true;
   }
 }

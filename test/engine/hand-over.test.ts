@@ -177,12 +177,29 @@ eachMechanism('a sender that was held back by a hand-over is told when it may go
   network.settle();
   network.take(3, server.give());
   network.process(3).flush();
-  while (!client.socket.frozen) network.round();
+  network.until(() => client.socket.frozen);
   // It owes credit, too.
   tt.equal(client.receive().length, 1000);
   tt.equal(client.send('held back'), -1);
   network.settle();
   tt.same(client.told, ['connected 0', 'writable']);
+});
+
+eachMechanism('a peer that has closed, and resets for bytes it threw away, ends with the hand-over', (tt, mechanism) => {
+  for (let rounds = 0; rounds < 12; rounds++) {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    client.sendAll('my last');
+    client.close();
+    server.sendAll('too late');
+    server.shutdown('w');
+    network.take(3, server.give());
+    network.process(3).flush();
+    for (let round = 0; round < rounds; round++) network.round();
+    network.settle();
+    tt.match(lastOf(client), /^closed/, `${rounds} rounds`);
+    tt.equal(network.process(1).engine.count, 0);
+  }
 });
 
 eachMechanism('a give that runs out while the other end is handed over resets it all the same', (tt, mechanism) => {
@@ -362,7 +379,7 @@ void t.test('an owner that throws when its socket comes back is still told what 
   server.receive(2);
   network.take(3, server.give());
   network.process(3).flush();
-  while (server.socket.hand?.role === 'giver' && server.socket.hand.phase === 'offered') network.round();
+  network.until(() => server.socket.hand?.role !== 'giver' || server.socket.hand.phase !== 'offered');
   let readable = 0;
   server.onNotice = (what) => {
     if (what === 'readable') readable++;

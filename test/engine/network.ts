@@ -57,6 +57,14 @@ export class Network implements World {
     for (const process of this.processes) if (!process.dead) process.runTurn();
   }
 
+  /** Rounds until something is so. */
+  until(what: () => boolean): void {
+    for (let round = 0; !what(); round++) {
+      if (round > ROUNDS_MAX) throw new Error('it does not come to that');
+      this.round();
+    }
+  }
+
   /** Until nothing moves any more. */
   settle(): void {
     for (const process of this.processes) if (!process.dead) process.flush();
