@@ -1,39 +1,12 @@
 /**
  * What the steps of a test find in the process they run in: the call library, and streams whose every byte is checked.
- *
- * Byte n of stream s is a function of (s, n), so that a byte lost, doubled or out of place shows wherever a check begins.
  */
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import * as stp from '../../src/index';
 import { type Outcome, type Step } from './actor-main';
-
-/** No multiple of any buffer, frame or ring, so that no two places of one look alike. */
-const PERIOD_BYTES = 1_000_003;
-const CHUNK_BYTES_MAX = 1 << 18;
-const STREAM_STEP_BYTES = 7919;
-
-let table: Buffer | undefined;
-
-/** Bytes `from` to `from + length` of a stream; valid for good, not to be written. At most 256 KiB. */
-export function pattern(stream: number, from: number, length: number): Buffer {
-  table ??= makeTable();
-  const at = (from + stream * STREAM_STEP_BYTES) % PERIOD_BYTES;
-  return table.subarray(at, at + length);
-}
-
-function makeTable(): Buffer {
-  const bytes = Buffer.allocUnsafe(PERIOD_BYTES + CHUNK_BYTES_MAX);
-  let state = 0x2545_f491;
-  for (let i = 0; i < PERIOD_BYTES; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    bytes[i] = state;
-  }
-  bytes.copy(bytes, PERIOD_BYTES, 0, CHUNK_BYTES_MAX);
-  return bytes;
-}
+import { Duplex, type DuplexState } from './duplex';
+import { pattern } from './pattern';
 
 /** The code of whatever a call throws or rejects with. */
 export function codeOf(error: unknown): string {
@@ -157,6 +130,11 @@ export class Kit {
 
   check(stream: number, at: number, bytes: Uint8Array): void {
     if (Buffer.compare(bytes, pattern(stream, at, bytes.length)) !== 0) throw new Error(`stream ${stream} is wrong between ${at} and ${at + bytes.length}`);
+  }
+
+  /** Sends and receives all the time, see Duplex. */
+  duplex(s: number, state: DuplexState): Duplex {
+    return new Duplex(s, state);
   }
 
   /** The code that a call fails with; '' where it succeeds. */
