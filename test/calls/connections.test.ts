@@ -222,15 +222,17 @@ for (const variant of VARIANTS) {
 
     void t.test('a listener that closes refuses those who wait, and those who come', async (t) => {
       const port = await listen(server, 1);
+      // Before the first request can come: a watcher is told of what begins after it was set.
+      await server.run(({ stp, fds, notes }) => {
+        notes.set('asked', new Promise<void>((resolve) => { stp.STPsetopt(fds['listener'] ?? -1, stp.STP_WATCHER, { acceptable: resolve }); }));
+      });
       const codes = client.run(async (kit, to) => {
         const tries = [kit.code(() => kit.connect(to)), kit.code(() => kit.connect(to))];
         return Promise.all(tries);
       }, port);
       await server.run(async (kit) => {
-        const { stp } = kit;
-        const s = kit.fds['listener'] ?? -1;
-        await new Promise<void>((resolve) => { stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: resolve }); });
-        await stp.STPclose(s);
+        await kit.notes.get('asked');
+        await kit.stp.STPclose(kit.fds['listener'] ?? -1);
       });
       t.same((await codes).sort(), ['ECONNREFUSED', 'ECONNRESET'], 'one was in the queue, one outside of it');
       t.equal(await client.run((kit, to) => kit.code(() => kit.connect(to)), port), 'ECONNREFUSED');
