@@ -4,7 +4,11 @@
  * Order that matters. Each end opens the reading end of its bell before it creates its log, so that whoever sees the log can open the
  * writing end; a log is found by listing the directory (a look-up by name may be answered from a stale cache on another host), after a knock at the
  * door where there is one. The peer's death is the end of its bell; before it is taken as final, all that the peer published is delivered.
- * A link that failed is never made again with the same life of the same process: what lies in its files is not to be trusted.
+ *
+ * Who gives a link up, because the peer is dead or what it wrote is damaged, removes the files of both directions before it lets go of the bells:
+ * nobody must take an old log for a new one. A living peer learns of it by the end of the bell, or by the missing file.
+ *
+ * Nothing here throws into the event loop: what fails for lack of room or descriptors is tried again by the clock.
  */
 import { closeSync } from 'node:fs';
 import path from 'node:path';
@@ -32,18 +36,25 @@ interface Ends {
   bell: BellReader | null;
   /** The bell where nobody can listen to it: the peer must find it open all the same. */
   readonly heldFd: number | undefined;
+  /** Times in a row that a file which must be there was not. */
+  missing: number;
   bellWriter: number | null;
 }
 
 /** How often the life of a peer without a bell is looked at. */
 const LIFE_CHECK_MS = 250;
+/** A file that is not listed so often is not there. */
+const MISSING_MAX = 2;
+/** Links with one process that may fail before we have no more to do with it. */
+const FAILURES_MAX = 8;
 
 export class LinkTable implements PollerEvents {
   readonly poller: Poller;
   readonly #region: Region;
   readonly #events: LinkTableEvents;
   readonly #ends = new Map<number, Ends>();
-  readonly #banned = new Set<number>();
+  /** Failed links by process. */
+  readonly #failures = new Map<number, number>();
   #door: BellReader | null = null;
   #lifeCheckedMs = 0;
   #closed = false;
@@ -65,7 +76,7 @@ export class LinkTable implements PollerEvents {
     const known = this.#ends.get(number);
     if (known !== undefined) return epoch === undefined || known.info.epoch === epoch ? known.link : undefined;
     const info = number === this.#region.self.number ? this.#region.self : this.#region.process(number);
-    if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#banned.has(number)) return undefined;
+    if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#isBanned(number)) return undefined;
     if (info !== this.#region.self && this.#region.isAlive(info) === 'dead') return undefined;
     const ends = this.#make(info);
     let heard = false;
@@ -75,6 +86,10 @@ export class LinkTable implements PollerEvents {
       if (!heard) this.#drop(ends);
     }
     return heard ? ends.link : undefined;
+  }
+
+  #isBanned(number: number): boolean {
+    return (this.#failures.get(number) ?? 0) >= FAILURES_MAX;
   }
 
   #path(from: number, to: number): string {
@@ -105,7 +120,7 @@ export class LinkTable implements PollerEvents {
       throw error;
     }
     const listens = canListen();
-    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd };
+    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0 };
     if (bellFd !== undefined && listens) {
       ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#peerDied(ends); });
     }
@@ -151,11 +166,11 @@ export class LinkTable implements PollerEvents {
         throw new StpError('ESTPCORRUPT', `link ${info.number}-${self.number} names other processes`);
       }
       link.in = reader;
+      if (ends.hasBells) this.#openBell(ends);
     } catch (error) {
       link.fail(error);
       return false;
     }
-    if (ends.hasBells) this.#openBell(ends);
     link.ringIfAsleep();
     this.poller.wake();
     return true;
@@ -169,9 +184,9 @@ export class LinkTable implements PollerEvents {
       return;
     }
     ends.bellWriter = fd;
-    ends.link.ringPeer = () => ring(fd);
+    ends.link.ringPeer = () => ringQuietly(fd);
     // The peer may wait for our log: this is how it learns that we are here.
-    ring(fd);
+    ringQuietly(fd);
   }
 
   #rung(ends: Ends): void {
@@ -192,14 +207,22 @@ export class LinkTable implements PollerEvents {
   /** Looks for logs that others made for us. */
   #discover(): void {
     if (this.#closed) return;
+    try {
+      this.#meetAll(this.#region.storage.list(REGION_PATHS.links));
+      this.#updateClock();
+    } catch {
+      this.poller.setNeedsClock(true);
+    }
+    this.poller.wake();
+  }
+
+  #meetAll(names: readonly string[]): void {
     const suffix = `-${this.#region.self.number}`;
-    for (const name of this.#region.storage.list(REGION_PATHS.links)) {
+    for (const name of names) {
       if (!name.endsWith(suffix)) continue;
       const from = Number(name.slice(0, -suffix.length));
       if (Number.isSafeInteger(from) && from > 0 && from !== this.#region.self.number) this.#meet(from);
     }
-    this.#updateClock();
-    this.poller.wake();
   }
 
   #meet(from: number): void {
@@ -208,7 +231,12 @@ export class LinkTable implements PollerEvents {
       this.#complete(known);
       return;
     }
-    const info = this.#banned.has(from) ? undefined : this.#region.process(from);
+    if (this.#isBanned(from)) {
+      // It learns by this that we will not answer.
+      this.#remove(this.#path(from, this.#region.self.number));
+      return;
+    }
+    const info = this.#region.process(from);
     if (info === undefined || this.#region.isAlive(info) === 'dead') return;
     try {
       this.#make(info);
@@ -231,38 +259,66 @@ export class LinkTable implements PollerEvents {
     const now = performance.now();
     const checkLife = now - this.#lifeCheckedMs >= LIFE_CHECK_MS;
     if (checkLife) this.#lifeCheckedMs = now;
-    for (const ends of [...this.#ends.values()]) {
-      if (ends.info === this.#region.self) continue;
-      const incomplete = ends.link.in === null && !this.#complete(ends);
-      if ((incomplete || (checkLife && ends.bell === null)) && this.#region.isAlive(ends.info) === 'dead') this.#peerDied(ends);
+    try {
+      const names = this.#region.storage.list(REGION_PATHS.links);
+      for (const ends of [...this.#ends.values()]) if (ends.info !== this.#region.self) this.#careFor(ends, names, checkLife);
+      this.#meetAll(names);
+      this.#updateClock();
+    } catch {
+      // The clock goes on, and tries again.
     }
-    this.#discover();
+  }
+
+  #careFor(ends: Ends, names: readonly string[], checkLife: boolean): void {
+    const { link, info } = ends;
+    const self = this.#region.self.number;
+    const incomplete = link.in === null && !this.#complete(ends);
+    if (!incomplete && (!checkLife || ends.bell !== null)) return;
+    if (this.#region.isAlive(info) === 'dead') {
+      this.#peerDied(ends);
+      return;
+    }
+    const needed = incomplete ? `${self}-${info.number}` : `${info.number}-${self}`;
+    ends.missing = names.includes(needed) ? 0 : ends.missing + 1;
+    if (ends.missing >= MISSING_MAX) link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
   }
 
   linkOver(link: Link): void {
     const ends = this.#ends.get(link.process);
     if (ends?.link !== link) return;
     const errno = link.failure === null ? errnoOf('ECONNRESET') : -link.failure.errno;
-    if (link.failure !== null) this.#banned.add(link.process);
+    if (link.peerGone) this.#failures.delete(link.process);
+    else if (link.failure !== null) this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
     this.#drop(ends);
     this.#events.peerGone(link, errno);
     this.#updateClock();
   }
 
   #drop(ends: Ends): void {
-    const { self, storage } = this.#region;
+    const self = this.#region.self.number;
     const peer = ends.info.number;
+    const { link } = ends;
     this.#ends.delete(peer);
-    this.poller.links.delete(ends.link);
+    this.poller.links.delete(link);
+    this.#remove(this.#path(self, peer));
+    if (link.peerGone || link.failure !== null) this.#remove(this.#path(peer, self));
+    if (link.peerGone) {
+      // The dead do not clean up; whoever comes first does.
+      this.#remove(this.#bellPath(self, peer));
+      this.#remove(this.#bellPath(peer, self));
+    }
     closeBells(ends);
-    ends.link.ringPeer = null;
-    ends.link.close();
-    storage.remove(this.#path(self.number, peer));
-    if (!ends.link.peerGone) return;
-    // The dead do not clean up; whoever comes first does.
-    storage.remove(this.#path(peer, self.number));
-    storage.remove(this.#bellPath(self.number, peer));
-    storage.remove(this.#bellPath(peer, self.number));
+    link.ringPeer = null;
+    link.close();
+  }
+
+  /** What can't be removed now is left to recovery. */
+  #remove(name: string): void {
+    try {
+      this.#region.storage.remove(name);
+    } catch {
+      // See above.
+    }
   }
 
   turnOver(): void {
@@ -281,6 +337,15 @@ export class LinkTable implements PollerEvents {
     this.#ends.clear();
     this.#door?.close();
     this.poller.close();
+  }
+}
+
+/** False where nobody hears it: then the end of the other bell tells more. */
+function ringQuietly(fd: number): boolean {
+  try {
+    return ring(fd);
+  } catch {
+    return false;
   }
 }
 

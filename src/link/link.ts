@@ -66,6 +66,8 @@ export class Link {
   needsRoom = false;
   /** The peer's process is gone; what it published is still delivered. */
   peerGone = false;
+  /** Something was published since we last made sure that the peer hears of it, see {@link ringAgain}. */
+  unwatched = false;
   /** Set with the reason when the link is over; it is then only drained. */
   failure: StpError | null = null;
   out: LogWriter;
@@ -77,6 +79,7 @@ export class Link {
   readonly #eager: boolean;
   readonly #wholeBytes: number;
   readonly #reserveBytes: number;
+  readonly #capacityBytes: number;
   #lastRung = 0;
   #unacknowledged = 0;
   #publishedTurn = -1;
@@ -97,6 +100,7 @@ export class Link {
     this.out = out;
     this.#wholeBytes = Math.min(WHOLE_BYTES, (out.claimMaxBytes >>> 6) << 3);
     // The log is fresh: all of it is free.
+    this.#capacityBytes = out.freeBytes;
     this.#reserveBytes = Math.min(CONTROL_RESERVE_BYTES, out.freeBytes / 4);
   }
 
@@ -112,11 +116,21 @@ export class Link {
     return taken;
   }
 
+  /** Room in the log, as LogWriter.claim; a log that can't be written any more ends the link, and what is sent to it is lost with it. */
+  #claim(minBytes: number, wantBytes: number): number {
+    try {
+      return this.out.claim(minBytes, wantBytes);
+    } catch (error) {
+      this.fail(error);
+      return 0;
+    }
+  }
+
   #appendWhole(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null, from: number, to: number): number {
     const lengthBytes = payload === null ? 0 : to - from;
     const need = RECORD_HEADER_BYTES + padded(lengthBytes);
     const { out } = this;
-    if (out.claim(need, need) < need) return -1;
+    if (this.#claim(need, need) < need) return -1;
     this.#writeHeader(out.at, lengthBytes, type | (source << 16), socket, generation);
     if (payload !== null) copyBytes(payload, from, to, out.bytes, out.at + RECORD_HEADER_BYTES);
     out.commit(need);
@@ -133,7 +147,7 @@ export class Link {
       if (taken > 0) return taken;
     }
     const want = RECORD_HEADER_BYTES + padded(Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES));
-    const granted = out.claim(Math.min(want, RECORD_HEADER_BYTES + this.#wholeBytes), want);
+    const granted = this.#claim(Math.min(want, RECORD_HEADER_BYTES + this.#wholeBytes), want);
     if (granted === 0) return -1;
     const taken = Math.min(to - from, granted - RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES);
     this.#writeHeader(out.at, taken, key, socket, generation);
@@ -156,7 +170,7 @@ export class Link {
     if (wanted < to - from && to - from <= this.#wholeBytes) return 0;
     if (wanted > slack) {
       const more = padded(wanted - slack);
-      const granted = out.claim(Math.min(more, this.#wholeBytes), more);
+      const granted = this.#claim(Math.min(more, this.#wholeBytes), more);
       if (granted > 0 && out.at === end + slack) {
         room = Math.min(wanted, slack + granted);
         if (room > slack) out.commit(padded(room - slack));
@@ -202,6 +216,7 @@ export class Link {
       this.fail(error);
       return;
     }
+    this.unwatched = true;
     this.#ringIf(SLEEPS);
     if (this.#settled !== null) this.#settle();
   }
@@ -241,6 +256,17 @@ export class Link {
   /** The peer may have gone to sleep before we could ring it. */
   ringIfAsleep(): void {
     this.#ringIf(SLEEPS);
+  }
+
+  /**
+   * Rings the peer once more where it has not read all that we published, as far as it told: its asleep word may be damaged, and a sleeper
+   * that nobody wakes is worse than a ring for nothing.
+   */
+  ringAgain(): void {
+    this.unwatched = false;
+    if (this.failure !== null || this.in === null) return;
+    this.#refreshRoom();
+    if (this.out.freeBytes < this.#capacityBytes) this.ringPeer?.();
   }
 
   #refreshRoom(): boolean {

@@ -25,6 +25,8 @@ const LEAVE_OUT_FIRST = 8;
 const LEAVE_OUT_MAX = 256;
 /** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
 const TURNS_WITHOUT_YIELD = 4;
+/** How long published records may lie unread before their reader is rung again. */
+const WATCH_MS = 1000;
 const POLL_FIRST_MS = 1;
 const POLL_MAX_MS = 50;
 
@@ -62,6 +64,7 @@ export class Poller implements LinkOwner {
   #polling = false;
   #referenced = false;
   #clock: NodeJS.Timeout | null = null;
+  #watch: NodeJS.Timeout | null = null;
   #clockMs = POLL_FIRST_MS;
   #keeper: BellReader | NodeJS.Timeout | null = null;
   #closed = false;
@@ -228,6 +231,22 @@ export class Poller implements LinkOwner {
       return;
     }
     if (this.needsClock) this.#startClock();
+    if (this.#watch === null) for (const link of this.links) if (link.unwatched || link.needsRoom) this.#startWatch();
+  }
+
+  /** Against wake-ups that got lost, which only a damaged region should do. Idle, it runs out once and is not started again. */
+  #startWatch(): void {
+    this.#watch ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
+      this.#watch = null;
+      if (!this.asleep || this.#closed) return;
+      let waits = false;
+      for (const link of this.links) {
+        if (link.unwatched) link.ringAgain();
+        waits ||= link.needsRoom;
+      }
+      if (waits) this.wake();
+    }, WATCH_MS);
+    this.#watch.unref();
   }
 
   #startClock(): void {
@@ -262,6 +281,7 @@ export class Poller implements LinkOwner {
     this.#closed = true;
     this.asleep = true;
     if (this.#clock !== null) clearTimeout(this.#clock);
+    if (this.#watch !== null) clearTimeout(this.#watch);
     if (this.#keeper !== null && 'hasRef' in this.#keeper) clearInterval(this.#keeper);
     this.links.clear();
   }
