@@ -17,5 +17,6 @@ function finish(this: InternalSocket, connection: Connection): void {
   if (this[kSetKeepAlive] === true) connection.setKeepAlive(true);
   this.emit('connect');
   this.emit('ready');
-  if (!this.isPaused()) this.read(0);
+  if (this.isPaused()) connection.holdSoon();
+  else this.read(0);
 }

@@ -69,6 +69,9 @@ export class Connection implements SocketWatcher {
   wrapped = false;
   /** The http2 session that is bound to the socket. */
   boundSession: unknown;
+  /** As the library has it; a new descriptor keeps the process alive. */
+  #holds = true;
+  #holdQueued = false;
   #names: { local: SocketName; remote: SocketName } | undefined;
 
   constructor(socket: InternalSocket, options: ConnectionOptions) {
@@ -86,7 +89,8 @@ export class Connection implements SocketWatcher {
   attach(descriptor: number): void {
     this.descriptor = descriptor;
     STPsetopt(descriptor, STP_WATCHER, this);
-    if (!this.referenced) STPsetopt(descriptor, STP_REF, false);
+    if (this.referenced) this.holdSoon();
+    else this.#updateHold();
   }
 
   /** Runs what may call the program in the socket's own async context. */
@@ -122,7 +126,27 @@ export class Connection implements SocketWatcher {
 
   setReferenced(referenced: boolean): void {
     this.referenced = referenced;
-    if (this.#usable) STPsetopt(this.descriptor, STP_REF, referenced);
+    this.#updateHold();
+  }
+
+  /** Whether the socket waits for anything has changed. What changes back in the same turn costs nothing more. */
+  holdSoon(): void {
+    if (this.#holdQueued) return;
+    this.#holdQueued = true;
+    setImmediate(updateHold, this);
+  }
+
+  /** A handle of Node's keeps the process alive while it waits for something: a paused socket with nothing to send does not. */
+  updateHold(): void {
+    this.#holdQueued = false;
+    this.#updateHold();
+  }
+
+  #updateHold(): void {
+    const holds = this.referenced && (this.given || this.socket.connecting || this.reader.reading || this.writer.pending);
+    if (holds === this.#holds || !this.#usable) return;
+    this.#holds = holds;
+    STPsetopt(this.descriptor, STP_REF, holds);
   }
 
   setNoDelay(enable: boolean): void {
@@ -184,6 +208,10 @@ export class Connection implements SocketWatcher {
 function failGive(this: Connection): void {
   const errno = STPgetsockopt(this.descriptor, SOL_SOCKET, SO_ERROR) as number;
   this.socket.destroy(errnoError({ code: errno === 0 ? 'ECONNRESET' : util.getSystemErrorName(-errno), errno: -errno }, 'give'));
+}
+
+function updateHold(connection: Connection): void {
+  connection.updateHold();
 }
 
 function announce(this: Reader, bytes: number): void {

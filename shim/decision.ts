@@ -43,12 +43,17 @@ export function decideForAddress(settings: Configuration, host: string, port: nu
   return wish === 'stp' ? { way: 'stp', reason: 'MODE_STP', target: place, fallback: false } : decideByListener(place, port);
 }
 
+/** For how long a region that could not be used is not tried again in `auto`, milliseconds: each connect by TCP would pay for a try. */
+const UNUSABLE_MS = 1000;
+let unusable: { error: StpError; untilMs: number } | undefined;
+
 /** Decides for a client. */
 export function decide(settings: Configuration, question: Question): Decision {
   const { host, port, family, ownLookup } = question;
   const { wish, byRule } = wishFor(settings, host, port);
   if (wish === 'tcp') return { way: 'tcp', reason: 'RULE_TCP' };
   const stpReason = byRule ? 'RULE_STP' : 'MODE_STP';
+  if (wish === 'auto' && unusable !== undefined && performance.now() < unusable.untilMs) return { way: 'tcp', reason: 'REGION_UNUSABLE', error: unusable.error };
   let place: Place;
   try {
     place = ownLookup ? 'unknown-name' : placeOf(host, family);
@@ -57,6 +62,7 @@ export function decide(settings: Configuration, question: Question): Decision {
     return wish === 'stp' ? { way: 'stp', reason: stpReason, target: place, fallback: false } : decideByListener(place, port);
   } catch (error) {
     if (!(error instanceof StpError)) throw error;
+    unusable = { error, untilMs: performance.now() + UNUSABLE_MS };
     return wish === 'auto' ? { way: 'tcp', reason: 'REGION_UNUSABLE', error } : { way: 'refuse', name: false, error };
   }
 }

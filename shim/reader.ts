@@ -11,14 +11,15 @@ import { errnoError, failureOf } from './node-errors';
 
 /** Largest piece that is handed to a program at once, as Node's own reads. */
 const CHUNK_BYTES = 65_536;
+/** Nobody has said how many bytes there are. */
+const UNKNOWN = -1;
 
 /** Receives nothing; tells whether the stream has ended, failed, or only has nothing now. */
 const probe = new Uint8Array(1);
 
 export class Reader {
   readonly #connection: Connection;
-  /** The program wants bytes. */
-  reading = false;
+  #reading = false;
   /** There may be something to receive that the library will not tell of again. */
   available: boolean;
   ended = false;
@@ -30,10 +31,21 @@ export class Reader {
     this.available = available;
   }
 
+  /** The program wants bytes. */
+  get reading(): boolean {
+    return this.#reading;
+  }
+
+  set reading(reading: boolean) {
+    if (reading === this.#reading) return;
+    this.#reading = reading;
+    this.#connection.holdSoon();
+  }
+
   /** From _read: bytes are wanted from now on. */
   start(): void {
     this.reading = true;
-    this.#pullSoon(0);
+    this.#pullSoon(UNKNOWN);
   }
 
   stop(): void {
@@ -55,7 +67,7 @@ export class Reader {
     this.#held = false;
     this.available = true;
     if (this.ended) this.#takeBack();
-    else this.#pullSoon(0);
+    else this.#pullSoon(UNKNOWN);
   }
 
   /** The stream had ended and still held bytes: they can't be pushed any more, only put in front of its end. */
@@ -72,7 +84,7 @@ export class Reader {
     if (this.reading && this.available && !this.#held && !this.#pulling && this.#connection.open) this.#pull(announced);
   }
 
-  /** Receives while the program wants bytes; `announced` of them are there for certain and, unless 0, nothing behind them. */
+  /** Receives while the program wants bytes; `announced` of them are there for certain, and nothing behind them; 0: the end or an error. */
   #pull(announced: number): void {
     const connection = this.#connection;
     this.#pulling = true;
@@ -80,8 +92,8 @@ export class Reader {
     try {
       let left = announced;
       while (this.reading && !this.#held && connection.open) {
-        if (left === 0) left = STPgetsockopt(connection.descriptor, SOL_SOCKET, SO_NREAD) as number;
-        if (left === 0) {
+        if (announced === UNKNOWN && left <= 0) left = STPgetsockopt(connection.descriptor, SOL_SOCKET, SO_NREAD) as number;
+        if (left <= 0) {
           this.#finish();
           break;
         }
@@ -144,6 +156,13 @@ export class Reader {
       socket.destroy(errnoError(failureOf(error), 'read'));
       return;
     }
+    if (bytes > 0) {
+      // Not as it was said. A byte is a byte.
+      this.#connection.bytesRead += bytes;
+      this.available = true;
+      if (!socket.push(Buffer.from(probe))) this.reading = false;
+      setImmediate(pullAgain, this, this.#connection);
+    }
     if (bytes !== 0) return;
     this.reading = false;
     this.ended = true;
@@ -157,5 +176,5 @@ function pullAgain(reader: Reader, connection: Connection): void {
 }
 
 function startAgain(this: Reader): void {
-  if (this.reading) this.start();
+  if (this.reading && this.available) this.start();
 }

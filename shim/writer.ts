@@ -74,6 +74,7 @@ export class Writer {
     this.#connection.socket._unrefTimer();
     if (this.#waiting.length > 0) return;
     this.#callback = undefined;
+    this.#connection.holdSoon();
     callback();
   }
 
@@ -104,8 +105,12 @@ export class Writer {
   }
 
   #settle(callback: WriteCallback): void {
-    if (this.#waiting.length > 0) this.#callback = callback;
-    else callback();
+    if (this.#waiting.length === 0) {
+      callback();
+      return;
+    }
+    this.#callback = callback;
+    this.#connection.holdSoon();
   }
 
   #fail(error: unknown, callback: WriteCallback): void {

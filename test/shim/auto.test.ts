@@ -1,0 +1,201 @@
+/** `auto`: STP where a live listener is, TCP else, and no program breaks where STP can't be had. */
+import fs from 'node:fs';
+import path from 'node:path';
+import t, { type Test } from 'tap';
+import { node, PACKAGE, REGISTER, scratch } from './kit';
+
+/** Helpers that the programs share: a server that tells how it was reached, and a client that tells how it went. */
+const PRELUDE = `
+  const net = require('node:net');
+  const how = ({ stp }) => (stp === undefined ? 'none' : [stp.transport, stp.reason, stp.error?.code].filter(Boolean).join(' '));
+  const serve = (...args) => new Promise((resolve, reject) => {
+    const server = net.createServer((socket) => { socket.on('error', () => {}); socket.end(socket.stp ? 'by stp' : 'by tcp'); });
+    server.on('error', reject).listen(...args, () => resolve(server));
+  });
+  const call = (...args) => new Promise((resolve) => {
+    const socket = net.connect(...args);
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk)).on('error', (error) => (text = error.code)).on('close', () => resolve([text, how(socket)].join(', ')));
+  });
+`;
+
+async function lines(t: Test, text: string, env: Record<string, string | undefined> = {}, place = scratch()): Promise<string[]> {
+  t.teardown(place.remove);
+  const program = `${PRELUDE}(async () => {${text}})().catch((error) => { console.log('FAILED', error); process.exit(1); });`;
+  const { stdout, stderr, code } = await node(['--require', REGISTER, '-e', program], { STP_REGION: place.region, ...env });
+  if (stderr !== '') t.comment(stderr);
+  t.equal(code, 0, 'the program ends well');
+  return stdout.trim().split('\n');
+}
+
+void t.test('a server listens on both, and a client takes STP where the address is this system’s', async (t) => {
+  const seen = await lines(t, `
+    const os = require('node:os');
+    const server = await serve(0);
+    const { port } = server.address();
+    console.log(how(server));
+    const own = Object.values(os.networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1';
+    for (const host of [undefined, 'localhost', 'LOCALHOST.', '127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1', '0.0.0.0', '::', os.hostname(), own]) console.log(await call({ port, host }));
+    console.log(await call({ port, host: 'somewhere.example', lookup: (name, options, done) => setImmediate(() => options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)) }));
+    server.close();
+  `);
+  t.same(seen, ['stp+tcp LISTENING', ...Array<string>(12).fill('by stp, stp LISTENER_FOUND')]);
+});
+
+void t.test('without a listener of STP it is TCP: who has no hook is reached as ever', async (t) => {
+  const seen = await lines(t, `
+    const { spawn } = require('node:child_process');
+    const { once } = require('node:events');
+    const child = spawn(process.execPath, ['-e', "require('node:net').createServer((socket) => socket.end('plain')).listen(0, '127.0.0.1', function () { console.log(this.address().port); })"]);
+    const port = Number(String((await once(child.stdout, 'data'))[0]));
+    console.log(await call(port));
+    console.log(await call(port, '127.0.0.1'));
+    child.kill();
+    await once(child, 'exit');
+    console.log(await call(port, '127.0.0.1'));
+    console.log(await call(0, '127.0.0.1'));
+    const away = net.connect(port, '192.0.2.1').on('error', () => {});
+    console.log(how(away));
+    away.destroy();
+  `);
+  t.same(seen, ['plain, tcp NO_LISTENER', 'plain, tcp NO_LISTENER', 'ECONNREFUSED, tcp NO_LISTENER', 'ECONNREFUSED, tcp NO_LISTENER', 'tcp NOT_OURS']);
+});
+
+void t.test('what is not a host and a port stays with Node', async (t) => {
+  const place = scratch();
+  const socket = JSON.stringify(path.join(place.directory, 'socket'));
+  fs.mkdirSync(place.directory, { recursive: true });
+  const seen = await lines(t, `
+    const server = await serve(${socket});
+    console.log(how(server), await call(${socket}));
+    server.close();
+    const other = await serve(0, '127.0.0.1');
+    const program = "const server = require('node:net').createServer((socket) => socket.end()).listen({ fd: 3 }, () => { console.log(server.stp.transport, server.stp.reason); server.close(); })";
+    require('node:child_process').spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', program], { stdio: ['ignore', 'inherit', 'inherit', other._handle] });
+    other.close();
+  `, {}, place);
+  t.same(seen, ['tcp UNIX_PATH by tcp, tcp UNIX_PATH', 'tcp HAS_HANDLE']);
+});
+
+void t.test('rules decide before addresses do', async (t) => {
+  const seen = await lines(t, `
+    const server = await serve(41007, '127.0.0.1');
+    const only = await serve(41008);
+    const plain = await serve(41009);
+    console.log(how(server), how(only), how(plain));
+    console.log(await call(41007), await call(41007, '127.0.0.1'), await call(41008), await call(41009), await call(41010));
+    for (const each of [server, only, plain]) each.close();
+  `, { STP_RULES: 'tcp 127.0.0.1:41007; stp :41008; tcp :41009; stp :41010; auto *' });
+  t.same(seen, [
+    'tcp RULE_TCP stp RULE_STP tcp RULE_TCP',
+    'by tcp, tcp NO_LISTENER by tcp, tcp RULE_TCP by stp, stp RULE_STP by tcp, tcp RULE_TCP ECONNREFUSED, stp RULE_STP',
+  ]);
+});
+
+void t.test('a region that can not be used breaks nothing: TCP, with the reason', async (t) => {
+  const place = scratch();
+  const file = path.join(place.directory, 'file');
+  fs.writeFileSync(file, '');
+  const broken = path.join(place.directory, 'broken');
+  fs.mkdirSync(broken);
+  fs.writeFileSync(path.join(broken, 'region'), Buffer.alloc(4096, 0xa5));
+  const ways: [Record<string, string>, string][] = [
+    [{ STP_REGION: file }, 'ESTPREGION'],
+    [{ STP_REGION: path.join(file, 'below') }, 'ENOTDIR|ESTPREGION|EIO'],
+    [{ STP_REGION: broken }, 'ESTP\\w+'],
+    [{ STP_DRIVER: 'floppy' }, 'ESTPCONFIG'],
+    [{ STP_SYSTEM: 'no spaces here' }, 'ESTPCONFIG'],
+    [{ STP_GROUP: '' }, 'ESTPCONFIG'],
+  ];
+  for (const [env, code] of ways) {
+    const [seen = ''] = await lines(t, 'const server = await serve(0); console.log(how(server) + "; " + await call(server.address().port)); server.close();', env, place);
+    t.match(seen, new RegExp(`^tcp REGION_UNUSABLE (${code}); by tcp, tcp REGION_UNUSABLE (${code})$`), JSON.stringify(env));
+  }
+});
+
+void t.test('the same region under STP_NET=stp is the error of each socket and server, by its code', async (t) => {
+  const place = scratch();
+  const file = path.join(place.directory, 'file');
+  fs.writeFileSync(file, '');
+  const seen = await lines(t, `
+    const server = net.createServer().listen(41011);
+    const error = await new Promise((resolve) => server.on('error', resolve));
+    console.log(error.code, error.syscall, error.port, error.cause.name, server.listening);
+    const socket = net.connect(41011, '127.0.0.1');
+    const other = await new Promise((resolve) => socket.on('error', resolve));
+    console.log(other.code, other.syscall, other.address, other.port, other.cause.name, other.message.startsWith('connect ESTPREGION 127.0.0.1:41011'));
+  `, { STP_REGION: file, STP_NET: 'stp' }, place);
+  t.same(seen, ['ESTPREGION listen 41011 StpError false', 'ESTPREGION connect 127.0.0.1 41011 StpError true']);
+});
+
+void t.test('under STP_NET=stp there is no TCP and no DNS', async (t) => {
+  const seen = await lines(t, `
+    const dns = require('node:dns');
+    dns.lookup = () => { throw new Error('asked DNS'); };
+    console.log(await call(41012), await call(41012, '192.0.2.1'), await call(41012, 'fd12::1'), await call(41012, 'no.such.name'), await call(0, '127.0.0.1'));
+    const error = await new Promise((resolve) => net.connect(41012, 'no.such.name').on('error', resolve));
+    console.log(error.message, error.hostname, error.syscall, error.errno);
+    const listening = (...args) => new Promise((resolve) => net.createServer().on('error', (e) => resolve(e.message)).listen(...args));
+    console.log(await listening(41012, '192.0.2.1'));
+    console.log(await listening(41012, 'no.such.name'));
+    console.log(await listening({ fd: 0 }));
+    const server = await serve({ port: 41012, host: '127.0.0.1' });
+    console.log(JSON.stringify(server.address()), how(server), await call(41012), await call(41012, 'localhost'));
+    const next = net.createServer().listen(0);
+    console.log(next.address().address, next.address().port > 0, next.listening);
+    server.close();
+    next.close();
+  `, { STP_NET: 'stp' });
+  t.same(seen, [
+    'ECONNREFUSED, stp MODE_STP ECONNREFUSED, stp MODE_STP ECONNREFUSED, stp MODE_STP ENOTFOUND, stp MODE_STP ECONNREFUSED, stp MODE_STP',
+    'getaddrinfo ENOTFOUND no.such.name no.such.name getaddrinfo -3008',
+    'listen EADDRNOTAVAIL: address not available 192.0.2.1:41012',
+    'getaddrinfo ENOTFOUND no.such.name',
+    'listen EINVAL: invalid argument (fd 0: STP_NET=stp allows no sockets of the system\'s but Unix sockets by path)',
+    '{"address":"127.0.0.1","family":"IPv4","port":41012} stp MODE_STP by stp, stp MODE_STP by stp, stp MODE_STP',
+    ':: true true',
+  ]);
+});
+
+void t.test('a port that another STP socket has leaves the server on TCP', async (t) => {
+  const place = scratch();
+  const program = `
+    const { STPsocket, STPbind, STPlisten, PF_STP, SOCK_STREAM } = require(${JSON.stringify(path.join(path.dirname(PACKAGE), '..', 'src', 'index.js'))});
+    const s = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
+    STPbind(s, { port: 41013 });
+    STPlisten(s, 5);
+    const server = await serve(41013);
+    console.log(how(server), server.listening);
+    server.close(() => process.exit());
+  `;
+  t.same(await lines(t, program, {}, place), ['tcp PORT_TAKEN EADDRINUSE true']);
+});
+
+void t.test('systems of the region are known by name and by their address, and show it', async (t) => {
+  const place = scratch();
+  t.teardown(place.remove);
+  const program = `
+    ${PRELUDE}
+    const { spawn } = require('node:child_process');
+    const { once } = require('node:events');
+    (async () => {
+      const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', "const server = require('node:net').createServer((socket) => { socket.end(socket.remoteAddress + ' ' + socket.remoteFamily + ' ' + socket.localAddress); }).listen(41014, () => console.log('up'));"], { env: { ...process.env, STP_SYSTEM: 'Other-System' }, stdio: ['ignore', 'pipe', 'inherit'] });
+      await once(child.stdout, 'data');
+      console.log(await call(41014));
+      for (const host of ['other-system', 'OTHER-SYSTEM']) {
+        const socket = net.connect(41014, host);
+        let text = '';
+        await once(socket, 'connect');
+        const [address, family, local] = [socket.remoteAddress, socket.remoteFamily, socket.localAddress];
+        for await (const chunk of socket) text += chunk;
+        const again = net.connect(41014, address);
+        await once(again, 'connect');
+        console.log(/^fd/.test(address), family, local, /^fd/.test(text), text.split(' ').slice(1).join(' '), again.remoteAddress === address);
+        again.destroy();
+      }
+      child.kill();
+    })();
+  `;
+  const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], { STP_REGION: place.region, STP_NET: 'stp', STP_SYSTEM: 'this-system' });
+  t.same(stdout.trim().split('\n'), ['ECONNREFUSED, stp MODE_STP', 'true IPv6 ::1 true IPv6 ::1 true', 'true IPv6 ::1 true IPv6 ::1 true'], stderr);
+});

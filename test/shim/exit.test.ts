@@ -1,0 +1,114 @@
+/** Who keeps a process alive, what an idle one costs, and what the peers see when it ends. */
+import t from 'tap';
+import { node, REGISTER, scratch } from './kit';
+
+async function program(text: string, env: Record<string, string> = {}): Promise<{ lines: string[]; code: number | null; stderr: string }> {
+  const place = scratch();
+  const { stdout, stderr, code } = await node(['--require', REGISTER, '-e', `const net = require('node:net'); const { spawn, fork } = require('node:child_process'); const { once } = require('node:events'); ${text}`], { STP_REGION: place.region, STP_NET: 'stp', ...env });
+  place.remove();
+  return { lines: stdout.trim().split('\n'), code, stderr };
+}
+
+void t.test('unref releases the process: of a server, of a socket, before and after they stand', async (t) => {
+  const ways: Record<string, string> = {
+    'a server': 'net.createServer().listen(0).unref();',
+    'a server, before it listens': 'net.createServer().unref().listen(0);',
+    'sockets of both ends': 'const server = net.createServer((socket) => socket.unref()).listen(0, () => { const socket = net.connect(server.address().port, () => socket.unref()); server.unref(); });',
+    'a socket that connects': 'const server = net.createServer((socket) => socket.unref()).listen(0).unref(); net.connect(server.address().port).unref();',
+    'a TLS socket': 'const server = net.createServer((socket) => socket.unref()).listen(0).unref(); require("node:tls").connect(server.address().port).on("error", () => {}).unref();',
+    'an http2 session without TLS': 'const server = require("node:http2").createServer().on("session", (session) => setImmediate(() => session.unref())).listen(0).unref(); const session = require("node:http2").connect("http://localhost:" + server.address().port, () => session.unref());',
+  };
+  for (const [name, text] of Object.entries(ways)) {
+    for (const mode of ['stp', 'auto']) {
+      const { lines, code, stderr } = await program(`process.on('exit', () => console.log('done')); ${text}`, { STP_NET: mode });
+      t.same([code, lines], [0, ['done']], `${name}, ${mode}: ${stderr}`);
+    }
+  }
+});
+
+void t.test('a socket that waits for nothing does not keep the process alive, as with TCP', async (t) => {
+  const ways: Record<string, string> = {
+    'paused at both ends': 'const server = net.createServer({ pauseOnConnect: true }).listen(0, () => { server.unref(); const socket = net.connect(server.address().port, () => socket.pause()); });',
+    'ended at both ends, and what came is not read': 'const server = net.createServer((socket) => { server.unref(); socket.end(); }).listen(0, () => { const socket = net.connect(server.address().port, () => socket.end("x")); socket.resume(); });',
+  };
+  for (const [name, text] of Object.entries(ways)) {
+    for (const mode of ['stp', 'tcp']) {
+      const { lines, code, stderr } = await program(`process.on('exit', () => console.log('done')); ${text}`, { STP_NET: mode });
+      t.same([code, lines], [0, ['done']], `${name}, ${mode}: ${stderr}`);
+    }
+  }
+});
+
+void t.test('an open server or socket keeps the process alive, and ref takes an unref back', async (t) => {
+  const { lines } = await program(`
+    const server = net.createServer((socket) => socket.on('end', () => console.log('end at the server'))).listen(0, () => {
+      const socket = net.connect(server.address().port, () => {
+        server.close();
+        socket.unref().ref();
+        setTimeout(() => { console.log('still here'); socket.end(); }, 300).unref();
+      });
+      socket.on('close', () => console.log('closed'));
+    });
+    process.on('exit', () => console.log('exit'));
+  `);
+  t.same(lines.slice(0, 2), ['still here', 'end at the server']);
+  t.same(lines.slice(2), ['closed', 'exit']);
+});
+
+void t.test('an idle process with open connections uses next to no processor time', async (t) => {
+  const { lines, stderr } = await program(`
+    const server = net.createServer(() => {}).listen(0, () => {
+      let open = 0;
+      for (let i = 0; i < 20; i += 1) net.connect(server.address().port, () => { open += 1; });
+      setTimeout(() => {
+        const before = process.cpuUsage();
+        setTimeout(() => {
+          const { user, system } = process.cpuUsage(before);
+          console.log(open, (user + system) / 1000);
+          process.exit();
+        }, 2000);
+      }, 500);
+    });
+  `);
+  const [open, usedMs] = (lines[0] ?? '').split(' ').map(Number);
+  t.equal(open, 20, stderr);
+  t.ok((usedMs ?? Infinity) < 200, `${usedMs} ms of 2000`);
+});
+
+void t.test('what a process sent before it ended arrives, however it ends', async (t) => {
+  const child = (how: string): string => `const socket = require('node:net').connect(Number(process.argv[1]), () => { socket.write('last words', () => { ${how} }); });`;
+  const ways: Record<string, [string, RegExp]> = {
+    'process.exit': ['process.exit();', /^last words (end|ECONNRESET)$/],
+    'an uncaught exception': ["throw new Error('oh');", /^last words (end|ECONNRESET)$/],
+    'end, and nothing left to do': ['socket.end();', /^last words end$/],
+    'kill -9': ["process.kill(process.pid, 'SIGKILL');", /^last words ECONNRESET$/],
+  };
+  for (const [name, [how, expected]] of Object.entries(ways)) {
+    const { lines } = await program(`
+      const server = net.createServer((socket) => {
+        let text = '';
+        socket.on('data', (chunk) => (text += chunk)).on('end', () => console.log(text, 'end')).on('error', (error) => console.log(text, error.code));
+        server.close();
+      }).listen(0, () => {
+        spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', ${JSON.stringify(child(how))}, String(server.address().port)], { stdio: 'ignore' });
+      });
+    `);
+    t.match(lines[0], expected, name);
+  }
+});
+
+void t.test('a client whose server dies learns of it, also while it only waits', async (t) => {
+  const { lines, stderr } = await program(`
+    const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', "const server = require('node:net').createServer((socket) => socket.write('hello')).listen(0, () => console.log(server.address().port))"], { stdio: ['ignore', 'pipe', 'inherit'] });
+    child.stdout.once('data', (port) => {
+      const socket = net.connect(Number(port));
+      socket.once('data', () => child.kill('SIGKILL'));
+      socket.on('error', (error) => console.log(error.message));
+      socket.on('close', (hadError) => {
+        console.log('close', hadError);
+        net.connect(Number(port)).on('error', (error) => console.log(error.code));
+      });
+    });
+  `);
+  t.same(lines, ['read ECONNRESET', 'close true', 'ECONNREFUSED'], stderr);
+});
