@@ -4,9 +4,8 @@
  * A value that is wrong ends the program's start with an error that names it; it is never replaced by a default. What concerns
  * the region (STP_REGION, STP_SYSTEM, STP_GROUP, STP_DRIVER) is the call library's to check, when the region is opened.
  */
-import { configurationError } from './configuration-error';
-import { loadCalls } from './lazy';
-import { parseRules, type Rule } from './rules';
+import { loadCalls, loadRules } from './lazy';
+import type { Rule } from './rules';
 
 export type NetMode = 'auto' | 'stp' | 'tcp';
 
@@ -26,5 +25,12 @@ export function configuration(env: Readonly<Record<string, string | undefined>>)
   const trace = env['STP_TRACE'] ?? '';
   // The call library checks the value of its trace when it is loaded. A wrong one must not wait for the first socket.
   if (trace !== '' && trace !== '0' && trace !== '1') loadCalls();
-  return { mode: mode as NetMode, rules: parseRules(env['STP_RULES'] ?? '') };
+  const rules = env['STP_RULES'] ?? '';
+  return { mode: mode as NetMode, rules: rules === '' ? [] : loadRules().parseRules(rules) };
+}
+
+/** Wrong configuration, as an error of the call library. Loads it, which no configuration that is right does. */
+export function configurationError(text: string): Error {
+  const { StpError } = loadCalls();
+  return new StpError('ESTPCONFIG', text);
 }

@@ -5,12 +5,18 @@
 /* eslint-disable @typescript-eslint/no-require-imports -- the point of this file: a static import would load at once */
 
 import type * as Calls from '../src/index';
+import type * as Rules from './rules';
 import type * as Translator from './translator';
 import type tls from 'node:tls';
 
 /** The call library. Throws an ESTPCONFIG StpError where the environment of its trace is wrong. */
 export function loadCalls(): typeof Calls {
   return require('../src/index') as typeof Calls;
+}
+
+/** The parser of STP_RULES. */
+export function loadRules(): typeof Rules {
+  return require('./rules') as typeof Rules;
 }
 
 let translator: typeof Translator | undefined;

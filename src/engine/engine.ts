@@ -62,7 +62,7 @@ export class Engine {
     return index;
   }
 
-  /** Takes a socket out of the table; nothing may use it afterwards. Sends that still wait fail. */
+  /** Takes a socket out of the table; nothing may use it afterwards. Sends that still wait fail, and who claims it is told. */
   release(socket: EngineSocket): void {
     if (this.sockets[socket.index] !== socket) return;
     this.sockets[socket.index] = undefined;
@@ -72,6 +72,7 @@ export class Engine {
     this.clearTimers(socket);
     socket.received.clear();
     this.#failUnsent(socket, errnoOf('ECONNABORTED'));
+    this.answerClaim(socket);
     socket.state = SocketState.free;
     this.ports.changed(socket, false);
     this.ports.released(socket);
@@ -233,8 +234,7 @@ export class Engine {
     socket.peer?.sockets.delete(socket);
     socket.frozen = false;
     this.#failUnsent(socket, socket.resetErrno);
-    socket.claimant?.();
-    socket.claimant = null;
+    this.answerClaim(socket);
     if (handAborted(this, socket, socket.resetErrno)) return;
     if (socket.orphaned) {
       this.release(socket);
@@ -267,6 +267,13 @@ export class Engine {
     const waiting = socket.unsent.splice(0);
     socket.unsentBytes = 0;
     for (const send of waiting) send.done(errno);
+  }
+
+  /** A taker that asked whether it was given the other end of this socket: it was not. */
+  answerClaim(socket: EngineSocket): void {
+    const { claimant } = socket;
+    socket.claimant = null;
+    claimant?.();
   }
 
   /** The process ends in good order: what the peer has not been told yet, it is told now if there is room. */
@@ -326,8 +333,7 @@ export class Engine {
       this.abort(socket, errno, false);
       return;
     }
-    socket.claimant?.();
-    socket.claimant = null;
+    this.answerClaim(socket);
     socket.frozen = false;
     socket.peerGone = true;
     this.part(socket);

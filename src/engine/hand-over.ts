@@ -71,8 +71,7 @@ function onThaw(engine: Engine, peer: Peer, index: number, generation: number, p
 
 function thawed(engine: Engine, socket: EngineSocket): void {
   socket.frozen = false;
-  socket.claimant?.();
-  socket.claimant = null;
+  engine.answerClaim(socket);
   if (socket.resetWhenThawedErrno !== 0) {
     engine.abort(socket, socket.resetWhenThawedErrno, true);
     return;
