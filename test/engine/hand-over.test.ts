@@ -331,6 +331,24 @@ eachMechanism('a taker whose giver dies after the move, and before the peer has 
   tt.equal(taken.receiveAll().toString(), 'alive');
 });
 
+eachMechanism('a taker that asks a peer which then closes what it had given is told', (tt, mechanism) => {
+  const network = small(mechanism, 3);
+  const [client, server] = network.pair(1, 2);
+  const taken = network.take(3, server.give());
+  network.process(3).flush();
+  // The giver is gone before it has moved the socket, the peer does not know that yet and has given its end as well.
+  network.until(() => server.socket.hand?.role === 'giver' && server.socket.hand.phase === 'sent');
+  network.process(2).dead = true;
+  client.give();
+  network.until(() => taken.socket.hand?.role === 'taker' && taken.socket.hand.phase === 'ready');
+  network.end(2);
+  network.process(1).obituaries.set(2, Infinity);
+  network.until(() => client.socket.claimant !== null);
+  tt.ok(client.close());
+  network.settle();
+  tt.same(taken.told, [`took ${errnoOf('ECONNRESET')}`]);
+});
+
 eachMechanism('a peer that dies during the hand-over resets it at both', (tt, mechanism) => {
   const outcomes = new Set<string>();
   for (let rounds = 1; rounds < 30; rounds++) {
