@@ -43,6 +43,8 @@ interface Ends {
 
 /** How often the life of a peer without a bell is looked at. */
 const LIFE_CHECK_MS = 250;
+/** How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to give up. */
+const UNMET_MS_MAX = 2000;
 /** A file that is not listed so often is not there. */
 const MISSING_MAX = 2;
 /** Links with one process that may fail before we have no more to do with it. */
@@ -55,6 +57,8 @@ export class LinkTable implements PollerEvents {
   readonly #ends = new Map<number, Ends>();
   /** Failed links by process. */
   readonly #failures = new Map<number, number>();
+  /** Since when we can't make our end of a link that another process has begun, by process. */
+  readonly #unmet = new Map<number, number>();
   #door: BellReader | null = null;
   #lifeCheckedMs = 0;
   #closed = false;
@@ -78,6 +82,7 @@ export class LinkTable implements PollerEvents {
     const info = number === this.#region.self.number ? this.#region.self : this.#region.process(number);
     if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#isBanned(number)) return undefined;
     if (info !== this.#region.self && this.#region.isAlive(info) === 'dead') return undefined;
+    this.#checkRoom(info);
     const ends = this.#make(info);
     let heard = false;
     try {
@@ -90,6 +95,20 @@ export class LinkTable implements PollerEvents {
 
   #isBanned(number: number): boolean {
     return (this.#failures.get(number) ?? 0) >= FAILURES_MAX;
+  }
+
+  /** The peer's end of a link needs as much room as ours: better told here than by a peer that can't make it. */
+  #checkRoom(info: ProcessInfo): void {
+    const { storage, limits, self } = this.#region;
+    const bytes = this.#mechanism(info) === 'ring' ? limits.ringBytes : limits.framesBytes;
+    const ends = info === self ? 1 : 2;
+    const free = storage.freeBytes();
+    if (free !== undefined && free < ends * bytes) throw new StpError('ENOSPC', `a link with process ${info.number} takes ${ends * bytes} bytes, ${free} are free`);
+  }
+
+  #mechanism(info: ProcessInfo): 'ring' | 'frames' {
+    const { storage, self } = this.#region;
+    return info.bootId === self.bootId && self.canMap && info.canMap && storage.mechanisms.has('ring') ? 'ring' : 'frames';
   }
 
   #path(from: number, to: number): string {
@@ -109,7 +128,7 @@ export class LinkTable implements PollerEvents {
     const sameKernel = info.bootId === self.bootId;
     const hasBells = info !== self && sameKernel && self.hasDoor && info.hasDoor && this.#makeBells(info.number);
     const bellFd = hasBells ? openFifoReader(this.#absolute(this.#bellPath(info.number, self.number))) : undefined;
-    const mechanism = sameKernel && self.canMap && info.canMap && storage.mechanisms.has('ring') ? 'ring' : 'frames';
+    const mechanism = this.#mechanism(info);
     const capacityBytes = mechanism === 'ring' ? this.#region.limits.ringBytes : this.#region.limits.framesBytes;
     let link: Link;
     try {
@@ -237,17 +256,26 @@ export class LinkTable implements PollerEvents {
       return;
     }
     const info = this.#region.process(from);
-    if (info === undefined || this.#region.isAlive(info) === 'dead') return;
+    if (info === undefined || this.#region.isAlive(info) === 'dead') {
+      this.#unmet.delete(from);
+      return;
+    }
     try {
       this.#make(info);
+      this.#unmet.delete(from);
     } catch {
       // No room for our end: the peer waits, and the clock tries again.
-      this.poller.setNeedsClock(true);
+      const now = performance.now();
+      const since = this.#unmet.get(from) ?? now;
+      this.#unmet.set(from, since);
+      if (now - since < UNMET_MS_MAX) return;
+      this.#unmet.delete(from);
+      this.#remove(this.#path(from, this.#region.self.number));
     }
   }
 
   #updateClock(): void {
-    let needs = this.#door === null;
+    let needs = this.#door === null || this.#unmet.size > 0;
     for (const ends of this.#ends.values()) {
       if (ends.link.in === null || (ends.bell === null && ends.info !== this.#region.self)) needs = true;
     }

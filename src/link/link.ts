@@ -307,6 +307,17 @@ export class Link {
     }
   }
 
+  /** True where something was published that can't be read yet: no bell will ring for it again. */
+  late(): boolean {
+    if (this.in === null || this.failure !== null) return false;
+    try {
+      return this.in.late();
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
+  }
+
   /** Takes in what the peer has published; true where there was anything. */
   poll(): boolean {
     try {

@@ -230,7 +230,7 @@ export class Poller implements LinkOwner {
       this.wake();
       return;
     }
-    if (this.needsClock) this.#startClock();
+    if (this.needsClock || this.#anyLate()) this.#startClock();
     if (this.#watch === null) for (const link of this.links) if (link.unwatched || link.needsRoom) this.#startWatch();
   }
 
@@ -268,7 +268,13 @@ export class Poller implements LinkOwner {
       return;
     }
     this.#clockMs = paceMs;
-    if (this.needsClock && this.asleep && !this.#closed) this.#startClock();
+    if (this.asleep && !this.#closed && (this.needsClock || this.#anyLate())) this.#startClock();
+  }
+
+  #anyLate(): boolean {
+    let late = false;
+    for (const link of this.links) late = link.late() || late;
+    return late;
   }
 
   /** A duty for the clock came up while we may be asleep. */

@@ -98,6 +98,15 @@ export class FileStorage implements Storage {
     }
   }
 
+  freeBytes(): number | undefined {
+    try {
+      const { bavail, bsize } = fs.statfsSync(this.root);
+      return bavail * bsize;
+    } catch {
+      return undefined;
+    }
+  }
+
   createBlocks(name: string): BlockWriter | undefined {
     const file = PlainFile.create(this.#place(name), this.#control);
     return file === undefined ? undefined : new FileBlockWriter(file);

@@ -2,7 +2,7 @@
  * The reading end of a log of frames: looks at the place where the next frame will lie.
  *
  * What is there counts as a frame when magic, tag, number and CRC fit; else it is late and is looked at again. A frame that is
- * known to be written and stays unreadable for LATE_MS is damaged. A header (32 bytes, never torn) that fits and
+ * known to be written and stays unreadable for so long is damaged. A header (32 bytes, never torn) that fits and
  * contradicts itself is damaged at once.
  */
 import { crc32 } from 'node:zlib';
@@ -18,7 +18,9 @@ const NO_BYTES = Buffer.alloc(0);
 const NO_WORDS = new Int32Array(0);
 
 /** Longest time that a written frame takes to become readable on the worst file system, milliseconds; twice over. */
-const LATE_MS = 60_000;
+const SHARED_LATE_MS = 60_000;
+/** The same where writer and reader share one page cache: a write may be held up between two pages by a busy disk. */
+const LOCAL_LATE_MS = 3000;
 const STATUS_LOOKS = 4;
 /** What #look() returns for an empty frame. */
 const SKIPPED = -1;
@@ -80,8 +82,8 @@ export class FrameReader implements LogReader {
     this.#tag = link.seed | 0;
     this.#capacity = link.capacityBytes;
     this.#frameMax = frameMaxBytes(link.capacityBytes);
-    this.#lateMs = options.lateMs ?? LATE_MS;
     this.#shared = options.shared ?? false;
+    this.#lateMs = options.lateMs ?? (this.#shared ? SHARED_LATE_MS : LOCAL_LATE_MS);
     this.#now = options.now ?? steadyMs;
     this.bytes = file.takeMemory(this.#frameMax);
     this.words = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, this.#frameMax / 4);
@@ -121,6 +123,12 @@ export class FrameReader implements LogReader {
   peerAsleep(): number {
     this.#lookAtStatus();
     return this.#peerAsleep >>> 0;
+  }
+
+  late(): boolean {
+    this.#lookAtStatus();
+    const written = ((this.#framesWritten - this.#sequenceLow) | 0) >= 0;
+    return (written && this.#run === 0) || this.#lateSinceMs > 0 || this.#statusLateSinceMs > 0;
   }
 
   close(): void {

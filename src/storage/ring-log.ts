@@ -211,6 +211,11 @@ export class RingReader implements LogReader {
     return Atomics.load(this.#control, ASLEEP) >>> 0;
   }
 
+  /** What is published in a ring can be read at once. */
+  late(): boolean {
+    return false;
+  }
+
   close(): void {
     if (this.#capacity === 0) return;
     this.#capacity = 0;

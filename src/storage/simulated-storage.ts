@@ -70,6 +70,10 @@ export class SimulatedStorage implements Storage {
     return file === undefined ? undefined : { sizeBytes: file.sizeBytes, modifiedAtMs: file.modifiedAtTick };
   }
 
+  freeBytes(): undefined {
+    return undefined;
+  }
+
   createBlocks(path: string): BlockWriter | undefined {
     const file = this.#create(path);
     return file === undefined ? undefined : new FileBlockWriter(this.#handle(path, file));

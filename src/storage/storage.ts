@@ -109,6 +109,11 @@ export interface LogReader {
   peerRead(): number;
   /** The asleep word of the writer of this log. Fresh: may cost a read. Like peerRead it can throw EIO and ESTPCORRUPT. */
   peerAsleep(): number;
+  /**
+   * True where something was published that poll() can't read yet (or ever: then it throws after a while, if it is asked again). Who would
+   * sleep must come back by the clock. May cost a read and throw.
+   */
+  late(): boolean;
   close(): void;
 }
 
@@ -131,6 +136,8 @@ export interface Storage {
   /** Removes a file; false where it was not there. */
   remove(path: string): boolean;
   info(path: string): FileInfo | undefined;
+  /** Bytes that new files may take, as far as the file system tells; others may take them first. */
+  freeBytes(): number | undefined;
   /** Creates a file of blocks that nobody has yet (mode 0600); undefined where the path exists already. */
   createBlocks(path: string): BlockWriter | undefined;
   /** Opens a file of blocks for reading; undefined where there is none. */

@@ -51,6 +51,7 @@ function stepping(storage: Storage, step: () => void): Storage {
     info: (path) => (step(), storage.info(path)),
     createBlocks: (path) => (step(), writer(storage.createBlocks(path))),
     openBlocks: (path) => (step(), reader(storage.openBlocks(path))),
+    freeBytes: () => storage.freeBytes(),
     publishOnce: (path, payload) => (step(), storage.publishOnce(path, payload)),
     createLog: () => { throw new Error('no logs here'); },
     openLog: () => undefined,
