@@ -39,6 +39,8 @@ interface Ends {
   /** Times in a row that a file which must be there was not. */
   missing: number;
   bellWriter: number | null;
+  /** The peer's bell rang: it has a writer, so its end will tell of the peer's death. */
+  heard: boolean;
 }
 
 /** How often the life of a peer without a bell is looked at. */
@@ -139,7 +141,7 @@ export class LinkTable implements PollerEvents {
       throw error;
     }
     const listens = canListen();
-    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0 };
+    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, heard: false };
     if (bellFd !== undefined && listens) {
       ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#peerDied(ends); });
     }
@@ -209,7 +211,8 @@ export class LinkTable implements PollerEvents {
   }
 
   #rung(ends: Ends): void {
-    if (ends.link.in === null) {
+    if (!ends.heard || ends.link.in === null) {
+      ends.heard = true;
       this.#complete(ends);
       this.#updateClock();
     }
@@ -277,7 +280,7 @@ export class LinkTable implements PollerEvents {
   #updateClock(): void {
     let needs = this.#door === null || this.#unmet.size > 0;
     for (const ends of this.#ends.values()) {
-      if (ends.link.in === null || (ends.bell === null && ends.info !== this.#region.self)) needs = true;
+      if (ends.link.in === null || (!willHear(ends) && ends.info !== this.#region.self)) needs = true;
     }
     this.poller.setNeedsClock(needs);
   }
@@ -301,7 +304,7 @@ export class LinkTable implements PollerEvents {
     const { link, info } = ends;
     const self = this.#region.self.number;
     const incomplete = link.in === null && !this.#complete(ends);
-    if (!incomplete && (!checkLife || ends.bell !== null)) return;
+    if (!incomplete && (!checkLife || willHear(ends))) return;
     if (this.#region.isAlive(info) === 'dead') {
       this.#peerDied(ends);
       return;
@@ -366,6 +369,11 @@ export class LinkTable implements PollerEvents {
     this.#door?.close();
     this.poller.close();
   }
+}
+
+/** True where the end of the peer's bell tells of its death. A peer that died before it opened its end leaves a bell that never ends. */
+function willHear(ends: Ends): boolean {
+  return ends.bell !== null && ends.heard;
 }
 
 /** False where nobody hears it: then the end of the other bell tells more. */

@@ -22,12 +22,16 @@ function randomBytes(length: number): Buffer {
 }
 
 /** Writes random bytes over a part of a file, or all of it; never changes its size, which would kill whoever has it mapped. */
-function scribble(file: string, from = 0, to?: number): void {
-  // Whoever gives a link up removes it.
-  const size = fs.statSync(file, { throwIfNoEntry: false })?.size;
-  if (size === undefined) return;
-  const end = Math.min(size, to ?? size);
-  const fd = fs.openSync(file, 'r+');
+function scribble(file: string, from = 0, to = Infinity): void {
+  let fd: number;
+  try {
+    fd = fs.openSync(file, 'r+');
+  } catch (error) {
+    // Whoever gives a link up removes it.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const end = Math.min(fs.fstatSync(fd).size, to);
   if (end > from) fs.writeSync(fd, randomBytes(end - from), 0, end - from, from);
   fs.closeSync(fd);
 }
