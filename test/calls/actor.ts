@@ -6,9 +6,9 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import type t from 'tap';
+import { memoryDirectory } from '../memory-directory';
 import { type Outcome, type Step } from './actor-main';
 import { type Kit } from './kit';
 
@@ -150,18 +150,6 @@ function environment({ region, driver, system, group, env }: ActorOptions): Node
 
 function noKoffiPath(): string {
   return path.join(__dirname, '..', 'storage', 'no-koffi.js');
-}
-
-const SHARED_MEMORY = '/dev/shm';
-
-/** Where regions of tests lie by default: in memory where there is such a place. */
-export function memoryDirectory(): string {
-  try {
-    fs.accessSync(SHARED_MEMORY, fs.constants.W_OK);
-    return SHARED_MEMORY;
-  } catch {
-    return os.tmpdir();
-  }
 }
 
 /** Path of a region that does not exist yet; removed with the test. */

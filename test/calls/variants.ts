@@ -1,7 +1,8 @@
 /** The ways in which a region can carry bytes on this machine: what holds for one has to hold for all. */
 import os from 'node:os';
 import { fileSystemOf, loadNative } from '../../src/storage';
-import { type ActorOptions, memoryDirectory } from './actor';
+import { memoryDirectory } from '../memory-directory';
+import { type ActorOptions } from './actor';
 
 export interface Variant {
   readonly title: string;

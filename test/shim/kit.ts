@@ -2,8 +2,8 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { type EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { memoryDirectory } from '../memory-directory';
 
 const OUT = path.join(__dirname, '..', '..');
 export const REGISTER = path.join(OUT, 'shim', 'register.js');
@@ -14,9 +14,7 @@ export const PATIENCE_MS = 30_000;
 
 /** A directory for one test's region, files and all. Removed by the function that comes with it. */
 export function scratch(): { directory: string; region: string; remove: () => void } {
-  const shared = '/dev/shm';
-  const parent = fs.existsSync(shared) ? shared : os.tmpdir();
-  const directory = fs.mkdtempSync(path.join(parent, 'stp-shim-test-'));
+  const directory = fs.mkdtempSync(path.join(memoryDirectory(), 'stp-shim-test-'));
   return {
     directory,
     region: path.join(directory, 'region'),
