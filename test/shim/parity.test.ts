@@ -1,55 +1,15 @@
 /** Every scenario over TCP and over STP, between two processes: both ends must see the same. */
 import t from 'tap';
-import { Actor, REGISTER, scratch } from './kit';
+import { REGISTER, scratch } from './kit';
+import { Pair, WELL } from './scenario-pair';
 import { scenarios } from './scenarios';
 
-interface Seen {
-  readonly client: readonly string[];
-  readonly server: readonly string[];
-}
-
-/** Two processes that play scenarios with each other; new ones after a scenario that went wrong. */
-class Pair {
-  readonly #start: () => Actor;
-  #server: Actor;
-  #client: Actor;
-
-  constructor(env: Readonly<Record<string, string>>, execArgv: readonly string[]) {
-    this.#start = () => new Actor('scenario-actor.js', env, execArgv);
-    this.#server = this.#start();
-    this.#client = this.#start();
-  }
-
-  async play(name: string): Promise<Seen> {
-    try {
-      const { port } = await this.#server.ask<{ port: number }>({ serve: name });
-      const called = await this.#client.ask<{ lines: string[] }>({ call: name, port });
-      const served = await this.#server.ask<{ lines: string[] }>({ finish: true });
-      return { client: called.lines, server: served.lines };
-    } catch (error) {
-      this.kill();
-      this.#server = this.#start();
-      this.#client = this.#start();
-      throw error;
-    }
-  }
-
-  kill(): void {
-    for (const actor of [this.#server, this.#client]) actor.process.kill('SIGKILL');
-  }
-
-  async end(): Promise<unknown[]> {
-    const ends = await Promise.all([this.#server.end(), this.#client.end()]);
-    return ends.map(({ code, signal, stderr }) => ({ code, signal, stderr }));
-  }
-}
-
-const WELL = { code: 0, signal: null, stderr: '' };
+const ACTOR = 'scenario-actor.js';
 
 void t.test('what a program sees over STP is what it sees over TCP', async (t) => {
   const place = scratch();
-  const hooked = (settings: Record<string, string>): Pair => new Pair({ STP_REGION: place.region, ...settings }, ['--require', REGISTER]);
-  const tcp = new Pair({}, []);
+  const hooked = (settings: Record<string, string>): Pair => new Pair(ACTOR, { env: { STP_REGION: place.region, ...settings }, execArgv: ['--require', REGISTER] });
+  const tcp = new Pair(ACTOR, { env: {}, execArgv: [] });
   const ways: Record<string, Pair> = {
     'over STP alone': hooked({ STP_NET: 'stp' }),
     'over STP alone, with plain file I/O': hooked({ STP_NET: 'stp', STP_DRIVER: 'direct' }),

@@ -1,0 +1,49 @@
+/** Both ends of scenarios in a forked process: `{ serve: name }` listens and answers with the port, `{ finish }` with the log; `{ call: name, port }` is the other end. */
+import type net from 'node:net';
+import { serveParent } from './kit';
+import { Log, type Scenario } from './scenario-kit';
+
+/** Plays what the parent asks for, one scenario at a time. */
+export function playScenarios(scenarios: Readonly<Record<string, Scenario>>): void {
+  let server: net.Server | undefined;
+  let log = new Log();
+
+  const scenario = (name: unknown): Scenario => {
+    const found = scenarios[String(name)];
+    if (found === undefined) throw new Error(`no scenario ${String(name)}`);
+    return found;
+  };
+
+  const serve = async (name: unknown): Promise<object> => {
+    log = new Log();
+    const own = scenario(name).server(log);
+    server = own;
+    await new Promise<void>((resolve, reject) => {
+      own.once('error', reject);
+      own.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = own.address() as net.AddressInfo;
+    log.name(port, 'SERVER');
+    return { port };
+  };
+
+  const finish = async (): Promise<object> => {
+    await new Promise((resolve) => server?.close(resolve));
+    // 'close' of the last socket comes after that of its server.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return { lines: log.lines };
+  };
+
+  const call = async (name: unknown, port: number): Promise<object> => {
+    const own = new Log();
+    own.name(port, 'SERVER');
+    await scenario(name).client(port, own);
+    return { lines: own.lines };
+  };
+
+  serveParent((message) => {
+    if ('serve' in message) return serve(message['serve']);
+    if ('finish' in message) return finish();
+    return call(message['call'], Number(message['port']));
+  });
+}
