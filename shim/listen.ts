@@ -9,6 +9,7 @@ import { addAbortListener } from 'node:events';
 import net from 'node:net';
 import { StpError } from '../src/index';
 import { placeOf } from './addresses';
+import { PortHolder, servesWorkers, silence } from './cluster';
 import { type Configuration } from './configuration';
 import { type Native } from './connect';
 import { wishFor } from './decision';
@@ -46,24 +47,29 @@ export function listen(settings: Configuration, native: Native, self: unknown, a
     return refuseHandle(server, args, wish.what);
   }
   const what = `listen ${wish.host ?? ANY_HOST}:${wish.port}`;
-  if (cluster.isPrimary && servesWorkers(server)) return decided('CLUSTER_PRIMARY', what);
   const { wish: way, byRule } = wishFor(settings, wish.host ?? ANY_HOST, wish.port);
   if (way === 'tcp') return decided('RULE_TCP', what);
-  if (way === 'stp') return listenAlone(server, args, wish, byRule ? 'RULE_STP' : 'MODE_STP');
-  // Its connections come from the primary, or from the kernel's own choice among processes.
-  if (cluster.isWorker && !wish.exclusive) return decided('CLUSTER_WORKER', what);
-  if (wish.reusePort) return decided('REUSE_PORT', what);
-  listenBeside(server, wish, what);
+  const reason = byRule ? 'RULE_STP' : 'MODE_STP';
+  if (cluster.isPrimary && servesWorkers(server)) return way === 'stp' ? holdPort(server, wish, reason) : decided('CLUSTER_PRIMARY', what);
+  const inCluster = cluster.isWorker && !wish.exclusive;
+  if (way === 'stp' && !inCluster) return listenAlone(server, args, wish, reason);
+  listenBeside(server, wish, { what, shared: inCluster || wish.reusePort, stpReason: way === 'stp' ? reason : undefined });
   return byNode();
 }
 
-/**
- * The server by which a cluster's primary accepts for its workers: it takes connections as handles and must never get one as a socket.
- * @note Node 20 to 26 (internal/cluster/round_robin_handle.js) make it with `assert.fail` as its only listener.
- */
-function servesWorkers(server: InternalServer): boolean {
-  const [first, ...more] = server.listeners('connection');
-  return more.length === 0 && first?.name === 'fail' && String(first).includes('ERR_INTERNAL_ASSERTION');
+/** For the workers of a cluster, which listen themselves. */
+function holdPort(server: InternalServer, { host = ANY_HOST, port }: PortWish, reason: ReasonCode): unknown {
+  let error: NodeError | undefined;
+  try {
+    error = hostProblem(host, port);
+    if (error === undefined) server._handle = new PortHolder(host, port);
+  } catch (thrown) {
+    error = listenError(failureOf(thrown), host, port);
+  }
+  note(server, reason, `hold ${host}:${port}`, error);
+  if (error === undefined) process.nextTick(() => server.emit('listening'));
+  else fail(server, error);
+  return server;
 }
 
 /** The error of a second listen, Node's own. @note Node 20 to 26 throw it first thing, for whatever handle there is. */
@@ -79,11 +85,20 @@ function alreadyListening(server: InternalServer, native: Native): unknown {
   return codedError('ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.');
 }
 
+interface Beside {
+  /** What is noted. */
+  readonly what: string;
+  /** Others have the port too. */
+  readonly shared: boolean;
+  /** The handle is only there for what Node does with it: by TCP nothing may listen. */
+  readonly stpReason: ReasonCode | undefined;
+}
+
 /**
- * Adds STP to a listen by TCP as soon as that has its handle, which may be after a look-up.
+ * Adds STP to a listen by Node as soon as that has its handle, which may be after a look-up, or when the primary of a cluster has answered.
  * @note Node 20 to 26 call `_listen2` on the server so that it can be wrapped; it returns with the handle set, or null after an error.
  */
-function listenBeside(server: InternalServer, wish: PortWish, what: string): void {
+function listenBeside(server: InternalServer, wish: PortWish, beside: Beside): void {
   const own = Object.getOwnPropertyDescriptor(server, '_listen2');
   const restore = (): void => {
     if (own === undefined) Reflect.deleteProperty(server, '_listen2');
@@ -91,22 +106,29 @@ function listenBeside(server: InternalServer, wish: PortWish, what: string): voi
   };
   const wrapper = function _listen2(this: InternalServer, ...args: unknown[]): unknown {
     restore();
+    if (beside.stpReason !== undefined && this._handle !== null) silence(this._handle);
     const result = this._listen2?.(...args);
-    if (this._handle !== null) addStp(this, wish, what);
+    if (this._handle !== null) addStp(this, wish, beside);
     return result;
   };
   Object.defineProperty(server, '_listen2', { value: wrapper, configurable: true, writable: true });
 }
 
-function addStp(server: InternalServer, wish: PortWish, what: string): void {
+function addStp(server: InternalServer, wish: PortWish, { what, shared, stpReason }: Beside): void {
   const address = server.address();
   if (address === null || typeof address === 'string') return;
+  const { address: host, port } = address;
   try {
-    setListener(server, new Listener(server, address.address, address.port, backlogOf(wish), false));
-    note(server, 'LISTENING', what);
+    setListener(server, new Listener(server, { host, port, backlog: backlogOf(wish), alone: false, shared }));
+    note(server, stpReason ?? 'LISTENING', what);
   } catch (error) {
     if (!(error instanceof StpError)) throw error;
-    note(server, error.code === 'EADDRINUSE' ? 'PORT_TAKEN' : 'REGION_UNUSABLE', what, error);
+    note(server, stpReason ?? (error.code === 'EADDRINUSE' ? 'PORT_TAKEN' : 'REGION_UNUSABLE'), what, error);
+    if (stpReason === undefined) return;
+    // @note Node 20 to 26 emit 'listening' by a tick for which there must be a handle then.
+    server._handle?.close();
+    server._handle = null;
+    fail(server, listenError(failureOf(error), host, port));
   }
 }
 
@@ -122,7 +144,7 @@ function listenAlone(server: InternalServer, args: readonly unknown[], wish: Por
   try {
     error = hostProblem(host, port);
     if (error === undefined) {
-      const listener = new Listener(server, host ?? ANY_HOST, port, backlogOf(wish), true);
+      const listener = new Listener(server, { host: host ?? ANY_HOST, port, backlog: backlogOf(wish), alone: true, shared: wish.reusePort });
       setListener(server, listener, host ?? ANY_HOST);
       server._connectionKey = `${net.isIPv6(host ?? ANY_HOST) ? 6 : 4}:${host ?? ANY_HOST}:${port}`;
     }

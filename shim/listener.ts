@@ -10,7 +10,9 @@ import net from 'node:net';
 import {
   MSG_DONTWAIT,
   PF_STP,
+  SO_REUSEPORT,
   SOCK_STREAM,
+  SOL_SOCKET,
   type SocketWatcher,
   STP_REF,
   STP_WATCHER,
@@ -20,6 +22,7 @@ import {
   STPgethostname,
   STPlisten,
   STPsetopt,
+  STPsetsockopt,
   STPsocket,
 } from '../src/index';
 import { loopbackOf } from './addresses';
@@ -33,6 +36,17 @@ const RETRY_MS = 100;
 
 const serverSockets = channel('net.server.socket');
 
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0: one that is free. */
+  readonly port: number;
+  readonly backlog: number;
+  /** No TCP beside it. */
+  readonly alone: boolean;
+  /** Others may listen at the port as well. */
+  readonly shared: boolean;
+}
+
 export class Listener implements SocketWatcher {
   readonly server: InternalServer;
   readonly descriptor: number;
@@ -45,13 +59,14 @@ export class Listener implements SocketWatcher {
   open = true;
   #retry: NodeJS.Timeout | undefined;
 
-  /** Binds and listens; throws what the calls throw. `port` 0: one that is free. */
-  constructor(server: InternalServer, host: string, port: number, backlog: number, alone: boolean) {
+  /** Binds and listens; throws what the calls throw. */
+  constructor(server: InternalServer, { host, port, backlog, alone, shared }: ListenerOptions) {
     this.server = server;
     this.alone = alone;
     this.#ip = net.isIPv6(host) && host !== '::' ? loopbackOf(6) : loopbackOf(4);
     this.descriptor = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
     try {
+      if (shared) STPsetsockopt(this.descriptor, SOL_SOCKET, SO_REUSEPORT, true);
       STPbind(this.descriptor, { port });
       STPlisten(this.descriptor, backlog);
       STPsetopt(this.descriptor, STP_WATCHER, this);

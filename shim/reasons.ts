@@ -20,9 +20,7 @@ export const REASONS = {
   NOT_OURS: { transport: 'tcp', doc: 'The host is neither this system nor one that the region knows.' },
   REGION_UNUSABLE: { transport: 'tcp', doc: 'The region can not be used, or STP could not make the connection; `error` says why.' },
   PORT_TAKEN: { transport: 'tcp', doc: 'Another STP socket of this system has the port; the server listens on TCP only.' },
-  CLUSTER_WORKER: { transport: 'tcp', doc: 'A cluster worker shares the listening socket of its primary, which is TCP.' },
-  CLUSTER_PRIMARY: { transport: 'tcp', doc: 'The server by which the primary of a cluster accepts for its workers, which is TCP.' },
-  REUSE_PORT: { transport: 'tcp', doc: 'The server asked for reusePort: the kernel shares its connections among processes.' },
+  CLUSTER_PRIMARY: { transport: 'tcp', doc: 'The server by which the primary of a cluster accepts for its workers what comes by TCP; by STP the workers listen themselves.' },
   UNIX_PATH: { transport: 'tcp', doc: 'A Unix socket or a pipe: those stay with Node.' },
   HAS_HANDLE: { transport: 'tcp', doc: "The socket or server stands on a handle or a descriptor of the system's." },
 } as const satisfies Record<string, Reason>;

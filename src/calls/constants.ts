@@ -23,6 +23,11 @@ export const SO_SNDBUF = 7;
 /** Receive window: most bytes received and not yet read, bytes; before the connection only. */
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
+/**
+ * Boolean: other processes of this system may bind the port as well, if each of them sets it; clients go to those that listen in turn. Set before
+ * STPbind, or later on a bound socket, which then shares the port that it has; it can't be taken back then.
+ */
+export const SO_REUSEPORT = 15;
 /** `{ onoff: boolean, linger: seconds }`; on with 0: STPclose resets; on with n: waits at most n seconds. */
 export const SO_LINGER = 13;
 export const SO_ACCEPTCONN = 30;

@@ -41,6 +41,7 @@ export class Endpoint implements SocketOwner {
   portKind: PortKind = 'none';
   linger: StpLinger = { onoff: false, linger: 0 };
   reuseAddress = false;
+  reusePort = false;
   keepAlive = false;
   noDelay = false;
   connectTimeoutMs = 0;

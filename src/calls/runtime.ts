@@ -100,6 +100,11 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     return this.links.to(process, epoch);
   }
 
+  another({ remote, peer }: EngineSocket): PeerPort | undefined {
+    const found = this.region.bindings.findListener(remote.system, remote.group, remote.port, peer?.process);
+    return found === undefined ? undefined : this.links.to(found.process.number, found.process.epoch);
+  }
+
   secret(bytes: number): Uint8Array {
     return randomBytes(bytes);
   }

@@ -26,7 +26,7 @@ export function STPbind(s: number, address: StpAddressInput | null, length?: num
     throw new StpError('EADDRNOTAVAIL', `${wanted.system} is not this system (${own.system})`, call);
   }
   const group = wanted.group ?? own.group;
-  socket.local.port = own.region.bindings.bind(wanted.port, group, socket.index);
+  socket.local.port = own.region.bindings.bind(wanted.port, group, socket.index, endpoint.reusePort);
   socket.local.group = group;
   endpoint.portKind = 'bound';
   own.engine.setState(socket, SocketState.bound);

@@ -54,6 +54,6 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
   const peer = found === undefined ? undefined : own.engine.peer(found.process.number, found.process.epoch);
   if (peer === undefined) throw new StpError('ECONNREFUSED', `stp://${system}:${wanted.port}/${group}`, call);
   bindByDefault(endpoint);
-  connect(own.engine, socket, peer, { system, group, port: wanted.port }, endpoint.connectTimeoutMs);
+  connect(own.engine, socket, peer, { system, group, port: wanted.port }, endpoint.connectTimeoutMs, found?.shared);
   endpoint.updateHold();
 }

@@ -11,7 +11,7 @@ import { type StpLinger } from './types';
  * Source: "STPgetsockopt(s, level, optname, optval, optlen)".
  * @param s - a descriptor
  * @param level - SOL_SOCKET
- * @param name - SO_TYPE, SO_ERROR (cleared by it), SO_REUSEADDR, SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SO_ACCEPTCONN, SO_NREAD, SO_NWRITE, TCP_NODELAY
+ * @param name - SO_TYPE, SO_ERROR (cleared by it), SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SO_ACCEPTCONN, SO_NREAD, SO_NWRITE, TCP_NODELAY
  * @returns a number, for SO_LINGER `{ onoff, linger }` (seconds); booleans are 0 and 1
  * @throws EBADF, ENOPROTOOPT
  */
@@ -28,6 +28,7 @@ export function STPgetsockopt(s: number, level: number, name: number): number | 
       return errno;
     }
     case C.SO_REUSEADDR: return Number(endpoint.reuseAddress);
+    case C.SO_REUSEPORT: return Number(endpoint.reusePort);
     case C.SO_KEEPALIVE: return Number(endpoint.keepAlive);
     case C.TCP_NODELAY: return Number(endpoint.noDelay);
     case C.SO_LINGER: return endpoint.linger;

@@ -2,6 +2,7 @@ import { StpError } from '../errors';
 import { SocketState } from '../layout';
 import { boolean, integer, shown } from './check';
 import * as C from './constants';
+import { type Endpoint } from './endpoint';
 import { runtime } from './runtime';
 import { type StpLinger } from './types';
 
@@ -15,7 +16,7 @@ const LINGER_MAX_SECONDS = 2_000_000;
  * Source: "STPsetsockopt(s, level, optname, optval, optlen)".
  * @param s - a descriptor
  * @param level - SOL_SOCKET
- * @param name - SO_REUSEADDR and SO_KEEPALIVE (kept for programs that read them back; STP needs neither), SO_LINGER, SO_RCVBUF, TCP_NODELAY
+ * @param name - SO_REUSEADDR and SO_KEEPALIVE (kept for programs that read them back; STP needs neither), SO_REUSEPORT, SO_LINGER, SO_RCVBUF, TCP_NODELAY
  * @param value - boolean or 0 and 1; bytes for SO_RCVBUF (4096 to 2^28, before the connection); `{ onoff, linger }` for SO_LINGER (seconds)
  * @throws EBADF, EINVAL, EISCONN (SO_RCVBUF of a connection), ENOPROTOOPT
  */
@@ -26,6 +27,7 @@ export function STPsetsockopt(s: number, level: number, name: number, value: num
   if (level !== C.SOL_SOCKET) throw new StpError('ENOPROTOOPT', `level ${shown(level)}`, call);
   switch (name) {
     case C.SO_REUSEADDR: endpoint.reuseAddress = boolean(call, 'SO_REUSEADDR', value); return 0;
+    case C.SO_REUSEPORT: reusePort(call, endpoint, boolean(call, 'SO_REUSEPORT', value)); return 0;
     case C.SO_KEEPALIVE: endpoint.keepAlive = boolean(call, 'SO_KEEPALIVE', value); return 0;
     case C.TCP_NODELAY: endpoint.noDelay = boolean(call, 'TCP_NODELAY', value); return 0;
     case C.SO_LINGER: endpoint.linger = linger(call, value); return 0;
@@ -35,6 +37,16 @@ export function STPsetsockopt(s: number, level: number, name: number, value: num
       return 0;
     default: throw new StpError('ENOPROTOOPT', `option ${shown(name)} is unknown or can't be set`, call);
   }
+}
+
+/** A port that is bound already is shared from now on; somebody may have joined it since, so there is no way back. */
+function reusePort(call: string, endpoint: Endpoint, shares: boolean): void {
+  if (endpoint.portKind === 'bound' && shares !== endpoint.reusePort) {
+    if (!shares) throw new StpError('EINVAL', 'a port that is shared stays shared', call);
+    const { socket, runtime: own } = endpoint;
+    own.region.bindings.share(socket.local.port, socket.local.group);
+  }
+  endpoint.reusePort = shares;
 }
 
 function linger(call: string, value: unknown): StpLinger {

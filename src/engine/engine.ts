@@ -7,7 +7,7 @@
  */
 import { errnoOf, StpError } from '../errors';
 import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
-import { onAccept, onCancel, onConnect, onRefuse, sendCancel, stopListening } from './handshake';
+import { listenerLost, onAccept, onCancel, onConnect, onRefuse, sendCancel, stopListening } from './handshake';
 import { handAborted, handPeerGone, handProcessGone, onHandOver } from './hand-over';
 import { handPump, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
@@ -327,6 +327,10 @@ export class Engine {
 
   /** The process of the other end is gone. A stream that it had ended in good order stays whole; anything else is reset. */
   #lost(socket: EngineSocket, errno: number): void {
+    if (listenerLost(this, socket, errno)) {
+      this.part(socket);
+      return;
+    }
     // A socket closed by its owner, all of it acknowledged, would be released already: the rest is lost.
     const lost = socket.orphaned && socket.hand === null;
     if (!socket.finReceived || lost || socket.resetWhenThawedErrno !== 0) {

@@ -3,10 +3,13 @@ import { errnoOf } from '../errors';
 import { ConnectPayload, RecordType, SocketName, SocketState } from '../layout';
 import { type Engine, reason, reasonOf } from './engine';
 import { type Peer } from './peer';
+import { type PeerPort } from './ports';
 import { type EngineAddress, type EngineSocket, type PendingConnect } from './socket';
 
 const RETRY_FIRST_MS = 4;
 const RETRY_MAX_MS = 500;
+/** So many that share a port may turn a request away before it fails: a listener that is none can only be damage. */
+const REFUSALS_MAX = 20;
 
 function listenerKey(group: string, port: number): string {
   return `${group}:${port}`;
@@ -28,9 +31,10 @@ export function stopListening(engine: Engine, socket: EngineSocket): void {
   }
 }
 
-/** Asks `peer` for a connection to a port. `timeoutMs` 0: waits without end. */
-export function connect(engine: Engine, socket: EngineSocket, peer: Peer, remote: EngineAddress, timeoutMs: number): void {
+/** Asks `peer` for a connection to a port. `timeoutMs` 0: waits without end. `anyListener`: others listen there too. */
+export function connect(engine: Engine, socket: EngineSocket, peer: Peer, remote: EngineAddress, timeoutMs: number, anyListener = false): void {
   Object.assign(socket.remote, remote);
+  socket.anyListener = anyListener;
   socket.initiator = true;
   socket.receiveLimitBytes = socket.windowBytes;
   engine.join(socket, peer, 0, 0);
@@ -149,16 +153,48 @@ export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer):
 export function onRefuse(engine: Engine, socket: EngineSocket, payload: Buffer): void {
   if (socket.state !== SocketState.connecting) return;
   const errno = reasonOf(payload);
-  if (errno !== errnoOf('EAGAIN')) {
+  // A busy server queues us in effect.
+  if (errno === errnoOf('EAGAIN') || socket.anyListener) askAgain(engine, socket, errno);
+  else engine.abort(socket, errno, false);
+}
+
+/** A listener that shares its port is gone before it accepted: true where another may be asked. */
+export function listenerLost(engine: Engine, socket: EngineSocket, errno: number): boolean {
+  if (socket.state !== SocketState.connecting || !socket.anyListener) return false;
+  askAgain(engine, socket, errno);
+  return true;
+}
+
+/** Asks again, soon at first. The limit, if any, is the connect timer. `errno` is what it fails with where nobody else listens. */
+function askAgain(engine: Engine, socket: EngineSocket, errno: number): void {
+  if (errno !== errnoOf('EAGAIN') && socket.retries >= REFUSALS_MAX) {
     engine.abort(socket, errno, false);
     return;
   }
-  // A busy server queues us in effect: ask again, soon at first. The limit, if any, is the connect timer.
   const delayMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(socket.retries, 10));
   socket.retries += 1;
+  engine.timers.clear(socket.retryTimer);
   socket.retryTimer = engine.timer(delayMs, () => {
     socket.retryTimer = null;
+    if (socket.anyListener && !askAnother(engine, socket, errno)) return;
     sendConnect(socket);
   });
+}
+
+function askAnother(engine: Engine, socket: EngineSocket, errno: number): boolean {
+  let port: PeerPort | undefined;
+  try {
+    port = engine.ports.another(socket);
+  } catch {
+    // No link can be made now (a full disk): where it was asked before it may be asked again.
+    if (socket.peer?.gone === false) return true;
+  }
+  if (port === undefined) {
+    engine.abort(socket, errno === errnoOf('EAGAIN') ? errnoOf('ECONNREFUSED') : errno, false);
+    return false;
+  }
+  engine.join(socket, engine.attachPeer(port), 0, 0);
+  engine.ports.changed(socket, false);
+  return true;
 }
 

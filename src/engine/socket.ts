@@ -103,6 +103,8 @@ export class EngineSocket {
   /** Next try of a connect that found the backlog full. */
   retryTimer: Timer | null = null;
   retries = 0;
+  /** Connecting to a port that several processes share: where one can't take it another may. */
+  anyListener = false;
 
   constructor(index: number, generation: number, system: string, group: string) {
     this.index = index;

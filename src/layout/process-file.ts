@@ -52,6 +52,7 @@ export const Binding = defineLayout('Binding', 32, {
   port: { at: 0, kind: 'u32', writer: 'owner', doc: 'the port, or the first port of a range' },
   count: { at: 4, kind: 'u32', writer: 'owner', doc: 'number of ports: 1, or the size of the range' },
   state: { at: 8, kind: 'u8', writer: 'owner', doc: '0 free, 1 claiming, 2 bound, 3 listening, 4 range held for unbound connects, 5 claiming a range' },
+  shared: { at: 9, kind: 'u8', writer: 'owner', doc: '1: others of the system may hold the port too, where they share it as well (SO_REUSEPORT)' },
   socket: { at: 12, kind: 'u32', writer: 'owner', doc: 'index of the socket; 0 for a range' },
   group: { at: 16, kind: 'text', size: 16, writer: 'owner', doc: 'transport group of the port' },
 }, { doc: 'One bound port or port range of a process.' });

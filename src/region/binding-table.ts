@@ -19,6 +19,14 @@ export interface BindingEntry {
   readonly socket: number;
   /** A value of BindingState. */
   readonly state: number;
+  /** Others may hold the port as well, if they share it too. */
+  readonly shared: boolean;
+}
+
+/** A listening socket in the table of another process. */
+export interface ListeningEntry {
+  readonly socket: number;
+  readonly shared: boolean;
 }
 
 const SLOTS_MAX = BINDINGS_PER_BLOCK * PROCESS_BLOCKS.bindingsCount;
@@ -27,6 +35,7 @@ const STATE_MAX = Math.max(...Object.values(BindingState));
 const STATE_AT = Binding.fields.state.at;
 const PORT_AT = Binding.fields.port.at;
 const COUNT_AT = Binding.fields.count.at;
+const SHARED_AT = Binding.fields.shared.at;
 const GROUP_AT = Binding.fields.group.at;
 const GROUP_BYTES = Binding.fields.group.size;
 
@@ -106,7 +115,7 @@ export class BindingTable {
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       const entry = this.#slots[first + i];
       if (entry === undefined) this.#payload.fill(0, at, at + Binding.sizeBytes);
-      else Binding.encode(entry, this.#payload, at);
+      else Binding.encode({ ...entry, shared: Number(entry.shared) }, this.#payload, at);
     }
     this.#file.write(PROCESS_BLOCKS.bindings + block, this.#payload.subarray(0, BindingsHead.sizeBytes + used * Binding.sizeBytes));
   }
@@ -138,14 +147,14 @@ export function readBindings(reader: BlockReader, number: number, visit: (entry:
 }
 
 /**
- * The socket that listens at `port` of `group` in a table, -1 where none does. Reads the first block, further ones only
+ * The socket that listens at `port` of `group` in a table. Reads the first block, further ones only
  * where there are some; compares bytes and decodes nothing that does not match.
  */
-export function findListening(reader: BlockReader, number: number, group: Uint8Array, port: number): number {
+export function findListening(reader: BlockReader, number: number, group: Uint8Array, port: number): ListeningEntry | undefined {
   let blocks = 1;
   for (let index = 0; index < blocks; index += 1) {
     const block = reader.read(PROCESS_BLOCKS.bindings + index);
-    if (block === undefined) return -1;
+    if (block === undefined) return undefined;
     const { payload } = block;
     const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
     const used = usedEntries(view, number);
@@ -153,10 +162,11 @@ export function findListening(reader: BlockReader, number: number, group: Uint8A
     for (let i = 0; i < used; i += 1) {
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       if (view.getUint32(at + PORT_AT, true) !== port || view.getUint8(at + STATE_AT) !== BindingState.listening) continue;
-      if (sameGroup(payload, at + GROUP_AT, group)) return view.getUint32(at + Binding.fields.socket.at, true);
+      if (!sameGroup(payload, at + GROUP_AT, group)) continue;
+      return { socket: view.getUint32(at + Binding.fields.socket.at, true), shared: view.getUint8(at + SHARED_AT) === 1 };
     }
   }
-  return -1;
+  return undefined;
 }
 
 /** A group name as {@link findListening} compares it. */
@@ -187,7 +197,8 @@ function usedBlocks(view: DataView, number: number): number {
 function checked(payload: Uint8Array, at: number, state: number, port: number, count: number, number: number): BindingEntry {
   if (state > STATE_MAX) throw damaged(processPath(number), 'binding.state');
   if (port < 1 || count < 1 || count > PORT_MAX || port + count - 1 > PORT_MAX) throw damaged(processPath(number), 'binding.port');
-  const { group, socket } = Binding.decode(payload, at);
+  const { group, socket, shared } = Binding.decode(payload, at);
+  if (shared > 1) throw damaged(processPath(number), 'binding.shared');
   if (!isGroupName(group)) throw damaged(processPath(number), 'binding.group');
-  return { port, count, group, socket, state };
+  return { port, count, group, socket, state, shared: shared === 1 };
 }

@@ -2,11 +2,12 @@
  * The ports of this process, and who listens where in the region.
  *
  * (system, group, port) is the key: systems compare without case, groups exactly. A port bound by number may lie in the
- * range that another process holds for its unbound sockets; only two that bind the same number are in each other's way.
+ * range that another process holds for its unbound sockets; only two that bind the same number are in each other's way,
+ * unless both share it.
  */
 import { StpError } from '../errors';
 import { BindingState } from '../layout';
-import { type BindingEntry, BindingTable, findListening, groupBytes, readBindings } from './binding-table';
+import { type BindingEntry, BindingTable, findListening, groupBytes, type ListeningEntry, readBindings } from './binding-table';
 import { type BlockWriter } from '../storage';
 import { Claims } from './claims';
 import { isGroupName, systemKey } from './names';
@@ -18,6 +19,8 @@ export interface FoundListener {
   readonly process: ProcessInfo;
   /** Index of the listening socket there. */
   readonly socket: number;
+  /** Others may listen there too, see {@link Bindings.bind}. */
+  readonly shared: boolean;
 }
 
 export interface PortInfo {
@@ -34,12 +37,15 @@ export interface PortInfo {
 interface OwnPort {
   readonly slot: number;
   readonly socket: number;
+  readonly shared: boolean;
   listening: boolean;
   /** Reserved in our own range of unbound ports. */
   readonly reserved: boolean;
 }
 
 const PORT_MAX = 65_535;
+/** Divides by every small number of processes, so that turns go round evenly. */
+const TURN_MAX = 720_720;
 const STATE_NAMES = Object.fromEntries(Object.entries(BindingState).map(([name, value]) => [value, name])) as Record<number, keyof typeof BindingState>;
 
 export class Bindings {
@@ -51,6 +57,8 @@ export class Bindings {
   readonly #ranges = new Map<string, PortRanges>();
   /** Groups as the search compares them. */
   readonly #groupBytes = new Map<string, Uint8Array>();
+  /** Whose turn it is among those that share a port. Begins anywhere, so that many clients with one connection each spread as well. */
+  #turn = Math.floor(Math.random() * TURN_MAX);
 
   constructor(file: BlockWriter, processes: Processes, self: ProcessInfo) {
     this.#table = new BindingTable(file);
@@ -63,23 +71,32 @@ export class Bindings {
   /**
    * Binds a port of this system for socket `socket`; 0 chooses one. Returns the port. EADDRINUSE: a live socket of this
    * system and group has it; EADDRNOTAVAIL: none is left to choose; EINVAL; what the storage throws.
+   * `shared`: other processes may bind it as well, if all of them share it; clients then go to those that listen in turn.
    */
-  bind(port: number, group: string, socket: number): number {
+  bind(port: number, group: string, socket: number, shared = false): number {
     checkPort(port, 0);
     checkGroup(group);
     if (port !== 0) {
-      if (this.#tryBind(port, group, socket)) return port;
+      if (this.#tryBind(port, group, socket, shared)) return port;
       throw new StpError('EADDRINUSE', `stp://${this.#self.system}:${port}/${group}`);
     }
-    return this.#bindChosen(group, socket);
+    return this.#bindChosen(group, socket, shared);
   }
 
   /** Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. */
   listen(port: number, group: string): void {
     const own = this.#own(port, group);
     if (own.listening) return;
-    this.#table.set(own.slot, { port, count: 1, group, socket: own.socket, state: BindingState.listening });
+    this.#table.set(own.slot, { port, count: 1, group, socket: own.socket, state: BindingState.listening, shared: own.shared });
     own.listening = true;
+  }
+
+  /** Shares a port that is bound or listening here already: from now on others may bind it too. EINVAL where it is not bound here. */
+  share(port: number, group: string): void {
+    const own = this.#own(port, group);
+    if (own.shared) return;
+    this.#table.set(own.slot, { port, count: 1, group, socket: own.socket, state: own.listening ? BindingState.listening : BindingState.bound, shared: true });
+    this.#ports.get(group)?.set(port, { ...own, shared: true });
   }
 
   /** Frees a bound or listening port, chosen or not. EINVAL where it is not bound here. */
@@ -108,22 +125,36 @@ export class Bindings {
     this.#ranges.get(group)?.giveBack(port);
   }
 
-  /** Who listens at an address: a process that is not known to be dead. Costs one small read per process of the system. */
-  findListener(system: string, group: string, port: number): FoundListener | undefined {
+  /**
+   * Who listens at an address: a process that is not known to be dead. Of several that share the port each call takes the next.
+   * Costs one small read per process of the system. `except`: a process that was tried already, taken only where there is no other.
+   */
+  findListener(system: string, group: string, port: number, except = 0): FoundListener | undefined {
     const key = systemKey(system);
-    if (key === this.#self.systemKey) {
-      const own = this.#ports.get(group)?.get(port);
-      if (own?.listening === true) return { process: this.#self, socket: own.socket };
-    }
+    const own = key === this.#self.systemKey ? this.#ports.get(group)?.get(port) : undefined;
+    const here = own?.listening === true ? { process: this.#self, socket: own.socket, shared: own.shared } : undefined;
+    if (here?.shared === false) return here;
     const bytes = this.#bytesOf(group);
     if (bytes === undefined) return undefined;
+    const sharing: FoundListener[] = here === undefined ? [] : [here];
     for (const process of this.#processes.others(false)) {
       const { info } = process;
       if (info.systemKey !== key || info.state === 'left') continue;
-      const socket = this.#listening(process, bytes, port);
-      if (socket >= 0 && this.#processes.isAlive(info) !== 'dead') return { process: info, socket };
+      const found = this.#listening(process, bytes, port);
+      if (found === undefined || this.#processes.isAlive(info) === 'dead') continue;
+      const listener = { process: info, socket: found.socket, shared: found.shared };
+      if (!found.shared) return listener;
+      sharing.push(listener);
     }
-    return undefined;
+    return this.#next(sharing, except);
+  }
+
+  /** In turn, in the order of process numbers, so that each gets its share. */
+  #next(sharing: readonly FoundListener[], except: number): FoundListener | undefined {
+    if (sharing.length < 2) return sharing[0];
+    const others = sharing.filter(({ process }) => process.number !== except).sort((a, b) => a.process.number - b.process.number);
+    this.#turn = (this.#turn + 1) % TURN_MAX;
+    return others[this.#turn % others.length];
   }
 
   /** All ports and ranges in the region, or those of one system and group; of processes not known to be dead. */
@@ -147,14 +178,14 @@ export class Bindings {
     return found;
   }
 
-  #bindChosen(group: string, socket: number): number {
+  #bindChosen(group: string, socket: number, shared: boolean): number {
     const refused: number[] = [];
     let bound = 0;
     try {
       while (bound === 0) {
         const chosen = this.ephemeral(group);
         refused.push(chosen);
-        if (this.#tryBind(chosen, group, socket, true)) bound = chosen;
+        if (this.#tryBind(chosen, group, socket, shared, true)) bound = chosen;
       }
       return bound;
     } finally {
@@ -162,14 +193,14 @@ export class Bindings {
     }
   }
 
-  #tryBind(port: number, group: string, socket: number, chosen = false): boolean {
+  #tryBind(port: number, group: string, socket: number, shared: boolean, chosen = false): boolean {
     let ports = this.#ports.get(group);
     if (ports?.has(port) === true) return false;
-    const slot = this.#claims.claim({ port, count: 1, group, socket, state: BindingState.bound });
+    const slot = this.#claims.claim({ port, count: 1, group, socket, state: BindingState.bound, shared });
     if (slot < 0) return false;
     if (ports === undefined) this.#ports.set(group, (ports = new Map<number, OwnPort>()));
     const reserved = chosen || this.#ranges.get(group)?.reserve(port) === true;
-    ports.set(port, { slot, socket, listening: false, reserved });
+    ports.set(port, { slot, socket, shared, listening: false, reserved });
     return true;
   }
 
@@ -185,12 +216,12 @@ export class Bindings {
     return bytes;
   }
 
-  #listening({ info, reader }: KnownProcess, group: Uint8Array, port: number): number {
+  #listening({ info, reader }: KnownProcess, group: Uint8Array, port: number): ListeningEntry | undefined {
     try {
       return findListening(reader, info.number, group, port);
     } catch {
       this.#processes.disown(info.number);
-      return -1;
+      return undefined;
     }
   }
 }

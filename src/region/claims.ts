@@ -72,7 +72,7 @@ export class Claims {
 
   /** Ports that others of this system have bound in `from`..`from + count - 1` of a group: to be passed over. */
   boundByOthers(group: string, from: number, count: number): Set<number> {
-    const wanted: BindingEntry = { port: from, count, group, socket: 0, state: BindingState.claiming };
+    const wanted: BindingEntry = { port: from, count, group, socket: 0, state: BindingState.claiming, shared: false };
     const bound = new Set<number>();
     for (const process of this.#others()) {
       for (const entry of entriesOf(process, (found) => PORT_HOLDERS.has(found.state) && overlaps(found, wanted))) bound.add(entry.port);
@@ -110,7 +110,7 @@ export class Claims {
   }
 
   #claimsSame(rival: KnownProcess, claiming: BindingEntry): boolean {
-    const same = entriesOf(rival, (entry) => entry.state === claiming.state && overlaps(entry, claiming));
+    const same = entriesOf(rival, (entry) => entry.state === claiming.state && contends(entry, claiming));
     return same.length > 0 && this.#processes.isAlive(rival.info) !== 'dead';
   }
 
@@ -118,7 +118,7 @@ export class Claims {
     const rivals: Rivals = { held: false, lower: undefined, higher: false };
     const holders = claiming.state === BindingState.claimingRange ? RANGE_HOLDERS : PORT_HOLDERS;
     for (const process of this.#others()) {
-      const found = entriesOf(process, (entry) => (entry.state === claiming.state || holders.has(entry.state)) && overlaps(entry, claiming));
+      const found = entriesOf(process, (entry) => (entry.state === claiming.state || holders.has(entry.state)) && contends(entry, claiming));
       // Only now: a process that turns out dead has its file closed.
       if (found.length === 0 || this.#processes.isAlive(process.info) === 'dead') continue;
       if (found.some((entry) => entry.state !== claiming.state)) rivals.held = true;
@@ -155,6 +155,11 @@ function entriesOf(process: KnownProcess, filter: (entry: BindingEntry) => boole
 
 function claimingOf(state: number): number {
   return state === BindingState.range ? BindingState.claimingRange : BindingState.claiming;
+}
+
+/** Who share a port are not in each other's way. */
+function contends(a: BindingEntry, b: BindingEntry): boolean {
+  return overlaps(a, b) && !(a.shared && b.shared);
 }
 
 function overlaps(a: BindingEntry, b: BindingEntry): boolean {

@@ -97,7 +97,7 @@ export class PortRanges {
 
   #claim(first: number): Range | undefined {
     if (this.#ranges.has(first)) return undefined;
-    const slot = this.#claims.claim({ port: first, count: RANGE_PORTS, group: this.#group, socket: 0, state: BindingState.range });
+    const slot = this.#claims.claim({ port: first, count: RANGE_PORTS, group: this.#group, socket: 0, state: BindingState.range, shared: false });
     if (slot < 0) return undefined;
     const range: Range = { first, slot, used: new Uint8Array(RANGE_PORTS), given: 0, bound: 0, next: 0 };
     for (const port of this.#boundIn(first)) {

@@ -1,20 +1,36 @@
-/** A cluster shares one TCP socket among its workers: in `auto` the hook must leave that alone. */
+/** A cluster under the hook: workers on one port share what comes by STP, and the death of one costs nobody else anything. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { environment, PATIENCE_MS, REGISTER, scratch } from '../shim/kit';
 
-const ROOT = path.join(__dirname, '../../..');
+const PROGRAM = path.join(__dirname, '../../..', 'test/e2e/programs/cluster.cjs');
+const TOTAL = 1000;
+const WORKERS = 4;
+/** Of an even share. */
+const SHARE_LEAST = 0.8;
 
-void t.test('a cluster works under the hook in auto as it does without', { timeout: 30_000 }, async (t) => {
-  const region = mkdtempSync(path.join(os.tmpdir(), 'stp-cluster-'));
-  t.teardown(() => {
-    rmSync(region, { recursive: true, force: true });
+interface Result {
+  readonly samePort: boolean;
+  readonly spread: Readonly<Record<string, number>>;
+  readonly refused: number;
+  readonly othersLost: number;
+  readonly replaced: boolean;
+  readonly transports: readonly string[];
+  readonly exits: readonly (string | number)[];
+}
+
+for (const { net, policy } of [{ net: 'stp', policy: 'rr' }, { net: 'auto', policy: 'rr' }, { net: 'stp', policy: 'none' }]) {
+  void t.test(`four workers share 1,000 connections, and one is killed and replaced: STP_NET=${net}, policy ${policy}`, async (t) => {
+    const { region, remove } = scratch();
+    t.teardown(remove);
+    const env = environment({ STP_REGION: region, STP_NET: net });
+    const { stdout } = await promisify(execFile)(process.execPath, ['--require', REGISTER, PROGRAM, policy], { env, timeout: PATIENCE_MS });
+    const { spread, ...result } = JSON.parse(stdout) as Result;
+    t.same(result, { samePort: true, refused: 0, othersLost: 0, replaced: true, transports: ['stp'], exits: [0, 0, 0, 0, 'SIGKILL'] });
+    for (const worker of [1, 3, 4]) t.ok((spread[worker] ?? 0) >= (TOTAL / WORKERS) * SHARE_LEAST, `worker ${worker} served ${spread[worker] ?? 0}`);
+    t.ok((spread[2] ?? 0) > 0, `the one that was killed served ${spread[2] ?? 0}`);
+    t.ok((spread[0] ?? 0) <= 40, `${spread[0] ?? 0} were greeted by nobody: at most those that were under way`);
   });
-  const args = ['--require', path.join(ROOT, 'dist/shim/register.js'), path.join(ROOT, 'test/e2e/programs/cluster.cjs')];
-  const env = { ...process.env, NODE_OPTIONS: '', STP_REGION: region, STP_NET: 'auto' };
-  const { stdout } = await promisify(execFile)(process.execPath, args, { env, timeout: 20_000 });
-  t.strictSame(JSON.parse(stdout), { answered: 10 });
-});
+}

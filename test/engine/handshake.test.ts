@@ -137,3 +137,36 @@ void t.test('a request with a payload cut short is dropped, and one for another 
   tt.same(listener.told, []);
   tt.end();
 });
+
+eachMechanism('where several share a port, a client goes on to another that listens when the first one closes, dies or is busy', (tt, mechanism) => {
+  for (const why of ['closes', 'dies', 'is busy'] as const) {
+    const network = new Network({ mechanism, processes: 4 });
+    const first = network.listen(1, 7, 1);
+    const second = network.listen(2, 7);
+    if (why === 'is busy') network.connect(4, 1, 7);
+    network.settle();
+    const client = network.connect(3, 1, 7, 0, true);
+    network.settle();
+    if (why === 'closes') tt.ok(first.close());
+    else if (why === 'dies') network.end(1);
+    network.settle();
+    network.wait(600);
+    tt.same(client.told, [], `${why}: it still waits`);
+    tt.equal(second.socket.listener?.queue.length, 1, 'at the other one');
+    network.accept(second);
+    network.settle();
+    tt.same(client.told, ['connected 0']);
+    tt.equal(client.socket.peer?.process, 2);
+  }
+});
+
+eachMechanism('where the last of those that shared a port is gone, a client is told', (tt, mechanism) => {
+  const network = new Network({ mechanism });
+  const listener = network.listen(1, 7);
+  const client = network.connect(2, 1, 7, 0, true);
+  network.settle();
+  tt.ok(listener.close());
+  network.settle();
+  network.wait(600);
+  tt.same(client.told, [`connected ${errnoOf('ECONNRESET')}`]);
+});

@@ -99,14 +99,14 @@ export class Network implements World {
     return probe;
   }
 
-  connect(from: number, to: number, port: number, timeoutMs = 0): Probe {
+  connect(from: number, to: number, port: number, timeoutMs = 0, anyListener = false): Probe {
     const process = this.process(from);
     const probe = this.#open(process);
     probe.socket.local.port = 1000 + probe.socket.index;
     const peer = process.engine.peer(to);
     if (peer === undefined) throw new Error(`process ${to} is gone`);
     const remote = { system: `h${to}`, group: 'STG', port };
-    process.call(() => { connect(process.engine, probe.socket, peer, remote, timeoutMs); });
+    process.call(() => { connect(process.engine, probe.socket, peer, remote, timeoutMs, anyListener); });
     return probe;
   }
 

@@ -95,6 +95,12 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     return this.world.random.bytes(bytes);
   }
 
+  another({ remote, peer }: EngineSocket): PeerPort | undefined {
+    const listens = ({ process, engine, dead }: SimulatedProcess): boolean => process !== peer?.process && !dead && engine.listeners.has(`${remote.group}:${remote.port}`);
+    const found = this.world.processes.find(listens);
+    return found === undefined ? undefined : this.peer(found.process, found.epoch);
+  }
+
   peer(process: number, epoch?: number): PeerPort | undefined {
     const known = this.links.get(process);
     if (known !== undefined) return epoch === undefined || known.epoch === epoch ? known : undefined;

@@ -44,10 +44,10 @@ const operations: Record<string, (...args: never[]) => unknown> = {
     process.setgid?.(uid);
     process.setuid?.(uid);
   },
-  bind(port: number, group: string, socket: number, atMs = 0) {
+  bind(port: number, group: string, socket: number, atMs = 0, shared = false) {
     waitUntil(atMs);
     try {
-      return need().bindings.bind(port, group, socket);
+      return need().bindings.bind(port, group, socket, shared);
     } catch (error) {
       if (error instanceof StpError && error.code === 'EADDRINUSE') return -1;
       throw error;
