@@ -13,6 +13,8 @@ interface State {
   listener: Listener;
   /** What address() shows while the listener is alone. */
   host: string;
+  /** Within close(): nothing but its end may find the server drained. */
+  closing: boolean;
 }
 
 const kState = Symbol('stp-net.listener');
@@ -34,8 +36,24 @@ export function setListener(server: InternalServer, listener: Listener, host = '
     state.host = host;
     return;
   }
-  Object.defineProperty(server, kState, { value: { listener, host } satisfies State, configurable: true });
+  Object.defineProperty(server, kState, { value: { listener, host, closing: false } satisfies State, configurable: true });
   install(server);
+}
+
+/**
+ * What the classes of the server do when it closes. http closes idle connections first: with a handle, none of them would be the last one of
+ * a closed server.
+ */
+function closeBeneath(server: InternalServer, beneath: Method): unknown {
+  const state = stateOf(server);
+  if (state === undefined) return beneath.call(server);
+  state.closing = true;
+  try {
+    return beneath.call(server);
+  } finally {
+    state.closing = false;
+    server._emitCloseIfDrained();
+  }
 }
 
 /** The listener, where it is open and all that the server has. */
@@ -64,7 +82,7 @@ function install(server: InternalServer): void {
     if (!listener.alone) return beneath.call(this, callback);
     // Node takes a server without a handle for one that is not running, and would tell the callback so.
     if (typeof callback === 'function') this.once('close', callback as () => void);
-    return beneath.call(this);
+    return closeBeneath(this, beneath);
   });
   override(server, 'ref', (beneath) => function ref() {
     listenerOf(this)?.setReferenced(true);
@@ -79,7 +97,7 @@ function install(server: InternalServer): void {
     return alone === undefined ? beneath.call(this) : socketName(shownHost(stateOf(this)?.host), alone.boundPort);
   });
   override(server, '_emitCloseIfDrained', (beneath) => function emitCloseIfDrained() {
-    return aloneOf(this) === undefined ? beneath.call(this) : undefined;
+    return aloneOf(this) === undefined && stateOf(this)?.closing !== true ? beneath.call(this) : undefined;
   });
   if (Symbol.asyncDispose in server) installDispose(server);
   Object.defineProperty(server, 'listening', {

@@ -3,8 +3,12 @@ import type net from 'node:net';
 import { serveParent } from './kit';
 import { Log, type Scenario } from './scenario-kit';
 
-/** Plays what the parent asks for, one scenario at a time. */
-export function playScenarios(scenarios: Readonly<Record<string, Scenario>>): void {
+function settled(): Promise<unknown> {
+  return new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** Plays what the parent asks for, one scenario at a time; `questions` of the program's own, `{ name: true }`, are answered with `{ answer }`. */
+export function playScenarios(scenarios: Readonly<Record<string, Scenario>>, questions: Readonly<Record<string, () => unknown>> = {}): void {
   let server: net.Server | undefined;
   let log = new Log();
 
@@ -28,20 +32,24 @@ export function playScenarios(scenarios: Readonly<Record<string, Scenario>>): vo
   };
 
   const finish = async (): Promise<object> => {
+    // What the other end did last may come in behind the question.
+    await settled();
     await new Promise((resolve) => server?.close(resolve));
     // 'close' of the last socket comes after that of its server.
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    return { lines: log.lines };
+    await settled();
+    return { lines: log.grouped() };
   };
 
   const call = async (name: unknown, port: number): Promise<object> => {
     const own = new Log();
     own.name(port, 'SERVER');
     await scenario(name).client(port, own);
-    return { lines: own.lines };
+    return { lines: own.grouped() };
   };
 
   serveParent((message) => {
+    const own = Object.keys(message).map((name) => questions[name]).find((question) => question !== undefined);
+    if (own !== undefined) return Promise.resolve({ answer: own() });
     if ('serve' in message) return serve(message['serve']);
     if ('finish' in message) return finish();
     return call(message['call'], Number(message['port']));

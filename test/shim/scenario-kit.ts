@@ -15,6 +15,12 @@ export class Log {
     this.lines.push(values.map((value) => this.#text(value)).join(' '));
   }
 
+  /** The lines, those of one numbered connection (`#1 ...`) after those of another: how several run beside each other is chance. */
+  grouped(): string[] {
+    const group = (line: string): number => Number(/^#(\d+)/.exec(line)?.[1] ?? 0);
+    return [...this.lines].sort((one, two) => group(one) - group(two));
+  }
+
   #text(value: unknown): string {
     const text = value instanceof Error ? errorText(value) : typeof value === 'string' ? value : JSON.stringify(value, replacer);
     return text.replace(/\d{4,5}/g, (number) => this.#names.get(number) ?? number);

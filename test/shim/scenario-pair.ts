@@ -45,6 +45,11 @@ export class Pair {
     }
   }
 
+  /** Asks the client's process a question of its own. */
+  async ask(name: string): Promise<unknown> {
+    return (await this.#client.ask<{ answer: unknown }>({ [name]: true })).answer;
+  }
+
   kill(): void {
     for (const actor of [this.#server, this.#client]) actor.process.kill('SIGKILL');
   }

@@ -1,0 +1,44 @@
+/**
+ * http, https, tls, http2 and fetch see over STP what they see over TCP, and with `auto` whoever is at the other end: every scenario is played
+ * by two processes in each of the ways at the same time.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { REGISTER, scratch } from './kit';
+import { Pair, type Side, WELL } from './scenario-pair';
+import { webScenarios } from './web-scenarios';
+
+const ACTOR = 'web-actor.js';
+const NATIVE: Side = { env: {}, execArgv: [] };
+
+void t.test('what stands on net sees over STP what it sees over TCP', async (t) => {
+  const place = scratch();
+  const broken = path.join(place.directory, 'broken');
+  fs.mkdirSync(broken, { recursive: true });
+  fs.writeFileSync(path.join(broken, 'region'), Buffer.alloc(4096, 0xa5));
+  const hooked = (settings: Record<string, string>): Side => ({ env: { STP_REGION: place.region, ...settings }, execArgv: ['--require', REGISTER] });
+  const auto = hooked({});
+  const tcp = new Pair(ACTOR, NATIVE);
+  /** Pairs, and the transports that the client's sockets must have. */
+  const ways: Record<string, [Pair, string[]]> = {
+    'over STP alone': [new Pair(ACTOR, hooked({ STP_NET: 'stp' })), ['stp']],
+    'with auto at both ends': [new Pair(ACTOR, auto), ['stp']],
+    'with auto at the server only': [new Pair(ACTOR, auto, NATIVE), ['none']],
+    'with auto at the client only': [new Pair(ACTOR, NATIVE, auto), ['tcp']],
+    'with auto and a damaged region': [new Pair(ACTOR, hooked({ STP_REGION: broken })), ['tcp']],
+  };
+  const pairs = [tcp, ...Object.values(ways).map(([pair]) => pair)];
+  t.teardown(() => {
+    for (const pair of pairs) pair.kill();
+    place.remove();
+  });
+  for (const name of Object.keys(webScenarios)) {
+    await t.test(name, async (t) => {
+      const [expected, ...seen] = await Promise.all(pairs.map((pair) => pair.play(name)));
+      for (const [at, way] of Object.keys(ways).entries()) t.same(seen[at], expected, way);
+    });
+  }
+  for (const [way, [pair, transports]] of Object.entries(ways)) t.same(await pair.ask('transports'), transports, way);
+  for (const pair of pairs) t.same(await pair.end(), [WELL, WELL], 'both processes end by themselves');
+});

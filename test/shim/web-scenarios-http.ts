@@ -1,0 +1,372 @@
+/** Scenarios: http over one connection and many, from both ends. */
+import http from 'node:http';
+import type net from 'node:net';
+import { event, type Log, type Scenario } from './scenario-kit';
+import { closing, follow, HOST, MESSAGE_EVENTS, plain, read, RESPONSE_EVENTS, sendRaw, tell, turns } from './web-kit';
+
+/** Logs connections and requests, each with the number of its connection; `answer` answers. */
+export function webServer(log: Log, answer: http.RequestListener, options: http.ServerOptions = {}): http.Server {
+  const numbers = new WeakMap<net.Socket, string>();
+  let connections = 0;
+  const server = http.createServer(options, (request, response) => {
+    const number = numbers.get(request.socket) ?? '#?';
+    log.name(request.socket.remotePort, 'CLIENT');
+    log.add(number, 'request', request.method, request.url, request.httpVersion, request.headers);
+    tell(request, log, `${number} request`, MESSAGE_EVENTS);
+    tell(response, log, `${number} response`, RESPONSE_EVENTS);
+    answer(request, response);
+  });
+  server.on('connection', (socket) => {
+    connections += 1;
+    numbers.set(socket, `#${connections}`);
+    log.add(`#${connections}`, 'connection', socket.constructor.name);
+    tell(socket, log, `#${connections} socket`, ['end', 'timeout', 'error', 'close']);
+  });
+  return tell(server, log, 'server', ['dropRequest', 'timeout', 'close', 'error']);
+}
+
+const hello: http.RequestListener = (request, response) => {
+  request.resume();
+  response.end(`hello ${request.url ?? ''}`);
+};
+
+export function agentOf(log: Log, options: http.AgentOptions = {}): http.Agent {
+  return new http.Agent({ keepAlive: true, ...options }).on('free', (socket: net.Socket) => { log.add('agent free', socket.destroyed); });
+}
+
+/** How many sockets are in use, how many are free, and how many requests wait. */
+export function counts(agent: http.Agent): number[] {
+  return [agent.sockets, agent.freeSockets, agent.requests].map((lists) => Object.values(lists as NodeJS.Dict<unknown[]>).reduce((sum, list) => sum + (list?.length ?? 0), 0));
+}
+
+/** A response with all that may come before and after it. */
+function hint(response: http.ServerResponse, log: Log): void {
+  response.writeEarlyHints({ link: '</style.css>; rel=preload; as=style' }, () => { log.add('hints written'); });
+  response.writeProcessing();
+  response.writeHead(200, { Trailer: 'X-Sum' });
+  response.write('in ');
+  response.addTrailers({ 'X-Sum': '7' });
+  response.end('pieces', () => { log.add('ended', response.writableFinished, response.socket?.constructor.name); });
+}
+
+export const httpScenarios: Record<string, Scenario> = {
+  'http: one connection kept alive for three requests': {
+    server: (log) => webServer(log, hello),
+    client: async (port, log) => {
+      const agent = agentOf(log, { maxSockets: 1 });
+      let socket: net.Socket | undefined;
+      for (const path of ['/1', '/2', '/3']) {
+        const request = await follow(http.get({ port, host: HOST, agent, path }), log, path);
+        socket ??= tell(request.socket as net.Socket, log, 'socket', ['free', 'agentRemove', 'timeout', 'end', 'close']);
+        log.add(request.socket === socket, counts(agent), socket.bytesRead > 0, socket.bytesWritten, socket.timeout, socket.destroyed);
+      }
+      await turns(2);
+      log.add(counts(agent));
+      if (socket !== undefined) {
+        const end = closing(socket);
+        agent.destroy();
+        await end;
+        log.add(socket.bytesWritten, socket.listenerCount('error'));
+      }
+      log.add(counts(agent));
+    },
+  },
+
+  'http: requests wait for one of two sockets': {
+    server: () => http.createServer(hello),
+    client: async (port, log) => {
+      const agent = agentOf(log, { maxSockets: 2, maxFreeSockets: 1, scheduling: 'fifo' });
+      const all = ['/1', '/2', '/3', '/4', '/5'].map((path) => http.get({ port, host: HOST, agent, path }, (response) => response.resume()));
+      log.add(counts(agent));
+      const sockets = new Set<unknown>();
+      for (const request of all) request.on('socket', (socket) => sockets.add(socket));
+      await Promise.all(all.map(closing));
+      await turns(2);
+      log.add(sockets.size, all.filter((request) => request.reusedSocket).length, counts(agent));
+      agent.destroy();
+    },
+  },
+
+  'http: a request on a connection that the server has just closed hangs up': {
+    server: (log) => {
+      let requests = 0;
+      return webServer(log, (request, response) => {
+        requests += 1;
+        if (requests === 2) request.socket.destroy();
+        else response.end('first');
+      });
+    },
+    client: async (port, log) => {
+      const agent = agentOf(log);
+      await follow(http.get({ port, host: HOST, agent, path: '/1' }), log, '1');
+      await turns(2);
+      const again = await follow(http.get({ port, host: HOST, agent, path: '/2' }), log, '2');
+      log.add(again.reusedSocket, again.destroyed);
+      agent.destroy();
+    },
+  },
+
+  'http: a socket that the server closes while idle is not used again': {
+    server: (log) => {
+      const server = webServer(log, (_request, response) => {
+        response.on('close', () => setImmediate(() => { server.closeIdleConnections(); }));
+        response.end('x');
+      });
+      return server;
+    },
+    client: async (port, log) => {
+      const agent = agentOf(log);
+      const first = await follow(http.get({ port, host: HOST, agent }), log, '1');
+      if (first.socket !== null) {
+        tell(first.socket, log, 'socket', ['end', 'error', 'close', 'agentRemove']);
+        if (!first.socket.closed) await closing(first.socket);
+      }
+      log.add(counts(agent));
+      const second = await follow(http.get({ port, host: HOST, agent }), log, '2');
+      log.add(second.reusedSocket);
+      if (second.socket !== null && !second.socket.closed) await closing(second.socket);
+    },
+  },
+
+  'http: pipelined requests are answered in order': {
+    server: (log) => webServer(log, (request, response) => {
+      // The first is answered last.
+      if (request.url === '/1') setTimeout(() => response.end('one'), 20);
+      else response.end(request.url);
+    }),
+    client: (port, log) => sendRaw(port, log, 'raw', ['/1', '/2', '/3'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n${path === '/3' ? 'Connection: close\r\n' : ''}\r\n`).join('')),
+  },
+
+  'http: requests in pieces, with a body, by HTTP/1.0, and one that is none': {
+    server: (log) => webServer(log, (request, response) => {
+      void read(request).then((text) => response.end(`got ${text}`));
+    }),
+    client: async (port, log) => {
+      await sendRaw(port, log, 'pieces', 'POST / HT', (socket) => {
+        socket.once('connect', () => setTimeout(() => {
+          socket.write('TP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nab');
+          setTimeout(() => socket.write('cde'), 10);
+        }, 10));
+      });
+      await sendRaw(port, log, 'old', 'GET /old HTTP/1.0\r\n\r\n');
+      await sendRaw(port, log, 'wrong', 'this is no http\r\n\r\n');
+      await sendRaw(port, log, 'no host', 'GET / HTTP/1.1\r\n\r\n');
+      await sendRaw(port, log, 'long', `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`);
+    },
+  },
+
+  'http: clientError, and what may be done with it': {
+    server: (log) => webServer(log, hello).on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: net.Socket) => {
+      log.add('clientError', error.code, error.message, error.rawPacket?.length, socket.writable, socket.bytesRead);
+      socket.end('HTTP/1.1 400 Not so\r\n\r\n');
+    }),
+    client: async (port, log) => {
+      await sendRaw(port, log, 'wrong', 'this is no http\r\n\r\n');
+      await sendRaw(port, log, 'within', 'GET / HTT', (socket) => socket.end());
+      await sendRaw(port, log, 'second', 'GET /1 HTTP/1.1\r\nHost: x\r\n\r\nwrong\r\n\r\n');
+      await sendRaw(port, log, 'reset', 'GET / HTTP', (socket) => {
+        socket.once('connect', () => setTimeout(() => socket.resetAndDestroy(), 10));
+      });
+    },
+  },
+
+  'http: a client that ends within a request, and one that ends behind it': {
+    server: (log) => webServer(log, (request, response) => {
+      request.resume();
+      response.end('answered');
+    }),
+    client: async (port, log) => {
+      await sendRaw(port, log, 'within', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na', (socket) => socket.end());
+      await sendRaw(port, log, 'in the head', 'GET / HTT', (socket) => socket.end());
+      await sendRaw(port, log, 'behind', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', (socket) => socket.end());
+      await sendRaw(port, log, 'nothing', '', (socket) => socket.end());
+    },
+  },
+
+  'http: upgrade, with bytes behind the head at both ends': {
+    server: (log) => webServer(log, hello).on('upgrade', (request, socket: net.Socket, head: Buffer) => {
+      log.add('server upgrade', request.url, request.headers.upgrade, head.toString(), socket.constructor.name, socket.readableFlowing, socket.allowHalfOpen);
+      tell(socket, log, 'upgraded', ['data', 'end', 'close']);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nfrom the server');
+      socket.once('data', () => socket.end('bye'));
+    }),
+    client: async (port, log) => {
+      const request = http.get({ port, host: HOST, headers: { Connection: 'Upgrade', Upgrade: 'echo' } });
+      tell(request, log, 'client', ['response', 'error', 'close']);
+      const [response, socket, head] = (await event(request, 'upgrade')) as [http.IncomingMessage, net.Socket, Buffer];
+      log.add(response.statusCode, head.toString(), socket.readableFlowing, socket.listenerCount('data'), request.destroyed);
+      const text = read(socket);
+      socket.write('from the client');
+      log.add(await text);
+      await sendRaw(port, log, 'raw', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhead', (socket) => {
+        socket.once('data', () => socket.write('more'));
+      });
+    },
+  },
+
+  'http: an upgrade that the server or the client does not know': {
+    server: (log) => webServer(log, (request, response) => {
+      if (request.url !== '/forced') {
+        response.end('plain');
+        return;
+      }
+      request.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
+      request.socket.on('end', () => request.socket.destroy());
+    }),
+    client: async (port, log) => {
+      await follow(http.get({ port, host: HOST, headers: { Connection: 'Upgrade', Upgrade: 'echo' } }), log, 'asked');
+      await follow(http.get({ port, host: HOST, path: '/forced' }), log, 'forced');
+    },
+  },
+
+  'http: CONNECT, through and refused': {
+    server: (log) => webServer(log, hello).on('connect', (request, socket: net.Socket, head: Buffer) => {
+      log.add('server connect', request.url, head.toString(), socket.readableFlowing, socket.listenerCount('error'));
+      if (request.url === 'closed:1') {
+        socket.destroy();
+        return;
+      }
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      socket.pipe(socket);
+    }),
+    client: async (port, log) => {
+      const request = http.request({ port, host: HOST, method: 'CONNECT', path: 'open:1' }).end();
+      const [response, socket, head] = (await event(request, 'connect')) as [http.IncomingMessage, net.Socket, Buffer];
+      log.add(response.statusCode, head.length, socket.readableFlowing, socket.connecting);
+      const text = read(socket);
+      socket.end('through the tunnel');
+      log.add(await text);
+      await follow(http.request({ port, host: HOST, method: 'CONNECT', path: 'closed:1' }).end(), log, 'refused');
+    },
+  },
+
+  'http: CONNECT that nobody waits for': {
+    server: (log) => webServer(log, hello),
+    client: async (port, log) => {
+      await follow(http.request({ port, host: HOST, method: 'CONNECT', path: 'open:1' }).end(), log, 'client');
+    },
+  },
+
+  'http: Expect: 100-continue, and what the server does not expect': {
+    server: (log) => {
+      const server = webServer(log, (request, response) => {
+        void read(request).then((text) => response.end(text));
+      });
+      server.on('checkContinue', (request, response) => {
+        log.add('checkContinue', request.url);
+        if (request.url === '/no') {
+          response.writeHead(413, { Connection: 'close' }).end();
+          return;
+        }
+        response.writeContinue();
+        server.emit('request', request, response);
+      });
+      return server;
+    },
+    client: async (port, log) => {
+      for (const path of ['/yes', '/no']) {
+        const request = http.request({ port, host: HOST, path, method: 'POST', headers: { Expect: '100-continue' } });
+        request.on('continue', () => request.end('the body'));
+        request.flushHeaders();
+        request.on('response', () => request.end());
+        await follow(request, log, path);
+      }
+      await sendRaw(port, log, 'raw', 'GET / HTTP/1.1\r\nHost: x\r\nExpect: the-unexpected\r\nConnection: close\r\n\r\n');
+    },
+  },
+
+  'http: early hints, processing and trailers': {
+    server: (log) => webServer(log, (request, response) => {
+      request.resume();
+      request.on('end', () => {
+        log.add('trailers', request.trailers, request.rawTrailers, request.complete);
+        hint(response, log);
+      });
+    }),
+    client: async (port, log) => {
+      const request = http.request({ port, host: HOST, method: 'POST', headers: { Trailer: 'X-Up', 'Transfer-Encoding': 'chunked' } });
+      request.on('information', (information) => { log.add(information.statusCode, information.headers); });
+      request.on('response', (response) => {
+        response.on('end', () => { log.add(response.trailers, response.rawTrailers, response.complete); });
+      });
+      request.write('body');
+      request.addTrailers({ 'X-Up': '8' });
+      request.end();
+      await follow(request, log, 'client');
+    },
+  },
+
+  'http: maxRequestsPerSocket': {
+    server: (log) => Object.assign(webServer(log, hello), { maxRequestsPerSocket: 2 }),
+    client: async (port, log) => {
+      const agent = agentOf(log, { maxSockets: 1 });
+      for (const path of ['/1', '/2', '/3']) {
+        const request = await follow(http.get({ port, host: HOST, agent, path }), log, path);
+        log.add(request.reusedSocket);
+        if (request.socket !== null && !request.shouldKeepAlive && !request.socket.closed) await closing(request.socket);
+      }
+      agent.destroy();
+      await sendRaw(port, log, 'raw', 'GET /a HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3), (socket) => socket.end());
+    },
+  },
+
+  'http: HEAD, 204, 304, and Connection: close': {
+    server: (log) => webServer(log, (request, response) => {
+      const status = Number(request.url?.slice(1));
+      response.writeHead(status === 0 ? 200 : status, request.url === '/200' ? { Connection: 'close' } : {});
+      response.end(request.method === 'GET' && status === 200 ? 'with a body' : undefined);
+    }),
+    client: async (port, log) => {
+      const agent = agentOf(log, { maxSockets: 1 });
+      for (const path of ['/204', '/304', '/200']) await follow(http.get({ port, host: HOST, agent, path }), log, path);
+      await follow(http.request({ port, host: HOST, agent, path: '/200', method: 'HEAD' }).end(), log, 'head');
+      agent.destroy();
+    },
+  },
+
+  'http: much data, with backpressure, in both directions': {
+    server: (log) => webServer(log, (request, response) => {
+      log.add(request.socket.readableHighWaterMark, response.writableHighWaterMark, response.writableObjectMode);
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('close', () => response.end(Buffer.concat(chunks)));
+    }),
+    client: async (port, log) => {
+      const request = http.request({ port, host: HOST, method: 'PUT' });
+      const followed = follow(request, log, 'client');
+      let drained = 0;
+      for (let i = 0; i < 40; i += 1) {
+        if (request.write(Buffer.alloc(50_000, i))) continue;
+        drained += 1;
+        await event(request, 'drain');
+      }
+      request.end();
+      await followed;
+      log.add(drained > 0, request.writableFinished, request.writableLength);
+    },
+  },
+
+  'http: what request and response tell of their socket': {
+    server: (log) => webServer(log, (request, response) => {
+      const { socket } = request;
+      log.name(socket.remotePort, 'CLIENT');
+      log.add(socket.remoteAddress, socket.remotePort, socket.localAddress, socket.localPort, socket.address(), 'encrypted' in socket);
+      log.add(socket.timeout, socket.allowHalfOpen, socket.readyState, socket.pending, socket.connecting, socket.bytesRead, socket.bytesWritten);
+      log.add(response.socket === socket, (response as unknown as { connection: unknown }).connection === socket, Reflect.get(socket, 'server') === Reflect.get(socket, '_server'));
+      response.on('close', () => { log.add(response.socket, request.socket === socket, socket.bytesWritten > 0, socket.writableLength); });
+      response.end('x');
+      log.add(response.headersSent, response.writableEnded, socket.writableCorked, socket.isPaused());
+    }),
+    client: async (port, log) => {
+      const request = http.get({ port, host: HOST, agent: false });
+      request.on('socket', (socket) => {
+        log.add(socket.connecting, socket.pending, socket.timeout, socket.readyState);
+        socket.on('connect', () => {
+          log.name(socket.localPort, 'CLIENT');
+          log.add(socket.localAddress, socket.remoteAddress, socket.remotePort, Reflect.get(socket, 'parser') !== null, Reflect.get(socket, '_httpMessage') === request);
+        });
+      });
+      await follow(request, log, 'client');
+      log.add(request.socket?.destroyed, request.socket?.bytesWritten, request.host, request.protocol, plain(request.getRawHeaderNames().join()));
+    },
+  },
+};

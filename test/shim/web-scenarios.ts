@@ -1,0 +1,5 @@
+/** Programs of http, https, tls and http2; the test runs each over TCP and over STP and compares what both ends saw. */
+import { type Scenario } from './scenario-kit';
+import { httpScenarios } from './web-scenarios-http';
+
+export const webScenarios: Readonly<Record<string, Scenario>> = { ...httpScenarios };
