@@ -1,0 +1,1 @@
+// A preload that does nothing: what passes with it where kernel TCP can't connect needs no transport.
