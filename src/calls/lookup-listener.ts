@@ -10,5 +10,5 @@ import { type StpAddressInput } from './types';
 export function lookupListener(address: StpAddressInput): boolean {
   const own = runtime();
   const wanted = checkAddress('lookupListener', address, 1);
-  return own.region.bindings.findListener(wanted.system ?? own.system, wanted.group ?? own.group, wanted.port) !== undefined;
+  return own.region.bindings.hasListener(wanted.system ?? own.system, wanted.group ?? own.group, wanted.port);
 }

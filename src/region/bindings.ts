@@ -130,23 +130,32 @@ export class Bindings {
    * Costs one small read per process of the system. `except`: a process that was tried already, taken only where there is no other.
    */
   findListener(system: string, group: string, port: number, except = 0): FoundListener | undefined {
+    return this.#next(this.#listeners(system, group, port), except);
+  }
+
+  /** Whether anybody listens at an address; takes nobody's turn. */
+  hasListener(system: string, group: string, port: number): boolean {
+    return this.#listeners(system, group, port).length > 0;
+  }
+
+  /** One that has the port for itself, or all that share it. */
+  #listeners(system: string, group: string, port: number): readonly FoundListener[] {
     const key = systemKey(system);
     const own = key === this.#self.systemKey ? this.#ports.get(group)?.get(port) : undefined;
-    const here = own?.listening === true ? { process: this.#self, socket: own.socket, shared: own.shared } : undefined;
-    if (here?.shared === false) return here;
+    const here = own?.listening === true ? [{ process: this.#self, socket: own.socket, shared: own.shared }] : [];
     const bytes = this.#bytesOf(group);
-    if (bytes === undefined) return undefined;
-    const sharing: FoundListener[] = here === undefined ? [] : [here];
+    if (bytes === undefined || here[0]?.shared === false) return here;
+    const sharing: FoundListener[] = here;
     for (const process of this.#processes.others(false)) {
       const { info } = process;
       if (info.systemKey !== key || info.state === 'left') continue;
       const found = this.#listening(process, bytes, port);
       if (found === undefined || this.#processes.isAlive(info) === 'dead') continue;
       const listener = { process: info, socket: found.socket, shared: found.shared };
-      if (!found.shared) return listener;
+      if (!found.shared) return [listener];
       sharing.push(listener);
     }
-    return this.#next(sharing, except);
+    return sharing;
   }
 
   /** In turn, in the order of process numbers, so that each gets its share. */
