@@ -6,18 +6,23 @@ import { spawnSync } from 'node:child_process';
 
 /**
  * - `own`: an own loopback, so that programs which use the same ports do not meet.
- * - `blocked`: one without its local routes: the kernel fails every connect with ENETUNREACH.
+ * - `blocked`: one in which the kernel has no route for TCP and fails every connect with ENETUNREACH. UDP, which stays Node's own, works: by a
+ *   rule for the protocol, or where the kernel has none such, without any local route.
  */
 export type Network = 'own' | 'blocked';
 
-const WAYS = [['unshare', '--net'], ['unshare', '--user', '--map-root-user', '--net']] as const;
+const WAYS = [['unshare', '--net', '--mount'], ['unshare', '--user', '--map-root-user', '--net', '--mount']] as const;
+
+/** What names mean must not depend on the machine: some have no `localhost` of IPv6. Tests tell the host name from an unknown one. */
+const HOSTS = 'h=$(mktemp) && printf "127.0.0.1 localhost\\n::1 localhost\\n127.0.1.1 %s\\n" "$(hostname)" >"$h" && { mount --bind "$h" /etc/hosts; rm "$h"; }';
+const BY_RULE = ['', '-6'].map((family) => `ip ${family} rule add pref 0 ipproto tcp unreachable && ip ${family} rule add pref 1 table local && ip ${family} rule del pref 0 table local`);
 const SET_UP: Readonly<Record<Network, string>> = {
-  own: 'ip link set lo up',
-  blocked: 'ip link set lo up && ip route flush table local && ip -6 route flush table local',
+  own: `{ ${HOSTS}; }; ip link set lo up`,
+  blocked: `{ ${HOSTS}; }; ip link set lo up; { ${BY_RULE.join(' && ')}; } || { ip route flush table local && ip -6 route flush table local; }`,
 };
 
 function commandOf(way: readonly string[], network: Network): string[] {
-  return [...way, 'sh', '-c', `{ ${SET_UP[network]}; } && exec "$@"`, 'sh'];
+  return [...way, 'sh', '-c', `{ ${SET_UP[network]}; } 2>/dev/null && exec "$@"`, 'sh'];
 }
 
 let found: readonly string[] | null | undefined;

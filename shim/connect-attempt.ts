@@ -6,7 +6,7 @@
  */
 import net from 'node:net';
 import { PF_STP, SOCK_STREAM, STPbind, STPconnect, StpError, STPsocket } from '../src/index';
-import { familyOf, isOwnAddress, type Target } from './addresses';
+import { isOwnAddress, type Target } from './addresses';
 import { type Configuration } from './configuration';
 import { connected } from './connect-end';
 import { type ConnectOptions } from './connect-options';
@@ -221,10 +221,10 @@ export class Attempt {
       return;
     }
     this.tellLookup(found);
-    const ip = found[0]?.address;
     if (this.#current === undefined) return;
-    if (ip === undefined || familyOf(ip) !== found[0]?.family) {
-      process.nextTick(() => socket.destroy(codedError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${ip}`)));
+    const ip = found.find(isValid)?.address;
+    if (ip === undefined) {
+      process.nextTick(() => socket.destroy(invalidAddressError(found[0], options)));
       return;
     }
     socket._unrefTimer();
@@ -245,4 +245,15 @@ export class Attempt {
   tellLookup(found: readonly Resolved[]): void {
     for (const { address, family } of found) this.socket.emit('lookup', null, address, family, this.options.host);
   }
+}
+
+function isValid({ address, family }: Resolved): boolean {
+  return net.isIP(address) !== 0 && (family === 4 || family === 6);
+}
+
+/** What net.js says of a lookup that gave no address to connect to: it looks at the first one. */
+function invalidAddressError(found: Resolved | undefined, { host, port }: ConnectOptions): NodeError {
+  const { address, family } = found ?? {};
+  if (address === undefined || net.isIP(address) === 0) return codedError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${address}`, TypeError);
+  return Object.assign(codedError('ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${family} ${host}:${port}`, RangeError), { host, port });
 }

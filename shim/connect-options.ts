@@ -1,4 +1,5 @@
 /** The options of a connect, checked as net.js checks them: what it would throw for is left to it. */
+import dns from 'node:dns';
 import net from 'node:net';
 import { isObject } from './internals';
 
@@ -25,6 +26,13 @@ function isPort(value: unknown): value is number | string {
 
 const FAMILIES: ReadonlyMap<unknown, number> = new Map<unknown, number>([[undefined, 0], [null, 0], [0, 0], [4, 4], [6, 6], ['IPv4', 4], ['IPv6', 6]]);
 
+/** @note Node 20 to 26: dns.lookup throws for other flags, in the connect itself. A `lookup` of the program's own gets what there is. */
+const HINTS = dns.ADDRCONFIG | dns.V4MAPPED | dns.ALL;
+
+function areHints(value: unknown, ownLookup: boolean): boolean {
+  return !value || (typeof value === 'number' && (ownLookup || (value & ~HINTS) === 0));
+}
+
 function isAbsent(value: unknown): value is null | undefined {
   return value === undefined || value === null;
 }
@@ -39,7 +47,7 @@ function isRefused(options: Record<string, unknown>, host: unknown): boolean {
   if (!isAbsent(attemptMs) && !(typeof attemptMs === 'number' && Number.isInteger(attemptMs) && attemptMs >= 1 && attemptMs <= 0x7fff_ffff)) return true;
   if (net.isIP(host) !== 0) return false;
   const { family, hints } = options;
-  return (!isAbsent(lookup) && typeof lookup !== 'function') || !FAMILIES.has(family) || Boolean(hints && typeof hints !== 'number');
+  return (!isAbsent(lookup) && typeof lookup !== 'function') || !FAMILIES.has(family) || !areHints(hints, !isAbsent(lookup));
 }
 
 /** The checked options, or undefined where net.js has the say. */

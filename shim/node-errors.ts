@@ -78,13 +78,14 @@ export function unknownHostError(hostname: string): NodeError {
   return build(`getaddrinfo ENOTFOUND ${hostname}`, { errno: ENOTFOUND, code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname }, undefined);
 }
 
-/** An error of Node's own, in its looks: `Error [ERR_X]: text`. */
-export function codedError(code: string, text: string): NodeError {
-  const error: NodeError = new Error(text);
+/** An error of Node's own, of its class and in its looks: `TypeError [ERR_X]: text`. */
+export function codedError(code: string, text: string, Class: ErrorConstructor = Error): NodeError {
+  const error: NodeError = new Class(text);
+  const { name } = error;
   error.code = code;
-  error.name = `Error [${code}]`;
+  error.name = `${name} [${code}]`;
   // The stack takes the name that the error has when it is captured.
   Error.captureStackTrace(error, codedError);
-  Object.defineProperty(error, 'name', { value: 'Error', writable: true, configurable: true, enumerable: false });
+  Object.defineProperty(error, 'name', { value: name, writable: true, configurable: true, enumerable: false });
   return error;
 }

@@ -136,8 +136,9 @@ export class Reader {
     const bytes = STPrecv(this.#connection.descriptor, buffer, Math.min(most, buffer.length), MSG_DONTWAIT) as number;
     if (bytes <= 0) return most;
     this.#connection.bytesRead += bytes;
-    const callback = socket[kBufferCallback] as (bytes: number, buffer: Uint8Array) => unknown;
-    if (callback(bytes, buffer) === false) this.reading = false;
+    // Called as a method: `this` is the socket.
+    const { [kBufferCallback]: callback } = socket;
+    if (Reflect.apply(callback as (bytes: number, buffer: Uint8Array) => unknown, socket, [bytes, buffer]) === false) this.reading = false;
     const generate = socket[kBufferGenerator] as (() => unknown) | null | undefined;
     const next = generate?.();
     if (next instanceof Uint8Array) socket[kBuffer] = next;
