@@ -99,7 +99,7 @@ interface Beside {
  * @note Node 20 to 26 call `_listen2` on the server so that it can be wrapped; it returns with the handle set, or null after an error.
  */
 function listenBeside(server: InternalServer, wish: PortWish, beside: Beside): void {
-  const own = Object.getOwnPropertyDescriptor(server, '_listen2');
+  const own = ownListen2(server);
   const restore = (): void => {
     if (own === undefined) Reflect.deleteProperty(server, '_listen2');
     else Object.defineProperty(server, '_listen2', own);
@@ -111,7 +111,18 @@ function listenBeside(server: InternalServer, wish: PortWish, beside: Beside): v
     if (this._handle !== null) addStp(this, wish, beside);
     return result;
   };
+  beneath.set(wrapper, own);
   Object.defineProperty(server, '_listen2', { value: wrapper, configurable: true, writable: true });
+}
+
+/** What a wrapper of ours has taken the place of. */
+const beneath = new WeakMap<object, PropertyDescriptor | undefined>();
+
+/** The server's own `_listen2`, if any, and no wrapper: a worker may listen again before the primary has answered, and then only that counts. */
+function ownListen2(server: InternalServer): PropertyDescriptor | undefined {
+  const own = Object.getOwnPropertyDescriptor(server, '_listen2');
+  const wrapper = own?.value as object | undefined;
+  return wrapper !== undefined && beneath.has(wrapper) ? beneath.get(wrapper) : own;
 }
 
 function addStp(server: InternalServer, wish: PortWish, { what, shared, stpReason }: Beside): void {
