@@ -43,10 +43,17 @@ export interface ConnectionOptions {
   readonly ip?: string | undefined;
   /** IP address for both ends where the peer is of this system. */
   readonly ownIp?: string | undefined;
+  /** What the socket shows before the connection stands. */
+  readonly early?: Names | undefined;
   /** Came out of a listener: its context is not the one that runs now. */
   readonly accepted?: boolean;
   /** Something may have arrived before the watcher was set. */
   readonly available?: boolean;
+}
+
+export interface Names {
+  readonly local: SocketName;
+  readonly remote: SocketName;
 }
 
 export class Connection implements SocketWatcher {
@@ -72,11 +79,13 @@ export class Connection implements SocketWatcher {
   /** As the library has it; a new descriptor keeps the process alive. */
   #holds = true;
   #holdQueued = false;
-  #names: { local: SocketName; remote: SocketName } | undefined;
+  readonly early: Names | undefined;
+  #names: Names | undefined;
 
   constructor(socket: InternalSocket, options: ConnectionOptions) {
     this.socket = socket;
     this.#ips = options;
+    this.early = options.early;
     this.#resource = options.accepted === true ? rootedResource(TYPE) : new AsyncResource(TYPE, { requireManualDestroy: true });
     this.reader = new Reader(this, options.available ?? false);
     this.writer = new Writer(this);
@@ -162,7 +171,7 @@ export class Connection implements SocketWatcher {
   }
 
   /** Addresses of both ends; only while it is connected. */
-  names(): { local: SocketName; remote: SocketName } {
+  names(): Names {
     this.#names ??= shownNames(STPgethostname(this.descriptor), STPgetpeername(this.descriptor), this.#ips);
     return this.#names;
   }

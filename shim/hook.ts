@@ -7,7 +7,8 @@ import net from 'node:net';
 import { syncBuiltinESMExports } from 'node:module';
 import type tls from 'node:tls';
 import { configuration, type Configuration } from './configuration';
-import { loadTls, loadTranslator } from './lazy';
+import { type ChannelTarget, watchChannel } from './channel';
+import { loadChildProcess, loadTls, loadTranslator } from './lazy';
 import { Patches } from './patches';
 // Loaded with the hook for the context in which it is loaded.
 import './root';
@@ -59,6 +60,14 @@ function patchAll(patches: Patches, settings: Configuration): void {
   patches.replace<Method>('net.Server.prototype.listen', net.Server.prototype, 'listen', (native) => function listen(...args) {
     return loadTranslator().listen(settings, native, this, args);
   });
+  // Children have their channels long before there is a socket to send through one.
+  const children = loadChildProcess().ChildProcess.prototype as unknown as Record<string, Method>;
+  patches.replace<Method>('child_process.ChildProcess.prototype.spawn', children, 'spawn', (native) => function spawn(...args) {
+    const result = Reflect.apply(native, this, args);
+    watchChannel(this as ChannelTarget);
+    return result;
+  });
+  watchChannel(process as unknown as ChannelTarget);
   const secure = loadTls();
   if (secure === undefined) return;
   patchTls(patches, settings, secure);

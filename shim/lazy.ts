@@ -7,6 +7,7 @@
 import type * as Calls from '../src/index';
 import type * as Rules from './rules';
 import type * as Translator from './translator';
+import type childProcess from 'node:child_process';
 import type tls from 'node:tls';
 
 /** The call library. Throws an ESTPCONFIG StpError where the environment of its trace is wrong. */
@@ -24,6 +25,11 @@ let translator: typeof Translator | undefined;
 /** The translator, and with it the call library. */
 export function loadTranslator(): typeof Translator {
   return (translator ??= require('./translator') as typeof Translator);
+}
+
+/** `node:child_process`: takes a millisecond to load where the program does not need it. */
+export function loadChildProcess(): typeof childProcess {
+  return require('node:child_process') as typeof childProcess;
 }
 
 /** `node:tls`; undefined where Node was built without it. */

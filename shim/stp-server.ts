@@ -28,6 +28,11 @@ export function listenerOf(server: object): Listener | undefined {
   return stateOf(server)?.listener;
 }
 
+/** The address that a server listens at. */
+export function hostOf(server: object): string {
+  return stateOf(server)?.host ?? '::';
+}
+
 /** The server listens on STP from now on. */
 export function setListener(server: InternalServer, listener: Listener, host = '::'): void {
   const state = stateOf(server);

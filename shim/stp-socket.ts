@@ -156,12 +156,12 @@ class StpMethods extends NativeSocket {
   _getpeername(): SocketName {
     const connection = this[kConnection];
     if (connection.open && !this.connecting) this._peername ??= connection.names().remote;
-    return this._peername ?? {};
+    return this._peername ?? connection.early?.remote ?? {};
   }
 
   _getsockname(): SocketName {
     const connection = this[kConnection];
-    if (!connection.open || this.connecting) return {};
+    if (!connection.open || this.connecting) return connection.early?.local ?? {};
     this._sockname ??= connection.names().local;
     return this._sockname;
   }

@@ -1,0 +1,170 @@
+/**
+ * `child.send(message, socket)` and `child.send(message, server)` for sockets and servers of STP: the socket is given and the other process takes it;
+ * the server's port is shared and the other process listens there too.
+ *
+ * A give takes some turns of the loop. What the program sends meanwhile waits behind it, and so does its disconnect: the order of messages
+ * is the order of the calls.
+ */
+import net from 'node:net';
+import { SO_REUSEPORT, SOL_SOCKET, STPsetsockopt, StpError } from '../src/index';
+import { type ChannelTarget, SERVER_COMMAND, setBusy, SOCKET_COMMAND } from './channel';
+import { type Names } from './connection';
+import { giveSocket } from './give';
+import { type InternalServer, type InternalSocket, isObject } from './internals';
+import { Listener } from './listener';
+import { note } from './note';
+import { connectionOf } from './stp-socket';
+import { hostOf, listenerOf, setListener } from './stp-server';
+import { take } from './take';
+
+type Send = (...args: unknown[]) => boolean;
+type Done = ((error: Error | null) => void) | undefined;
+
+const BACKLOG = 511;
+
+/** Sends that wait for the give before them, by channel. */
+const queues = new WeakMap<ChannelTarget, (() => void)[]>();
+
+/** In place of `target.send`; `native` is Node's own. */
+export function sendThrough(target: ChannelTarget, native: Send, args: readonly unknown[]): boolean {
+  const [message, handle] = args;
+  const byNode = (): boolean => Reflect.apply(native, target, args);
+  const queue = queues.get(target);
+  const isSocket = handle instanceof net.Socket && connectionOf(handle)?.open === true;
+  const isServer = handle instanceof net.Server && listenerOf(handle)?.open === true;
+  // Node itself tells of a channel that is closed.
+  if ((!isSocket && !isServer) || target.connected !== true) {
+    if (queue === undefined) return byNode();
+    queue.push(byNode);
+    return false;
+  }
+  const { options, done } = rest(args);
+  const go = isServer
+    ? (): void => { sendServer(target, native, message, handle as unknown as InternalServer, done); }
+    : (): void => { sendSocket(target, native, message, handle as unknown as InternalSocket, options, done); };
+  if (queue === undefined) go();
+  else queue.push(go);
+  return true;
+}
+
+/** `send(message, handle, [options], [callback])` */
+function rest(args: readonly unknown[]): { options: Record<string, unknown>; done: Done } {
+  const [, , options, callback] = args;
+  const done = typeof options === 'function' ? options : callback;
+  return { options: isObject(options) && typeof options !== 'function' ? options : {}, done: typeof done === 'function' ? (done as Done) : undefined };
+}
+
+function failed(target: ChannelTarget, error: Error, done: Done): void {
+  process.nextTick(() => {
+    if (done === undefined) target.emit('error', error);
+    else done(error);
+  });
+}
+
+function sendSocket(target: ChannelTarget, native: Send, message: unknown, socket: InternalSocket, options: Record<string, unknown>, done: Done): void {
+  const connection = connectionOf(socket);
+  if (connection === undefined) return;
+  if (options['keepOpen'] === true) {
+    failed(target, new StpError('EOPNOTSUPP', 'keepOpen: a connection has one owner', 'send'), done);
+    return;
+  }
+  const release = hold(target);
+  connected(socket).then(async () => ({ names: connection.open ? connection.names() : undefined, token: await giveSocket(socket, connection, null) })).then(
+    (given) => {
+      // As with a handle: what happens to the connection from here on is nothing to this socket.
+      socket.setTimeout(0);
+      Reflect.apply(native, target, [{ cmd: SOCKET_COMMAND, ...given, msg: message }, undefined, undefined, done]);
+      release();
+    },
+    (error: unknown) => {
+      failed(target, error as Error, done);
+      release();
+    },
+  );
+}
+
+/** One that was just taken, or that connects still, can be given when it stands. */
+async function connected(socket: InternalSocket): Promise<void> {
+  if (!socket.connecting) return;
+  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
+}
+
+function sendServer(target: ChannelTarget, native: Send, message: unknown, server: InternalServer, done: Done): void {
+  const listener = listenerOf(server);
+  if (listener === undefined) return;
+  try {
+    STPsetsockopt(listener.descriptor, SOL_SOCKET, SO_REUSEPORT, true);
+  } catch (error) {
+    failed(target, error as Error, done);
+    return;
+  }
+  Reflect.apply(native, target, [{ cmd: SERVER_COMMAND, port: listener.boundPort, host: hostOf(server), msg: message }, undefined, undefined, done]);
+}
+
+/** All that is sent from now on waits, until the function that it returns is called. */
+function hold(target: ChannelTarget): () => void {
+  const queue: (() => void)[] = [];
+  queues.set(target, queue);
+  setBusy(target, true);
+  const own = Object.getOwnPropertyDescriptor(target, 'disconnect');
+  target.disconnect = () => {
+    queue.push(() => target.disconnect?.());
+  };
+  return () => {
+    queues.delete(target);
+    setBusy(target, false);
+    if (own !== undefined) Object.defineProperty(target, 'disconnect', own);
+    // The first of them that is a socket makes the others wait anew.
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const again = queues.get(target);
+      if (again === undefined) next();
+      else again.push(next);
+    }
+  };
+}
+
+/** An 'internalMessage' about a socket or a server. What is wrong with it can only come from a program that is not this one: it is told as an error. */
+export function receiveFrom(target: ChannelTarget, { cmd, token, names, port, host, msg }: Record<string, unknown>): void {
+  if (cmd === SOCKET_COMMAND) {
+    if (typeof token === 'string') deliver(target, msg, take(token, undefined, namesOf(names)));
+    return;
+  }
+  if (typeof port !== 'number' || typeof host !== 'string') return;
+  const server = new net.Server();
+  const internal = server as unknown as InternalServer;
+  try {
+    setListener(internal, new Listener(internal, { host, port, backlog: BACKLOG, alone: true, shared: true }), host);
+  } catch (error) {
+    // @note Node 20 to 26 make a server whose handle can't be used emit 'error', which nobody can listen to yet.
+    process.nextTick(() => target.emit('error', error));
+    return;
+  }
+  note(server, 'TAKEN', `listen ${host}:${port}`);
+  process.nextTick(() => {
+    server.emit('listening');
+    deliver(target, msg, server);
+  });
+}
+
+/** Checked as far as a program could be hurt by what it shows. */
+function namesOf(value: unknown): Names | undefined {
+  if (!isObject(value) || !isObject(value['local']) || !isObject(value['remote'])) return undefined;
+  return { local: value['local'], remote: value['remote'] };
+}
+
+/**
+ * Emits 'message', or keeps it until somebody listens.
+ * @note Node 20 to 26: the channel keeps the messages that nobody listens to under a symbol that is not exported, as arguments of `emit`.
+ */
+function deliver(target: ChannelTarget, message: unknown, handle: net.Socket | net.Server): void {
+  const waiting = target.listenerCount('message') > 0 ? undefined : pendingMessages(target.channel);
+  if (waiting === undefined) target.emit('message', message, handle);
+  else waiting.push(['message', message, handle]);
+}
+
+function pendingMessages(channel: unknown): unknown[][] | undefined {
+  if (!isObject(channel)) return undefined;
+  const key = Object.getOwnPropertySymbols(channel).find(({ description }) => description === 'kPendingMessages');
+  const pending = key === undefined ? undefined : channel[key];
+  return Array.isArray(pending) ? (pending as unknown[][]) : undefined;
+}
