@@ -4,9 +4,10 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { CliFailure, ExitCode } from '../src/cli/failure';
 import { defaultCache } from './cache';
+import { endWith } from './end-with';
 import { netSection } from './net-section';
 import { type Section } from './section';
 
@@ -69,18 +70,4 @@ async function compat(names: string[], options: Options): Promise<void> {
   if (!ok) process.exitCode = ExitCode.failed;
 }
 
-async function main(): Promise<void> {
-  try {
-    await program().parseAsync(process.argv);
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
-      return;
-    }
-    if (!(error instanceof CliFailure)) throw error;
-    process.stderr.write(`compat: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
-    process.exitCode = error.exitCode;
-  }
-}
-
-if (require.main === module) void main();
+if (require.main === module) void endWith('compat', () => program().parseAsync(process.argv));
