@@ -13,7 +13,7 @@ import { type ConnectOptions } from './connect-options';
 import { type Connection } from './connection';
 import { type Decision, decideForAddress } from './decision';
 import { type InternalSocket } from './internals';
-import { resolve, type Resolved } from './lookup';
+import { firstValid, resolve, type Resolved } from './lookup';
 import { codedError, failure, failureOf, hostPortError, type NodeError, unknownHostError } from './node-errors';
 import { note } from './note';
 import { type ReasonCode } from './reasons';
@@ -222,7 +222,7 @@ export class Attempt {
     }
     this.tellLookup(found);
     if (this.#current === undefined) return;
-    const ip = found.find(isValid)?.address;
+    const ip = firstValid(found);
     if (ip === undefined) {
       process.nextTick(() => socket.destroy(invalidAddressError(found[0], options)));
       return;
@@ -245,10 +245,6 @@ export class Attempt {
   tellLookup(found: readonly Resolved[]): void {
     for (const { address, family } of found) this.socket.emit('lookup', null, address, family, this.options.host);
   }
-}
-
-function isValid({ address, family }: Resolved): boolean {
-  return net.isIP(address) !== 0 && (family === 4 || family === 6);
 }
 
 /** What net.js says of a lookup that gave no address to connect to: it looks at the first one. */

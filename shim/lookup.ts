@@ -1,5 +1,6 @@
 /** Asking a `lookup` function, the program's own or dns.lookup, as net.js asks it. */
 import dns from 'node:dns';
+import net from 'node:net';
 import { type ConnectOptions } from './connect-options';
 
 export interface Resolved {
@@ -11,6 +12,11 @@ export interface Resolved {
 export function resolvedList(address: unknown, family: unknown): Resolved[] {
   const all: unknown[] = Array.isArray(address) ? address : [{ address, family }];
   return all.filter((each): each is Resolved => typeof each === 'object' && each !== null && typeof (each as Resolved).address === 'string');
+}
+
+/** The address that net.js tries first: it passes over what is no address of IP, or of no family that there is. */
+export function firstValid(found: readonly Resolved[]): string | undefined {
+  return found.find(({ address, family }) => net.isIP(address) !== 0 && (family === 4 || family === 6))?.address;
 }
 
 /** Resolves the host of the options by their own `lookup`. */

@@ -8,7 +8,7 @@ import { StpError } from '../src/index';
 import { type Attempt } from './connect-attempt';
 import { type Lookup } from './connect-options';
 import { decideForAddress } from './decision';
-import { resolvedList, type Resolved } from './lookup';
+import { firstValid, resolvedList, type Resolved } from './lookup';
 
 /** A `lookup` for Node to call in place of the one it would have called. */
 export function watchedLookup(attempt: Attempt): Lookup {
@@ -23,8 +23,8 @@ export function watchedLookup(attempt: Attempt): Lookup {
 /** True where the socket goes by STP from here on, and Node's callback must not be called. */
 function takeOver(attempt: Attempt, found: readonly Resolved[]): boolean {
   const { socket, options, settings } = attempt;
-  const ip = found[0]?.address;
-  // Destroyed meanwhile, or connected elsewhere: Node notices that itself.
+  const ip = firstValid(found);
+  // Nothing to connect to, destroyed meanwhile, or connected elsewhere: Node notices that itself.
   if (ip === undefined || !socket.connecting || socket._handle === null) return false;
   try {
     const decision = decideForAddress(settings, options.host, options.port, ip);

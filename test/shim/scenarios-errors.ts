@@ -45,6 +45,27 @@ export const errorScenarios: Record<string, Scenario> = {
     },
   },
 
+  'hints that there are none of, and a lookup that gives no address': {
+    server: silent,
+    client: async (port, log) => {
+      try {
+        net.connect({ port, host: 'localhost', hints: 1 << 20 });
+      } catch (error) {
+        const { name, code, message } = error as NodeJS.ErrnoException;
+        log.add(name, code, message);
+      }
+      for (const [address, family] of [['127.0.0.1', 100], ['127.0.0.256', 4], ['', 4]] as const) {
+        const lookup = ((_host: string, options: { all?: boolean }, done: (error: null, address: unknown, family?: number) => void) => {
+          if (options.all === true) done(null, [{ address, family }]);
+          else done(null, address, family);
+        }) as net.LookupFunction;
+        const socket = watch(net.connect({ port, host: 'nowhere.example', lookup }), log, 'client');
+        socket.once('error', (error) => { log.add(error instanceof RangeError, error instanceof TypeError, Object.keys(error).sort()); });
+        await closed(socket);
+      }
+    },
+  },
+
   'the peer resets': {
     server: () => net.createServer((socket) => {
       socket.on('error', () => undefined);

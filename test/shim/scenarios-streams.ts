@@ -167,7 +167,7 @@ export const streamScenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       const made: Uint8Array[] = [];
       let bytes = 0;
-      const socket = net.connect({
+      const socket: net.Socket = net.connect({
         port,
         host: '127.0.0.1',
         onread: {
@@ -176,7 +176,8 @@ export const streamScenarios: Record<string, Scenario> = {
             made.push(buffer);
             return buffer;
           },
-          callback: (count, into) => {
+          callback(this: unknown, count, into) {
+            if (this !== socket) log.add('called on something else');
             bytes += count;
             if (into !== made.at(-1)) log.add('another buffer');
             return true;
