@@ -59,15 +59,18 @@ void t.test('an idle process with open connections uses next to no processor tim
   const { lines, stderr } = await program(`
     const server = net.createServer(() => {}).listen(0, () => {
       let open = 0;
-      for (let i = 0; i < 20; i += 1) net.connect(server.address().port, () => { open += 1; });
-      setTimeout(() => {
+      for (let i = 0; i < 20; i += 1) net.connect(server.address().port, () => {
+        open += 1;
+        if (open === 20) setTimeout(measure, 500);
+      });
+      const measure = () => {
         const before = process.cpuUsage();
         setTimeout(() => {
           const { user, system } = process.cpuUsage(before);
           console.log(open, (user + system) / 1000);
           process.exit();
         }, 2000);
-      }, 500);
+      };
     });
   `);
   const [open, usedMs] = (lines[0] ?? '').split(' ').map(Number);
