@@ -91,7 +91,7 @@ export class Attempt {
     const before = this.#connection;
     const connection = adopt(this.socket, { descriptor, ip });
     if (before !== undefined) {
-      connection.setReferenced(before.referenced);
+      connection.succeed(before);
       before.close(false);
     }
     this.#connection = connection;

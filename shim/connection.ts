@@ -74,6 +74,10 @@ export class Connection implements SocketWatcher {
   onTaken: ((taken: boolean) => void) | undefined;
   /** A TLS socket or an http2 session stands on this one and holds part of the connection's state. */
   wrapped = false;
+  /** Its writes. */
+  writesAbove: { settle(): void } | undefined;
+  /** Takes an error of reading in place of the socket, which is only closed then. */
+  failAbove: ((error: Error) => void) | undefined;
   /** The http2 session that is bound to the socket. */
   boundSession: unknown;
   /** As the library has it; a new descriptor keeps the process alive. */
@@ -110,6 +114,7 @@ export class Connection implements SocketWatcher {
   // --- SocketWatcher ---
 
   readable(bytes: number): void {
+    if (this.writesAbove !== undefined) this.#resource.runInAsyncScope(settle, this.writesAbove);
     if (!this.reader.reading || this.given) {
       this.reader.available = true;
       return;
@@ -132,6 +137,15 @@ export class Connection implements SocketWatcher {
   }
 
   // --- what the socket asks for ---
+
+  /** Takes the place of another on the same socket, with what the program and what stands on it have made of that. */
+  succeed(before: Connection): void {
+    this.wrapped = before.wrapped;
+    this.writesAbove = before.writesAbove;
+    this.failAbove = before.failAbove;
+    this.boundSession = before.boundSession;
+    this.setReferenced(before.referenced);
+  }
 
   setReferenced(referenced: boolean): void {
     this.referenced = referenced;
@@ -174,6 +188,12 @@ export class Connection implements SocketWatcher {
   names(): Names {
     this.#names ??= shownNames(STPgethostname(this.descriptor), STPgetpeername(this.descriptor), this.#ips);
     return this.#names;
+  }
+
+  /** Reading has failed. */
+  fail(error: Error): void {
+    if (this.failAbove === undefined) this.socket.destroy(error);
+    else this.failAbove(error);
   }
 
   /** Ends the outgoing direction. */
@@ -225,6 +245,10 @@ function updateHold(connection: Connection): void {
 
 function announce(this: Reader, bytes: number): void {
   this.announce(bytes);
+}
+
+function settle(this: { settle(): void }): void {
+  this.settle();
 }
 
 function resume(this: Writer): void {

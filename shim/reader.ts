@@ -154,7 +154,7 @@ export class Reader {
       bytes = STPrecv(descriptor, probe, 1, MSG_DONTWAIT) as number;
     } catch (error) {
       this.reading = false;
-      socket.destroy(errnoError(failureOf(error), 'read'));
+      this.#connection.fail(errnoError(failureOf(error), 'read'));
       return;
     }
     if (bytes > 0) {

@@ -42,8 +42,11 @@ export function tlsConnect(settings: Configuration, native: Native, self: unknow
   for (const event of FORWARDED) {
     inner.on(event as 'ready', (...values: unknown[]) => secure.emit(event, ...values));
   }
+  passErrors(secure, inner);
   if (options['timeout']) secure.setTimeout(options['timeout'] as number);
   useOnread(secure, options['onread']);
+  // Its signal was aborted already: nobody would close the connection.
+  if (secure.destroyed) return secure;
   // What else concerns the socket as a whole (timeout, signal, onread) is the TLS socket's.
   inner.connect(options as unknown as net.SocketConnectOpts);
   passOn(secure, inner);
@@ -56,6 +59,7 @@ export function tlsInit(self: unknown, args: readonly unknown[]): void {
   if (!(inner instanceof net.Socket) || connectionOf(inner) === undefined) return;
   const secure = self as InternalSocket;
   if (!inner.connecting && !inner.destroyed) secure.connecting = false;
+  passErrors(secure, inner);
   passOn(secure, inner);
 }
 
@@ -64,9 +68,24 @@ function passOn(secure: InternalSocket, inner: net.Socket): void {
   const handle = (secure._handle as WrappedHandle | null)?._parent;
   if (connection === undefined || handle === undefined) return;
   standOn(handle, inner as unknown as InternalSocket, connection);
+  connection.failAbove = (error) => {
+    secure.destroy(error);
+  };
   // Node asks for the own address once, also while there is none.
   inner.once('connect', () => {
     secure._sockname = null;
+  });
+}
+
+/**
+ * An error of the socket below ends the TLS socket, as it would be the error of its own handle.
+ * @note Node 20 to 26: the wrapping stream has just put its listener on the socket below; by way of it the TLS socket would only tell of the error.
+ */
+function passErrors(secure: InternalSocket, inner: net.Socket): void {
+  const wrapping = inner.listeners('error').at(-1);
+  if (wrapping !== undefined) inner.off('error', wrapping as () => void);
+  inner.on('error', (error) => {
+    secure.destroy(error);
   });
 }
 

@@ -7,9 +7,10 @@
 import type net from 'node:net';
 import { type Connection } from './connection';
 import { type InternalSocket, isObject, type SocketName } from './internals';
+import { WrappedWrites, type WriteHandle } from './wrapped-writes';
 
 /** The handle of the wrapping stream, and the methods that it gets. */
-export interface StreamHandle {
+export interface StreamHandle extends WriteHandle {
   getpeername?: (out: SocketName) => number;
   getsockname?: (out: SocketName) => number;
   ref?: () => void;
@@ -18,9 +19,14 @@ export interface StreamHandle {
   setKeepAlive?: (enable?: boolean, initialDelaySeconds?: number) => void;
 }
 
+const writesOf = new WeakMap<StreamHandle, WrappedWrites>();
+
 /** Something stands on the socket from now on, by way of `handle`. */
 export function standOn(handle: StreamHandle, below: InternalSocket, connection: Connection): void {
   connection.wrapped = true;
+  let writes = writesOf.get(handle);
+  if (writes === undefined) writesOf.set(handle, (writes = new WrappedWrites(handle, below)));
+  connection.writesAbove = writes;
   (below as unknown as { allowHalfOpen: boolean }).allowHalfOpen = true;
   handle.getpeername = (out) => copyName(below._getpeername(), out);
   handle.getsockname = (out) => copyName(below._getsockname(), out);

@@ -1,5 +1,7 @@
 /** Programs of http, https, tls and http2; the test runs each over TCP and over STP and compares what both ends saw. */
 import { type Scenario } from './scenario-kit';
 import { httpScenarios } from './web-scenarios-http';
+import { handshakeScenarios } from './web-scenarios-handshake';
+import { tlsScenarios } from './web-scenarios-tls';
 
-export const webScenarios: Readonly<Record<string, Scenario>> = { ...httpScenarios };
+export const webScenarios: Readonly<Record<string, Scenario>> = { ...httpScenarios, ...handshakeScenarios, ...tlsScenarios };
