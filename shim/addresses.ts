@@ -92,7 +92,7 @@ export function placeOf(host: string, family: number): Place {
 
 function placeOfAddress(ip: string): Place {
   const family = familyOf(ip);
-  if (isOwnAddress(ip)) return { system: undefined, ip: UNSPECIFIED.get(ip) ?? ip, family };
+  if (isOwnAddress(ip)) return { system: undefined, ip, family };
   if (family === 4 || !systems.check(withoutZone(ip), 'ipv6')) return 'foreign';
   const entry = hostEntry(ip);
   if (entry === undefined) return 'foreign';
@@ -113,11 +113,28 @@ export function socketName(ip: string, port: number): SocketName {
   return { address: ip, family: net.isIPv6(ip) ? 'IPv6' : 'IPv4', port };
 }
 
-/** Both ends' addresses as a socket shows them. `ips`: what this end calls the peer, and this system. */
-export function shownNames(local: StpAddress, remote: StpAddress, ips: { ip?: string | undefined; ownIp?: string | undefined }): { local: SocketName; remote: SocketName } {
+/** The address from which the kernel calls one of this system, where the program names none. */
+function sourceOf(ip: string): string {
+  return ip.startsWith('127.') ? loopbackOf(4) : ip;
+}
+
+/** What a program calls the two ends of a connection. */
+export interface Ips {
+  /** The peer; where that is this system, this end too. Undefined: by the peer's system. */
+  readonly ip?: string | undefined;
+  /** This system, where the peer is of it: of an accepted socket, both ends. */
+  readonly ownIp?: string | undefined;
+  /** The local address that the program asked for. */
+  readonly localIp?: string | undefined;
+}
+
+/** Both ends' addresses as a socket shows them. */
+export function shownNames(local: StpAddress, remote: StpAddress, ips: Ips): { local: SocketName; remote: SocketName } {
   if (local.system.toLowerCase() === remote.system.toLowerCase()) {
-    const own = ips.ownIp ?? ips.ip ?? loopbackOf(4);
-    return { local: socketName(own, local.port), remote: socketName(own, remote.port) };
+    const { ip = loopbackOf(4), localIp = '' } = ips;
+    const peer = ips.ownIp ?? UNSPECIFIED.get(ip) ?? ip;
+    const own = localIp === '' || UNSPECIFIED.has(localIp) ? ips.ownIp ?? sourceOf(peer) : localIp;
+    return { local: socketName(own, local.port), remote: socketName(peer, remote.port) };
   }
   return { local: socketName(loopbackOf(6), local.port), remote: socketName(ips.ip ?? STPgethostbyname(remote.system).ipv6, remote.port) };
 }

@@ -89,7 +89,7 @@ export class Attempt {
 
   #adopt(descriptor: number, ip: string | undefined): void {
     const before = this.#connection;
-    const connection = adopt(this.socket, { descriptor, ip });
+    const connection = adopt(this.socket, { descriptor, ip, localIp: this.options.localAddress });
     if (before !== undefined) {
       connection.succeed(before);
       before.close(false);

@@ -23,7 +23,7 @@ import {
   STPshutdown,
   TCP_NODELAY,
 } from '../src/index';
-import { shownNames } from './addresses';
+import { type Ips, shownNames } from './addresses';
 import { type InternalSocket, kAsyncId, type SocketName } from './internals';
 import { errnoError, failureOf } from './node-errors';
 import { Reader } from './reader';
@@ -36,13 +36,9 @@ const TYPE = 'STPSOCKET';
 const SENDING = 1;
 const RESET = { onoff: true, linger: 0 } as const;
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends Ips {
   /** {@link NO_DESCRIPTOR} while it is not known. */
   readonly descriptor: number;
-  /** IP address that stands for the peer and, where that is this system, for both ends; undefined: by the peer's system. */
-  readonly ip?: string | undefined;
-  /** IP address for both ends where the peer is of this system. */
-  readonly ownIp?: string | undefined;
   /** What the socket shows before the connection stands. */
   readonly early?: Names | undefined;
   /** Came out of a listener: its context is not the one that runs now. */
@@ -61,7 +57,7 @@ export class Connection implements SocketWatcher {
   readonly reader: Reader;
   readonly writer: Writer;
   readonly #resource: AsyncResource;
-  readonly #ips: Pick<ConnectionOptions, 'ip' | 'ownIp'>;
+  readonly #ips: Ips;
   descriptor = NO_DESCRIPTOR;
   /** False as soon as the descriptor names nothing any more. */
   open = true;

@@ -143,31 +143,51 @@ function addStp(server: InternalServer, wish: PortWish, { what, shared, stpReaso
   }
 }
 
+/** As for kernels, less than none is as much as can be had. */
 function backlogOf({ backlog }: PortWish): number {
-  return Math.min(BACKLOG_MAX, Math.trunc(backlog)) || BACKLOG_DEFAULT;
+  return backlog < 0 ? BACKLOG_MAX : Math.min(BACKLOG_MAX, Math.trunc(backlog)) || BACKLOG_DEFAULT;
 }
 
 /** STP and nothing else: what net.js does with a handle, done with a descriptor. */
 function listenAlone(server: InternalServer, args: readonly unknown[], wish: PortWish, reason: ReasonCode): unknown {
-  const { host, port } = wish;
   begin(server, args, wish.signal);
+  if (wish.host === undefined) {
+    bindAlone(server, wish, reason);
+    return server;
+  }
+  // @note Node 20 to 26 look every host up, addresses too: the server listens a tick later, unless it was closed or told something else.
+  const id = server._listeningId;
+  process.nextTick(() => {
+    if (id === server._listeningId) bindAlone(server, wish, reason);
+  });
+  return server;
+}
+
+function bindAlone(server: InternalServer, wish: PortWish, reason: ReasonCode): void {
+  const { port } = wish;
+  let host = wish.host ?? ANY_HOST;
   let error: NodeError | undefined;
   try {
-    error = hostProblem(host, port);
-    if (error === undefined) {
-      const listener = new Listener(server, { host: host ?? ANY_HOST, port, backlog: backlogOf(wish), alone: true, shared: wish.reusePort });
-      setListener(server, listener, host ?? ANY_HOST);
-      server._connectionKey = `${net.isIPv6(host ?? ANY_HOST) ? 6 : 4}:${host ?? ANY_HOST}:${port}`;
+    const place = placeOf(host, 0);
+    if (place === 'unknown-name') {
+      error = unknownHostError(host);
+      note(server, reason, `listen ${host}:${port}`, error);
+      server.emit('error', error);
+      return;
     }
+    // A server can only listen at an address of this system.
+    if (place === 'foreign' || place.system !== undefined) throw new StpError('EADDRNOTAVAIL', undefined, 'STPbind');
+    host = place.ip;
+    setListener(server, new Listener(server, { host, port, backlog: backlogOf(wish), alone: true, shared: wish.reusePort }), host);
+    server._connectionKey = `${net.isIPv6(host) ? 6 : 4}:${host}:${port}`;
   } catch (thrown) {
-    error = listenError(failureOf(thrown), host ?? ANY_HOST, port);
+    error = listenError(failureOf(thrown), host, port);
   }
-  note(server, reason, `listen ${host ?? ANY_HOST}:${port}`, error);
+  note(server, reason, `listen ${host}:${port}`, error);
   if (error === undefined) {
     if (listening.hasSubscribers) listening.asyncEnd.publish({ server });
     process.nextTick(tellListening, server, listenerOf(server));
   } else fail(server, error);
-  return server;
 }
 
 /** What net.js does first in a listen. */

@@ -67,8 +67,8 @@ export function hostPortError(why: Failure, syscall: string, address: string, po
 /** `listen EADDRINUSE: address already in use :::3000` */
 export function listenError(why: Failure, address: string | null, port: number): NodeError {
   const text = util.getSystemErrorMap().get(why.errno)?.[1] ?? 'failed';
-  const place = address === null ? '' : ` ${address}:${port}`;
-  const fields = { code: why.code, errno: why.errno, syscall: 'listen', ...(address === null ? {} : { address, port }) };
+  const place = address === null ? '' : port > 0 ? ` ${address}:${port}` : ` ${address}`;
+  const fields = { code: why.code, errno: why.errno, syscall: 'listen', ...(address === null ? {} : { address }), ...(port > 0 ? { port } : {}) };
   return build(`listen ${why.code}: ${text}${place}${detailOf(why)}`, fields, why.cause);
 }
 

@@ -116,7 +116,9 @@ export class Writer {
   #fail(error: unknown, callback: WriteCallback): void {
     this.#waiting = [];
     this.#scratchBytes = 0;
-    callback(errnoError(failureOf(error), 'write'));
+    const why = failureOf(error);
+    // As kernels have it: a peer that resets what it had ended before has closed the pipe.
+    callback(errnoError(why.code === 'ECONNRESET' && this.#connection.reader.ended ? failure('EPIPE') : why, 'write'));
   }
 
   /** Takes one piece of a write; the last one sends what was gathered. */

@@ -1,10 +1,26 @@
 /** What the scenarios are written with: a log that is the same whatever carries the bytes, and waits that can't hang. */
 import { type EventEmitter, once } from 'node:events';
-import type net from 'node:net';
+import net from 'node:net';
 
 export class Log {
-  readonly lines: string[] = [];
-  readonly #names = new Map<string, string>();
+  readonly #lines: (string | Log)[] = [];
+  readonly #names: Map<string, string>;
+
+  constructor(names = new Map<string, string>()) {
+    this.#names = names;
+  }
+
+  get lines(): string[] {
+    return this.#lines.flatMap((line) => (typeof line === 'string' ? [line] : line.lines));
+  }
+
+  /** A log of its own that stands in this one from here on: of one connection, say, whose events mix with those of others. */
+  part(name: string): Log {
+    const part = new Log(this.#names);
+    part.add('--', name);
+    this.#lines.push(part);
+    return part;
+  }
 
   /** Writes `name` wherever the number of a port would stand. */
   name(port: number | undefined, name: string): void {
@@ -12,7 +28,7 @@ export class Log {
   }
 
   add(...values: unknown[]): void {
-    this.lines.push(values.map((value) => this.#text(value)).join(' '));
+    this.#lines.push(values.map((value) => this.#text(value)).join(' '));
   }
 
   /** The lines, those of one numbered connection (`#1 ...`) after those of another: how several run beside each other is chance. */
@@ -80,8 +96,45 @@ export function closed(socket: net.Socket): Promise<void> {
   });
 }
 
+/** What a program sees otherwise over STP, where nothing can be done about it. */
+export interface Difference {
+  readonly end: 'client' | 'server';
+  readonly tcp: string;
+  readonly stp: string;
+  readonly reason: string;
+}
+
 export interface Scenario {
   /** Makes the server; it is then told to listen at 127.0.0.1. */
   readonly server: (log: Log) => net.Server;
   readonly client: (port: number, log: Log) => Promise<void>;
+  /** How many connections the server gets: those that wait in its queue when all is over must not depend on who is faster. */
+  readonly connections?: number;
+  /** Where the server listens, if not there. */
+  readonly host?: string;
+  readonly differences?: readonly Difference[];
+}
+
+/** A port where nobody listens: one that has just been given back. */
+export async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await event(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await event(server, 'close');
+  return port;
+}
+
+/** A server that takes everything and says nothing. */
+export function silent(): net.Server {
+  return net.createServer((socket) => socket.on('error', () => undefined).resume());
+}
+
+/** Waits until what is asked holds, without a guess how long that takes. */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  const end = Date.now() + 8000;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }

@@ -17,6 +17,8 @@ export interface Side {
 export const WELL = { code: 0, signal: null, stderr: '' };
 
 export class Pair {
+  /** By what the connections of the server came. */
+  readonly transports = new Set<string>();
   readonly #start: (side: Side) => Actor;
   readonly #sides: { server: Side; client: Side };
   #server: Actor;
@@ -35,7 +37,8 @@ export class Pair {
     try {
       const { port } = await this.#server.ask<{ port: number }>({ serve: name });
       const called = await this.#client.ask<{ lines: string[] }>({ call: name, port });
-      const served = await this.#server.ask<{ lines: string[] }>({ finish: true });
+      const served = await this.#server.ask<{ lines: string[]; transports: string[] }>({ finish: true });
+      for (const transport of served.transports) this.transports.add(transport);
       return { client: called.lines, server: served.lines };
     } catch (error) {
       this.kill();

@@ -1,18 +1,6 @@
 /** Scenarios: everything that goes wrong, and how TCP says it. */
 import net from 'node:net';
-import { closed, event, type Scenario, watch } from './scenario-kit';
-
-/** A port where nobody listens: one that has just been given back. */
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await event(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await event(server, 'close');
-  return port;
-}
-
-const silent = (): net.Server => net.createServer((socket) => socket.on('error', () => undefined).resume());
+import { closed, event, freePort, type Scenario, silent, watch } from './scenario-kit';
 
 export const errorScenarios: Record<string, Scenario> = {
   'nobody listens': {
