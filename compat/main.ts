@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { CliFailure, ExitCode } from '../src/cli/failure';
+import { applicationSection } from './application-section';
 import { defaultCache } from './cache';
 import { endWith } from './end-with';
 import { netSection } from './net-section';
@@ -22,7 +23,7 @@ interface Options {
 }
 
 function sectionsFor(options: Options): Section[] {
-  return [netSection({ withoutTransport: options.withoutTransport === true, verbose: options.verbose === true })];
+  return [netSection({ withoutTransport: options.withoutTransport === true, verbose: options.verbose === true }), applicationSection()];
 }
 
 /** A whole number from the command line. */

@@ -35,7 +35,7 @@ export function projectFiles(): string[] {
 function walk(root: string, under: string): string[] {
   return fs.readdirSync(path.join(root, under), { withFileTypes: true }).flatMap((entry) => {
     const file = path.posix.join(under, entry.name);
-    if (/^(node_modules|dist|\.tap|\.git)$/.test(file)) return [];
+    if (/^((.*\/)?node_modules|dist|\.tap|\.git)$/.test(file)) return [];
     return entry.isDirectory() ? walk(root, file) : [file];
   });
 }

@@ -1,0 +1,166 @@
+/** Real applications in two processes, neither of which knows of us: natively, over STP where kernel TCP can't connect, and with `auto` in every combination. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { isDeepStrictEqual } from 'node:util';
+import { CliFailure, ExitCode } from '../src/cli/failure';
+import { tableLines } from '../src/cli/table';
+import { loadNative, whyNoNative } from '../src/storage';
+import { type HostLine, type HostOrder } from './application-host';
+import { type Application, APPLICATIONS } from './application-list';
+import { installPackages, prepared } from './application-packages';
+import { type PairOutcome } from './application-pair';
+import { NATIVE, type RunSetting, SETTINGS } from './application-settings';
+import { say } from './cache';
+import { hasNamespaces, inNamespace } from './namespace';
+import { type Section, type SectionOptions, type SectionResult } from './section';
+
+/** What came of an application in a setting. */
+export interface Verdict {
+  readonly setting: RunSetting;
+  readonly outcome: PairOutcome | undefined;
+  /** Why it did not pass; empty where it did. */
+  readonly wrong: readonly string[];
+}
+
+interface Row {
+  readonly application: Application;
+  readonly verdicts: readonly Verdict[];
+}
+
+export function applicationSection(): Section {
+  return { name: 'applications', summary: `${APPLICATIONS.length} applications in two processes, natively and in ${SETTINGS.length - 1} ways under the hook`, run };
+}
+
+async function run(options: SectionOptions): Promise<SectionResult> {
+  const applications = APPLICATIONS.filter(({ name }) => name.includes(options.filter ?? ''));
+  if (applications.length === 0) throw new CliFailure(`no application has "${options.filter ?? ''}" in its name`, ExitCode.usage, `Applications: ${APPLICATIONS.map(({ name }) => name).join(', ')}`);
+  installPackages();
+  const settings = settingsHere();
+  say(`applications: ${applications.length} in ${settings.length} settings, ${options.jobs} at a time, ${networkOf()}`);
+  const waiting = [...applications];
+  const rows: Row[] = [];
+  const work = async (): Promise<void> => {
+    for (let application = waiting.pop(); application !== undefined; application = waiting.pop()) {
+      rows.push(await runApplication(application, settings, options.limitMs));
+      say(`  ${rows.length} of ${applications.length}: ${application.name}`);
+    }
+  };
+  await Promise.all(Array.from({ length: options.jobs }, work));
+  rows.sort((one, other) => applications.indexOf(one.application) - applications.indexOf(other.application));
+  return tell(rows, settings);
+}
+
+function networkOf(): string {
+  return hasNamespaces() ? 'kernel TCP blocked under STP_NET=stp' : 'without network namespaces: nothing counts what the kernel does, and STP_NET=stp alone keeps the programs from TCP';
+}
+
+/** What this machine can do; what it can't is said. */
+function settingsHere(): RunSetting[] {
+  if (loadNative() !== undefined) return [...SETTINGS];
+  say(`applications: not over the driver mapped: ${whyNoNative()}`);
+  return SETTINGS.filter(({ driver }) => driver !== 'mapped');
+}
+
+async function runApplication(application: Application, settings: readonly RunSetting[], limitMs: number): Promise<Row> {
+  const order: HostOrder = { application, settings, limitMs, ownNetwork: hasNamespaces(), prepared: prepared(application) };
+  const verdicts: Verdict[] = [];
+  let native: PairOutcome | undefined;
+  for await (const { setting: name, outcome } of hostLines(order)) {
+    const setting = settings.find((each) => each.name === name);
+    if (setting === undefined) throw new Error(`the host of ${application.name} tells of "${name}"`);
+    if (setting === NATIVE) native = outcome;
+    verdicts.push({ setting, outcome, wrong: outcome === undefined ? [] : whatIsWrong(setting, outcome, native) });
+  }
+  if (verdicts.length !== settings.length) throw new CliFailure(`${application.name}: its host ended after ${verdicts.length} of ${settings.length} settings`);
+  return { application, verdicts };
+}
+
+async function* hostLines(order: HostOrder): AsyncGenerator<HostLine> {
+  // With mounts of its own: some regions are small file systems.
+  const prefix = hasNamespaces() ? [...inNamespace('own'), 'unshare', '--mount'] : [];
+  const [command, ...args] = [...prefix, process.execPath, path.join(__dirname, 'application-host.js'), JSON.stringify(order)];
+  const host = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const failed = new Promise<never>((_, reject) => host.once('error', reject));
+  const lines = createInterface(host.stdout)[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const line: IteratorResult<string, unknown> = await Promise.race([lines.next(), failed]);
+      if (line.done === true) return;
+      yield JSON.parse(line.value) as HostLine;
+    }
+  } finally {
+    host.kill();
+  }
+}
+
+/** Everything that is not as the setting wants it; `native` is what TCP made of the same programs. */
+export function whatIsWrong(setting: RunSetting, outcome: PairOutcome, native: PairOutcome | undefined): string[] {
+  if (outcome.failure !== '') return [outcome.failure];
+  const wrong: string[] = [];
+  if (!isDeepStrictEqual(outcome.result, native?.result)) wrong.push(`the client told ${JSON.stringify(outcome.result)}, natively ${JSON.stringify(native?.result)}`);
+  const other = setting.transport === 'stp' ? 'tcp' : 'stp';
+  for (const side of ['client', 'server'] as const) {
+    const { [setting.transport]: right, [other]: not } = outcome[side];
+    if (right === 0 || not > 0) wrong.push(`${side}: ${right} connections by ${setting.transport}, ${not} by ${other}`);
+  }
+  const reasons = outcome.reasons.filter((reason) => reason !== setting.reason);
+  if (reasons.length > 0) wrong.push(`reasons ${reasons.join(', ')}, expected ${setting.reason ?? 'none'}`);
+  return [...wrong, ...wrongInKernel(setting, outcome)];
+}
+
+function wrongInKernel({ transport, blocked }: RunSetting, { kernel }: PairOutcome): string[] {
+  if (kernel === undefined) return [];
+  const wrong: string[] = [];
+  if (transport === 'tcp' && kernel.opens === 0) wrong.push('the kernel saw no TCP connection');
+  if (transport === 'stp' && kernel.opens > 0) wrong.push(`the kernel opened ${kernel.opens} TCP connections`);
+  if (blocked === true && kernel.unrouted > 0) wrong.push(`${kernel.unrouted} connects were tried by kernel TCP`);
+  if (blocked === true && kernel.sockets > 0) wrong.push(`the kernel has ${kernel.sockets} TCP sockets`);
+  return wrong;
+}
+
+function outcomeOf({ outcome, wrong }: Verdict): 'pass' | 'fail' | 'not run' {
+  return outcome === undefined ? 'not run' : wrong.length === 0 ? 'pass' : 'fail';
+}
+
+function tell(rows: readonly Row[], settings: readonly RunSetting[]): SectionResult {
+  const table = rows.map(({ application, verdicts }) => [application.name, ...verdicts.map((verdict) => cell(verdict))]);
+  const lines = tableLines([{ title: 'application' }, ...settings.map(({ name }) => ({ title: name }))], table);
+  const all = rows.flatMap(({ application, verdicts }) => verdicts.map((verdict) => ({ application, verdict })));
+  const passed = all.filter(({ verdict }) => outcomeOf(verdict) === 'pass').length;
+  const overStp = all.flatMap(({ verdict }) => (verdict.setting.blocked === true && verdict.outcome !== undefined ? [verdict.outcome] : []));
+  const kernel = overStp.every((each) => each.kernel !== undefined) ? `${overStp.reduce((sum, each) => sum + (each.kernel?.opens ?? 0) + (each.kernel?.unrouted ?? 0), 0)} connects and ${overStp.reduce((sum, each) => sum + (each.kernel?.sockets ?? 0), 0)} sockets of kernel TCP` : 'kernel TCP not counted';
+  lines.push('', 'Each cell: the connections of the client, and by what they went.', `${passed} of ${all.length} passed; under STP_NET=stp: ${overStp.reduce((sum, each) => sum + each.client.stp, 0)} connections over STP, ${kernel}`, `network: ${networkOf()}`);
+  for (const { application, verdict } of all) {
+    if (verdict.outcome === undefined) lines.push(`not run: ${application.name}, ${verdict.setting.name}: it needs mounts of its own`);
+    for (const wrong of verdict.wrong) lines.push(`FAILED: ${application.name}, ${verdict.setting.name}: ${wrong}`);
+  }
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return { ok: all.every(({ verdict }) => verdict.wrong.length === 0), data: record(rows) };
+}
+
+function cell(verdict: Verdict): string {
+  const { outcome } = verdict;
+  if (outcome === undefined) return '-';
+  const { stp, tcp } = outcome.client;
+  const by = [stp > 0 ? `${stp} stp` : '', tcp > 0 ? `${tcp} tcp` : ''].filter((text) => text !== '').join(' ');
+  return verdict.wrong.length === 0 ? by : `FAIL ${by}`.trim();
+}
+
+/** For documents: no counts that differ from run to run, but those that must be 0. */
+function record(rows: readonly Row[]): unknown {
+  return {
+    node: process.versions.node,
+    namespaces: hasNamespaces(),
+    applications: rows.map(({ application, verdicts }) => ({
+      name: application.name,
+      about: application.about,
+      runs: verdicts.map((verdict) => ({
+        setting: verdict.setting.name,
+        outcome: outcomeOf(verdict),
+        transport: verdict.setting.transport,
+        ...(verdict.setting.transport === 'stp' && verdict.outcome?.kernel !== undefined ? { kernelTcpConnects: verdict.outcome.kernel.opens + (verdict.setting.blocked === true ? verdict.outcome.kernel.unrouted : 0) } : {}),
+      })),
+    })),
+  };
+}
