@@ -18,12 +18,13 @@ interface Options {
   readonly cache?: string;
   readonly jobs: number;
   readonly limitSeconds: number;
+  readonly node?: string;
   readonly withoutTransport?: boolean;
   readonly verbose?: boolean;
 }
 
 function sectionsFor(options: Options): Section[] {
-  return [netSection({ withoutTransport: options.withoutTransport === true, verbose: options.verbose === true }), applicationSection()];
+  return [netSection({ node: options.node, withoutTransport: options.withoutTransport === true, verbose: options.verbose === true }), applicationSection()];
 }
 
 /** A whole number from the command line. */
@@ -45,6 +46,7 @@ export function program(): Command {
     .option('--cache <dir>', 'where fetched programs are kept (default: stp-net in $XDG_CACHE_HOME or ~/.cache)')
     .option('--jobs <n>', 'programs at a time', whole(1, 64), 2)
     .option('--limit-seconds <n>', 'how long one program may take', whole(1, 3600), 60)
+    .option('--node <version>', 'net: run the tests with this Node (22, 24.1.0); what passes natively must then pass over STP')
     .option('--without-transport', 'net: run where kernel TCP is blocked and nothing in its place, which tells the tests that need a transport')
     .option('--verbose', 'net: print the output of each test that fails, also where that is expected')
     .showSuggestionAfterError()

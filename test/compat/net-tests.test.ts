@@ -35,7 +35,7 @@ void t.test('a test is reported as it ended', { timeout: WATCHDOG_MS }, async (t
   });
   for (const [name, text] of Object.entries(TESTS)) fs.writeFileSync(path.join(tests, name), text);
   const outcome = async (name: keyof typeof TESTS, mode: Mode, limitMs = WATCHDOG_MS): Promise<string> => {
-    const { outcome: how, why } = await runNetTest({ node: process.execPath, tests, limitMs }, name, mode, 1);
+    const { outcome: how, why } = await runNetTest({ node: process.execPath, tests, limitMs, ownNode: true }, name, mode, 1);
     return how === 'fail' ? `fail: ${why.split('\n').at(-1) ?? ''}` : how;
   };
   t.equal(await outcome('echo.js', 'native'), 'pass');
