@@ -64,11 +64,12 @@ class Program {
     const file = path.join(projectRoot(), 'compat/applications', `${application[role]}.mjs`);
     const [command = process.execPath, ...rest] = [...(setting.blocked === true ? inNamespace('blocked') : []), process.execPath, file, ...args];
     this.process = spawn(command, rest, { env: environmentOf(role, options), cwd: options.scratch, stdio: ['ignore', 'pipe', 'pipe'] });
+    // Closed, not merely over: then all that it printed has been read.
     this.exited = new Promise((resolve) => {
       this.process.once('error', (error) => {
         resolve(error.message);
       });
-      this.process.once('exit', (code, signal) => {
+      this.process.once('close', (code, signal) => {
         resolve(code === 0 ? '' : `${role}: ${code === null ? String(signal) : `exit code ${code}`}`);
       });
     });
@@ -83,7 +84,10 @@ class Program {
   /** The first line that it prints, as JSON; rejects where it ends without one. */
   async told(): Promise<unknown> {
     const line: IteratorResult<string, unknown> = await this.lines.next();
-    if (line.done === true) throw new Error(await this.exited);
+    if (line.done === true) {
+      const failure = await this.exited;
+      throw new Error(failure === '' ? `the ${this.role} told nothing` : failure);
+    }
     return JSON.parse(line.value) as unknown;
   }
 
