@@ -1,4 +1,6 @@
 /** What of net must be the same over STP, and the scenarios that hold it so: a topic without any fails the parity test. */
+import { exitPrograms } from './exit-programs';
+
 export const topics: Readonly<Record<string, readonly string[]>> = {
   'connect': ['an echo, with all events of both ends', 'what a socket tells of itself before, in and after the connection', 'writes, an end and options before the connection stands', 'connect with what it can not take', 'arguments that are wrong', 'hints that there are none of, and a lookup that gives no address'],
   'refused': ['nobody listens', 'nobody listens, seen from a port of the program’s own', 'refused, with every name of this machine', 'refused: a socket connects again, after an error and in the listener of close'],
@@ -42,6 +44,7 @@ export const topics: Readonly<Record<string, readonly string[]>> = {
   'listen twice': ['listening twice, closing twice, and again'],
   'close with open connections': ['close with open connections, and getConnections meanwhile', 'connections are counted, and close waits for them'],
   'connecting again': ['a socket connects a second time', 'refused: a socket connects again, after an error and in the listener of close'],
+  'ref and unref': Object.keys(exitPrograms),
   'disposal': ['disposal of servers and sockets'],
   'captureRejections': ['rejections of async listeners'],
   'AsyncLocalStorage': ['async contexts: of the connect for the client, of the listen for what is accepted', 'the async context of every callback of a client', 'the async context of an error, and of a socket bound to a resource', 'the async context of every callback of a server'],
