@@ -171,6 +171,22 @@ void t.test('a port that another STP socket has leaves the server on TCP', async
   t.same(await lines(t, program, {}, place), ['tcp PORT_TAKEN EADDRINUSE true']);
 });
 
+void t.test('two servers of a process at one port of different addresses are each reached by their own', async (t) => {
+  const seen = await lines(t, `
+    const named = (name, host, port) => new Promise((resolve) => {
+      const server = net.createServer((socket) => socket.end(name)).listen(port, host, () => resolve(server));
+    });
+    const first = await named('first', '127.0.0.1', 0);
+    const { port } = first.address();
+    console.log(how(first), await call(port, '127.0.0.1'));
+    const second = await named('second', '127.0.0.2', port);
+    console.log(how(first), how(second), await call(port, '127.0.0.1'), await call(port, '127.0.0.2'));
+    first.close();
+    second.close();
+  `);
+  t.same(seen, ['stp+tcp LISTENING first, stp LISTENER_FOUND', 'tcp PORT_TAKEN EADDRINUSE tcp PORT_TAKEN EADDRINUSE first, tcp NO_LISTENER second, tcp NO_LISTENER']);
+});
+
 void t.test('systems of the region are known by name and by their address, and show it', async (t) => {
   const place = scratch();
   t.teardown(place.remove);
