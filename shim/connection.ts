@@ -116,6 +116,8 @@ export class Connection implements SocketWatcher {
       return;
     }
     this.#resource.runInAsyncScope(announce, this.reader, bytes);
+    // What was written in answer: it must be complete when the program's own callbacks of this turn run.
+    if (this.writesAbove !== undefined) this.#resource.runInAsyncScope(settle, this.writesAbove);
   }
 
   writable(): void {

@@ -55,7 +55,7 @@ export class WrappedWrites {
 
   /** Completes what the socket below has taken. Never called from within a write. */
   settle(): void {
-    for (;;) {
+    while (!this.#closed) {
       const step = this.#steps[0];
       if (step === undefined && this.#shutdown !== undefined) this.#begin();
       else if (step?.status === undefined) return;
@@ -117,7 +117,7 @@ export class WrappedWrites {
     this.#settleQueued = true;
     setImmediate(() => {
       this.#settleQueued = false;
-      if (!this.#closed) this.settle();
+      this.settle();
     });
   }
 

@@ -4,7 +4,7 @@
  * @note Node 20 to 26: the wrapping stream's handle has no addresses and no ref; what stands on it asks for them where there are such methods.
  * Wrapped so, the socket below must not end by itself when its peer has ended: with a handle it would not even notice.
  */
-import type net from 'node:net';
+import net from 'node:net';
 import { type Connection } from './connection';
 import { type InternalSocket, isObject, type SocketName } from './internals';
 import { WrappedWrites, type WriteHandle } from './wrapped-writes';
@@ -42,16 +42,43 @@ function copyName(found: SocketName, out: SocketName): number {
   return found.address === undefined ? -1 : 0;
 }
 
+/** The stream of Node's that an http2 session wraps a socket in. */
+interface WrappingStream extends net.Socket {
+  readonly stream?: unknown;
+  _handle?: StreamHandle | null;
+}
+
 /**
- * An http2 session was bound to the socket. It has wrapped the socket by the next tick, and keeps the wrapping stream, whose `stream`
- * is the socket, in a property without a name.
+ * An http2 session is being bound to the socket, and is about to wrap it.
+ *
+ * @note Node 20 to 26: the constructor of a session sets itself on the socket, wraps it, calls setNoDelay of what it has wrapped it in, and
+ * then asks that whether it is connecting. This call is where the wrapping stream can be had before it is used: it knows neither its
+ * addresses nor that the socket below is connecting, and the session would begin at once.
  */
 export function boundTo(session: unknown, below: InternalSocket, connection: Connection): void {
   if (!isObject(session)) return;
-  process.nextTick(() => {
-    for (const key of Object.getOwnPropertySymbols(session)) {
-      const wrapping = session[key] as (Partial<net.Socket> & { stream?: unknown; _handle?: StreamHandle | null }) | null | undefined;
-      if (wrapping?.stream === below && wrapping._handle) standOn(wrapping._handle, below, connection);
-    }
+  const { prototype } = net.Socket;
+  const original = Object.getOwnPropertyDescriptor(prototype, 'setNoDelay');
+  if (original === undefined) return;
+  const restore = (): void => {
+    if (Object.getOwnPropertyDescriptor(prototype, 'setNoDelay')?.value === once) Object.defineProperty(prototype, 'setNoDelay', original);
+  };
+  const once = function setNoDelay(this: WrappingStream, enable?: boolean): net.Socket {
+    restore();
+    if (this.stream === below && this._handle) wrap(this, this._handle, below, connection);
+    return this.setNoDelay(enable);
+  };
+  Object.defineProperty(prototype, 'setNoDelay', { ...original, value: once });
+  // The constructor has thrown.
+  process.nextTick(restore);
+}
+
+function wrap(wrapping: WrappingStream, handle: StreamHandle, below: InternalSocket, connection: Connection): void {
+  standOn(handle, below, connection);
+  if (!below.connecting) return;
+  (wrapping as unknown as InternalSocket).connecting = true;
+  below.once('connect', () => {
+    (wrapping as unknown as InternalSocket).connecting = false;
+    wrapping.emit('connect');
   });
 }

@@ -23,6 +23,13 @@ async function both(program: string): Promise<{ stp: string[]; tcp: string[]; st
 }
 
 const SCENARIOS: Record<string, string> = {
+  'an http2 session without TLS that is released lets the process end': `
+    const http2 = require('node:http2');
+    const server = http2.createServer().on('session', (session) => session.unref()).listen(0, '127.0.0.1', () => {
+      const session = http2.connect('http://127.0.0.1:' + server.address().port);
+      session.on('remoteSettings', () => { session.unref(); server.unref(); console.log('released'); });
+    });
+  `,
   'events, addresses and properties of both ends': `
     const server = tls.createServer(secure, (socket) => {
       console.log('server', socket.remoteAddress, socket.remotePort > 0, socket.localPort === server.address().port, socket.encrypted, socket.connecting, socket.getProtocol());

@@ -21,7 +21,8 @@ export function shown(value: unknown): unknown {
   if (Buffer.isBuffer(value)) return plain(value.toString('latin1'));
   const prototype: unknown = typeof value === 'object' && value !== null ? Object.getPrototypeOf(value) : undefined;
   if (prototype === undefined || prototype === null || prototype === Object.prototype || Array.isArray(value)) return value;
-  return (value as object).constructor.name;
+  // http2 wraps a socket without a handle in a stream of its own, which stands for it.
+  return (value as object).constructor.name.replace('JSStreamSocket', 'Socket');
 }
 
 /** OpenSSL puts the number of the thread in front of its errors, and the line of its source behind. */

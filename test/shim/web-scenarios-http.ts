@@ -109,7 +109,7 @@ export const httpScenarios: Record<string, Scenario> = {
   'http: a socket that the server closes while idle is not used again': {
     server: (log) => {
       const server = webServer(log, (_request, response) => {
-        response.on('close', () => setImmediate(() => { server.closeIdleConnections(); }));
+        response.on('close', () => setTimeout(() => { server.closeIdleConnections(); }, 20));
         response.end('x');
       });
       return server;
