@@ -161,7 +161,8 @@ export async function runPair(options: PairOptions): Promise<PairOutcome> {
     client: count(seen, 'client'),
     server: count(witnessed(options, 'server'), 'server'),
     reasons: [...new Set(seen.flatMap(({ side, reason }) => (side === 'client' && reason !== undefined ? [reason] : [])))].sort(),
-    kernel: ownNetwork || setting.blocked === true ? kernels.reduce(sum, { opens: 0, unrouted: 0, sockets: 0 }) : undefined,
+    // Without namespaces the counts are of the whole machine.
+    kernel: ownNetwork ? kernels.reduce(sum, { opens: 0, unrouted: 0, sockets: 0 }) : undefined,
   };
 }
 

@@ -38,6 +38,7 @@ void t.test('a pair passes where its connections go by what they must, and by no
   t.match(whatIsWrong(named('auto both'), native, native).join(), 'client: 0 connections by stp, 1 by tcp');
   t.match(whatIsWrong(named('region full'), both, native).join(), 'reasons LISTENER_FOUND, expected REGION_UNUSABLE');
   t.match(whatIsWrong(named('native'), { ...native, result: { hello: false } }, native).join(), 'the client told {"hello":false}');
+  t.equal(both.kernel, undefined, 'nothing is counted in a network that others use');
   const kernel = { opens: 1, unrouted: 2, sockets: 3 };
   t.match(whatIsWrong(named('stp mapped'), { ...both, reasons: ['MODE_STP'], kernel }, native), [/opened 1 TCP/u, /2 connects were tried/u, /3 TCP sockets/u]);
 });
