@@ -15,6 +15,15 @@ interface NetRecord {
   readonly tests: readonly { readonly test: string; readonly class: string; readonly native: string; readonly stp: string; readonly needsTransport: boolean; readonly reason?: string }[];
 }
 
+interface ApplicationsRecord {
+  readonly node: string;
+  readonly applications: readonly {
+    readonly name: string;
+    readonly about: string;
+    readonly runs: readonly { readonly setting: string; readonly outcome: string; readonly transport: string; readonly kernelTcpConnects?: number }[];
+  }[];
+}
+
 /** What a class of Node's tests is about. */
 const CLASSES: Readonly<Record<string, string>> = {
   'stream': 'what any transport should satisfy',
@@ -80,7 +89,22 @@ function netTests(): string {
 }
 
 function applications(): string {
-  return JSON.stringify(result('applications'));
+  const { node, applications: rows } = result('applications') as ApplicationsRecord;
+  const settings = rows[0]?.runs.map(({ setting }) => setting) ?? [];
+  const cells = rows.map(({ name, about, runs }) => [name, about, ...settings.map((setting) => {
+    const run = runs.find((each) => each.setting === setting);
+    return run === undefined ? '' : `${run.outcome === 'pass' ? '' : `${run.outcome}, `}${run.transport}`;
+  })]);
+  const connects = rows.flatMap(({ runs }) => runs.map(({ kernelTcpConnects }) => kernelTcpConnects ?? 0)).reduce((sum, each) => sum + each, 0);
+  return [
+    '## Applications',
+    '',
+    `Both halves unmodified, in two processes, on Node ${node}: \`npm run compat -- applications\`. Each cell names the transport that every connection of the client took and that the`,
+    `run passed over; a run that does not pass says so. Under \`STP_NET=stp\` each process is in a network namespace of its own in which kernel TCP can’t connect; the kernel counted ${connects} connects by TCP.`,
+    'With `auto` the region is there, is missing, is full, has room for the server alone, is damaged, or is damaged once the server listens.',
+    '',
+    table(['application', 'what it does', ...settings], cells),
+  ].join('\n');
 }
 
 function api(): string {
