@@ -16,6 +16,8 @@ export interface Target {
   readonly system: string | undefined;
   readonly ip: string;
   readonly family: Family;
+  /** Addresses that the host stands for by TCP, in their shortest form; undefined: whichever the system has. */
+  readonly tcpIps?: readonly string[];
 }
 
 /** Where a host leads: to a system of the region, to an address that is no system of ours, or (a name) to whatever DNS says. */
@@ -34,6 +36,11 @@ const UNSPECIFIED: ReadonlyMap<string, string> = new Map([
   ['::', '::1'],
 ]);
 
+const BOTH_LOOPBACKS = ['127.0.0.1', '::1'];
+/** By family. */
+const LOCALHOST: Readonly<Record<number, readonly string[]>> = { 4: ['127.0.0.1'], 6: ['::1'] };
+const MAPPED_IPV4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/iu;
+
 let ownAddresses = new net.BlockList();
 let ownAddressesAtMs = -Infinity;
 
@@ -50,6 +57,13 @@ function refreshOwnAddresses(): void {
 function withoutZone(ip: string): string {
   const zone = ip.indexOf('%');
   return zone < 0 ? ip : ip.slice(0, zone);
+}
+
+/** An IP address as the system would write it; "any" as the loopback that the kernel takes it for. */
+export function shortest(ip: string): string {
+  const address = withoutZone(ip);
+  const plain = MAPPED_IPV4.exec(address)?.[1] ?? new net.SocketAddress({ address, family: net.isIPv6(address) ? 'ipv6' : 'ipv4' }).address;
+  return UNSPECIFIED.get(plain) ?? plain;
 }
 
 /** Whether an IP address is one of this machine, loopback and "any" included. */
@@ -83,7 +97,7 @@ export function placeOf(host: string, family: number): Place {
   if (net.isIP(host) !== 0) return placeOfAddress(host);
   const name = host.toLowerCase().replace(/\.$/u, '');
   const ownFamily = family === 6 ? 6 : 4;
-  if (isOwnName(name)) return { system: undefined, ip: loopbackOf(ownFamily), family: ownFamily };
+  if (isOwnName(name)) return { system: undefined, ip: loopbackOf(ownFamily), family: ownFamily, ...(name === 'localhost' ? { tcpIps: LOCALHOST[family] ?? BOTH_LOOPBACKS } : {}) };
   const entry = hostEntry(name);
   if (entry === undefined) return 'unknown-name';
   if (entry.local) return { system: undefined, ip: loopbackOf(ownFamily), family: ownFamily };
@@ -92,7 +106,7 @@ export function placeOf(host: string, family: number): Place {
 
 function placeOfAddress(ip: string): Place {
   const family = familyOf(ip);
-  if (isOwnAddress(ip)) return { system: undefined, ip, family };
+  if (isOwnAddress(ip)) return { system: undefined, ip, family, tcpIps: [shortest(ip)] };
   if (family === 4 || !systems.check(withoutZone(ip), 'ipv6')) return 'foreign';
   const entry = hostEntry(ip);
   if (entry === undefined) return 'foreign';

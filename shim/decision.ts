@@ -69,6 +69,6 @@ export function decide(settings: Configuration, question: Question): Decision {
 
 /** Port 0 is no address that anyone listens at; what to say of it is the kernel's. */
 function decideByListener(target: Target, port: number): Decision {
-  const found = port !== 0 && lookupListener({ system: target.system, port });
+  const found = port !== 0 && lookupListener({ system: target.system, port }, target.tcpIps);
   return found ? { way: 'stp', reason: 'LISTENER_FOUND', target, fallback: true } : { way: 'tcp', reason: 'NO_LISTENER' };
 }

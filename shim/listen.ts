@@ -125,21 +125,6 @@ function ownListen2(server: InternalServer): PropertyDescriptor | undefined {
   return wrapper !== undefined && beneath.has(wrapper) ? beneath.get(wrapper) : own;
 }
 
-/** By port, the server of this process that listens there on STP beside TCP, or did. */
-const besideTcp = new Map<number, WeakRef<InternalServer>>();
-
-/**
- * Two servers of this process have one port at different addresses, which STP does not tell apart: each client must reach the one that it
- * asked for, so TCP takes them all. Who waits to be accepted is refused, and falls back.
- */
-function withdraw(port: number, error: StpError): void {
-  const first = besideTcp.get(port)?.deref();
-  const listener = first === undefined ? undefined : listenerOf(first);
-  if (first === undefined || listener?.open !== true || listener.boundPort !== port) return;
-  listener.close();
-  note(first, 'PORT_TAKEN', `listen :${port}`, error);
-}
-
 function addStp(server: InternalServer, wish: PortWish, { what, shared, stpReason }: Beside): void {
   const address = server.address();
   if (address === null || typeof address === 'string') return;
@@ -147,14 +132,10 @@ function addStp(server: InternalServer, wish: PortWish, { what, shared, stpReaso
   try {
     setListener(server, new Listener(server, { host, port, backlog: backlogOf(wish), alone: false, shared }));
     note(server, stpReason ?? 'LISTENING', what);
-    if (stpReason === undefined && !shared) besideTcp.set(port, new WeakRef(server));
   } catch (error) {
     if (!(error instanceof StpError)) throw error;
     note(server, stpReason ?? (error.code === 'EADDRINUSE' ? 'PORT_TAKEN' : 'REGION_UNUSABLE'), what, error);
-    if (stpReason === undefined) {
-      if (error.code === 'EADDRINUSE') withdraw(port, error);
-      return;
-    }
+    if (stpReason === undefined) return;
     // @note Node 20 to 26 emit 'listening' by a tick for which there must be a handle then.
     server._handle?.close();
     server._handle = null;

@@ -15,6 +15,7 @@ import {
   SOL_SOCKET,
   type SocketWatcher,
   STP_REF,
+  STP_TCP_ADDRESS,
   STP_WATCHER,
   STPaccept,
   STPbind,
@@ -25,7 +26,7 @@ import {
   STPsetsockopt,
   STPsocket,
 } from '../src/index';
-import { loopbackOf } from './addresses';
+import { loopbackOf, shortest } from './addresses';
 import { type InternalServer, type InternalSocket, kAsyncId, kSetKeepAlive, kSetKeepAliveInitialDelay, kSetNoDelay, ZERO_CONNECTIONS_LIMIT } from './internals';
 import { failureOf } from './node-errors';
 import { note } from './note';
@@ -68,6 +69,7 @@ export class Listener implements SocketWatcher {
     try {
       if (shared) STPsetsockopt(this.descriptor, SOL_SOCKET, SO_REUSEPORT, true);
       STPbind(this.descriptor, { port });
+      if (!alone && host !== '::' && host !== '0.0.0.0') STPsetopt(this.descriptor, STP_TCP_ADDRESS, shortest(host));
       STPlisten(this.descriptor, backlog);
       STPsetopt(this.descriptor, STP_WATCHER, this);
       this.boundPort = STPgethostname(this.descriptor).port;

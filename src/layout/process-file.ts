@@ -53,6 +53,7 @@ export const Binding = defineLayout('Binding', 32, {
   count: { at: 4, kind: 'u32', writer: 'owner', doc: 'number of ports: 1, or the size of the range' },
   state: { at: 8, kind: 'u8', writer: 'owner', doc: '0 free, 1 claiming, 2 bound, 3 listening, 4 range held for unbound connects, 5 claiming a range' },
   shared: { at: 9, kind: 'u8', writer: 'owner', doc: '1: others of the system may hold the port too, where they share it as well (SO_REUSEPORT)' },
+  address: { at: 10, kind: 'u16', writer: 'owner', doc: 'of a listener: 0 any address of the system, else a hash of the IP address that it also listens at by TCP' },
   socket: { at: 12, kind: 'u32', writer: 'owner', doc: 'index of the socket; 0 for a range' },
   group: { at: 16, kind: 'text', size: 16, writer: 'owner', doc: 'transport group of the port' },
 }, { doc: 'One bound port or port range of a process.' });

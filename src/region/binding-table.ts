@@ -21,12 +21,15 @@ export interface BindingEntry {
   readonly state: number;
   /** Others may hold the port as well, if they share it too. */
   readonly shared: boolean;
+  /** Tag of the IP address that its owner listens at by TCP, see address-tag.ts. */
+  readonly address: number;
 }
 
 /** A listening socket in the table of another process. */
 export interface ListeningEntry {
   readonly socket: number;
   readonly shared: boolean;
+  readonly address: number;
 }
 
 const SLOTS_MAX = BINDINGS_PER_BLOCK * PROCESS_BLOCKS.bindingsCount;
@@ -36,6 +39,7 @@ const STATE_AT = Binding.fields.state.at;
 const PORT_AT = Binding.fields.port.at;
 const COUNT_AT = Binding.fields.count.at;
 const SHARED_AT = Binding.fields.shared.at;
+const ADDRESS_AT = Binding.fields.address.at;
 const GROUP_AT = Binding.fields.group.at;
 const GROUP_BYTES = Binding.fields.group.size;
 
@@ -163,7 +167,7 @@ export function findListening(reader: BlockReader, number: number, group: Uint8A
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       if (view.getUint32(at + PORT_AT, true) !== port || view.getUint8(at + STATE_AT) !== BindingState.listening) continue;
       if (!sameGroup(payload, at + GROUP_AT, group)) continue;
-      return { socket: view.getUint32(at + Binding.fields.socket.at, true), shared: view.getUint8(at + SHARED_AT) === 1 };
+      return { socket: view.getUint32(at + Binding.fields.socket.at, true), shared: view.getUint8(at + SHARED_AT) === 1, address: view.getUint16(at + ADDRESS_AT, true) };
     }
   }
   return undefined;
@@ -197,8 +201,8 @@ function usedBlocks(view: DataView, number: number): number {
 function checked(payload: Uint8Array, at: number, state: number, port: number, count: number, number: number): BindingEntry {
   if (state > STATE_MAX) throw damaged(processPath(number), 'binding.state');
   if (port < 1 || count < 1 || count > PORT_MAX || port + count - 1 > PORT_MAX) throw damaged(processPath(number), 'binding.port');
-  const { group, socket, shared } = Binding.decode(payload, at);
+  const { group, socket, shared, address } = Binding.decode(payload, at);
   if (shared > 1) throw damaged(processPath(number), 'binding.shared');
   if (!isGroupName(group)) throw damaged(processPath(number), 'binding.group');
-  return { port, count, group, socket, state, shared: shared === 1 };
+  return { port, count, group, socket, state, shared: shared === 1, address };
 }

@@ -7,6 +7,7 @@
  */
 import { StpError } from '../errors';
 import { BindingState } from '../layout';
+import { ANY_ADDRESS } from './address-tag';
 import { type BindingEntry, BindingTable, findListening, groupBytes, type ListeningEntry, readBindings } from './binding-table';
 import { type BlockWriter } from '../storage';
 import { Claims } from './claims';
@@ -21,6 +22,7 @@ export interface FoundListener {
   readonly socket: number;
   /** Others may listen there too, see {@link Bindings.bind}. */
   readonly shared: boolean;
+  readonly address: number;
 }
 
 export interface PortInfo {
@@ -38,7 +40,8 @@ interface OwnPort {
   readonly slot: number;
   readonly socket: number;
   readonly shared: boolean;
-  listening: boolean;
+  readonly address: number;
+  readonly listening: boolean;
   /** Reserved in our own range of unbound ports. */
   readonly reserved: boolean;
 }
@@ -83,20 +86,25 @@ export class Bindings {
     return this.#bindChosen(group, socket, shared);
   }
 
-  /** Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. */
-  listen(port: number, group: string): void {
+  /**
+   * Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. `address`: tag of the IP address that the owner
+   * listens at by TCP.
+   */
+  listen(port: number, group: string, address = ANY_ADDRESS): void {
     const own = this.#own(port, group);
-    if (own.listening) return;
-    this.#table.set(own.slot, { port, count: 1, group, socket: own.socket, state: BindingState.listening, shared: own.shared });
-    own.listening = true;
+    if (!own.listening) this.#update(port, group, { ...own, address, listening: true });
   }
 
   /** Shares a port that is bound or listening here already: from now on others may bind it too. EINVAL where it is not bound here. */
   share(port: number, group: string): void {
     const own = this.#own(port, group);
-    if (own.shared) return;
-    this.#table.set(own.slot, { port, count: 1, group, socket: own.socket, state: own.listening ? BindingState.listening : BindingState.bound, shared: true });
-    this.#ports.get(group)?.set(port, { ...own, shared: true });
+    if (!own.shared) this.#update(port, group, { ...own, shared: true });
+  }
+
+  #update(port: number, group: string, own: OwnPort): void {
+    const { slot, socket, shared, address, listening } = own;
+    this.#table.set(slot, { port, count: 1, group, socket, state: listening ? BindingState.listening : BindingState.bound, shared, address });
+    this.#ports.get(group)?.set(port, own);
   }
 
   /** Frees a bound or listening port, chosen or not. EINVAL where it is not bound here. */
@@ -133,16 +141,16 @@ export class Bindings {
     return this.#next(this.#listeners(system, group, port), except);
   }
 
-  /** Whether anybody listens at an address; takes nobody's turn. */
-  hasListener(system: string, group: string, port: number): boolean {
-    return this.#listeners(system, group, port).length > 0;
+  /** Whether anybody listens at an address; takes nobody's turn. `addresses`: only who listens by TCP at all of them or at one of these (tags). */
+  hasListener(system: string, group: string, port: number, addresses?: readonly number[]): boolean {
+    return this.#listeners(system, group, port).some(({ address }) => addresses === undefined || address === ANY_ADDRESS || addresses.includes(address));
   }
 
   /** One that has the port for itself, or all that share it. */
   #listeners(system: string, group: string, port: number): readonly FoundListener[] {
     const key = systemKey(system);
     const own = key === this.#self.systemKey ? this.#ports.get(group)?.get(port) : undefined;
-    const here = own?.listening === true ? [{ process: this.#self, socket: own.socket, shared: own.shared }] : [];
+    const here = own?.listening === true ? [{ process: this.#self, socket: own.socket, shared: own.shared, address: own.address }] : [];
     const bytes = this.#bytesOf(group);
     if (bytes === undefined || here[0]?.shared === false) return here;
     const sharing: FoundListener[] = here;
@@ -151,7 +159,7 @@ export class Bindings {
       if (info.systemKey !== key || info.state === 'left') continue;
       const found = this.#listening(process, bytes, port);
       if (found === undefined || this.#processes.isAlive(info) === 'dead') continue;
-      const listener = { process: info, socket: found.socket, shared: found.shared };
+      const listener = { process: info, ...found };
       if (!found.shared) return [listener];
       sharing.push(listener);
     }
@@ -205,11 +213,11 @@ export class Bindings {
   #tryBind(port: number, group: string, socket: number, shared: boolean, chosen = false): boolean {
     let ports = this.#ports.get(group);
     if (ports?.has(port) === true) return false;
-    const slot = this.#claims.claim({ port, count: 1, group, socket, state: BindingState.bound, shared });
+    const slot = this.#claims.claim({ port, count: 1, group, socket, state: BindingState.bound, shared, address: ANY_ADDRESS });
     if (slot < 0) return false;
     if (ports === undefined) this.#ports.set(group, (ports = new Map<number, OwnPort>()));
     const reserved = chosen || this.#ranges.get(group)?.reserve(port) === true;
-    ports.set(port, { slot, socket, shared, listening: false, reserved });
+    ports.set(port, { slot, socket, shared, address: ANY_ADDRESS, listening: false, reserved });
     return true;
   }
 

@@ -7,6 +7,7 @@
  * holds it. All waits are bounded, and a dead process is nobody's rival.
  */
 import { BindingState } from '../layout';
+import { ANY_ADDRESS } from './address-tag';
 import { type BindingEntry, type BindingTable, readBindings } from './binding-table';
 import { pause } from './pause';
 import { type ProcessInfo } from './process-info';
@@ -72,7 +73,7 @@ export class Claims {
 
   /** Ports that others of this system have bound in `from`..`from + count - 1` of a group: to be passed over. */
   boundByOthers(group: string, from: number, count: number): Set<number> {
-    const wanted: BindingEntry = { port: from, count, group, socket: 0, state: BindingState.claiming, shared: false };
+    const wanted: BindingEntry = { port: from, count, group, socket: 0, state: BindingState.claiming, shared: false, address: ANY_ADDRESS };
     const bound = new Set<number>();
     for (const process of this.#others()) {
       for (const entry of entriesOf(process, (found) => PORT_HOLDERS.has(found.state) && overlaps(found, wanted))) bound.add(entry.port);

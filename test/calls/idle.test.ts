@@ -5,7 +5,7 @@ import { DRIVERS, WITHOUT_KOFFI } from './variants';
 
 const IDLE_MS = 10_000;
 const CPU_MAX_US = 20_000;
-const WAKES_MAX = 30;
+const WAKES_MAX = 100;
 /** V8 collects garbage on several threads when a program has been idle for some seconds: that is not ours to count. */
 const NO_IDLE_COLLECTION = ['--no-memory-reducer'];
 

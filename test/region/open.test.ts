@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { BLOCK_PAYLOAD_BYTES, RegionHeader } from '../../src/layout';
+import { BLOCK_PAYLOAD_BYTES, FORMAT_VERSION, RegionHeader } from '../../src/layout';
 import { inspectRegion, Region } from '../../src/region';
 import { FileStorage } from '../../src/storage';
 import { codeOf, mountTmpfs, needsRoot, openRegion, optionsFor, RegionChild, startOfRace, temporaryDirectory } from './kit';
@@ -113,11 +113,11 @@ void t.test('A damaged header is a clear error that names the file', (t) => {
 });
 
 void t.test('A header with good checksums and wrong values is refused field by field', (t) => {
-  const values = { magic: 'STPREGN1', version: 1, socketsMax: 100, id: 5, createdAtMs: 6, ringBytes: 65_536, framesBytes: 65_536, leaseMs: 5000 };
+  const values = { magic: 'STPREGN1', version: FORMAT_VERSION, socketsMax: 100, id: 5, createdAtMs: 6, ringBytes: 65_536, framesBytes: 65_536, leaseMs: 5000 };
   const cases: [Partial<typeof values>, string][] = [
     [{ magic: 'STPREGN2' }, 'ESTPREGION'],
     [{ magic: '' }, 'ESTPREGION'],
-    [{ version: 2 }, 'ESTPVERSION'],
+    [{ version: FORMAT_VERSION + 1 }, 'ESTPVERSION'],
     [{ version: 0 }, 'ESTPVERSION'],
     [{ socketsMax: 0 }, 'ESTPCORRUPT'],
     [{ socketsMax: 0xffff_ffff }, 'ESTPCORRUPT'],
@@ -139,7 +139,7 @@ void t.test('A header with good checksums and wrong values is refused field by f
   const payload = new Uint8Array(BLOCK_PAYLOAD_BYTES);
   RegionHeader.encode({ ...values, version: 9 }, payload);
   new FileStorage(later.directory, { driver: 'direct' }).publishOnce('region', payload);
-  t.throws(() => Region.open(later), { code: 'ESTPVERSION', message: /version 9.*reads 1/u }, 'a longer header of a later version');
+  t.throws(() => Region.open(later), { code: 'ESTPVERSION', message: new RegExp(`version 9.*reads ${FORMAT_VERSION}`, 'u') }, 'a longer header of a later version');
   t.end();
 });
 

@@ -184,7 +184,24 @@ void t.test('two servers of a process at one port of different addresses are eac
     first.close();
     second.close();
   `);
-  t.same(seen, ['stp+tcp LISTENING first, stp LISTENER_FOUND', 'tcp PORT_TAKEN EADDRINUSE tcp PORT_TAKEN EADDRINUSE first, tcp NO_LISTENER second, tcp NO_LISTENER']);
+  t.same(seen, ['stp+tcp LISTENING first, stp LISTENER_FOUND', 'stp+tcp LISTENING tcp PORT_TAKEN EADDRINUSE first, stp LISTENER_FOUND second, tcp NO_LISTENER']);
+});
+
+void t.test('so are two servers of different processes', async (t) => {
+  const seen = await lines(t, `
+    const { spawn } = require('node:child_process');
+    const { once } = require('node:events');
+    const server = net.createServer((socket) => socket.end('first')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address();
+    const other = 'require("node:net").createServer((socket) => socket.end("second")).listen(' + port + ', "127.0.0.2", () => console.log("listens"))';
+    const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', other], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    for (const host of ['127.0.0.1', '127.0.0.2', 'localhost', '0.0.0.0', '::ffff:127.0.0.1']) console.log(host, await call(port, host));
+    child.kill();
+    server.close();
+  `);
+  t.same(seen, ['127.0.0.1 first, stp LISTENER_FOUND', '127.0.0.2 second, tcp NO_LISTENER', 'localhost first, stp LISTENER_FOUND', '0.0.0.0 first, stp LISTENER_FOUND', '::ffff:127.0.0.1 first, stp LISTENER_FOUND']);
 });
 
 void t.test('systems of the region are known by name and by their address, and show it', async (t) => {

@@ -115,14 +115,23 @@ export interface Scenario {
   readonly differences?: readonly Difference[];
 }
 
-/** A port where nobody listens: one that has just been given back. */
+/** Below the ports that systems choose for sockets without one: nobody else comes upon these by chance. */
+const FREE_PORT_FIRST = 12_000;
+const FREE_PORT_COUNT = 18_000;
+
+/** A port where nobody listens. */
 export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await event(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await event(server, 'close');
-  return port;
+  for (;;) {
+    const port = FREE_PORT_FIRST + Math.floor(Math.random() * FREE_PORT_COUNT);
+    const server = net.createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => { resolve(false); }).listen(port, () => { resolve(true); });
+    });
+    if (!free) continue;
+    server.close();
+    await event(server, 'close');
+    return port;
+  }
 }
 
 /** A server that takes everything and says nothing. */
