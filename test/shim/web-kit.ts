@@ -61,6 +61,13 @@ export function closing(emitter: NodeJS.EventEmitter): Promise<void> {
   });
 }
 
+/** After 'close' of a socket, which its agent has seen then too; `closed` is true one tick before. */
+export async function gone(socket: net.Socket | null): Promise<void> {
+  if (socket === null) return;
+  if (!socket.closed) await closing(socket);
+  await turns(1);
+}
+
 /** Logs a request until it is closed, and its response if there is one. */
 export async function follow(request: http.ClientRequest, log: Log, who: string): Promise<http.ClientRequest> {
   tell(request, log, who, REQUEST_EVENTS);

@@ -2,7 +2,7 @@
 import http from 'node:http';
 import type net from 'node:net';
 import { event, type Log, type Scenario } from './scenario-kit';
-import { closing, follow, HOST, MESSAGE_EVENTS, plain, read, RESPONSE_EVENTS, sendRaw, tell, turns } from './web-kit';
+import { closing, follow, gone, HOST, MESSAGE_EVENTS, plain, read, RESPONSE_EVENTS, sendRaw, tell, turns } from './web-kit';
 
 /** Logs connections and requests, each with the number of its connection; `answer` answers. */
 export function webServer(log: Log, answer: http.RequestListener, options: http.ServerOptions = {}): http.Server {
@@ -120,12 +120,12 @@ export const httpScenarios: Record<string, Scenario> = {
       if (first.socket !== null) {
         // Not 'end': from Node 22 on TCP closes a free socket without it, and STP tells it.
         tell(first.socket, log, 'socket', ['error', 'close', 'agentRemove']);
-        if (!first.socket.closed) await closing(first.socket);
+        await gone(first.socket);
       }
       log.add(counts(agent));
       const second = await follow(http.get({ port, host: HOST, agent }), log, '2');
       log.add(second.reusedSocket);
-      if (second.socket !== null && !second.socket.closed) await closing(second.socket);
+      await gone(second.socket);
     },
   },
 
