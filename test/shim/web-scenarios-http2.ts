@@ -155,6 +155,7 @@ export const http2Scenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       for (const how of ['session', 'error', 'stream']) {
         const session = connect(port, log);
+        const end = closing(session);
         const stream = tell(session.request({ ':path': `/${how}` }), log, how, ['aborted', 'error', 'end', 'close']);
         await event(stream, 'data');
         if (how === 'session') session.destroy();
@@ -162,7 +163,7 @@ export const http2Scenarios: Record<string, Scenario> = {
         else stream.close(http2.constants.NGHTTP2_CANCEL);
         await closing(stream);
         if (how === 'stream') session.destroy();
-        if (!session.destroyed) await closing(session);
+        await end;
         await sleep(5);
       }
     },
@@ -222,10 +223,9 @@ export const http2Scenarios: Record<string, Scenario> = {
       // The port below the server's own: nobody listens at port 1 of any machine that tests run on.
       log.name(port, 'SERVER');
       const session = tell(http2.connect(`http://${HOST}:1`), log, 'session', SESSION_EVENTS);
+      const end = closing(session);
       const stream = tell(session.request({ ':path': '/' }), log, 'stream', ['error', 'close']);
-      await closing(stream);
-      if (!session.destroyed) await closing(session);
-      await sleep(2);
+      await Promise.all([closing(stream), end]);
     },
   },
 };

@@ -3,7 +3,8 @@ import { type Scenario } from './scenario-kit';
 import { httpScenarios } from './web-scenarios-http';
 import { handshakeScenarios } from './web-scenarios-handshake';
 import { endScenarios } from './web-scenarios-ends';
+import { httpsScenarios } from './web-scenarios-https';
 import { http2Scenarios } from './web-scenarios-http2';
 import { tlsScenarios } from './web-scenarios-tls';
 
-export const webScenarios: Readonly<Record<string, Scenario>> = { ...httpScenarios, ...endScenarios, ...handshakeScenarios, ...tlsScenarios, ...http2Scenarios };
+export const webScenarios: Readonly<Record<string, Scenario>> = { ...httpScenarios, ...endScenarios, ...httpsScenarios, ...handshakeScenarios, ...tlsScenarios, ...http2Scenarios };
