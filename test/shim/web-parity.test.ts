@@ -4,12 +4,15 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import { REGISTER, scratch } from './kit';
 import { Pair, type Side, WELL } from './scenario-pair';
 import { webScenarios } from './web-scenarios';
 
 const ACTOR = 'web-actor.js';
+/** Where the two ends race, TCP itself shows now this and now that. What is seen must be what TCP shows in one of so many plays, both played anew. */
+const PLAYS_MAX = 10;
 const NATIVE: Side = { env: {}, execArgv: [] };
 
 void t.test('what stands on net sees over STP what it sees over TCP', async (t) => {
@@ -36,7 +39,17 @@ void t.test('what stands on net sees over STP what it sees over TCP', async (t) 
   for (const name of Object.keys(webScenarios)) {
     await t.test(name, async (t) => {
       const [expected, ...seen] = await Promise.all(pairs.map((pair) => pair.play(name)));
-      for (const [at, way] of Object.keys(ways).entries()) t.same(seen[at], expected, way);
+      const shown = [expected];
+      for (const [at, [way, [pair]]] of Object.entries(ways).entries()) {
+        let now = seen[at];
+        const alike = (): unknown => shown.find((each) => isDeepStrictEqual(each, now));
+        for (let plays = 1; plays < PLAYS_MAX && alike() === undefined; plays += 1) {
+          const [again, next] = await Promise.all([tcp.play(name), pair.play(name)]);
+          shown.push(again);
+          now = next;
+        }
+        t.same(now, alike() ?? expected, way);
+      }
     });
   }
   for (const [way, [pair, transports]] of Object.entries(ways)) t.same(await pair.ask('transports'), transports, way);
