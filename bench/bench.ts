@@ -2,7 +2,7 @@
  * `npm run bench`: STP against loopback TCP and Unix sockets, in one run on one machine.
  *
  * The same two plain programs (server.ts, client.ts) run over each transport. Measurements of the transports take turns,
- * so that whatever else the machine does hits all of them; what is told is the median of the rounds, and the ratio of STP
+ * so that whatever else the machine does hits all of them; the first round warms up and is not kept; what is told is the median of the rounds, and the ratio of STP
  * to each of the others: more than 1 is in favour of STP.
  */
 import fs from 'node:fs';
@@ -21,7 +21,8 @@ const USAGE = `usage: npm run bench -- [options]
   --only NAME     one of ${BENCH_NAMES.join(', ')}; may be repeated
   --over NAME     one of ${TRANSPORT_NAMES.join(', ')}; may be repeated
   --rounds N      measurements of each kind, 1 to 99 (default 5; 1 with --quick)
-  --driver NAME   driver of STP: auto, mapped, direct`;
+  --driver NAME   driver of STP: auto, mapped, direct
+  --help          this text`;
 
 const QUICK_SCALE = 0.01;
 
@@ -85,12 +86,14 @@ async function measureAll(plan: Plan, directory: string): Promise<Measured> {
   try {
     for (const name of plan.transports) transports.push(await Transport.start(name, directory, plan.driver));
     for (const bench of plan.benches) {
-      for (let round = 0; round < plan.rounds; round++) {
-        progress(plan, `${bench}: round ${round + 1} of ${plan.rounds}`);
+      // The first round is not kept: the compilers of both processes work then, on the cores that the bytes want.
+      for (let round = 0; round <= plan.rounds; round++) {
+        progress(plan, round === 0 ? `${bench}: warming up` : `${bench}: round ${round} of ${plan.rounds}`);
         // Each round begins with another transport: none is always the first after a pause.
         for (let turn = 0; turn < transports.length; turn++) {
           const transport = transports[(turn + round) % transports.length];
-          if (transport !== undefined) keep(samples, bench, transport.name, await transport.measure(bench, plan.scale));
+          const values = await transport?.measure(bench, plan.scale);
+          if (transport !== undefined && values !== undefined && round > 0) keep(samples, bench, transport.name, values);
         }
       }
     }
@@ -148,6 +151,10 @@ function machine(plan: Plan, directory: string): Record<string, string | number>
 }
 
 async function main(): Promise<void> {
+  if (process.argv.includes('--help')) {
+    process.stdout.write(`${USAGE}\n`);
+    return;
+  }
   let chosenPlan: Plan;
   try {
     chosenPlan = plan(process.argv.slice(2));

@@ -40,7 +40,7 @@ export interface Listener {
   readonly queue: PendingConnect[];
 }
 
-export const DEFAULT_WINDOW_BYTES = 262_144;
+export const DEFAULT_WINDOW_BYTES = 524_288;
 
 export class EngineSocket {
   readonly index: number;

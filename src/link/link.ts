@@ -62,6 +62,8 @@ export class Link {
   readonly epoch: number;
   /** What the sink knows the link by. */
   tag: unknown = null;
+  /** The last poll left records that are there: of a socket that had its record of the turn, or too many for one. */
+  behind = false;
   /** An append found no room. */
   needsRoom = false;
   /** The peer's process is gone; what it published is still delivered. */
@@ -331,6 +333,7 @@ export class Link {
     let records = 0;
     let bytes = 0;
     let more = true;
+    this.behind = false;
     while (more && records < TURN_RECORDS_MAX && bytes < TURN_BYTES_MAX) {
       const reader = this.in;
       if (reader === null || this.failure !== null) break;
@@ -354,6 +357,7 @@ export class Link {
         if (this.in !== reader || records >= TURN_RECORDS_MAX) break;
       }
     }
+    this.behind = !more || records >= TURN_RECORDS_MAX || bytes >= TURN_BYTES_MAX;
     return records > 0 || !more;
   }
 

@@ -1,7 +1,7 @@
 /**
  * The poller: looks for records in all links of this process, spins a little when there are none, then sleeps until a bell rings.
  *
- * A turn is one run of the check phase of the event loop. Awake, a turn follows a turn by setImmediate. While nothing comes, the processor is
+ * A turn is one immediate. Awake, a turn follows a turn by setImmediate, several of them in one go of the event loop while records wait for them. While nothing comes, the processor is
  * yielded (without it a spinning process starves its peer) until the spin budget is used up; the budget grows when spinning paid and
  * shrinks when it did not. Asleep, nothing runs at all: each link says so in its asleep word, everything is looked at once more, and then the
  * bells wake us. Links without a bell (another kernel, no FIFOs) are polled by a timer that backs off.
@@ -16,6 +16,8 @@ import { type Link, type LinkOwner, type LinkSink } from './link';
 export const DEFAULT_SPIN_US = 100;
 export const SPIN_US_MAX = 1_000_000;
 const SPIN_FLOOR_US = 15;
+/** Turns in one go of the event loop while records wait for the next turn: a go costs a system call, and libuv reads a busy socket 32 times in one. */
+const TURNS_PER_GO = 4;
 /** Looks at the links between two turns of the event loop while spinning. */
 const LOOKS_PER_TURN = 6;
 /** A yield that took so long gave the processor to somebody who works, and if it brought nothing, to a stranger: the machine is busy. */
@@ -57,6 +59,9 @@ export class Poller implements LinkOwner {
   #budgetUs = DEFAULT_SPIN_US;
   #idleSinceMs = 0;
   #idleTurns = 0;
+  /** Turns that are still to run in this go of the event loop. */
+  #turnsDue = 0;
+  #behind = false;
   #leaveOut = 0;
   #leaveOutNext = LEAVE_OUT_FIRST;
   #sleeps = 0;
@@ -125,34 +130,42 @@ export class Poller implements LinkOwner {
     }
     for (const link of this.links) link.setAsleep(false, this.#sleeps);
     this.#idleTurns = 0;
+    this.#turnsDue = 1;
     this.#root.runInAsyncScope(setImmediate, undefined, this.#runTurn);
   }
 
   readonly #runTurn = (): void => {
     if (this.#closed || this.asleep) return;
+    this.#turnsDue -= 1;
+    const last = this.#turnsDue === 0;
     let any: boolean;
     let waited = false;
     try {
       any = this.#look();
       // What a spin finds is taken in at once: the program's ticks have run since the look before it.
-      if (!any) {
+      if (!any && last) {
         waited = this.#spin();
         if (waited && this.#ready()) any = this.#look();
       }
     } catch (error) {
       // What the program throws goes up as from any callback, and where that is survived the looking must go on.
-      setImmediate(this.#runTurn);
+      if (last) this.#nextGo(1);
       throw error;
     }
     if (any) {
       if (this.#idleTurns > 0) this.#spinPaid();
       this.#idleTurns = 0;
-      setImmediate(this.#runTurn);
-      return;
     }
-    if (waited) setImmediate(this.#runTurn);
+    if (!last) return;
+    if (any || waited) this.#nextGo(this.#behind ? TURNS_PER_GO : 1);
     else this.#sleep();
   };
+
+  /** Each turn is an immediate of its own: the program's ticks and microtasks run between them. */
+  #nextGo(turns: number): void {
+    this.#turnsDue = turns;
+    for (let i = 0; i < turns; i++) setImmediate(this.#runTurn);
+  }
 
   #ready(): boolean {
     for (const link of this.links) if (link.ready() || link.roomy()) return true;
@@ -163,10 +176,12 @@ export class Poller implements LinkOwner {
   #look(): boolean {
     this.turn = (this.turn + 1) | 0;
     this.#polling = true;
+    this.#behind = false;
     let any = false;
     try {
       for (const link of this.links) {
         const came = link.poll();
+        if (link.behind) this.#behind = true;
         if (came || (link.needsRoom && link.checkRoom())) any = true;
         if (link.failure !== null || (link.peerGone && !came)) this.#events.linkOver(link);
       }

@@ -28,7 +28,19 @@ export interface RegionFacts {
   readonly limits: RegionLimits;
 }
 
-export const DEFAULT_LIMITS: RegionLimits = { socketsMax: 16_384, ringBytes: 262_144, framesBytes: 1_048_576, leaseMs: 5000 };
+/**
+ * A log that holds more than its reader misses while it collects garbage (a third of a millisecond of every ten) keeps both ends busy; one that
+ * fits the processor's cache is enough where room is scarce: containers have 64 MB of shared memory.
+ */
+const RING_BYTES = 1_048_576;
+const SMALL_RING_BYTES = 262_144;
+const ROOM_FOR_RINGS_BYTES = 256 * RING_BYTES;
+
+/** Limits of a region made on a volume with so many bytes free; undefined: nobody knows. */
+export function defaultLimits(freeBytes: number | undefined): RegionLimits {
+  const roomy = freeBytes !== undefined && freeBytes >= ROOM_FOR_RINGS_BYTES;
+  return { socketsMax: 16_384, ringBytes: roomy ? RING_BYTES : SMALL_RING_BYTES, framesBytes: 1_048_576, leaseMs: 5000 };
+}
 
 /** The mark of a reset: there from before it looks for live processes until all is removed, or left as it was. */
 export const REMOVING_PATH = 'region.removing';
@@ -97,8 +109,9 @@ export function readHeader(storage: Storage): RegionFacts | undefined {
   }
 }
 
-/** Makes the directories and the header, unless somebody else does it first; false then. */
-export function createHeader(storage: Storage, limits: RegionLimits): boolean {
+/** Makes the directories and the header with the limits that were chosen and the usual ones, unless somebody else does it first; false then. */
+export function createHeader(storage: Storage, chosen: Partial<RegionLimits>): boolean {
+  const limits = { ...defaultLimits(storage.freeBytes()), ...chosen };
   makeDirectories(storage);
   const payload = new Uint8Array(RegionHeader.sizeBytes);
   RegionHeader.encode({ magic: REGION_MAGIC, version: FORMAT_VERSION, id: randomId(), createdAtMs: Date.now(), ...limits }, payload);

@@ -10,7 +10,7 @@ import { PROCESS_BLOCKS } from '../layout';
 import { type BlockWriter, type Storage } from '../storage';
 import { Bindings } from './bindings';
 import { type Door } from './door';
-import { checkLimits, DEFAULT_LIMITS, type RegionLimits } from './header';
+import { checkLimits, defaultLimits, type RegionLimits } from './header';
 import { HeartbeatWriter } from './heartbeat';
 import { Hosts } from './hosts';
 import { type Liveness } from './machine';
@@ -56,8 +56,8 @@ export class Region {
    */
   static open(options: RegionOptions, setup: RegionSetup = {}): Region {
     const checked = checkRegionOptions(options);
-    const limits = { ...DEFAULT_LIMITS, ...setup.limits };
-    checkLimits(limits, (field) => {
+    const limits = setup.limits ?? {};
+    checkLimits({ ...defaultLimits(undefined), ...limits }, (field) => {
       throw new StpError('EINVAL', `limit ${field} is out of range`);
     });
     let failure: unknown;

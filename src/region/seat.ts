@@ -36,7 +36,7 @@ export interface Seat {
 }
 
 /** Takes a seat; undefined where the region was removed meanwhile and one may try again. */
-export function takeSeat(options: RegionOptions, limits: RegionLimits, setup: RegionSetup): Seat | undefined {
+export function takeSeat(options: RegionOptions, limits: Partial<RegionLimits>, setup: RegionSetup): Seat | undefined {
   if (setup.storage === undefined) makeRegionDirectory(options.directory);
   try {
     const { storage, driverDetail } = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given' };
@@ -92,7 +92,7 @@ function openStorage(options: RegionOptions): { storage: Storage; driverDetail: 
 }
 
 /** The header, made where there is none; undefined where it vanished again at once. */
-function openHeader(storage: Storage, limits: RegionLimits): RegionFacts | undefined {
+function openHeader(storage: Storage, limits: Partial<RegionLimits>): RegionFacts | undefined {
   const facts = awaitHeader(storage);
   if (facts !== undefined) return facts;
   createHeader(storage, limits);

@@ -1,5 +1,6 @@
 /** Much of everything: half a gigabyte, a thousand sockets, a reader that stops. Memory must not follow. */
 import t from 'tap';
+import { DEFAULT_WINDOW_BYTES as WINDOW_BYTES } from '../../src/engine';
 import { Actor, freshRegion } from './actor';
 import { type Duplex } from './duplex';
 import { DIRECT, MAPPED, type Variant } from './variants';
@@ -134,12 +135,12 @@ for (const { variant, streamBytes, socketBytes } of AMOUNTS) {
       }, port);
       await served;
       const sent = (): Promise<number> => client.run((kit) => (kit.notes.get('sent') as () => number)());
-      while ((await sent()) < 262_144) await new Promise((resolve) => { setImmediate(resolve); });
+      while ((await sent()) < WINDOW_BYTES) await new Promise((resolve) => { setImmediate(resolve); });
       const [before, first] = [await sent(), await client.run((kit) => (kit.notes.get('busy') as Duplex).reads.at)];
       await new Promise((resolve) => setTimeout(resolve, 5000));
       const after = await sent();
       t.equal(after, before, 'nothing was taken meanwhile');
-      t.ok(after <= 262_144 + 50_000, `no more than its window was: ${after}`);
+      t.ok(after <= WINDOW_BYTES + 50_000, `no more than its window was: ${after}`);
       const moved = (await client.run((kit) => (kit.notes.get('busy') as Duplex).reads.at)) - first;
       t.ok(moved > 10e6, `another socket of the same link went on: ${moved} bytes`);
       await server.run((kit) => { void kit.drain(kit.fds['stalled'] ?? -1, 9, 0, 1e6).then((result) => kit.notes.set('again', result)); });

@@ -71,6 +71,16 @@ void t.test('A region leaves little behind: one process file and the header', (t
   t.end();
 });
 
+void t.test('Logs are large where there is room and small in the shared memory of a container', { skip: needsRoot }, (t) => {
+  const ringBytesOf = (size: string): number => {
+    const region = openRegion(t, optionsFor(t, { directory: path.join(mountTmpfs(t, `size=${size},mode=700`), 'region') }));
+    return region.limits.ringBytes;
+  };
+  t.equal(ringBytesOf('1g'), 1_048_576);
+  t.equal(ringBytesOf('64m'), 262_144);
+  t.end();
+});
+
 void t.test('Limits out of range are refused and leave nothing', (t) => {
   const options = optionsFor(t);
   for (const limits of [{ socketsMax: 0 }, { socketsMax: 65_537 }, { ringBytes: 5000 }, { ringBytes: 0 }, { framesBytes: 4097 }, { leaseMs: 1.5 }, { leaseMs: 0 }]) {
