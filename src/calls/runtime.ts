@@ -5,6 +5,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
+import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { SocketState } from '../layout';
 import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort } from '../engine';
@@ -223,12 +224,14 @@ export class Runtime implements EnginePorts, LinkTableEvents {
       if (socket === undefined) continue;
       this.engine.endAtExit(socket);
     }
+    crashPoint('leave.told');
     this.flushSockets();
     this.#left = true;
     process.removeListener('exit', this.leave);
     for (const timer of [this.#timer, this.#countsTimer]) if (timer !== null) clearTimeout(timer);
     if (this.#beatTimer !== null) clearInterval(this.#beatTimer);
     this.links.close();
+    crashPoint('leave.published');
     this.region.close();
   };
 }

@@ -5,6 +5,7 @@
  * and is taken only from the process that holds the other end; anything else is answered with GONE or dropped. What breaks the protocol
  * resets the one socket concerned. A socket leaves the table once, through `release`.
  */
+import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
 import { listenerLost, onAccept, onCancel, onConnect, onRefuse, sendCancel, stopListening } from './handshake';
@@ -242,6 +243,7 @@ export class Engine {
       return;
     }
     this.setState(socket, SocketState.reset);
+    crashPoint('reset.told');
     if (owner === null) return;
     if (connecting) owner.connected(socket.resetErrno);
     else this.#tellReset(socket, owner);

@@ -1,5 +1,6 @@
 /** The giver's side of a hand-over: offer, freeze the peer, send state and bytes, commit or roll back. See hand-over.ts. */
 import { timingSafeEqual } from 'node:crypto';
+import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { FreezePayload, HandState, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
 import { type Engine, reason } from './engine';
@@ -23,6 +24,7 @@ export function give(engine: Engine, socket: EngineSocket, client: number, timeo
     engine.abort(socket, errnoOf('ETIMEDOUT'), true);
   });
   engine.setState(socket, SocketState.given);
+  crashPoint('give.offered');
   return secret;
 }
 
@@ -76,6 +78,7 @@ export function freeze(engine: Engine, socket: EngineSocket, hand: Giver): void 
   if (socket.peerGone || socket.peer === null) startSending(socket, hand);
   else {
     engine.tell(socket, RecordType.freeze, freezePayload(hand.round, 0));
+    crashPoint('take.freezing');
     socket.peer.port.publishNow();
   }
 }
@@ -122,6 +125,7 @@ export function handPump(socket: EngineSocket): void {
     hand.unsentAt = pushBytes(socket, hand, RecordType.handUnsent, hand.unsent, hand.unsentAt);
   }
   hand.taker.port.publishNow();
+  crashPoint('take.state');
   if (hand.receivedAt === hand.received.length && hand.unsentAt === hand.unsent.length) hand.phase = 'sent';
 }
 
@@ -188,6 +192,7 @@ function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer):
     const move = new Uint8Array(MovePayload.sizeBytes);
     MovePayload.encode({ process: taker.process, socket: hand.takerSocket, generation: hand.takerGeneration, epoch: taker.port.epoch }, move);
     engine.tell(socket, RecordType.move, move);
+    crashPoint('take.moving');
     socket.peer?.port.publishNow();
   }
   const { owner, orphaned } = socket;
@@ -196,6 +201,7 @@ function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer):
   socket.portForeign = true;
   for (const send of socket.unsent.splice(0)) send.done(0);
   engine.release(socket);
+  crashPoint('take.moved');
   if (orphaned) owner?.closed(0);
   else owner?.taken(true);
 }
@@ -204,6 +210,7 @@ function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer):
 export function thawPeer(engine: Engine, socket: EngineSocket, hand: Giver): void {
   if (hand.phase === 'offered' || hand.phase === 'waiting' || socket.peerGone) return;
   engine.tell(socket, RecordType.thaw, freezePayload(hand.round, 0));
+  crashPoint('take.thawing');
   socket.peer?.port.publishSoon();
 }
 

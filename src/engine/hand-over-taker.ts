@@ -1,4 +1,5 @@
 /** The taker's side of a hand-over: ask, fill, be ready, be attached. See hand-over.ts. */
+import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { HandState, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
 import { type Engine, reason, reasonOf } from './engine';
@@ -19,6 +20,7 @@ export function take(engine: Engine, socket: EngineSocket, giver: Peer, giverSoc
   const payload = new Uint8Array(TakePayload.sizeBytes);
   TakePayload.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.windowBytes, secret }, payload);
   giver.control(RecordType.take, socket.index, giverSocket, giverGeneration, payload);
+  crashPoint('take.asked');
   giver.port.publishNow();
 }
 
@@ -114,6 +116,7 @@ function filled(engine: Engine, socket: EngineSocket, hand: Taker): void {
   if (hand.receivedLeft > 0 || hand.unsentLeft > 0) return;
   hand.phase = 'ready';
   hand.giver.control(RecordType.handReady, socket.index, hand.giverSocket, hand.giverGeneration, freezePayload(socket.generation, 0));
+  crashPoint('take.ready');
   hand.giver.port.publishNow();
   if (socket.peerGone) establish(engine, socket, hand);
 }
@@ -144,5 +147,6 @@ export function establish(engine: Engine, socket: EngineSocket, hand: Taker): vo
   // What the giver had read but not told, and the difference of the windows.
   socket.owesCredit = true;
   pump(engine, socket);
+  crashPoint('take.taken');
   socket.owner?.took(0);
 }

@@ -11,6 +11,7 @@
  * Both ends may be handed over at once. Then the end that connected goes first: it ignores the other's FREEZE, and the
  * other starts again, towards the new peer, when it is moved or thawed.
  */
+import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
 import { type Engine, reason } from './engine';
@@ -60,6 +61,7 @@ function onFreeze(engine: Engine, peer: Peer, source: number, index: number, gen
   socket.frozen = true;
   socket.frozenRound = FreezePayload.decode(payload).round;
   engine.tell(socket, RecordType.frozen, freezePayload(socket.frozenRound, socket.bytesSent));
+  crashPoint('take.frozen');
 }
 
 function onThaw(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
@@ -115,6 +117,7 @@ function attach(engine: Engine, socket: EngineSocket, taker: Peer, move: Move): 
     const payload = new Uint8Array(MovePayload.sizeBytes);
     MovePayload.encode({ process: 0, socket: socket.index, generation: socket.generation, epoch: socket.bytesSent }, payload);
     engine.tell(socket, RecordType.attach, payload);
+    crashPoint('take.attached');
     taker.port.publishNow();
   }
   engine.ports.changed(socket, false);
@@ -173,5 +176,6 @@ export function handProcessGone(engine: Engine, socket: EngineSocket, process: P
   const payload = new Uint8Array(MovePayload.sizeBytes);
   MovePayload.encode({ process: process.process, socket: socket.index, generation: socket.generation, epoch: process.port.epoch }, payload);
   engine.tell(socket, RecordType.claim, payload);
+  crashPoint('take.claiming');
   socket.peer.port.publishNow();
 }

@@ -1,4 +1,5 @@
 /** Listening, connecting and accepting. STPconnect is complete when the server has accepted, as in the source. */
+import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { ConnectPayload, RecordType, SocketName, SocketState } from '../layout';
 import { type Engine, reason, reasonOf } from './engine';
@@ -63,7 +64,9 @@ function sendConnect(socket: EngineSocket): void {
     payload,
   );
   socket.peer?.control(RecordType.connect, socket.index, socket.remote.port, 0, payload);
+  crashPoint('connect.asked');
   socket.peer?.port.publishNow();
+  crashPoint('connect.published');
 }
 
 /** The client gives up: the server need not accept it. */
@@ -71,6 +74,7 @@ export function sendCancel(socket: EngineSocket): void {
   const payload = new Uint8Array(SocketName.sizeBytes);
   SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: 0 }, payload);
   socket.peer?.control(RecordType.cancel, socket.index, socket.remote.port, 0, payload);
+  crashPoint('connect.cancelled');
 }
 
 export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
@@ -97,6 +101,7 @@ export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buf
     remote: { system: ask.system, group: ask.clientGroup, port: ask.port },
   });
   engine.ports.counted(socket);
+  crashPoint('accept.queued');
   socket.owner?.acceptable();
 }
 
@@ -130,10 +135,12 @@ function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pe
   socket.receiveLimitBytes = socket.windowBytes;
   socket.sendLimitBytes = pending.windowBytes;
   engine.join(socket, pending.peer, pending.socket, pending.generation);
+  crashPoint('accept.begun');
   engine.setState(socket, SocketState.established);
   const payload = new Uint8Array(SocketName.sizeBytes);
   SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.windowBytes }, payload);
   engine.tell(socket, RecordType.accept, payload);
+  crashPoint('accept.answered');
 }
 
 export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer): void {
@@ -147,6 +154,7 @@ export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer):
   socket.remoteGeneration = name.generation;
   socket.sendLimitBytes = name.windowBytes;
   engine.setState(socket, SocketState.established);
+  crashPoint('connect.accepted');
   socket.owner?.connected(0);
 }
 

@@ -4,6 +4,7 @@
  * A sender never passes the credit it was given, so a reader that stops costs its peer nothing but its own window, and no socket
  * holds up the log for others. FIN carries the number of bytes sent and FIN ACK confirms them: that is what STPclose waits for.
  */
+import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { RecordType, SocketState, Total } from '../layout';
 import { type Engine } from './engine';
@@ -44,6 +45,7 @@ function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: num
     at += taken;
   }
   if (at > from) {
+    crashPoint('data.appended');
     socket.bytesSent += at - from;
     engine.ports.counted(socket);
   }
@@ -97,6 +99,7 @@ function sendFin(engine: Engine, socket: EngineSocket): void {
   const payload = new Uint8Array(Total.sizeBytes);
   Total.encode({ bytes: socket.bytesSent }, payload);
   engine.tell(socket, RecordType.fin, payload);
+  crashPoint('fin.sent');
   if (socket.discarded && socket.finReceived) tellDiscarded(engine, socket);
   socket.peer?.port.publishNow();
   if (socket.state === SocketState.given) return;
@@ -129,6 +132,7 @@ function giveCredit(socket: EngineSocket): void {
     return;
   }
   socket.receiveLimitBytes = limit;
+  crashPoint('credit.given');
   peer.port.publishSoon();
 }
 
@@ -186,6 +190,7 @@ export function onCredit(engine: Engine, socket: EngineSocket, bytes: Buffer, at
   const limit = bytes.readUInt32LE(at) + (bytes.readUInt32LE(at + 4) & 0x1f_ffff) * U32;
   if (limit <= socket.sendLimitBytes) return;
   socket.sendLimitBytes = limit;
+  crashPoint('credit.taken');
   pump(engine, socket);
 }
 
@@ -196,6 +201,7 @@ export function onFin(engine: Engine, socket: EngineSocket, payload: Buffer): vo
   }
   if (socket.finReceived) return;
   socket.finReceived = true;
+  crashPoint('fin.received');
   if (!socket.discarded) engine.tell(socket, RecordType.finAck, null);
   else if (socket.finSent) tellDiscarded(engine, socket);
   if (socket.hand !== null || socket.orphaned) return;
@@ -206,6 +212,7 @@ export function onFin(engine: Engine, socket: EngineSocket, payload: Buffer): vo
 export function onFinAck(engine: Engine, socket: EngineSocket): void {
   if (!socket.finSent) return;
   socket.finAcked = true;
+  crashPoint('fin.acknowledged');
   finishIfDone(engine, socket);
 }
 
@@ -265,6 +272,7 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
   }
   pump(engine, socket, true);
   engine.setState(socket, SocketState.closing);
+  crashPoint('close.begun');
   if (lingerMs > 0) {
     socket.timer = engine.timer(lingerMs, () => {
       engine.abort(socket, errnoOf('ETIMEDOUT'), true);
@@ -288,5 +296,6 @@ function finish(engine: Engine, socket: EngineSocket, quiet = false): void {
   if (!socket.finReceived) leaveOpenEnd(engine, socket);
   const owner = socket.owner;
   engine.release(socket);
+  crashPoint('close.released');
   if (!quiet) owner?.closed(0);
 }

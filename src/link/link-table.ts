@@ -12,9 +12,10 @@
  */
 import { closeSync } from 'node:fs';
 import path from 'node:path';
+import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { doorPathOf, type ProcessInfo, type Region } from '../region';
+import { doorPathOf, pairOfName, type ProcessInfo, type Region } from '../region';
 import { canListen, closeFifo, loadNative, type LogIdentity, makeFifo, type Native, openFifoReader, openFifoWriter } from '../storage';
 import { BellReader, ring } from './bell';
 import { Link, type LinkSink } from './link';
@@ -45,6 +46,8 @@ interface Ends {
 
 /** How often the life of a peer without a bell is looked at. */
 const LIFE_CHECK_MS = 250;
+/** How often we look for what the dead left us, where nobody can knock. */
+const BURY_MS = 5000;
 /** How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to give up. */
 const UNMET_MS_MAX = 2000;
 /** A file that is not listed so often is not there. */
@@ -63,6 +66,7 @@ export class LinkTable implements PollerEvents {
   readonly #unmet = new Map<number, number>();
   #door: BellReader | null = null;
   #lifeCheckedMs = 0;
+  #buriedMs = 0;
   #closed = false;
 
   constructor(region: Region, events: LinkTableEvents) {
@@ -129,13 +133,16 @@ export class LinkTable implements PollerEvents {
     const { storage, self } = this.#region;
     const sameKernel = info.bootId === self.bootId;
     const hasBells = info !== self && sameKernel && self.hasDoor && info.hasDoor && this.#makeBells(info.number);
+    crashPoint('link.bells');
     const bellFd = hasBells ? openFifoReader(this.#absolute(this.#bellPath(info.number, self.number))) : undefined;
+    crashPoint('link.bell-open');
     const mechanism = this.#mechanism(info);
     const capacityBytes = mechanism === 'ring' ? this.#region.limits.ringBytes : this.#region.limits.framesBytes;
     let link: Link;
     try {
       const out = storage.createLog(this.#path(self.number, info.number), this.#identity(self, info), mechanism, capacityBytes);
       link = new Link(this.poller, info.number, info.epoch, out, mechanism === 'ring');
+      crashPoint('link.log');
     } catch (error) {
       if (bellFd !== undefined) closeFifo(bellFd);
       throw error;
@@ -169,6 +176,7 @@ export class LinkTable implements PollerEvents {
     if (fd === undefined) return false;
     const heard = ring(fd);
     closeSync(fd);
+    crashPoint('link.knocked');
     return heard;
   }
 
@@ -187,6 +195,7 @@ export class LinkTable implements PollerEvents {
         throw new StpError('ESTPCORRUPT', `link ${info.number}-${self.number} names other processes`);
       }
       link.in = reader;
+      crashPoint('link.opened');
       if (ends.hasBells) this.#openBell(ends);
     } catch (error) {
       link.fail(error);
@@ -208,6 +217,7 @@ export class LinkTable implements PollerEvents {
     ends.link.ringPeer = () => ringQuietly(fd);
     // The peer may wait for our log: this is how it learns that we are here.
     ringQuietly(fd);
+    crashPoint('link.joined');
   }
 
   #rung(ends: Ends): void {
@@ -222,20 +232,39 @@ export class LinkTable implements PollerEvents {
   #peerDied(ends: Ends): void {
     if (this.#closed || ends.link.peerGone) return;
     ends.link.peerGone = true;
+    crashPoint('death.noticed');
     if (ends.link.in === null) this.#complete(ends);
     this.poller.wake();
   }
 
-  /** Looks for logs that others made for us. */
+  /** Somebody knocked: looks for logs that others made for us, and else for what the dead left between them and us. */
   #discover(): void {
     if (this.#closed) return;
     try {
+      const known = this.#ends.size;
       this.#meetAll(this.#region.storage.list(REGION_PATHS.links));
+      if (this.#ends.size === known) this.#bury();
       this.#updateClock();
     } catch {
       this.poller.setNeedsClock(true);
     }
     this.poller.wake();
+  }
+
+  /**
+   * Removes links and bells of dead processes that we have no link with: they died before we met. Recovery knows only that we live, so it leaves them
+   * to us, and knocks.
+   */
+  #bury(): void {
+    const { storage, self } = this.#region;
+    for (const directory of [REGION_PATHS.links, REGION_PATHS.bells]) {
+      for (const name of storage.list(directory)) {
+        const pair = pairOfName(name);
+        if (pair === undefined || !pair.includes(self.number)) continue;
+        const other = pair[0] === self.number ? pair[1] : pair[0];
+        if (other !== self.number && !this.#ends.has(other) && this.#region.isGone(other)) this.#remove(`${directory}/${name}`);
+      }
+    }
   }
 
   #meetAll(names: readonly string[]): void {
@@ -291,6 +320,10 @@ export class LinkTable implements PollerEvents {
     const checkLife = now - this.#lifeCheckedMs >= LIFE_CHECK_MS;
     if (checkLife) this.#lifeCheckedMs = now;
     try {
+      if (now - this.#buriedMs >= BURY_MS) {
+        this.#buriedMs = now;
+        this.#bury();
+      }
       const names = this.#region.storage.list(REGION_PATHS.links);
       for (const ends of [...this.#ends.values()]) if (ends.info !== this.#region.self) this.#careFor(ends, names, checkLife);
       this.#meetAll(names);
@@ -304,7 +337,8 @@ export class LinkTable implements PollerEvents {
     const { link, info } = ends;
     const self = this.#region.self.number;
     const incomplete = link.in === null && !this.#complete(ends);
-    if (!incomplete && (!checkLife || willHear(ends))) return;
+    // A peer of this kernel from which no bell will be heard is looked at each time: peers of the dead are to know at once.
+    if (!incomplete && (willHear(ends) || !(checkLife || ends.hasBells))) return;
     if (this.#region.isAlive(info) === 'dead') {
       this.#peerDied(ends);
       return;
@@ -321,7 +355,9 @@ export class LinkTable implements PollerEvents {
     if (link.peerGone) this.#failures.delete(link.process);
     else if (link.failure !== null) this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
     this.#drop(ends);
+    if (link.peerGone) crashPoint('death.dropped');
     this.#events.peerGone(link, errno);
+    if (link.peerGone) crashPoint('death.told');
     this.#updateClock();
   }
 
@@ -332,6 +368,7 @@ export class LinkTable implements PollerEvents {
     this.#ends.delete(peer);
     this.poller.links.delete(link);
     this.#remove(this.#path(self, peer));
+    if (link.peerGone) crashPoint('death.log-removed');
     if (link.peerGone || link.failure !== null) this.#remove(this.#path(peer, self));
     if (link.peerGone) {
       // The dead do not clean up; whoever comes first does.

@@ -8,6 +8,7 @@
  * Invariants: nothing read from the peer is used before its bounds are checked, and nothing is read twice. A damaged log ends the link, not the process.
  * We are the only writer of the outgoing log; the peer of the incoming one.
  */
+import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType } from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
@@ -212,12 +213,14 @@ export class Link {
     if (!this.out.dirty || this.failure !== null) return;
     this.#publishedTurn = this.#owner.turn;
     this.#tailAt = -1;
+    crashPoint('publish.begun');
     try {
       this.out.publish();
     } catch (error) {
       this.fail(error);
       return;
     }
+    crashPoint('publish.done');
     this.unwatched = true;
     this.#ringIf(SLEEPS);
     if (this.#settled !== null) this.#settle();
@@ -253,6 +256,7 @@ export class Link {
     if ((word & bits) !== bits || word === this.#lastRung) return;
     this.#lastRung = word;
     this.ringPeer();
+    crashPoint('publish.rung');
   }
 
   /** The peer may have gone to sleep before we could ring it. */
@@ -388,6 +392,7 @@ export class Link {
     try {
       if (gathered > 0) this.#owner.sink.record(this, type, key >>> 16, socket, generation, gatherBytes, 0, this.#gatheredBytes);
       else this.#owner.sink.record(this, type, key >>> 16, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
+      crashPoint('data.delivered');
     } finally {
       // The sink runs the program: it may have closed the link, or thrown; a record is delivered once all the same.
       if (this.in === reader) {
@@ -426,12 +431,14 @@ export class Link {
   #acknowledge(): void {
     if (this.#unacknowledged === 0 || this.in === null || this.failure !== null) return;
     this.#unacknowledged = 0;
+    crashPoint('data.consumed');
     try {
       this.out.acknowledge(this.in.position);
     } catch (error) {
       this.fail(error);
       return;
     }
+    crashPoint('data.told');
     this.#ringIf(SLEEPS | WANTS_ROOM);
   }
 

@@ -5,6 +5,7 @@
  * range that another process holds for its unbound sockets; only two that bind the same number are in each other's way,
  * unless both share it.
  */
+import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { BindingState } from '../layout';
 import { ANY_ADDRESS } from './address-tag';
@@ -105,12 +106,14 @@ export class Bindings {
     const { slot, socket, shared, address, listening } = own;
     this.#table.set(slot, { port, count: 1, group, socket, state: listening ? BindingState.listening : BindingState.bound, shared, address });
     this.#ports.get(group)?.set(port, own);
+    if (listening) crashPoint('bind.listening');
   }
 
   /** Frees a bound or listening port, chosen or not. EINVAL where it is not bound here. */
   unbind(port: number, group: string): void {
     const own = this.#own(port, group);
     this.#table.set(own.slot, undefined);
+    crashPoint('bind.freed');
     this.#ports.get(group)?.delete(port);
     const ranges = this.#ranges.get(group);
     if (own.reserved) ranges?.giveBack(port);

@@ -6,6 +6,7 @@
  * for the outcome and tries again; the lower waits until the higher has withdrawn or, having looked before we published,
  * holds it. All waits are bounded, and a dead process is nobody's rival.
  */
+import { crashPoint } from '../crash-points';
 import { BindingState } from '../layout';
 import { ANY_ADDRESS } from './address-tag';
 import { type BindingEntry, type BindingTable, readBindings } from './binding-table';
@@ -48,11 +49,14 @@ export class Claims {
     const claiming: BindingEntry = { ...entry, state: claimingOf(entry.state) };
     const deadlineMs = Date.now() + this.#waitMs;
     let slot = this.#table.add(claiming);
+    crashPoint('claim.published');
     try {
       for (let looks = 0; ; looks += 1) {
         const rivals = this.#rivals(claiming);
         if (!rivals.held && rivals.lower === undefined && !rivals.higher) {
+          crashPoint('claim.looked');
           this.#table.set(slot, entry);
+          crashPoint('claim.held');
           return slot;
         }
         const late = Date.now() > deadlineMs;

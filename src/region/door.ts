@@ -6,8 +6,9 @@
  */
 import { closeSync, fstatSync } from 'node:fs';
 import path from 'node:path';
+import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { closeFifo, makeFifo, openDoor, openFifoWriter, type Storage } from '../storage';
+import { closeFifo, makeFifo, openDoor, openFifoWriter, ringFifo, type Storage } from '../storage';
 import { doorPathOf } from './process-info';
 
 export interface Door {
@@ -27,6 +28,7 @@ export function makeDoor(storage: Storage, number: number): Door | undefined {
   // Numbers are never used twice: what may lie here was made by somebody who is no process of this region.
   storage.remove(doorPathOf(number));
   if (!makeFifo(absolute)) return undefined;
+  crashPoint('open.door-made');
   const fd = openDoor(absolute);
   if (fd === undefined) throw new StpError('ENOENT', `${absolute} was removed while it was made`);
   return { path: absolute, fd, inode: fstatSync(fd).ino };
@@ -53,6 +55,18 @@ export function probeDoor(storage: Storage, number: number): DoorState {
   }
   // A door is made once, before its process tells of itself: what is there now was there when we knocked.
   return storage.info(doorPathOf(number)) === undefined ? 'missing' : 'shut';
+}
+
+/** Makes who lives behind a door look around. Does nothing where nobody does. */
+export function knockAtDoor(storage: Storage, number: number): void {
+  const absolute = absoluteDoorPath(storage, number);
+  const fd = absolute === undefined ? undefined : openFifoWriter(absolute);
+  if (fd === undefined) return;
+  try {
+    ringFifo(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function absoluteDoorPath(storage: Storage, number: number): string | undefined {

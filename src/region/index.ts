@@ -8,7 +8,7 @@ export { type Liveness, type Machine, machine } from './machine';
 export { GROUP_BYTES_MAX, isGroupName, isSystemName, SYSTEM_BYTES_MAX, systemKey } from './names';
 export { checkRegionOptions, DEFAULT_GROUP, defaultRegionDirectory, defaultSystem, type DriverWish, type RegionOptions, regionOptions } from './options';
 export { doorPathOf, type ProcessInfo, processPath, type ProcessStateName } from './process-info';
-export { type RecoverySummary } from './recovery';
+export { pairOfName, type RecoverySummary } from './recovery';
 export { Region, type RegionSetup } from './region';
 export { removeRegion, type RemovedRegion } from './remove-region';
 export { type ScbCounters, type ScbValues, SocketTable } from './socket-table';

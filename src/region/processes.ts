@@ -106,6 +106,11 @@ export class Processes {
     return this.#dead.has(number);
   }
 
+  /** True where process `number`, which has been in the region, is dead beyond doubt or its file is removed. */
+  isGone(number: number): boolean {
+    return number !== this.#self.number && (this.#dead.has(number) || !listNumbers(this.#storage).includes(number));
+  }
+
   /** True where process `number` had a file without an identity when we last listed. */
   isUnannounced(number: number): boolean {
     return this.#unannounced.has(number);

@@ -5,6 +5,7 @@
  * any two: directory, header, number (an empty process file), door, identity `starting`, a look whether header and file
  * are still there, tables, identity `live`, recovery of what the dead left.
  */
+import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS } from '../layout';
 import { type BlockWriter, type Storage } from '../storage';
@@ -96,8 +97,10 @@ export class Region {
     this.sockets = new SocketTable(seat.file, facts.limits.socketsMax);
     this.hosts = new Hosts(this.#processes, this.bindings, self);
     this.#publish('starting');
+    crashPoint('open.starting');
     if (!isStillThere(storage, facts, self.number)) throw new StpError('ENOENT', `${storage.root} is being removed`);
     this.#publish('live');
+    crashPoint('open.live');
     this.recovered = recover(storage, this.#processes, RECOVERY_MS);
   }
 
@@ -127,6 +130,12 @@ export class Region {
   /** 'dead' only where that is certain; 'unknown' where only time can tell. */
   isAlive(info: ProcessInfo): Liveness {
     return this.#processes.isAlive(info);
+  }
+
+  /** True where process `number` is dead beyond doubt, or left. */
+  isGone(number: number): boolean {
+    const info = this.#processes.get(number);
+    return info === undefined ? this.#processes.isGone(number) : this.#processes.isAlive(info) === 'dead';
   }
 
   /** True where a process may be watched by another kernel: somebody must call beat() several times in each lease. */
@@ -160,6 +169,7 @@ export class Region {
     quietly(() => {
       this.#publish('left');
     });
+    crashPoint('leave.left');
     this.#processes.close();
     quietly(() => {
       dropPair(this.storage, number, number);

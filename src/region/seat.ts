@@ -2,6 +2,7 @@
  * Taking a seat in a region: directory, header, a process number with its empty file, and the door. Nothing tells of the
  * process yet; all of it can be given back.
  */
+import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS } from '../layout';
 import { type BlockWriter, chooseDriver, FileStorage, loadNative, type Storage } from '../storage';
@@ -38,10 +39,12 @@ export interface Seat {
 /** Takes a seat; undefined where the region was removed meanwhile and one may try again. */
 export function takeSeat(options: RegionOptions, limits: Partial<RegionLimits>, setup: RegionSetup): Seat | undefined {
   if (setup.storage === undefined) makeRegionDirectory(options.directory);
+  crashPoint('open.directory');
   try {
     const { storage, driverDetail } = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given' };
     const facts = openHeader(storage, limits);
     if (facts === undefined) return undefined;
+    crashPoint('open.header');
     makeDirectories(storage);
     return sitDown(storage, facts, options, setup.machine ?? machine(), driverDetail);
   } catch (error) {
@@ -66,9 +69,11 @@ export function giveUpPlace(storage: Storage, number: number, file: BlockWriter,
     file.close();
   });
   quietly(() => removeUnlessHighest(storage, number));
+  crashPoint('leave.file');
   if (door === undefined) return;
   shutDoor(door);
   quietly(() => storage.remove(doorPathOf(number)));
+  crashPoint('leave.door');
 }
 
 /** For the way out: what fails now can't be done better by anybody, and recovery finds what is left. */
@@ -104,9 +109,11 @@ function sitDown(storage: Storage, facts: RegionFacts, options: RegionOptions, m
   // A process that dies between its number and its identity leaves a riddle for some minutes: what takes time comes before.
   loadNative();
   const { number, file } = claimNumber(storage);
+  crashPoint('open.number');
   let door: Door | undefined;
   try {
     door = makeDoor(storage, number);
+    crashPoint('open.door');
     const self = ownIdentity({
       number,
       epoch: randomId(),

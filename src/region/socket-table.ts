@@ -4,6 +4,7 @@
  * The hot path only sets a bit ({@link SocketTable.touch}); counters are fetched when a block is written. Nobody but us
  * ever writes a control block; everybody may read them, also after our death.
  */
+import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS, Scb, type LayoutValues, SCBS_PER_BLOCK, SocketState } from '../layout';
 import { type BlockWriter } from '../storage';
@@ -58,7 +59,9 @@ export class SocketTable {
     const at = Math.floor(index / SCBS_PER_BLOCK);
     if (this.#blocks[at] !== undefined) return;
     const payload = new Uint8Array(BLOCK_BYTES_USED);
+    crashPoint('slot.growing');
     this.#file.write(PROCESS_BLOCKS.sockets + at, payload);
+    crashPoint('slot.grown');
     this.#blocks[at] = { index: at, payload, view: new DataView(payload.buffer), touched: 0, dirty: false };
   }
 
@@ -102,6 +105,7 @@ export class SocketTable {
       if (block === undefined) return;
       this.#fetch(block);
       this.#file.write(PROCESS_BLOCKS.sockets + block.index, block.payload);
+      crashPoint('slot.published');
       block.dirty = false;
       this.#dirty.pop();
     }

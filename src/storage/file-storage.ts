@@ -6,6 +6,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, LINK_AT } from '../layout';
 import { FileBlockReader, FileBlockWriter } from './block-file';
@@ -121,6 +122,7 @@ export class FileStorage implements Storage {
     const place = this.#place(name);
     let temporary = temporaryName(place);
     while (!this.#writeFirstBlock(temporary, payload)) temporary = temporaryName(place);
+    crashPoint('open.header-written');
     try {
       // Where files can't be linked, an opener may see the file empty for a moment, and takes it for not there.
       return linkInPlace(temporary, place) ?? this.#writeFirstBlock(place, payload);
@@ -137,8 +139,10 @@ export class FileStorage implements Storage {
     // The words of a ring live in the page cache; its header is read by whoever opens it, on any host.
     const file = PlainFile.create(place, mechanism === 'ring' ? { direct: false } : this.#frames);
     if (file === undefined) throw new StpError('ESTPCORRUPT', `${place} exists already`, 'open');
+    crashPoint('link.log-empty');
     try {
       const writer = mechanism === 'ring' ? this.#createRing(file, link) : this.#createFrames(file, link);
+      crashPoint('link.log-reserved');
       // Last: an opener who finds the header finds the rest in place.
       new FileBlockWriter(file).write(LINK_AT.header / BLOCK_BYTES, header);
       if (mechanism === 'ring') file.close();

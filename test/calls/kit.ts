@@ -4,6 +4,7 @@
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import * as stp from '../../src/index';
+import { CRASH_CONTROL, type CrashControl } from '../crashes/crash-control';
 import { type Outcome, type Step } from './actor-main';
 import { Duplex, type DuplexState } from './duplex';
 import { pattern } from './pattern';
@@ -61,6 +62,18 @@ export class Kit {
   readonly fds: Record<string, number> = {};
   /** Anything else that later steps need. */
   readonly notes = new Map<string, unknown>();
+
+  /** Where this process is to kill itself; only with the preload of the crash tests. */
+  get crash(): CrashControl {
+    const control = (globalThis as { [CRASH_CONTROL]?: CrashControl })[CRASH_CONTROL];
+    if (control === undefined) throw new Error('the crash preload is not loaded');
+    return control;
+  }
+
+  /** Milliseconds on the clock that all processes of this host share. */
+  nowMs(): number {
+    return Number(process.hrtime.bigint()) / 1e6;
+  }
 
   socket(): number {
     return stp.STPsocket(stp.PF_STP, stp.SOCK_STREAM, stp.PF_STP);

@@ -4,7 +4,8 @@ import ts from 'typescript';
 import { eachNode, type Import, importsOf, lineOf, parse, projectFiles } from './sources';
 
 const LAYERS = ['layout', 'storage', 'region', 'link', 'engine', 'calls'] as const;
-const ERRORS_RANK = -1;
+/** What every layer may use. */
+const BOTTOM_RANK = -1;
 const TOP_RANK = LAYERS.length + 1;
 /** What the shim reads from the environment: `stp run` checks it before any program runs. */
 const CONFIGURATION = 'shim/configuration';
@@ -24,7 +25,7 @@ const IMPURE_NAMES = new Set(['process', 'performance', 'setTimeout', 'setInterv
 
 /** Rank of a file of src, shim or cli; undefined for tests, scripts and examples, which may import anything. */
 function rankOf(file: string): number | undefined {
-  if (/^src\/errors(\.ts)?$/.test(file)) return ERRORS_RANK;
+  if (/^src\/(errors|crash-points)(\.ts)?$/.test(file)) return BOTTOM_RANK;
   if (/^src\/index(\.ts)?$/.test(file)) return LAYERS.length;
   const folder = /^src\/([^/]+)(\/|$)/.exec(file)?.[1];
   if (folder === 'cli' || /^shim(\/|$)/.test(file)) return TOP_RANK;

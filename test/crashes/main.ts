@@ -1,0 +1,121 @@
+/**
+ * Kills real processes at every crash point, with both drivers: `npm run test:crashes`. `--driver mapped` or `direct`, `--play NAME` and
+ * `--point NAME` walk a part. Says how long after a death its peers knew of it. Ends with `N deaths, N failed`.
+ */
+import { parseArgs } from 'node:util';
+import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points';
+import { DRIVERS, type Variant } from '../calls/variants';
+import { type Play, PLAYS, unwalked } from './plays';
+import { type Notice, Stage } from './stage';
+
+/** On one host, half of all peers must know of a death within this time, also where the machine is busy. The aim is 10. */
+const NOTICE_MS = 100;
+
+interface Options {
+  readonly play: string | undefined;
+  readonly point: string | undefined;
+}
+
+const cleanups: (() => unknown)[] = [];
+const test = { teardown: (handler: () => unknown): void => { cleanups.unshift(handler); } };
+
+async function cleanUp(): Promise<void> {
+  for (const handler of cleanups.splice(0)) await handler();
+}
+
+/** A stage for as long as nothing fails on it. */
+class Walk {
+  readonly #variant: Variant;
+  #stage: Stage | undefined;
+  deaths = 0;
+  failed = 0;
+  readonly notices: Notice[] = [];
+
+  constructor(variant: Variant) {
+    this.#variant = variant;
+  }
+
+  async one(play: Play, point: CrashPoint, spare: number): Promise<void> {
+    this.#stage ??= await Stage.open(test, this.#variant);
+    const stage = this.#stage;
+    try {
+      await play.run(stage, point, spare);
+    } catch (error) {
+      this.failed += 1;
+      console.log(`FAILED ${this.#variant.title}, ${play.title}, ${point}${spare > 0 ? `, the ${spare + 1}th time` : ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      console.log(`  again with: npm run test:crashes -- --driver ${this.#variant.title} --play '${play.title}' --point ${point}`);
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    const stage = this.#stage;
+    this.#stage = undefined;
+    if (stage === undefined) return;
+    this.deaths += stage.deaths;
+    this.notices.push(...stage.notices);
+    await stage.close();
+  }
+}
+
+async function walk(variant: Variant, { play: only, point: just }: Options): Promise<Walk> {
+  const walking = new Walk(variant);
+  for (const play of PLAYS) {
+    if (only !== undefined && play.title !== only) continue;
+    const points = play.points.filter((point) => just === undefined || point === just);
+    if (points.length === 0) continue;
+    const beganMs = performance.now();
+    for (const spare of play.spares ?? [0]) for (const point of points) await walking.one(play, point, spare);
+    console.log(`${variant.title}: ${play.title}, ${points.length * (play.spares?.length ?? 1)} deaths, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
+  }
+  await walking.close();
+  return walking;
+}
+
+/** Says how soon peers knew. */
+function toldInTime(variant: Variant, notices: readonly Notice[]): boolean {
+  const sorted = [...notices].sort((a, b) => a.afterMs - b.afterMs);
+  const median = sorted[sorted.length >> 1];
+  const last = sorted.at(-1);
+  if (median === undefined || last === undefined) return true;
+  console.log(`${variant.title}: ${sorted.length} peers learned of a death, half of them within ${median.afterMs.toFixed(1)} ms, all within ${last.afterMs.toFixed(1)} ms (${last.point})`);
+  const inTime = median.afterMs <= NOTICE_MS;
+  if (!inTime) console.log(`FAILED: half of them must know within ${NOTICE_MS} ms`);
+  return inTime;
+}
+
+function known(name: string, value: string | undefined, values: readonly string[]): string | undefined {
+  if (value !== undefined && !values.includes(value)) throw new Error(`--${name} ${value}: must be one of ${values.join(', ')}`);
+  return value;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { driver: { type: 'string' }, play: { type: 'string' }, point: { type: 'string' } } });
+  const driver = known('driver', values.driver, DRIVERS.map(({ title }) => title));
+  const options = { play: known('play', values.play, PLAYS.map(({ title }) => title)), point: known('point', values.point, Object.keys(CRASH_POINTS)) };
+  let failed = 0;
+  let deaths = 0;
+  const missing = unwalked();
+  if (missing.length > 0) console.log(`FAILED: no play comes to ${missing.join(', ')}`);
+  failed += missing.length;
+  for (const variant of DRIVERS) {
+    if (driver !== undefined && variant.title !== driver) continue;
+    if (variant.skip.skip !== undefined) {
+      console.log(`${variant.title}: LEFT OUT, ${variant.skip.skip}`);
+      continue;
+    }
+    const done = await walk(variant, options);
+    deaths += done.deaths;
+    failed += done.failed;
+    if (!toldInTime(variant, done.notices)) failed += 1;
+  }
+  await cleanUp();
+  console.log(`${Object.keys(CRASH_POINTS).length} crash points, ${deaths} deaths, ${failed} failed`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+  void cleanUp().finally(() => { process.exit(1); });
+});
