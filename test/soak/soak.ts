@@ -1,0 +1,200 @@
+/**
+ * A soak: processes that talk to each other at random while one of them is killed every second and started again. Keeps the books: a connection may
+ * end early only where a process that carried it was killed, and neither the region nor a process that lives on may grow.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { Random } from '../engine/random';
+import { type HandOver, type Memory, nowMs, type Report, type Reset, type ToProcess, type ToSupervisor } from './messages';
+
+export interface SoakOptions {
+  readonly region: string;
+  readonly seconds: number;
+  readonly seed: number;
+  readonly killEveryMs: number;
+  readonly log: (line: string) => void;
+}
+
+/** One look at what may grow. */
+export interface Sample {
+  readonly atMs: number;
+  readonly regionBytes: number;
+  readonly regionFiles: number;
+  /** Of the processes that are never killed. */
+  readonly elders: readonly Memory[];
+}
+
+const SLOTS = 8;
+/** The first so many are never killed: growth shows in those who live. */
+const ELDERS = 2;
+const SAMPLE_MS = 2000;
+const STOP_MS_MAX = 120_000;
+/** A give lasts so long, and its taker may have died before. */
+const GIVE_SLACK_MS = 3000;
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly slot: number;
+  readonly life: number;
+  readonly ended: Promise<void>;
+}
+
+export class Soak {
+  readonly #options: SoakOptions;
+  readonly #random: Random;
+  readonly #running: (Running | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
+  readonly #lives: number[] = Array.from({ length: SLOTS }, () => 0);
+  /** When each life was killed. */
+  readonly #killedMs = new Map<string, number>();
+  readonly #resets: Reset[] = [];
+  readonly #elders = new Map<number, Memory>();
+  /** Times at which nobody listened for a slot: from a death (or the beginning) until it is ready again. */
+  readonly #gaps: { readonly slot: number; readonly fromMs: number; toMs: number }[] = [];
+  #stopping = false;
+  #stoppedMs = Infinity;
+  readonly samples: Sample[] = [];
+  readonly failures: string[] = [];
+  readonly noticesMs: number[] = [];
+  whole = 0;
+  bytes = 0;
+  taken = 0;
+  kills = 0;
+  reset = 0;
+
+  constructor(options: SoakOptions) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+  }
+
+  async run(): Promise<void> {
+    const { seconds, killEveryMs } = this.#options;
+    for (let slot = 0; slot < SLOTS; slot++) this.#start(slot);
+    const endMs = nowMs() + seconds * 1000;
+    let killMs = nowMs() + 2 * killEveryMs;
+    let sampleMs = nowMs() + SAMPLE_MS;
+    while (nowMs() < endMs) {
+      await new Promise((resolve) => { setTimeout(resolve, Math.max(1, Math.min(killMs, sampleMs, endMs) - nowMs())); });
+      if (nowMs() >= killMs) {
+        killMs = nowMs() + killEveryMs;
+        await this.#killOne();
+      }
+      if (nowMs() >= sampleMs) {
+        sampleMs = nowMs() + SAMPLE_MS;
+        this.#sample();
+      }
+    }
+    await this.#stop();
+    this.#judgeResets();
+  }
+
+  #start(slot: number): void {
+    const life = (this.#lives[slot] ?? 0) + 1;
+    this.#lives[slot] = life;
+    const env = { ...process.env, STP_REGION: this.#options.region, STP_SYSTEM: 'soak', STP_DRIVER: slot % 4 === 3 ? 'direct' : 'auto' };
+    const child = fork(path.join(__dirname, 'soak-process.js'), [slot, life, this.#options.seed, SLOTS].map(String), { env, execArgv: ['--expose-gc'] });
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', (code, signal) => {
+        const killed = this.#killedMs.has(`${slot}.${life}`);
+        if (!killed && (code !== 0 || !this.#stopping)) this.failures.push(`process ${slot}.${life} ended by itself with ${signal ?? String(code)}`);
+        resolve();
+      });
+    });
+    child.on('error', () => undefined);
+    child.on('message', (message: ToSupervisor) => { this.#hear(slot, message); });
+    this.#gaps.push({ slot, fromMs: this.#killedMs.get(`${slot}.${life - 1}`) ?? nowMs(), toMs: Infinity });
+    this.#running[slot] = { child, slot, life, ended };
+  }
+
+  #hear(slot: number, message: ToSupervisor): void {
+    if (message.kind === 'handOver') this.#pass(message);
+    else if (message.kind === 'report') this.#book(slot, message);
+    else for (const gap of this.#gaps) if (gap.slot === slot) gap.toMs = Math.min(gap.toMs, nowMs());
+  }
+
+  #pass(message: HandOver): void {
+    this.#send(this.#running[message.to], message);
+  }
+
+  #send(running: Running | undefined, message: ToProcess): void {
+    if (running?.child.connected === true) running.child.send(message, () => undefined);
+  }
+
+  #book(slot: number, { whole, bytes, taken, resets, failures, memory }: Report): void {
+    this.whole += whole;
+    this.bytes += bytes;
+    this.taken += taken;
+    this.#resets.push(...resets);
+    this.failures.push(...failures);
+    for (const failure of failures) this.#options.log(`FAILED ${failure}`);
+    if (slot < ELDERS && !this.#stopping) this.#elders.set(slot, memory);
+  }
+
+  async #killOne(): Promise<void> {
+    const slot = this.#random.between(ELDERS, SLOTS - 1);
+    const running = this.#running[slot];
+    if (running === undefined) return;
+    this.#killedMs.set(`${running.slot}.${running.life}`, nowMs());
+    running.child.kill('SIGKILL');
+    await running.ended;
+    this.kills += 1;
+    this.#start(slot);
+  }
+
+  #sample(): void {
+    for (const running of this.#running) this.#send(running, { kind: 'report' });
+    const { bytes, files } = sizeOf(this.#options.region);
+    this.samples.push({ atMs: nowMs(), regionBytes: bytes, regionFiles: files, elders: [...this.#elders.values()] });
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping = true;
+    this.#stoppedMs = nowMs();
+    for (const running of this.#running) this.#send(running, { kind: 'stop' });
+    const late = setTimeout(() => {
+      for (const running of this.#running) {
+        if (running?.child.exitCode !== null || running.child.signalCode !== null) continue;
+        this.failures.push(`process ${running.slot}.${running.life} does not come to its end`);
+        this.#killedMs.set(`${running.slot}.${running.life}`, nowMs());
+        running.child.kill('SIGKILL');
+      }
+    }, STOP_MS_MAX);
+    for (const running of this.#running) await running?.ended;
+    clearTimeout(late);
+  }
+
+  /** Each reset needs a death, or somebody who was not there. */
+  #judgeResets(): void {
+    for (const reset of this.#resets) {
+      this.reset += 1;
+      const { by, code, beganMs, atMs } = reset;
+      if (by === undefined) {
+        if (!this.#isExcused(reset)) this.failures.push(`${code} where nobody was killed`);
+        continue;
+      }
+      const killedMs = this.#killedMs.get(`${by.slot}.${by.life}`);
+      if (killedMs === undefined) this.failures.push(`${code} from process ${by.slot}.${by.life}, which was not killed`);
+      else if (killedMs > beganMs) this.noticesMs.push(Math.max(0, atMs - killedMs));
+    }
+  }
+
+  /** Where nobody knows who was at the other end: whoever was asked was not there, or the connection was to be handed over and anybody may have died. */
+  #isExcused({ asked, beganMs, atMs }: Reset): boolean {
+    if (atMs >= this.#stoppedMs) return true;
+    const meets = (gap: { fromMs: number; toMs: number }): boolean => gap.fromMs <= atMs && gap.toMs >= beganMs - GIVE_SLACK_MS;
+    return this.#gaps.some((gap) => meets(gap) && (asked === undefined || gap.slot === asked || gap.fromMs >= beganMs - GIVE_SLACK_MS));
+  }
+}
+
+/** Room that a region takes on its file system. */
+export function sizeOf(directory: string): { bytes: number; files: number } {
+  let bytes = 0;
+  let files = 0;
+  for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    const stat = fs.lstatSync(path.join(entry.parentPath, entry.name), { throwIfNoEntry: false });
+    if (stat === undefined || stat.isDirectory()) continue;
+    bytes += stat.blocks * 512;
+    files += 1;
+  }
+  return { bytes, files };
+}
