@@ -8,9 +8,9 @@ import { randomBytes } from 'node:crypto';
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { SocketState } from '../layout';
-import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort } from '../engine';
+import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluctance } from '../engine';
 import { Link, LinkTable, type LinkTableEvents } from '../link';
-import { Region, regionOptions, type RegionOptions, type ScbCounters, type ScbValues } from '../region';
+import { type FoundListener, Region, regionOptions, type RegionOptions, type ScbCounters, type ScbValues } from '../region';
 import { MSG_DONTWAIT } from './constants';
 import { Endpoint } from './endpoint';
 
@@ -101,9 +101,15 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     return this.links.to(process, epoch);
   }
 
-  another({ remote, peer }: EngineSocket): PeerPort | undefined {
-    const found = this.region.bindings.findListener(remote.system, remote.group, remote.port, peer?.process);
+  another(socket: EngineSocket): PeerPort | undefined {
+    const { system, group, port } = socket.remote;
+    const found = this.findListener(socket, system, group, port);
     return found === undefined ? undefined : this.links.to(found.process.number, found.process.epoch);
+  }
+
+  /** Who listens at an address; of several that share it the next that `socket` has not asked, or one that is known to be slow. */
+  findListener(socket: EngineSocket, system: string, group: string, port: number): FoundListener | undefined {
+    return this.region.bindings.findListener(system, group, port, (process) => reluctance(this.engine, socket, process));
   }
 
   secret(bytes: number): Uint8Array {

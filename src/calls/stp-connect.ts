@@ -50,7 +50,7 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
   const { region } = own;
   const system = wanted.system === undefined ? own.system : region.hosts.hostByName(wanted.system).name;
   const group = wanted.group ?? own.group;
-  const found = region.bindings.findListener(system, group, wanted.port);
+  const found = own.findListener(socket, system, group, wanted.port);
   const peer = found === undefined ? undefined : own.engine.peer(found.process.number, found.process.epoch);
   if (peer === undefined) throw new StpError('ECONNREFUSED', `stp://${system}:${wanted.port}/${group}`, call);
   bindByDefault(endpoint);

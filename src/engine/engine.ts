@@ -8,7 +8,8 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
-import { listenerLost, onAccept, onCancel, onConnect, onRefuse, sendCancel, stopListening } from './handshake';
+import { offerAll, withdraw } from './asking';
+import { listenerLost, onAccept, onAsk, onCancel, onConnect, onDecline, onOffered, onRefuse, sendCancel, stopListening } from './handshake';
 import { handAborted, handPeerGone, handProcessGone, onHandOver } from './hand-over';
 import { handPump, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
@@ -30,6 +31,8 @@ export class Engine {
   readonly peers = new Map<number, Peer>();
   /** Open sockets. */
   count = 0;
+  /** How long those that share a port take to answer, a moving mean, milliseconds. */
+  answerMs = 0;
   readonly #generations: number[] = [];
   #free: number[] = [];
 
@@ -70,6 +73,7 @@ export class Engine {
     this.#free.push(socket.index);
     this.count -= 1;
     socket.peer?.sockets.delete(socket);
+    withdraw(this, socket);
     this.clearTimers(socket);
     socket.received.clear();
     this.#failUnsent(socket, errnoOf('ECONNABORTED'));
@@ -179,6 +183,9 @@ export class Engine {
 
   #receiveControl(peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): void {
     if (type === RecordType.connect) onConnect(this, peer, index, payload);
+    else if (type === RecordType.ask) onAsk(this, peer, index, payload);
+    else if (type === RecordType.offer) onOffered(this, peer, index, generation);
+    else if (type === RecordType.decline) onDecline(this, peer, index, generation, payload);
     else if (type === RecordType.cancel) onCancel(this, peer, index, payload);
     else if (type === RecordType.gone) this.#onGone(peer, index, payload);
     else if (!onHandOver(this, peer, type, source, index, generation, payload)) this.#receiveForSocket(peer, type, source, index, generation, payload);
@@ -233,6 +240,7 @@ export class Engine {
     socket.resetErrno = errno === 0 ? errnoOf('ECONNRESET') : errno;
     this.clearTimers(socket);
     socket.peer?.sockets.delete(socket);
+    withdraw(this, socket);
     socket.frozen = false;
     this.#failUnsent(socket, socket.resetErrno);
     this.answerClaim(socket);
@@ -281,7 +289,7 @@ export class Engine {
   /** The process ends in good order: what the peer has not been told yet, it is told now if there is room. */
   endAtExit(socket: EngineSocket): void {
     if (socket.listener !== null) stopListening(this, socket);
-    if (socket.state === SocketState.connecting) sendCancel(socket);
+    if (socket.state === SocketState.connecting) sendCancel(this, socket);
     if (!socket.connected || socket.finSent) return;
     if (socket.received.lengthBytes > 0 || socket.unsentBytes > 0) this.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
     else {
@@ -321,18 +329,17 @@ export class Engine {
     for (const listener of this.listeners.values()) {
       const queue = listener.listener?.queue ?? [];
       for (let i = queue.length - 1; i >= 0; i--) if (queue[i]?.peer === peer) queue.splice(i, 1);
+      listener.listener?.asks.delete(peer);
+      offerAll(listener);
     }
     forEach([...peer.hands], (socket) => { handProcessGone(this, socket, peer); }, () => {
-      forEach([...peer.sockets], (socket) => { this.#lost(socket, errno); }, () => { peer.blocked.clear(); });
+      forEach([...peer.sockets], (socket) => { this.#lost(socket, peer, errno); }, () => { peer.blocked.clear(); });
     });
   }
 
   /** The process of the other end is gone. A stream that it had ended in good order stays whole; anything else is reset. */
-  #lost(socket: EngineSocket, errno: number): void {
-    if (listenerLost(this, socket, errno)) {
-      this.part(socket);
-      return;
-    }
+  #lost(socket: EngineSocket, peer: Peer, errno: number): void {
+    if (listenerLost(this, socket, peer, errno)) return;
     // A socket closed by its owner, all of it acknowledged, would be released already: the rest is lost.
     const lost = socket.orphaned && socket.hand === null;
     if (!socket.finReceived || lost || socket.resetWhenThawedErrno !== 0) {
@@ -356,7 +363,7 @@ function progress(socket: EngineSocket): number {
   return socket.bytesSent + (hand?.role === 'giver' ? hand.receivedAt + hand.unsentAt : 0);
 }
 
-/** The payload of REFUSE, RESET and TAKE REFUSE. */
+/** The payload of REFUSE, DECLINE, RESET and TAKE REFUSE. */
 export function reason(errno: number): Uint8Array {
   const payload = new Uint8Array(Reason.sizeBytes);
   Reason.encode({ errno }, payload);

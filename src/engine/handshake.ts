@@ -2,6 +2,7 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { ConnectPayload, RecordType, SocketName, SocketState } from '../layout';
+import { ask, asking, type AskLine, cancel, connectPayload, lineUp, offerAll, onOffer, refuseAsks, settleAsk, turnedAway, withdraw } from './asking';
 import { type Engine, reason, reasonOf } from './engine';
 import { type Peer } from './peer';
 import { type PeerPort } from './ports';
@@ -18,7 +19,7 @@ function listenerKey(group: string, port: number): string {
 
 /** A bound socket begins to take requests; `backlog` is the longest queue of those that wait for accept. */
 export function listen(engine: Engine, socket: EngineSocket, backlog: number): void {
-  socket.listener = { backlog, queue: socket.listener?.queue ?? [] };
+  socket.listener = { backlog, queue: socket.listener?.queue ?? [], asks: socket.listener?.asks ?? new Map<Peer, AskLine>() };
   engine.listeners.set(listenerKey(socket.local.group, socket.local.port), socket);
   engine.setState(socket, SocketState.listening);
 }
@@ -30,6 +31,7 @@ export function stopListening(engine: Engine, socket: EngineSocket): void {
   for (const pending of queue) {
     pending.peer.control(RecordType.refuse, 0, pending.socket, pending.generation, reason(errnoOf('ECONNRESET')));
   }
+  refuseAsks(socket);
 }
 
 /** Asks `peer` for a connection to a port. `timeoutMs` 0: waits without end. `anyListener`: others listen there too. */
@@ -38,68 +40,78 @@ export function connect(engine: Engine, socket: EngineSocket, peer: Peer, remote
   socket.anyListener = anyListener;
   socket.initiator = true;
   socket.receiveLimitBytes = socket.windowBytes;
-  engine.join(socket, peer, 0, 0);
+  if (!anyListener) engine.join(socket, peer, 0, 0);
   if (timeoutMs > 0) {
     socket.timer = engine.timer(timeoutMs, () => {
-      sendCancel(socket);
+      sendCancel(engine, socket);
       engine.abort(socket, errnoOf('ETIMEDOUT'), false);
     });
   }
   engine.setState(socket, SocketState.connecting);
-  sendConnect(socket);
+  if (anyListener) ask(engine, socket, peer);
+  else sendConnect(socket);
 }
 
 function sendConnect(socket: EngineSocket): void {
-  const payload = new Uint8Array(ConnectPayload.sizeBytes);
-  ConnectPayload.encode(
-    {
-      socket: socket.index,
-      generation: socket.generation,
-      port: socket.local.port,
-      windowBytes: socket.windowBytes,
-      clientGroup: socket.local.group,
-      serverGroup: socket.remote.group,
-      system: socket.local.system,
-    },
-    payload,
-  );
-  socket.peer?.control(RecordType.connect, socket.index, socket.remote.port, 0, payload);
+  socket.peer?.control(RecordType.connect, socket.index, socket.remote.port, 0, connectPayload(socket));
   crashPoint('connect.asked');
   socket.peer?.port.publishNow();
   crashPoint('connect.published');
 }
 
-/** The client gives up: the server need not accept it. */
-export function sendCancel(socket: EngineSocket): void {
-  const payload = new Uint8Array(SocketName.sizeBytes);
-  SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: 0 }, payload);
-  socket.peer?.control(RecordType.cancel, socket.index, socket.remote.port, 0, payload);
+/** The client gives up, wherever it has asked. */
+export function sendCancel(engine: Engine, socket: EngineSocket): void {
+  withdraw(engine, socket);
+  if (socket.peer !== null) cancel(socket, socket.peer);
   crashPoint('connect.cancelled');
+}
+
+/** A client asks before it connects, for others share the port. */
+export function onAsk(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
+  if (payload.length < ConnectPayload.sizeBytes) return;
+  const { serverGroup, socket, generation } = ConnectPayload.decode(payload);
+  const listening = engine.listeners.get(listenerKey(serverGroup, port));
+  const errno = listening === undefined ? errnoOf('ECONNREFUSED') : errnoOf('EAGAIN');
+  if (listening === undefined || !lineUp(listening, peer, socket, generation)) peer.control(RecordType.decline, 0, socket, generation, reason(errno));
+}
+
+/** One that was asked is ready. */
+export function onOffered(engine: Engine, peer: Peer, index: number, generation: number): void {
+  const socket = onOffer(engine, peer, index, generation);
+  if (socket !== undefined) sendConnect(socket);
+}
+
+/** One that was asked listens no more, or is asked by too many. */
+export function onDecline(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
+  const socket = asking(engine, peer, index, generation);
+  if (socket !== undefined && turnedAway(socket, peer)) askAgain(engine, socket, reasonOf(payload));
 }
 
 export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
   if (payload.length < ConnectPayload.sizeBytes) return;
-  const ask = ConnectPayload.decode(payload);
+  const request = ConnectPayload.decode(payload);
   const refuse = (errno: number): void => {
-    peer.control(RecordType.refuse, 0, ask.socket, ask.generation, reason(errno));
+    peer.control(RecordType.refuse, 0, request.socket, request.generation, reason(errno));
   };
-  const socket = engine.listeners.get(listenerKey(ask.serverGroup, port));
+  const socket = engine.listeners.get(listenerKey(request.serverGroup, port));
   const listener = socket?.listener;
   if (socket === undefined || !listener) {
     refuse(errnoOf('ECONNREFUSED'));
     return;
   }
   if (listener.queue.length >= listener.backlog) {
+    settleAsk(socket, peer, request.socket);
     refuse(errnoOf('EAGAIN'));
     return;
   }
   listener.queue.push({
     peer,
-    socket: ask.socket,
-    generation: ask.generation,
-    windowBytes: ask.windowBytes,
-    remote: { system: ask.system, group: ask.clientGroup, port: ask.port },
+    socket: request.socket,
+    generation: request.generation,
+    windowBytes: request.windowBytes,
+    remote: { system: request.system, group: request.clientGroup, port: request.port },
   });
+  settleAsk(socket, peer, request.socket);
   engine.ports.counted(socket);
   crashPoint('accept.queued');
   socket.owner?.acceptable();
@@ -114,6 +126,8 @@ export function onCancel(engine: Engine, peer: Peer, port: number, payload: Buff
     const queue = socket.listener?.queue ?? [];
     const at = queue.findIndex((p) => p.peer === peer && p.socket === name.socket && p.generation === name.generation);
     if (at >= 0) queue.splice(at, 1);
+    settleAsk(socket, peer, name.socket);
+    offerAll(socket);
   }
 }
 
@@ -125,6 +139,7 @@ export function accept(engine: Engine, listening: EngineSocket): EngineSocket | 
   const socket = engine.open();
   queue.shift();
   begin(engine, socket, listening, pending);
+  offerAll(listening);
   return socket;
 }
 
@@ -166,10 +181,15 @@ export function onRefuse(engine: Engine, socket: EngineSocket, payload: Buffer):
   else engine.abort(socket, errno, false);
 }
 
-/** A listener that shares its port is gone before it accepted: true where another may be asked. */
-export function listenerLost(engine: Engine, socket: EngineSocket, errno: number): boolean {
+/** A listener that shares its port is gone before it accepted: true where others may be asked, or are. */
+export function listenerLost(engine: Engine, socket: EngineSocket, peer: Peer, errno: number): boolean {
   if (socket.state !== SocketState.connecting || !socket.anyListener) return false;
+  if (socket.peer !== peer) {
+    if (turnedAway(socket, peer)) askAgain(engine, socket, errno);
+    return true;
+  }
   askAgain(engine, socket, errno);
+  engine.part(socket);
   return true;
 }
 
@@ -184,25 +204,20 @@ function askAgain(engine: Engine, socket: EngineSocket, errno: number): void {
   engine.timers.clear(socket.retryTimer);
   socket.retryTimer = engine.timer(delayMs, () => {
     socket.retryTimer = null;
-    if (socket.anyListener && !askAnother(engine, socket, errno)) return;
-    sendConnect(socket);
+    if (socket.anyListener) askAnother(engine, socket, errno);
+    else sendConnect(socket);
   });
 }
 
-function askAnother(engine: Engine, socket: EngineSocket, errno: number): boolean {
+function askAnother(engine: Engine, socket: EngineSocket, errno: number): void {
   let port: PeerPort | undefined;
   try {
     port = engine.ports.another(socket);
   } catch {
-    // No link can be made now (a full disk): where it was asked before it may be asked again.
-    if (socket.peer?.gone === false) return true;
+    // No link can be made now (a full disk): that may pass.
+    askAgain(engine, socket, errnoOf('EAGAIN'));
+    return;
   }
-  if (port === undefined) {
-    engine.abort(socket, errno === errnoOf('EAGAIN') ? errnoOf('ECONNREFUSED') : errno, false);
-    return false;
-  }
-  engine.join(socket, engine.attachPeer(port), 0, 0);
-  engine.ports.changed(socket, false);
-  return true;
+  if (port === undefined) engine.abort(socket, errno === errnoOf('EAGAIN') ? errnoOf('ECONNREFUSED') : errno, false);
+  else ask(engine, socket, engine.attachPeer(port));
 }
-

@@ -1,4 +1,5 @@
 /** The engine layer: the connection protocol as a pure state machine. */
+export { reluctance } from './asking';
 export { Engine } from './engine';
 export { accept, connect, listen, stopListening } from './handshake';
 export { give } from './hand-over-giver';

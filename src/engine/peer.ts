@@ -29,6 +29,8 @@ export class Peer {
   /** An append found no room since it was last made. */
   full = false;
   gone = false;
+  /** It left a request without an answer: until then others are asked first, milliseconds. */
+  lateUntilMs = 0;
   #queue: ControlRecord[] = [];
 
   constructor(port: PeerPort) {

@@ -31,7 +31,7 @@ export interface EnginePorts {
   nowMs(): number;
   /** The link to a process; undefined where it is not alive (or is another life than `epoch`, where given). May throw ENOSPC, EMFILE... */
   peer(process: number, epoch?: number): PeerPort | undefined;
-  /** Where else a socket may connect that is not accepted yet and asked at a port that several processes share; undefined: nowhere. */
+  /** Where else a socket may connect that is not accepted yet and asked at a port that several processes share, see `reluctance`; undefined: nowhere. */
   another(socket: EngineSocket): PeerPort | undefined;
   /** Random bytes that nobody can guess. */
   secret(bytes: number): Uint8Array;

@@ -5,6 +5,7 @@
  * allowed, can only come from a damaged region.
  */
 import { SocketState } from '../layout';
+import { type Asked, type AskLine } from './asking';
 import { type HandOver } from './hand-over-state';
 import { type SocketOwner } from './ports';
 import { type Peer } from './peer';
@@ -38,6 +39,7 @@ export interface PendingConnect {
 export interface Listener {
   readonly backlog: number;
   readonly queue: PendingConnect[];
+  readonly asks: Map<Peer, AskLine>;
 }
 
 export const DEFAULT_WINDOW_BYTES = 524_288;
@@ -100,11 +102,13 @@ export class EngineSocket {
 
   /** Connect limit, linger limit or give limit: a socket has one at a time. */
   timer: Timer | null = null;
-  /** Next try of a connect that found the backlog full. */
+  /** Next try of a connect that found the backlog full, or that waits for an offer. */
   retryTimer: Timer | null = null;
   retries = 0;
   /** Connecting to a port that several processes share: where one can't take it another may. */
   anyListener = false;
+  /** The listeners that it asks, while none has made an offer. */
+  readonly asked: Asked[] = [];
 
   constructor(index: number, generation: number, system: string, group: string) {
     this.index = index;

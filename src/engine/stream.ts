@@ -242,7 +242,7 @@ export function shutdown(engine: Engine, socket: EngineSocket, receiving: boolea
  */
 export function close(engine: Engine, socket: EngineSocket, lingerMs: number): boolean {
   if (socket.listener !== null) stopListening(engine, socket);
-  if (socket.state === SocketState.connecting) sendCancel(socket);
+  if (socket.state === SocketState.connecting) sendCancel(engine, socket);
   if (socket.hand !== null) return closeGiven(engine, socket);
   if (!socket.connected || socket.peer === null) {
     if (socket.resetWhenThawedErrno !== 0) engine.tell(socket, RecordType.reset, null);

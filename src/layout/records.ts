@@ -8,8 +8,8 @@ export const RecordHeader = defineLayout('RecordHeader', 16, {
   lengthBytes: { at: 0, kind: 'u32', writer: 'sender', doc: 'bytes of payload, padding not counted' },
   type: { at: 4, kind: 'u16', writer: 'sender', doc: 'see RecordType' },
   source: { at: 6, kind: 'u16', writer: 'sender', doc: 'index of the socket it comes from: where GONE is sent when the socket it is for is no more' },
-  socket: { at: 8, kind: 'u32', writer: 'sender', doc: 'index of the socket it is for; a port in CONNECT and CANCEL' },
-  generation: { at: 12, kind: 'u32', writer: 'sender', doc: 'generation of that socket; 0 in CONNECT and CANCEL' },
+  socket: { at: 8, kind: 'u32', writer: 'sender', doc: 'index of the socket it is for; a port in CONNECT, ASK and CANCEL' },
+  generation: { at: 12, kind: 'u32', writer: 'sender', doc: 'generation of that socket; 0 in CONNECT, ASK and CANCEL' },
 }, { doc: 'Head of every record.' });
 
 export const RECORD_HEADER_BYTES = RecordHeader.sizeBytes;
@@ -61,9 +61,15 @@ export const RecordType = {
   claim: 21,
   /** The socket that a record was for is no more. */
   gone: 22,
+  /** A client asks one of several that share a port whether it may connect. */
+  ask: 23,
+  /** The answer to ASK: connect now. */
+  offer: 24,
+  /** The answer to ASK: nobody listens, or so many ask already. Never to CONNECT, so that an answer to an older ASK is not taken for one to that. */
+  decline: 25,
 } as const;
 /** Highest type in use. */
-export const RECORD_TYPE_MAX = 22;
+export const RECORD_TYPE_MAX = 25;
 /** Sockets are named by 16 bits in `source`. */
 export const SOCKETS_MAX = 65_536;
 
@@ -77,7 +83,7 @@ export const ConnectPayload = defineLayout('ConnectPayload', 128, {
   clientGroup: { at: 16, kind: 'text', size: 16, writer: sender, doc: 'group of the client' },
   serverGroup: { at: 32, kind: 'text', size: 16, writer: sender, doc: 'group of the port asked for' },
   system: { at: 48, kind: 'text', size: 64, writer: sender, doc: 'system of the client' },
-}, { doc: 'Payload of CONNECT.' });
+}, { doc: 'Payload of CONNECT and ASK.' });
 
 export const SocketName = defineLayout('SocketName', 16, {
   socket: { at: 0, kind: 'u32', writer: sender, doc: 'index of the sending socket' },
@@ -87,7 +93,7 @@ export const SocketName = defineLayout('SocketName', 16, {
 
 export const Reason = defineLayout('Reason', 8, {
   errno: { at: 0, kind: 'u32', writer: sender, doc: 'why, as errno' },
-}, { doc: 'Payload of REFUSE, RESET and TAKE REFUSE.' });
+}, { doc: 'Payload of REFUSE, DECLINE, RESET and TAKE REFUSE.' });
 
 export const Total = defineLayout('Total', 8, {
   bytes: { at: 0, kind: 'u64', writer: sender, doc: 'CREDIT: bytes that may be sent since the beginning; FIN: bytes sent since the beginning' },

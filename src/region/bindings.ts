@@ -138,10 +138,12 @@ export class Bindings {
 
   /**
    * Who listens at an address: a process that is not known to be dead. Of several that share the port each call takes the next.
-   * Costs one small read per process of the system. `except`: a process that was tried already, taken only where there is no other.
+   * Costs one small read per process of the system. `reluctance` of a process: only those where it is least are taken, and none where
+   * it is Infinity.
    */
-  findListener(system: string, group: string, port: number, except = 0): FoundListener | undefined {
-    return this.#next(this.#listeners(system, group, port), except);
+  findListener(system: string, group: string, port: number, reluctance?: (process: number) => number): FoundListener | undefined {
+    const listeners = this.#listeners(system, group, port);
+    return this.#next(reluctance === undefined ? listeners : least(listeners, reluctance));
   }
 
   /** Whether anybody listens at an address; takes nobody's turn. `addresses`: only who listens by TCP at all of them or at one of these (tags). */
@@ -170,11 +172,11 @@ export class Bindings {
   }
 
   /** In turn, in the order of process numbers, so that each gets its share. */
-  #next(sharing: readonly FoundListener[], except: number): FoundListener | undefined {
+  #next(sharing: readonly FoundListener[]): FoundListener | undefined {
     if (sharing.length < 2) return sharing[0];
-    const others = sharing.filter(({ process }) => process.number !== except).sort((a, b) => a.process.number - b.process.number);
+    const inOrder = [...sharing].sort((a, b) => a.process.number - b.process.number);
     this.#turn = (this.#turn + 1) % TURN_MAX;
-    return others[this.#turn % others.length];
+    return inOrder[this.#turn % inOrder.length];
   }
 
   /** All ports and ranges in the region, or those of one system and group; of processes not known to be dead. */
@@ -244,6 +246,19 @@ export class Bindings {
       return undefined;
     }
   }
+}
+
+/** Those that are called least reluctantly. */
+function least(listeners: readonly FoundListener[], reluctance: (process: number) => number): readonly FoundListener[] {
+  let best = Infinity;
+  let found: FoundListener[] = [];
+  for (const listener of listeners) {
+    const value = reluctance(listener.process.number);
+    if (value < best) found = [];
+    best = Math.min(best, value);
+    if (value === best && value !== Infinity) found.push(listener);
+  }
+  return found;
 }
 
 function checkPort(port: number, least: number): void {

@@ -1,15 +1,18 @@
-/** A cluster under the hook: workers on one port share what comes by STP, and the death of one costs nobody else anything. */
+/**
+ * A cluster under the hook: workers on one port share what comes by STP; the death of one costs nobody else anything, and who is busy keeps nobody
+ * waiting.
+ */
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { environment, PATIENCE_MS, REGISTER, scratch } from '../shim/kit';
 
-const PROGRAM = path.join(__dirname, '../../..', 'test/e2e/programs/cluster.cjs');
+const PROGRAMS = path.join(__dirname, '../../..', 'test/e2e/programs');
 const TOTAL = 1000;
 const WORKERS = 4;
-/** Of an even share. */
-const SHARE_LEAST = 0.8;
+/** Of an even share: a worker to which the system gives less time serves less. */
+const SHARE_LEAST = 0.3;
 
 interface Result {
   readonly samePort: boolean;
@@ -26,11 +29,23 @@ for (const { net, policy } of [{ net: 'stp', policy: 'rr' }, { net: 'auto', poli
     const { region, remove } = scratch();
     t.teardown(remove);
     const env = environment({ STP_REGION: region, STP_NET: net });
-    const { stdout } = await promisify(execFile)(process.execPath, ['--require', REGISTER, PROGRAM, policy], { env, timeout: PATIENCE_MS });
+    const { stdout } = await promisify(execFile)(process.execPath, ['--require', REGISTER, path.join(PROGRAMS, 'cluster.cjs'), policy], { env, timeout: PATIENCE_MS });
     const { spread, ...result } = JSON.parse(stdout) as Result;
     t.same(result, { samePort: true, refused: 0, othersLost: 0, replaced: true, transports: ['stp'], exits: [0, 0, 0, 0, 'SIGKILL'] });
     for (const worker of [1, 3, 4]) t.ok((spread[worker] ?? 0) >= (TOTAL / WORKERS) * SHARE_LEAST, `worker ${worker} served ${spread[worker] ?? 0}`);
     t.ok((spread[2] ?? 0) > 0, `the one that was killed served ${spread[2] ?? 0}`);
     t.ok((spread[0] ?? 0) <= 40, `${spread[0] ?? 0} were greeted by nobody: at most those that were under way`);
+  });
+}
+
+for (const { net, policy } of [{ net: 'stp', policy: 'rr' }, { net: 'auto', policy: 'none' }]) {
+  void t.test(`a worker that is held up keeps no connection waiting while others have time: STP_NET=${net}, policy ${policy}`, async (t) => {
+    const { region, remove } = scratch();
+    t.teardown(remove);
+    const env = environment({ STP_REGION: region, STP_NET: net, BUSY_FOR_EVER: '1' });
+    const { stdout } = await promisify(execFile)(process.execPath, ['--require', REGISTER, path.join(PROGRAMS, 'busy.cjs'), policy], { env, timeout: PATIENCE_MS });
+    const { served, byTheBusyOne, inTime, acceptedForNothing, ...times } = JSON.parse(stdout) as Record<string, unknown>;
+    t.same({ served, byTheBusyOne, inTime, acceptedForNothing }, { served: 400, byTheBusyOne: 0, inTime: true, acceptedForNothing: 0 });
+    t.comment(JSON.stringify(times));
   });
 }

@@ -10,6 +10,8 @@ export class ActorProcess extends SimulatedProcess {
   listeners: SimulatedListener[] = [];
   /** An actor throws as soon as it has done what it wanted. */
   throwAfter = false;
+  /** Its event loop is held up until then, ticks. */
+  stalledUntil = 0;
 
   constructor(world: Simulation, process: number, host: number, socketsMax: number) {
     super(world, process, host, socketsMax);

@@ -86,16 +86,24 @@ export class End {
 
 export class Connection {
   readonly id: number;
-  readonly ends: readonly [End, End];
+  readonly ends: [End, End];
   /** Why it may be reset. */
   readonly causes = new Set<string>();
   accepted = false;
-  /** The process that was asked. */
+  /** The process that was asked, or has accepted. */
   server = 0;
+  /** Any listener at the port may take it. */
+  shared = false;
 
   constructor(id: number) {
     this.id = id;
     this.ends = [new End(this, 0), new End(this, 1)];
+  }
+
+  /** Who had accepted it died before the client knew: another may. */
+  beginAgain(): void {
+    this.accepted = false;
+    this.ends[1] = new End(this, 1);
   }
 
   /** True where a reset has a cause: an actor, a death, or bytes sent to an end whose owner has closed. */

@@ -22,6 +22,8 @@ export class Network implements World {
   readonly startPosition = 0;
   readonly skipChance = 0;
   readonly options: NetworkOptions;
+  /** Processes whose event loop is held up. */
+  readonly stalled = new Set<number>();
   nowMs = 0;
   tick = 0;
 
@@ -40,6 +42,10 @@ export class Network implements World {
     return this.options.capacityBytes ?? 65_536;
   }
 
+  askedMore(): void {
+    // A test looks at the queues.
+  }
+
   excuse(): void {
     // No faults here.
   }
@@ -54,7 +60,7 @@ export class Network implements World {
     this.tick++;
     this.nowMs += ms;
     this.disk.tick();
-    for (const process of this.processes) if (!process.dead) process.runTurn();
+    for (const process of this.processes) if (!process.dead && !this.stalled.has(process.process)) process.runTurn();
   }
 
   /** Rounds until something is so. */
@@ -72,7 +78,7 @@ export class Network implements World {
     for (let round = 0; quiet < QUIET_ROUNDS; round++) {
       if (round > ROUNDS_MAX) throw new Error('the network does not come to rest');
       this.round();
-      quiet = this.processes.some((process) => !process.dead && process.moved) ? 0 : quiet + 1;
+      quiet = this.processes.some((process) => !process.dead && !this.stalled.has(process.process) && process.moved) ? 0 : quiet + 1;
     }
   }
 

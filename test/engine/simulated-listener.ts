@@ -1,6 +1,6 @@
 /** A listening socket and its actor. */
 import { accept, close, type EngineSocket, listen, stopListening } from '../../src/engine';
-import { fail } from './connection-model';
+import { type Connection, fail } from './connection-model';
 import { SimulatedOwner } from './simulated-owner';
 import { type ActorProcess } from './actor-process';
 import { SimulatedSocket } from './simulated-socket';
@@ -47,13 +47,23 @@ export class SimulatedListener extends SimulatedOwner {
     this.mayAccept &&= accepted !== undefined;
     if (accepted === undefined) return false;
     const connection = world.connections.get(accepted.remote.port);
-    if (connection === undefined || connection.accepted) return fail(`${this.name}: accepted ${connection === undefined ? 'nobody' : 'a request twice'}`);
+    if (connection === undefined) return fail(`${this.name}: accepted nobody`);
+    if (connection.accepted) this.#acceptAgain(connection);
     connection.accepted = true;
+    connection.server = process.process;
     world.tally.accepted++;
     const socket = new SimulatedSocket(process, accepted, 'open');
     socket.hold(connection.ends[1]);
     socket.trace('accepted');
     return true;
+  }
+
+  /** Only where several share a port: one accepted, and died before its client knew. */
+  #acceptAgain(connection: Connection): void {
+    const { world } = this.process;
+    const lost = world.processes[connection.server - 1]?.dead === true;
+    if (!connection.shared || !lost || connection.ends[0].sent > 0) fail(`${this.name}: accepted a request twice`);
+    connection.beginAgain();
   }
 
   override acceptable(): void {

@@ -2,7 +2,7 @@
  * One simulated process: an engine and real links over simulated storage, put together as the runtime of the calls and the
  * poller do it in a program, without a region, bells or a clock of its own.
  */
-import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort } from '../../src/engine';
+import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluctance } from '../../src/engine';
 import { errnoOf, StpError } from '../../src/errors';
 import { SocketState } from '../../src/layout';
 import { Link, type LinkSink } from '../../src/link';
@@ -31,6 +31,8 @@ export interface World {
   capacityOf(mechanism: 'ring' | 'frames'): number;
   /** A fault of the storage may cost any connection. */
   excuse(why: string): void;
+  /** A client that had no answer asks another listener. */
+  askedMore(): void;
 }
 
 const REGION_ID = 7;
@@ -95,9 +97,12 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     return this.world.random.bytes(bytes);
   }
 
-  another({ remote, peer }: EngineSocket): PeerPort | undefined {
-    const listens = ({ process, engine, dead }: SimulatedProcess): boolean => process !== peer?.process && !dead && engine.listeners.has(`${remote.group}:${remote.port}`);
-    const found = this.world.processes.find(listens);
+  another(socket: EngineSocket): PeerPort | undefined {
+    const { group, port } = socket.remote;
+    const cost = ({ process }: SimulatedProcess): number => reluctance(this.engine, socket, process);
+    const listening = this.world.processes.filter((other) => !other.dead && other.engine.listeners.has(`${group}:${port}`) && cost(other) !== Infinity);
+    if (socket.asked.length > 0 && listening.length > 0) this.world.askedMore();
+    const [found] = listening.sort((a, b) => cost(a) - cost(b));
     return found === undefined ? undefined : this.peer(found.process, found.epoch);
   }
 

@@ -66,8 +66,12 @@ export class SimulatedSocket extends SimulatedOwner {
   }
 
   get #serverFull(): boolean {
-    const server = this.process.world.processes[(this.socket.peer?.process ?? 0) - 1];
-    return server !== undefined && server.engine.count >= server.socketsMax;
+    const { peer, asked } = this.socket;
+    const servers = peer === null ? asked.map((one) => one.peer.process) : [peer.process];
+    return servers.some((number) => {
+      const server = this.process.world.processes[number - 1];
+      return server !== undefined && server.engine.count >= server.socketsMax;
+    });
   }
 
   #actGiven(): void {
@@ -296,6 +300,7 @@ export class SimulatedSocket extends SimulatedOwner {
     if (errno === 0) {
       if (connection?.accepted !== true) fail(`${this.name}: connected, and nobody accepted`);
       world.tally.connected++;
+      if (connection.shared) world.tally.connectedShared++;
     } else {
       this.#checkRefusal(errno, connection);
       this.resetSeen = true;
@@ -310,11 +315,19 @@ export class SimulatedSocket extends SimulatedOwner {
       tally.timedOut++;
       return;
     }
+    if (connection?.shared === true) this.#checkNobodyListens();
     if (errno === errnoOf('ECONNREFUSED')) {
       tally.refused++;
       return;
     }
-    if (errno !== errnoOf('ECONNRESET') || connection?.mayReset !== true) fail(`${this.name}: refused with ${errno} for no reason`);
+    if (errno !== errnoOf('ECONNRESET') || (connection?.mayReset !== true && connection?.shared !== true)) fail(`${this.name}: refused with ${errno} for no reason`);
+  }
+
+  /** Where any may take a request, all must be gone before it fails. */
+  #checkNobodyListens(): void {
+    const { group, port } = this.socket.remote;
+    const other = this.process.world.processes.find(({ dead, engine }) => !dead && engine.listeners.has(`${group}:${port}`));
+    if (other !== undefined) fail(`${this.name}: failed, and p${other.process} listens`);
   }
 
   override reset(): void {

@@ -62,7 +62,10 @@ export class Simulation implements World {
   run(): void {
     for (let round = 0; round < this.theme.rounds; round++) this.#round();
     this.draining = true;
-    for (const process of this.processes) process.faults = false;
+    for (const process of this.processes) {
+      process.faults = false;
+      process.stalledUntil = 0;
+    }
     for (let round = 0; !this.#finished(); round++) {
       if (round > ROUNDS_MAX) fail(`still not at the end after ${round} rounds\n${this.#state()}`);
       this.#round();
@@ -81,13 +84,19 @@ export class Simulation implements World {
     this.nowMs += random.chance(0.02) ? random.between(5, 100) : random.below(3);
     let moved = false;
     for (const process of random.shuffle([...this.processes])) {
-      if (process.dead || random.chance(theme.pauseChance)) continue;
+      if (process.dead || this.#stalled(process) || random.chance(theme.pauseChance)) continue;
       if (theme.faults && !this.draining) process.faults = true;
       this.#turnOf(process);
       moved ||= process.moved;
       if (!this.draining && random.chance(this.#deathChance(process))) this.#kill(process);
     }
     this.#watchIdle(moved);
+  }
+
+  #stalled(process: ActorProcess): boolean {
+    const { random, theme } = this;
+    if (!this.draining && theme.stallChance > 0 && random.chance(theme.stallChance)) process.stalledUntil = this.tick + random.between(10, 60);
+    return this.tick < process.stalledUntil;
   }
 
   #turnOf(process: ActorProcess): void {
@@ -145,7 +154,7 @@ export class Simulation implements World {
   }
 
   #connect(process: ActorProcess): void {
-    const { random } = this;
+    const { random, theme } = this;
     const target = random.between(1, this.processes.length);
     const opened = this.#open(process);
     if (opened === undefined) return;
@@ -164,14 +173,15 @@ export class Simulation implements World {
     const connection = new Connection(this.#nextConnection++);
     this.connections.set(connection.id, connection);
     connection.server = target;
-    if (this.processes[target - 1]?.dead === true) connection.causes.add('its server is dead');
+    connection.shared = random.chance(theme.sharedChance);
+    if (!connection.shared && this.processes[target - 1]?.dead === true) connection.causes.add('its server is dead');
     socket.hold(connection.ends[0]);
     socket.socket.local.port = connection.id;
     socket.socket.windowBytes = random.pick(this.theme.windows);
     const limitMs = random.chance(0.2) ? random.between(1, 300) : 0;
     socket.connectLimited = limitMs > 0;
     const remote = { system: `h${this.processes[target - 1]?.host ?? 0}`, group: 'STG', port: random.between(1, 3) };
-    process.call(() => { connect(process.engine, socket.socket, to, remote, limitMs); });
+    process.call(() => { connect(process.engine, socket.socket, to, remote, limitMs, connection.shared); });
     socket.trace(`connect to p${target}:${remote.port}`);
   }
 
@@ -228,7 +238,7 @@ export class Simulation implements World {
       if (end !== null && gift?.committed !== true) end.connection.causes.add('a process died');
       if (socket.phase === 'taking' && gift?.committed === true && socket.rightTake) gift.end.connection.causes.add('its taker died');
     }
-    for (const connection of this.connections.values()) if (connection.server === process.process && !connection.accepted) connection.causes.add('its server died');
+    for (const connection of this.connections.values()) if (connection.server === process.process && !connection.accepted && !connection.shared) connection.causes.add('its server died');
     const recent = this.tick - (torn ? this.theme.delayTicksMax + 2 : 0);
     for (const gift of this.gifts) {
       if (gift.process !== process.process) continue;
@@ -291,6 +301,10 @@ export class Simulation implements World {
 
   capacityOf(mechanism: 'ring' | 'frames'): number {
     return mechanism === 'ring' ? this.theme.ringBytes : this.theme.framesBytes;
+  }
+
+  askedMore(): void {
+    this.tally.askedMore++;
   }
 
   trace(line: () => string): void {

@@ -17,6 +17,10 @@ export interface Theme {
   readonly listenChance: number;
   readonly listenerCloseChance: number;
   readonly connectChance: number;
+  /** Of the connects: those that any listener at the port may take. */
+  readonly sharedChance: number;
+  /** A process is held up for long. */
+  readonly stallChance: number;
   readonly giveUpChance: number;
   readonly giveChance: number;
   readonly takeChance: number;
@@ -35,6 +39,7 @@ export function chooseTheme(random: Random): Theme {
   const deadly = random.chance(0.3);
   const short = random.chance(0.3);
   const tiny = random.chance(0.1);
+  const shared = random.chance(0.4);
   return {
     rounds: random.between(15, 70),
     bytesMax: tiny ? 60 : random.pick([200, 10_000, 60_000]),
@@ -50,6 +55,8 @@ export function chooseTheme(random: Random): Theme {
     listenChance: random.pick([0.1, 0.3]),
     listenerCloseChance: random.pick([0, 0.02]),
     connectChance: random.pick([0.1, 0.3, 0.6]),
+    sharedChance: shared ? random.pick([0.5, 1]) : 0,
+    stallChance: shared || random.chance(0.1) ? random.pick([0, 0.03, 0.1]) : 0,
     giveUpChance: random.pick([0, 0, 0.05]),
     giveChance: handOver ? random.pick([0.05, 0.2]) : 0,
     takeChance: handOver ? random.pick([0.3, 0.8]) : 0,

@@ -1,0 +1,205 @@
+/**
+ * Finding a listener at a port that several processes share (SO_REUSEPORT, cluster workers): ASK, OFFER, then an ordinary CONNECT.
+ *
+ * A process whose event loop is held up answers nothing, so a client that has no answer soon asks another as well; the first that offers gets the
+ * CONNECT, the others a CANCEL. A request is thus at one listener at a time, and no program ever accepts one that was withdrawn.
+ * A listener offers to one request of a client process at a time, and while none waits to be accepted: when it is held up after that, one connection
+ * waits with it, and the rest go elsewhere.
+ */
+import { crashPoint } from '../crash-points';
+import { errnoOf } from '../errors';
+import { ConnectPayload, RecordType, SocketName } from '../layout';
+import { type Engine, reason } from './engine';
+import { type Peer } from './peer';
+import { type EngineSocket } from './socket';
+
+/** How long an answer is awaited until another is asked: a multiple of what answers take, within limits, twice as long with each that was asked. */
+const PATIENCE_FACTOR = 4;
+const PATIENCE_LEAST_MS = 10;
+const PATIENCE_MOST_MS = 100;
+const PATIENCE_MAX_MS = 500;
+/** So much does the newest answer count in the mean. */
+const ANSWER_WEIGHT = 1 / 8;
+/** So long is who did not answer asked after the others, milliseconds. */
+const LATE_MS = 1000;
+
+/** A listener that a client has asked. */
+export interface Asked {
+  readonly peer: Peer;
+  readonly atMs: number;
+}
+
+/** What one client process asks of one listener. */
+export interface AskLine {
+  /** Index of the socket that was made an offer, -1 none. */
+  offered: number;
+  /** Generations of those that wait, by index, in their order. */
+  readonly waiting: Map<number, number>;
+}
+
+// --- client ---
+
+/** Asks one listener more for a connection. */
+export function ask(engine: Engine, socket: EngineSocket, peer: Peer): void {
+  engine.part(socket);
+  socket.asked.push({ peer, atMs: engine.ports.nowMs() });
+  peer.sockets.add(socket);
+  peer.control(RecordType.ask, socket.index, socket.remote.port, 0, connectPayload(socket));
+  crashPoint('ask.asked');
+  peer.port.publishNow();
+  awaitOffer(engine, socket);
+}
+
+function awaitOffer(engine: Engine, socket: EngineSocket): void {
+  const baseMs = Math.min(PATIENCE_MOST_MS, Math.max(PATIENCE_LEAST_MS, engine.answerMs * PATIENCE_FACTOR));
+  const delayMs = Math.min(PATIENCE_MAX_MS, baseMs * 2 ** Math.min(10, socket.asked.length - 1));
+  engine.timers.clear(socket.retryTimer);
+  socket.retryTimer = engine.timer(delayMs, () => {
+    socket.retryTimer = null;
+    askMore(engine, socket);
+  });
+}
+
+/** Nobody has offered in time. */
+function askMore(engine: Engine, socket: EngineSocket): void {
+  const last = socket.asked.at(-1);
+  if (last !== undefined) last.peer.lateUntilMs = engine.ports.nowMs() + LATE_MS;
+  let port;
+  try {
+    port = engine.ports.another(socket);
+  } catch {
+    // No link can be made now (a full disk): those that were asked may still answer.
+  }
+  if (port === undefined) awaitOffer(engine, socket);
+  else ask(engine, socket, engine.attachPeer(port));
+}
+
+/** How gladly `socket` asks a listener of `process`; Infinity: not now. */
+export function reluctance(engine: Engine, socket: EngineSocket, process: number): number {
+  const peer = engine.peers.get(process);
+  if (peer === undefined) return 0;
+  if (socket.asked.some((asked) => asked.peer === peer)) return Infinity;
+  if (socket.peer === peer) return 2;
+  return peer.lateUntilMs > engine.ports.nowMs() ? 1 : 0;
+}
+
+/** A listener is ready: it alone gets the CONNECT. A late offer is for a request that was withdrawn, and its CANCEL is under way. */
+export function onOffer(engine: Engine, peer: Peer, index: number, generation: number): EngineSocket | undefined {
+  peer.lateUntilMs = 0;
+  const socket = asking(engine, peer, index, generation);
+  const asked = socket?.asked.find((one) => one.peer === peer);
+  if (socket === undefined || asked === undefined) return undefined;
+  crashPoint('ask.chosen');
+  engine.answerMs += (engine.ports.nowMs() - asked.atMs - engine.answerMs) * ANSWER_WEIGHT;
+  withdraw(engine, socket, peer);
+  engine.join(socket, peer, 0, 0);
+  engine.ports.changed(socket, false);
+  return socket;
+}
+
+/** The socket of a record for one that asks, where `peer` is among those that it asked. */
+export function asking(engine: Engine, peer: Peer, index: number, generation: number): EngineSocket | undefined {
+  const socket = engine.sockets[index];
+  return socket?.generation === generation && socket.asked.some((asked) => asked.peer === peer) ? socket : undefined;
+}
+
+/** Takes the request back from all that were asked, but from `chosen`. */
+export function withdraw(engine: Engine, socket: EngineSocket, chosen?: Peer): void {
+  for (const { peer } of socket.asked.splice(0)) {
+    peer.sockets.delete(socket);
+    if (peer !== chosen) cancel(socket, peer);
+  }
+  engine.timers.clear(socket.retryTimer);
+  socket.retryTimer = null;
+}
+
+/** One that was asked is no longer: true where nobody is left to answer. */
+export function turnedAway(socket: EngineSocket, peer: Peer): boolean {
+  const at = socket.asked.findIndex((asked) => asked.peer === peer);
+  if (at < 0) return false;
+  socket.asked.splice(at, 1);
+  peer.sockets.delete(socket);
+  // Its answer may have been to an older request of this socket.
+  cancel(socket, peer);
+  return socket.asked.length === 0;
+}
+
+/** The client gives a request up: the server need not accept it. */
+export function cancel(socket: EngineSocket, peer: Peer): void {
+  const payload = new Uint8Array(SocketName.sizeBytes);
+  SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: 0 }, payload);
+  peer.control(RecordType.cancel, socket.index, socket.remote.port, 0, payload);
+}
+
+/** The payload of CONNECT and ASK. */
+export function connectPayload(socket: EngineSocket): Uint8Array {
+  const payload = new Uint8Array(ConnectPayload.sizeBytes);
+  ConnectPayload.encode(
+    {
+      socket: socket.index,
+      generation: socket.generation,
+      port: socket.local.port,
+      windowBytes: socket.windowBytes,
+      clientGroup: socket.local.group,
+      serverGroup: socket.remote.group,
+      system: socket.local.system,
+    },
+    payload,
+  );
+  return payload;
+}
+
+// --- server ---
+
+/** A request of `peer`'s socket `index` waits for an offer. False: so many wait already. */
+export function lineUp(listening: EngineSocket, peer: Peer, index: number, generation: number): boolean {
+  const { listener } = listening;
+  if (listener === null) return false;
+  let line = listener.asks.get(peer);
+  if (line === undefined) listener.asks.set(peer, (line = { offered: -1, waiting: new Map() }));
+  if (line.waiting.size >= listener.backlog && !line.waiting.has(index)) return false;
+  line.waiting.set(index, generation);
+  offer(listening, peer, line);
+  return true;
+}
+
+/** Makes an offer to the first in line, if all that went before is settled. */
+function offer({ index, listener }: EngineSocket, peer: Peer, line: AskLine): void {
+  if (line.offered >= 0 || (listener?.queue.length ?? 1) > 0) return;
+  const [first] = line.waiting;
+  if (first === undefined) {
+    listener?.asks.delete(peer);
+    return;
+  }
+  const [socket, generation] = first;
+  line.waiting.delete(socket);
+  line.offered = socket;
+  peer.control(RecordType.offer, index, socket, generation, null);
+  crashPoint('ask.offered');
+}
+
+/** The accept queue may be empty now. */
+export function offerAll(listening: EngineSocket): void {
+  const { listener } = listening;
+  if (listener === null || listener.asks.size === 0 || listener.queue.length > 0) return;
+  for (const [peer, line] of [...listener.asks]) offer(listening, peer, line);
+}
+
+/** A request was taken up or withdrawn. */
+export function settleAsk(listening: EngineSocket, peer: Peer, index: number): void {
+  const line = listening.listener?.asks.get(peer);
+  if (line === undefined) return;
+  line.waiting.delete(index);
+  if (line.offered === index) line.offered = -1;
+  offer(listening, peer, line);
+}
+
+/** Ends listening: whoever asks is turned away. */
+export function refuseAsks({ listener }: EngineSocket): void {
+  for (const [peer, line] of listener?.asks ?? []) {
+    for (const [index, generation] of line.waiting) {
+      peer.control(RecordType.decline, 0, index, generation, reason(errnoOf('ECONNRESET')));
+    }
+  }
+  listener?.asks.clear();
+}
