@@ -83,6 +83,7 @@ const MAP = [
   '| --- | --- | --- | --- |',
   '| `region` | region | format version and limits, in one block | its creator, once |',
   '| `processes/N` | process (thread) | identity, heartbeat, bound ports, sockets, in blocks | process N |',
+  '| `processes/N.dead` | process of another host whose lease ran out | nothing: its name is the verdict, and tells N if it was only stopped | who saw it, once |',
   '| `links/A-B` | ordered pair of processes that talk | the log from A to B | process A |',
   '| `bells/N` | process | FIFO, the door of process N: whoever opens its log rings here; nobody behind it means that N is gone | anyone |',
   '| `bells/A-B` | ordered pair of processes that talk | FIFO: A wakes B; its end of file tells B that A is gone | process A |',

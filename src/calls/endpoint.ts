@@ -161,6 +161,7 @@ export class Endpoint implements SocketOwner {
   reset(): void {
     this.pendingErrno = this.socket.resetErrno;
     this.updateHold();
+    for (const waiting of this.#accepts.splice(0)) waiting.reject(new StpError(codeOfErrno(this.socket.resetErrno), undefined, 'STPaccept'));
     this.watcher?.reset?.();
   }
 

@@ -12,15 +12,19 @@ import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluc
 import { Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions, type ScbCounters, type ScbValues } from '../region';
 import { MSG_DONTWAIT } from './constants';
+import { restoreSockets } from './restore-sockets';
 import { Endpoint } from './endpoint';
 
+/** Heartbeats are written so often in a lease. */
+const BEATS_PER_LEASE = 5;
 /** Byte counts reach the socket table so late at most, milliseconds. */
 const COUNTS_FLUSH_MS = 250;
 const TIMER_MAX_MS = 0x7fff_ffff;
 
 export class Runtime implements EnginePorts, LinkTableEvents {
-  readonly region: Region;
-  readonly links: LinkTable;
+  /** Both are others after we were taken for dead, see {@link rejoin}. */
+  region: Region;
+  links: LinkTable;
   readonly engine: Engine;
   readonly endpoints: (Endpoint | undefined)[] = [];
   lastErrno = 0;
@@ -33,20 +37,31 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   readonly #changed = new Set<EngineSocket>();
   #left = false;
   readonly #root = new AsyncResource('STPRUNTIME');
+  readonly #options: RegionOptions;
+  #beats = 0;
+  #beatAtMs = 0;
+  /** The place in the region is lost, and no new one was to be had yet. */
+  #adrift = false;
 
   constructor(options: RegionOptions) {
-    this.region = Region.open(options);
+    this.#options = options;
     this.engine = new Engine(this);
-    this.links = new LinkTable(this.region, this);
-    this.region.sockets.fill = (index, counters) => {
-      this.#fillCounters(index, counters);
-    };
+    [this.region, this.links] = this.#join();
     if (this.region.storage.shared) {
-      this.#beatTimer = setInterval(() => { this.#beat(); }, Math.max(1, this.region.limits.leaseMs / 5));
+      this.#beatAtMs = performance.now();
+      this.#beatTimer = setInterval(() => { this.#beat(); }, Math.max(1, this.region.limits.leaseMs / BEATS_PER_LEASE));
       this.#beatTimer.unref();
     }
     // What the kernel does for TCP at exit: the other ends learn that this is an orderly end.
     process.once('exit', this.leave);
+  }
+
+  #join(): [Region, LinkTable] {
+    const region = Region.open(this.#options);
+    region.sockets.fill = (index, counters) => {
+      this.#fillCounters(index, counters);
+    };
+    return [region, new LinkTable(region, this)];
   }
 
   // --- descriptors ---
@@ -207,11 +222,36 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   // --- life ---
 
   #beat(): void {
+    const stoodStill = performance.now() - this.#beatAtMs >= this.region.limits.leaseMs;
+    this.#beats += 1;
     try {
+      // Where we stood still it is the first question, else one now and then: somebody's clock may have run faster than ours.
+      const lost = this.#adrift || ((stoodStill || this.#beats % BEATS_PER_LEASE === 0) && this.region.takenForDead);
+      if (lost) this.#rejoin();
       this.region.beat();
-    } catch {
-      // The next beat tries again; a lease that runs out meanwhile is what the others must see.
+      this.#beatAtMs = performance.now();
+    } catch (error) {
+      // The next beat tries again; a lease that runs out meanwhile is what the others must see. What the program throws is not ours to keep.
+      if (!(error instanceof StpError)) throw error;
     }
+  }
+
+  /**
+   * Others took us for dead: our ports may be theirs, our files removed. We come back as a new process of the region; connections are reset, and what
+   * is bound or listens goes on under the new number where nobody has taken the port.
+   */
+  #rejoin(): void {
+    const { spinUs } = this.links.poller;
+    if (!this.#adrift) {
+      this.links.close();
+      this.region.close();
+    }
+    this.#adrift = true;
+    [this.region, this.links] = this.#join();
+    this.#adrift = false;
+    this.links.poller.spinUs = spinUs;
+    this.links.poller.setReferenced(this.#holds > 0);
+    restoreSockets(this);
   }
 
   #fillCounters(index: number, counters: ScbCounters): void {

@@ -17,6 +17,8 @@ export const ENVIRONMENT_HELP = `Environment (options of stp run set it for the 
   STP_DRIVER  auto (default), mapped (shared memory, needs koffi), direct (plain file I/O)
   STP_SYSTEM  name of this system in the region; default the host name
   STP_GROUP   transport group, a space of port numbers of its own; default STG
+  STP_LEASE_MS  of a region made now: after so many milliseconds without a sign of life a process of
+              another host is dead; default 5000
   STP_TRACE   1: print each STP call to standard error`;
 
 export const EXIT_HELP = `Exit codes:

@@ -1,6 +1,7 @@
 /** The engine layer: the connection protocol as a pure state machine. */
 export { reluctance } from './asking';
 export { Engine } from './engine';
+export { forEach } from './for-each';
 export { accept, connect, listen, stopListening } from './handshake';
 export { give } from './hand-over-giver';
 export { SECRET_BYTES } from './hand-over-state';

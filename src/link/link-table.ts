@@ -46,6 +46,7 @@ interface Ends {
 
 /** How often the life of a peer without a bell is looked at. */
 const LIFE_CHECK_MS = 250;
+const LIFE_CHECKS_PER_LEASE = 20;
 /** How often we look for what the dead left us, where nobody can knock. */
 const BURY_MS = 5000;
 /** How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to give up. */
@@ -79,6 +80,7 @@ export class LinkTable implements PollerEvents {
     }
     this.#door = new BellReader(region.doorFd, () => { this.#discover(); }, () => { this.poller.setNeedsClock(true); });
     this.poller.keeper = this.#door;
+    this.#updateClock();
   }
 
   /** The link to a live process, made if there is none; undefined where the process is gone. Throws ENOSPC, EMFILE and the like. */
@@ -290,6 +292,8 @@ export class LinkTable implements PollerEvents {
     const info = this.#region.process(from);
     if (info === undefined || this.#region.isAlive(info) === 'dead') {
       this.#unmet.delete(from);
+      // One that was only taken for dead learns by this that it is no more.
+      if (this.#region.isGone(from)) this.#remove(this.#path(from, this.#region.self.number));
       return;
     }
     try {
@@ -307,7 +311,8 @@ export class LinkTable implements PollerEvents {
   }
 
   #updateClock(): void {
-    let needs = this.#door === null || this.#unmet.size > 0;
+    // Processes of another kernel can't knock.
+    let needs = this.#door === null || this.#unmet.size > 0 || this.#region.storage.shared;
     for (const ends of this.#ends.values()) {
       if (ends.link.in === null || (!willHear(ends) && ends.info !== this.#region.self)) needs = true;
     }
@@ -317,7 +322,7 @@ export class LinkTable implements PollerEvents {
   care(): void {
     if (this.#closed) return;
     const now = performance.now();
-    const checkLife = now - this.#lifeCheckedMs >= LIFE_CHECK_MS;
+    const checkLife = now - this.#lifeCheckedMs >= Math.min(LIFE_CHECK_MS, this.#region.limits.leaseMs / LIFE_CHECKS_PER_LEASE);
     if (checkLife) this.#lifeCheckedMs = now;
     try {
       if (now - this.#buriedMs >= BURY_MS) {

@@ -52,8 +52,8 @@ const HALF_MADE_STEP_MS = 5;
 const LOG_BYTES_MIN = 4096;
 const LOG_BYTES_MAX = 0x4000_0000;
 const FRAMES_UNIT_BYTES = 4096;
-const LEASE_MS_MIN = 100;
-const LEASE_MS_MAX = 3_600_000;
+export const LEASE_MS_MIN = 100;
+export const LEASE_MS_MAX = 3_600_000;
 
 /** Checks limits; `fail` is called with what is wrong. */
 export function checkLimits(limits: RegionLimits, fail: (field: string) => never): void {

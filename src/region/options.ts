@@ -1,5 +1,5 @@
 /**
- * Where the region is and who we are in it: STP_REGION, STP_SYSTEM, STP_GROUP and STP_DRIVER, read and checked.
+ * Where the region is and who we are in it: STP_REGION, STP_SYSTEM, STP_GROUP, STP_DRIVER and STP_LEASE_MS, read and checked.
  *
  * A value that is set and wrong is an error that names the variable and the value; it is never replaced by a default.
  */
@@ -7,6 +7,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { StpError } from '../errors';
+import { LEASE_MS_MAX, LEASE_MS_MIN } from './header';
 import { GROUP_BYTES_MAX, isGroupName, isSystemName, SYSTEM_BYTES_MAX } from './names';
 
 export type DriverWish = 'auto' | 'mapped' | 'direct';
@@ -19,6 +20,10 @@ export interface RegionOptions {
   /** Default transport group: 1 to 15 of the same characters; compared exactly. */
   readonly group: string;
   readonly driver: DriverWish;
+  /**
+   * After so long without a heartbeat a process is dead for those of other hosts, milliseconds; for a region that is made now, others have theirs.
+   */
+  readonly leaseMs?: number | undefined;
 }
 
 export const DEFAULT_GROUP = 'STG';
@@ -32,17 +37,26 @@ export function regionOptions(env: Readonly<Record<string, string | undefined>>)
     system: env['STP_SYSTEM'] ?? defaultSystem(),
     group: env['STP_GROUP'] ?? DEFAULT_GROUP,
     driver: (env['STP_DRIVER'] ?? 'auto') as DriverWish,
+    leaseMs: leaseOption(env['STP_LEASE_MS']),
   });
 }
 
 /** Checks options that came by any way; ESTPCONFIG names the variable that stands for the wrong one. */
 export function checkRegionOptions(options: RegionOptions): RegionOptions {
-  const { directory, system, group, driver } = options as unknown as Record<keyof RegionOptions, unknown>;
+  const { directory, system, group, driver, leaseMs } = options as unknown as Record<keyof RegionOptions, unknown>;
   if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) fail('STP_REGION', directory, 'must be the path of a directory');
   if (typeof system !== 'string' || !isSystemName(system)) fail('STP_SYSTEM', system, `must be 1 to ${SYSTEM_BYTES_MAX} letters, digits, '.', '_' or '-'`);
   if (typeof group !== 'string' || !isGroupName(group)) fail('STP_GROUP', group, `must be 1 to ${GROUP_BYTES_MAX} letters, digits, '.', '_' or '-'`);
   if (typeof driver !== 'string' || !DRIVERS.includes(driver)) fail('STP_DRIVER', driver, "must be 'auto', 'mapped' or 'direct'");
-  return { directory: path.resolve(directory), system, group, driver: driver as DriverWish };
+  const isLease = leaseMs === undefined || (typeof leaseMs === 'number' && Number.isInteger(leaseMs) && leaseMs >= LEASE_MS_MIN && leaseMs <= LEASE_MS_MAX);
+  if (!isLease) fail('STP_LEASE_MS', typeof leaseMs === 'number' ? `${leaseMs}` : leaseMs, `must be a whole number from ${LEASE_MS_MIN} to ${LEASE_MS_MAX}`);
+  return { directory: path.resolve(directory), system, group, driver: driver as DriverWish, leaseMs };
+}
+
+function leaseOption(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (!/^[0-9]{1,9}$/u.test(value)) fail('STP_LEASE_MS', value, `must be a whole number from ${LEASE_MS_MIN} to ${LEASE_MS_MAX}`);
+  return Number(value);
 }
 
 /** The region of a user who asked for none: in shared memory where there is some, else in the temp directory. */

@@ -11,6 +11,7 @@ import { type BlockWriter, type Storage } from '../storage';
 import { processPath } from './process-info';
 
 export const PROCESS_NUMBER_MAX = 0xffff_ffff;
+const DEAD_SUFFIX = '.dead';
 const NUMBER = /^[1-9][0-9]{0,9}$/u;
 /** Each try fails only because another process got a number meanwhile. */
 const TRIES_MAX = 10_000;
@@ -20,6 +21,29 @@ export function numberOfName(name: string): number {
   if (!NUMBER.test(name)) return 0;
   const number = Number(name);
   return number <= PROCESS_NUMBER_MAX ? number : 0;
+}
+
+/** The number of a process that somebody took for dead, by the name of its mark; 0 for any other name. */
+export function numberOfMark(name: string): number {
+  return name.endsWith(DEAD_SUFFIX) ? numberOfName(name.slice(0, -DEAD_SUFFIX.length)) : 0;
+}
+
+/** Path of the mark that tells a process, and everybody else, that its lease ran out. */
+export function markPath(number: number): string {
+  return `${processPath(number)}${DEAD_SUFFIX}`;
+}
+
+/** Numbers that have a process file, and those that are marked dead, in no order. */
+export function listProcesses(storage: Storage): { numbers: Set<number>; marked: Set<number> } {
+  const numbers = new Set<number>();
+  const marked = new Set<number>();
+  for (const name of storage.list(REGION_PATHS.processes)) {
+    const number = numberOfName(name);
+    if (number !== 0) numbers.add(number);
+    else marked.add(numberOfMark(name));
+  }
+  marked.delete(0);
+  return { numbers, marked };
 }
 
 /** Numbers that have a process file, in no order. */

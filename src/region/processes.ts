@@ -13,7 +13,7 @@ import { probeDoor } from './door';
 import { LeaseWatch, readBeat } from './heartbeat';
 import { type Liveness, type Machine } from './machine';
 import { damaged, decodeIdentity, type MutableProcessInfo, processPath, type ProcessInfo } from './process-info';
-import { listNumbers } from './process-numbers';
+import { highest, listProcesses, markPath } from './process-numbers';
 
 /** A process that we know, with its file held open. */
 export interface KnownProcess {
@@ -27,6 +27,8 @@ interface Entry {
   lease: LeaseWatch | undefined;
 }
 
+/** Of a lease: what is seen late, and told after the look that finds it, is to be known when the lease is over. */
+const LEASE_SHARE = 0.85;
 /** A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds. */
 const TIME_GRAIN_MS = 100;
 
@@ -44,6 +46,8 @@ export class Processes {
   readonly #unannounced = new Set<number>();
   /** Some file could not be read for a reason that may pass. */
   #failed = false;
+  /** Of other kernels, and taken for dead by somebody: for everybody then. */
+  #marked = new Set<number>();
   #listedModifiedAtMs = -1;
 
   constructor(storage: Storage, machine: Machine, self: ProcessInfo, leaseMs: number) {
@@ -108,7 +112,21 @@ export class Processes {
 
   /** True where process `number`, which has been in the region, is dead beyond doubt or its file is removed. */
   isGone(number: number): boolean {
-    return number !== this.#self.number && (this.#dead.has(number) || !listNumbers(this.#storage).includes(number));
+    if (number === this.#self.number) return false;
+    if (this.#dead.has(number)) return true;
+    const { numbers } = listProcesses(this.#storage);
+    // A list that shows no younger one may be old: the highest file is never removed.
+    return !numbers.has(number) && number < highest([...numbers]);
+  }
+
+  /**
+   * True where we have been taken for dead: another kernel did not see our heartbeat for a lease. Whatever we hold in the region may be somebody
+   * else's by now.
+   */
+  takenForDead(): boolean {
+    const { number } = this.#self;
+    const { numbers, marked } = listProcesses(this.#storage);
+    return marked.has(number) || !numbers.has(number);
   }
 
   /** True where process `number` had a file without an identity when we last listed. */
@@ -136,7 +154,8 @@ export class Processes {
     if (!fresh && settled && modifiedAtMs === this.#listedModifiedAtMs) return;
     // The time was read before the list: a change in between makes the next call list again.
     this.#listedModifiedAtMs = Date.now() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
-    const numbers = new Set(listNumbers(this.#storage));
+    const { numbers, marked } = listProcesses(this.#storage);
+    this.#marked = marked;
     for (const entry of this.#entries.values()) if (!numbers.has(entry.info.number)) this.#drop(entry);
     for (const number of this.#dead.keys()) if (!numbers.has(number)) this.#dead.delete(number);
     for (const number of this.#unusable) if (!numbers.has(number)) this.#unusable.delete(number);
@@ -228,6 +247,8 @@ export class Processes {
   }
 
   #lookAtOtherKernel(entry: Entry): Liveness {
+    const { number } = entry.info;
+    if (this.#marked.has(number)) return 'dead';
     let beat: number | undefined;
     try {
       beat = readBeat(entry.reader);
@@ -237,7 +258,19 @@ export class Processes {
     // Another kernel would see our local file system as a shared one, and beat from its first moment: what never beat ran
     // here, before the last boot.
     if (beat === undefined) return this.#storage.shared ? 'unknown' : 'dead';
-    entry.lease ??= new LeaseWatch(this.#leaseMs);
-    return entry.lease.look(beat, performance.now());
+    entry.lease ??= new LeaseWatch(this.#leaseMs * LEASE_SHARE);
+    const liveness = entry.lease.look(beat, performance.now());
+    if (liveness === 'dead') this.#mark(number);
+    return liveness;
+  }
+
+  /** Before anything of it is used: it may only be stopped, and must learn of this when it goes on. */
+  #mark(number: number): void {
+    this.#marked.add(number);
+    try {
+      this.#storage.createBlocks(markPath(number))?.close();
+    } catch {
+      // It learns by its links.
+    }
   }
 }

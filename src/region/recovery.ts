@@ -12,7 +12,7 @@ import { crashPoint } from '../crash-points';
 import { REGION_PATHS } from '../layout';
 import { type Storage, TEMPORARY_PREFIX } from '../storage';
 import { doorPathOf, processPath } from './process-info';
-import { highest, listNumbers, numberOfName } from './process-numbers';
+import { highest, listProcesses, markPath, numberOfName } from './process-numbers';
 import { knockAtDoor } from './door';
 import { type Processes } from './processes';
 
@@ -82,8 +82,9 @@ class Sweep implements RecoverySummary {
   run(): void {
     const links = this.#storage.list(REGION_PATHS.links);
     const bells = this.#storage.list(REGION_PATHS.bells);
-    const numbers = listNumbers(this.#storage).sort((a, b) => a - b);
-    this.#listed = new Set(numbers);
+    const listed = listProcesses(this.#storage);
+    const numbers = [...listed.numbers].sort((a, b) => a - b);
+    this.#listed = listed.numbers;
     this.#top = highest(numbers);
     crashPoint('recovery.listed');
     for (const name of links) this.#removePair(REGION_PATHS.links, name);
@@ -94,6 +95,7 @@ class Sweep implements RecoverySummary {
     crashPoint('recovery.pairs');
     for (const number of numbers) this.#removeProcess(number);
     for (const name of bells) this.#removeDoor(numberOfName(name));
+    for (const number of listed.marked) this.#removeMark(number);
     for (const name of this.#storage.list('')) this.#removeTemporary(name);
   }
 
@@ -114,12 +116,19 @@ class Sweep implements RecoverySummary {
     // After the file: a process without a door is not known to be dead.
     if (this.#storage.remove(doorPathOf(number))) this.files += 1;
     crashPoint('recovery.door');
+    this.#listed.delete(number);
   }
 
   /** Doors whose process file is gone: of a process that left, or whose remover died. */
   #removeDoor(number: number): void {
     if (number === 0 || number >= this.#top || this.#listed.has(number) || this.#late()) return;
     if (this.#storage.remove(doorPathOf(number))) this.files += 1;
+  }
+
+  /** The mark of a process whose file is gone: that tells the same. */
+  #removeMark(number: number): void {
+    if (number >= this.#top || this.#listed.has(number) || this.#late()) return;
+    if (this.#storage.remove(markPath(number))) this.files += 1;
   }
 
   /** A file that was never put in place, because its maker died. */

@@ -57,7 +57,7 @@ export class Region {
    */
   static open(options: RegionOptions, setup: RegionSetup = {}): Region {
     const checked = checkRegionOptions(options);
-    const limits = setup.limits ?? {};
+    const limits = { ...(checked.leaseMs === undefined ? {} : { leaseMs: checked.leaseMs }), ...setup.limits };
     checkLimits({ ...defaultLimits(undefined), ...limits }, (field) => {
       throw new StpError('EINVAL', `limit ${field} is out of range`);
     });
@@ -130,6 +130,11 @@ export class Region {
   /** 'dead' only where that is certain; 'unknown' where only time can tell. */
   isAlive(info: ProcessInfo): Liveness {
     return this.#processes.isAlive(info);
+  }
+
+  /** True where others took us for dead, because they saw no heartbeat for a lease. Nothing that we hold in the region can be relied on then. */
+  get takenForDead(): boolean {
+    return this.#processes.takenForDead();
   }
 
   /** True where process `number` is dead beyond doubt, or left. */

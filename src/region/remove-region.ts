@@ -19,7 +19,7 @@ import { probeDoor } from './door';
 import { readHeader, REMOVING_PATH } from './header';
 import { inspectRegion, type RegionSnapshot, readOnlyStorage } from './inspect';
 import { type ProcessInfo } from './process-info';
-import { listNumbers, numberOfName } from './process-numbers';
+import { listNumbers, numberOfMark, numberOfName } from './process-numbers';
 import { pairOfName } from './recovery';
 
 export interface RemovedRegion {
@@ -90,7 +90,7 @@ function removeLocked(storage: Storage): Omit<RemovedRegion, 'directory'> {
   }
   let files = removeNames(storage, REGION_PATHS.links, links, isPair);
   files += removeNames(storage, REGION_PATHS.bells, bells, (name) => isPair(name) || numberOfName(name) !== 0);
-  files += removeNames(storage, REGION_PATHS.processes, numbers.map(String), () => true);
+  files += removeNames(storage, REGION_PATHS.processes, storage.list(REGION_PATHS.processes), (name) => numbers.includes(numberOfName(name)) || numberOfMark(name) !== 0);
   for (const name of [REGION_PATHS.links, REGION_PATHS.bells, REGION_PATHS.processes]) removeDirectory(path.join(storage.root, name));
   files += removeNames(storage, '', storage.list(''), (name) => name === REGION_PATHS.header);
   storage.remove(REMOVING_PATH);

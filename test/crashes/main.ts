@@ -1,15 +1,18 @@
 /**
  * Kills real processes at every crash point, with both drivers: `npm run test:crashes`. `--driver mapped` or `direct`, `--play NAME` and
- * `--point NAME` walk a part. Says how long after a death its peers knew of it. Ends with `N deaths, N failed`.
+ * `--point NAME` walk a part; else leases of other hosts are tried as well, and `--play lease` tries only them. Says how long after a death its peers knew of it. Ends with `N deaths, N failed`.
  */
 import { parseArgs } from 'node:util';
 import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points';
 import { DRIVERS, type Variant } from '../calls/variants';
+import { LEASE_MS, LEASE_PLAYS } from './lease-plays';
 import { type Play, PLAYS, unwalked } from './plays';
 import { type Notice, Stage } from './stage';
 
 /** On one host, half of all peers must know of a death within this time, also where the machine is busy. The aim is 10. */
 const NOTICE_MS = 100;
+
+const LEASE = 'lease';
 
 interface Options {
   readonly play: string | undefined;
@@ -72,6 +75,21 @@ async function walk(variant: Variant, { play: only, point: just }: Options): Pro
   return walking;
 }
 
+/** Deaths, and what looks like deaths, between hosts; all at once, for most of it is waiting. */
+async function walkLease(): Promise<number> {
+  const beganMs = performance.now();
+  const ends = await Promise.allSettled(LEASE_PLAYS.map((play) => play.run(test)));
+  let failed = 0;
+  ends.forEach((end, i) => {
+    if (end.status === 'fulfilled') return;
+    failed += 1;
+    console.log(`FAILED lease, ${LEASE_PLAYS[i]?.title ?? ''}: ${end.reason instanceof Error ? (end.reason.stack ?? end.reason.message) : String(end.reason)}`);
+  });
+  const knownMs = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+  console.log(`lease: ${ends.length} of other hosts killed or stopped, known within ${Math.max(0, ...knownMs).toFixed(0)} ms with a lease of ${LEASE_MS} ms, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
+  return failed;
+}
+
 /** Says how soon peers knew. */
 function toldInTime(variant: Variant, notices: readonly Notice[]): boolean {
   const sorted = [...notices].sort((a, b) => a.afterMs - b.afterMs);
@@ -92,7 +110,7 @@ function known(name: string, value: string | undefined, values: readonly string[
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { driver: { type: 'string' }, play: { type: 'string' }, point: { type: 'string' } } });
   const driver = known('driver', values.driver, DRIVERS.map(({ title }) => title));
-  const options = { play: known('play', values.play, PLAYS.map(({ title }) => title)), point: known('point', values.point, Object.keys(CRASH_POINTS)) };
+  const options = { play: known('play', values.play, [...PLAYS.map(({ title }) => title), LEASE]), point: known('point', values.point, Object.keys(CRASH_POINTS)) };
   let failed = 0;
   let deaths = 0;
   const missing = unwalked();
@@ -109,6 +127,7 @@ async function main(): Promise<void> {
     failed += done.failed;
     if (!toldInTime(variant, done.notices)) failed += 1;
   }
+  if (options.play === LEASE || (driver === undefined && options.play === undefined && options.point === undefined)) failed += await walkLease();
   await cleanUp();
   console.log(`${Object.keys(CRASH_POINTS).length} crash points, ${deaths} deaths, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;

@@ -14,7 +14,8 @@ export interface Play {
   run(stage: Stage, point: CrashPoint, spare: number): Promise<void>;
 }
 
-const STREAM_BYTES = 400_000;
+/** Several windows, so that credit comes and goes. */
+const STREAM_BYTES = 2_000_000;
 
 const BEFORE_CONNECTION: readonly CrashPoint[] = [
   'slot.growing', 'slot.grown', 'claim.published', 'claim.looked', 'claim.held', 'bind.listening', 'bind.freed', 'link.bells', 'link.bell-open', 'link.log-empty',
@@ -47,9 +48,9 @@ async function playClient(stage: Stage, point: CrashPoint, spare: number): Promi
     await stp.STPclose(kit.listen().s);
     const s = await kit.connect(echo);
     const reading = kit.drain(s, 1);
-    for (let sent = 0; sent < bytes; sent += 20_000) {
-      await stp.STPsend(s, kit.pattern(1, sent, 20_000));
-      crash.acknowledged = sent + 20_000;
+    for (let sent = 0; sent < bytes; sent += 50_000) {
+      await stp.STPsend(s, kit.pattern(1, sent, 50_000));
+      crash.acknowledged = sent + 50_000;
     }
     for (let i = 0; i < 4; i++) {
       // The peer falls asleep, and has to be rung.

@@ -1,0 +1,128 @@
+/**
+ * Processes of different hosts, as they see it: a death is known within the lease, and who was only stopped learns that it was taken for dead. The boot ids are not
+ * real, all else is.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { Actor, freshRegion } from '../calls/actor';
+import { type Kit } from '../calls/kit';
+import { assert, type Teardown } from './stage';
+
+/** A process that the machine keeps waiting for longer is taken for dead: on a busy one a short lease tells of deaths that are none. */
+export const LEASE_MS = 3000;
+
+function startOn(test: Teardown, host: string, region: string, system = host): Promise<Actor> {
+  const execArgv = ['--require', path.join(__dirname, 'other-host.js')];
+  return Actor.start(test, { region, name: host, system, execArgv, env: { STP_TEST_HOST: host, STP_LEASE_MS: String(LEASE_MS) } });
+}
+
+/** `fds.listener`, which takes all that come, and answers the first byte with its name. */
+function serve(kit: Kit, port: number, name: string): void {
+  const { stp, fds, notes } = kit;
+  fds['listener'] = kit.listen(port).s;
+  const take = async (): Promise<void> => {
+    for (;;) {
+      const c = await stp.STPaccept(fds['listener'] ?? -1);
+      fds['s'] = c;
+      notes.set('ended', kit.text(c, 1).then(() => kit.sendText(c, name)).then(() => kit.code(() => stp.STPrecv(c, Buffer.alloc(1)))));
+    }
+  };
+  notes.set('over', kit.code(take));
+}
+
+const ask = async (kit: Kit, port: number, system: string): Promise<string> => {
+  const s = await kit.connect(port, system);
+  kit.fds['s'] = s;
+  await kit.sendText(s, '?');
+  return kit.text(s, 5);
+};
+
+/** Connects until somebody is there again. */
+const askUntil = async (kit: Kit, port: number, system: string): Promise<string> => {
+  for (;;) {
+    const s = kit.socket();
+    kit.stp.STPsetopt(s, kit.stp.STP_CONNECT_TIMEOUT, 2000);
+    const code = await kit.code(() => kit.stp.STPconnect(s, { port, system }));
+    if (code === '') {
+      await kit.sendText(s, '?');
+      return kit.text(s, 5);
+    }
+    await kit.stp.STPclose(s);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+};
+
+const untilReset = (kit: Kit): Promise<{ code: string; atMs: number }> =>
+  kit.code(() => kit.stp.STPrecv(kit.fds['s'] ?? -1, Buffer.alloc(1))).then((code) => ({ code, atMs: kit.nowMs() }));
+
+const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+export interface LeasePlay {
+  readonly title: string;
+  /** Milliseconds until the other host knew. */
+  run(test: Teardown): Promise<number>;
+}
+
+/** Connects, stops (or kills) the server, and waits until its client knows: after how many milliseconds. */
+async function lose(client: Actor, server: Actor, port: number, signal: 'SIGSTOP' | 'SIGKILL'): Promise<number> {
+  assert((await client.run(ask, port, server.name)) === 'alpha', 'the server answers');
+  const reset = client.run(untilReset);
+  const fromMs = nowMs();
+  process.kill(server.child.pid ?? 0, signal);
+  const { code, atMs } = await reset;
+  assert(code === 'ECONNRESET', `the client got ${code}`);
+  assert(atMs - fromMs > LEASE_MS / 2, `known after ${atMs - fromMs} ms, on a guess`);
+  return atMs - fromMs;
+}
+
+const killed: LeasePlay = {
+  title: 'the peer of a killed process of another host gets ECONNRESET when its lease is over, and its port can be had',
+  async run(test) {
+    const region = freshRegion(test);
+    const [one, two] = await Promise.all([startOn(test, 'one', region), startOn(test, 'two', region)]);
+    await two.run(serve, 4000, 'alpha');
+    const afterMs = await lose(one, two, 4000, 'SIGKILL');
+    const heir = await startOn(test, 'three', region, 'two');
+    await heir.run(serve, 4000, 'heir!');
+    assert((await one.run(ask, 4000, 'two')) === 'heir!', 'the heir answers');
+    return afterMs;
+  },
+};
+
+const stopped: LeasePlay = {
+  title: 'a process that was stopped for longer than the lease learns that it was taken for dead, and goes on as a new one',
+  async run(test) {
+    const region = freshRegion(test);
+    const [one, two] = await Promise.all([startOn(test, 'one', region), startOn(test, 'two', region)]);
+    await two.run(serve, 4100, 'alpha');
+    const before = await two.run((kit) => kit.stp.STPgetclientid());
+    const afterMs = await lose(one, two, 4100, 'SIGSTOP');
+    assert(fs.existsSync(path.join(region, 'processes', `${before.process}.dead`)), 'the verdict is there for everybody');
+    process.kill(two.child.pid ?? 0, 'SIGCONT');
+    assert((await two.run((kit) => kit.notes.get('ended'))) === 'ECONNRESET', 'its connection is over');
+    assert((await one.run(askUntil, 4100, 'two')) === 'alpha', 'its listener serves again');
+    const after = await two.run((kit) => kit.stp.STPgetclientid());
+    assert(after.process > before.process, 'under a new number');
+    return afterMs;
+  },
+};
+
+const replaced: LeasePlay = {
+  title: 'where somebody has taken the port meanwhile, the listener of the returned process ends, and it can be a client',
+  async run(test) {
+    const region = freshRegion(test);
+    const [one, two] = await Promise.all([startOn(test, 'one', region), startOn(test, 'two', region)]);
+    await two.run(serve, 4200, 'alpha');
+    const afterMs = await lose(one, two, 4200, 'SIGSTOP');
+    const heir = await startOn(test, 'three', region, 'two');
+    await heir.run(serve, 4200, 'heir!');
+    process.kill(two.child.pid ?? 0, 'SIGCONT');
+    const over = await two.run((kit) => kit.notes.get('over'));
+    assert(over === 'EADDRINUSE', `its listener ended with ${String(over)}`);
+    assert((await one.run(askUntil, 4200, 'two')) === 'heir!', 'who asks gets the heir');
+    assert((await two.run(ask, 4200, 'two')) === 'heir!', 'it can be a client');
+    return afterMs;
+  },
+};
+
+export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced];
