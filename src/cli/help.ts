@@ -11,6 +11,7 @@ export const EXAMPLES_HELP = `Examples:
 
 export const ENVIRONMENT_HELP = `Environment (options of stp run set it for the command):
   STP_REGION  directory of the region; default /dev/shm/stp-<uid>, elsewhere in the temp directory
+  STP_REGION_MODE  0700 (default): a region is for its user; 0770: for its group as well
   STP_NET     auto (default): servers listen on STP and TCP, clients go by STP where a live STP listener is;
               stp: STP only; tcp: everything goes by TCP
   STP_RULES   exceptions, first match wins: 'stp :3000-3999; tcp *.example.com; auto *'

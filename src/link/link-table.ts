@@ -167,8 +167,8 @@ export class LinkTable implements PollerEvents {
   }
 
   #makeBells(peer: number): boolean {
-    const self = this.#region.self.number;
-    return makeFifo(this.#absolute(this.#bellPath(self, peer))) && makeFifo(this.#absolute(this.#bellPath(peer, self)));
+    const { storage, self } = this.#region;
+    return makeFifo(this.#absolute(this.#bellPath(self.number, peer)), storage.access) && makeFifo(this.#absolute(this.#bellPath(peer, self.number)), storage.access);
   }
 
   /** Tells the peer that there is a new link. False: nobody lives there any more. */

@@ -27,7 +27,7 @@ export function makeDoor(storage: Storage, number: number): Door | undefined {
   if (absolute === undefined) return undefined;
   // Numbers are never used twice: what may lie here was made by somebody who is no process of this region.
   storage.remove(doorPathOf(number));
-  if (!makeFifo(absolute)) return undefined;
+  if (!makeFifo(absolute, storage.access)) return undefined;
   crashPoint('open.door-made');
   const fd = openDoor(absolute);
   if (fd === undefined) throw new StpError('ENOENT', `${absolute} was removed while it was made`);

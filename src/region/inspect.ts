@@ -4,7 +4,7 @@
  */
 import { StpError } from '../errors';
 import { BindingState, BLOCK_BYTES, PROCESS_BLOCKS, REGION_PATHS, Scb, SCBS_PER_BLOCK, SocketState, type SocketStateName, SOCKETS_MAX } from '../layout';
-import { type BlockReader, FileStorage, fileSystemOf, type Storage } from '../storage';
+import { accessOf, type BlockReader, FileStorage, fileSystemOf, type Storage } from '../storage';
 import { type BindingEntry, readBindings } from './binding-table';
 import { checkRegionDirectory } from './directory';
 import { probeDoor } from './door';
@@ -80,7 +80,7 @@ export function inspectRegion(directory: string): RegionSnapshot {
 
 /** A storage to look with; control files are read the same way whatever driver wrote them. */
 export function readOnlyStorage(directory: string): Storage {
-  return new FileStorage(directory, { driver: 'direct', local: fileSystemOf(directory).local });
+  return new FileStorage(directory, { driver: 'direct', local: fileSystemOf(directory).local, access: accessOf(directory) });
 }
 
 /** What a process tells of itself and what its kernel tells of it, without ever waiting. */

@@ -5,7 +5,7 @@
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS } from '../layout';
-import { type BlockWriter, chooseDriver, FileStorage, loadNative, type Storage } from '../storage';
+import { accessOf, type BlockWriter, chooseDriver, FileStorage, loadNative, type Storage } from '../storage';
 import { checkRegionDirectory, makeRegionDirectory } from './directory';
 import { type Door, makeDoor, shutDoor } from './door';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
@@ -38,7 +38,7 @@ export interface Seat {
 
 /** Takes a seat; undefined where the region was removed meanwhile and one may try again. */
 export function takeSeat(options: RegionOptions, limits: Partial<RegionLimits>, setup: RegionSetup): Seat | undefined {
-  if (setup.storage === undefined) makeRegionDirectory(options.directory);
+  if (setup.storage === undefined) makeRegionDirectory(options.directory, options.mode);
   crashPoint('open.directory');
   try {
     const { storage, driverDetail } = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given' };
@@ -91,9 +91,9 @@ export function isStillThere(storage: Storage, facts: RegionFacts, number: numbe
 }
 
 function openStorage(options: RegionOptions): { storage: Storage; driverDetail: string } {
-  checkRegionDirectory(options.directory, 'write');
+  checkRegionDirectory(options.directory, 'write', options.mode);
   const choice = chooseDriver(options.directory, options.driver);
-  return { storage: new FileStorage(options.directory, { driver: choice.driver, local: choice.localFs }), driverDetail: choice.detail };
+  return { storage: new FileStorage(options.directory, { driver: choice.driver, local: choice.localFs, access: accessOf(options.directory) }), driverDetail: choice.detail };
 }
 
 /** The header, made where there is none; undefined where it vanished again at once. */

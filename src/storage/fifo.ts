@@ -13,6 +13,7 @@ import os from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { dirname } from 'node:path';
 import { StpError } from '../errors';
+import { type Access, admitGroupToBell, awaitGroup, PRIVATE } from './access';
 import { closeQuietly, codeOf, fileError, removeFile } from './files';
 import { loadNative } from './native';
 
@@ -24,32 +25,36 @@ const ONE = Buffer.of(1);
 /** Errors of mkfifo that mean: not on this file system. */
 const NO_FIFOS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'];
 
-/** Makes a FIFO (mode 0600), or finds it made; false where this platform or file system has none. ENOSPC, EROFS, ... throw. */
-export function makeFifo(path: string): boolean {
+/** Makes a FIFO (0600, or as `access` says), or finds it made; false where this platform or file system has none. ENOSPC, EROFS, ... throw. */
+export function makeFifo(path: string, access: Access = PRIVATE): boolean {
   if (process.platform === 'win32') return false;
   const native = loadNative();
-  if (native === undefined) return makeFifoByCommand(path);
+  if (native === undefined) return makeFifoByCommand(path, access);
   const errno = native.makeFifo(path);
-  if (errno === 0) return true;
+  if (errno === 0) {
+    admitGroupToBell(path, access);
+    return true;
+  }
   const code = errnoName(errno);
-  if (code === 'EEXIST') return mustBeFifo(path);
+  if (code === 'EEXIST') return mustBeFifo(path, access);
   if (NO_FIFOS.includes(code)) return false;
   throw fileError(Object.assign(new Error(code), { code }), 'mkfifo', path);
 }
 
 /** Slower by some milliseconds, for where koffi is missing. */
-function makeFifoByCommand(path: string): boolean {
-  if (fs.existsSync(path)) return mustBeFifo(path);
+function makeFifoByCommand(path: string, access: Access): boolean {
+  if (fs.existsSync(path)) return mustBeFifo(path, access);
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- costs a millisecond of every start, and is rarely used.
   const { execFileSync } = require('node:child_process') as typeof ChildProcess;
   try {
     execFileSync('mkfifo', ['-m', '600', path], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
-    return true;
   } catch (error) {
-    if (fs.existsSync(path)) return mustBeFifo(path);
+    if (fs.existsSync(path)) return mustBeFifo(path, access);
     throwIfUnwritable(path, error);
     return false;
   }
+  admitGroupToBell(path, access);
+  return true;
 }
 
 /** Why a command failed has to be found out: a directory that can't take a file, or a full disk. Else there are no FIFOs here. */
@@ -63,7 +68,7 @@ function throwIfUnwritable(path: string, failure: unknown): void {
   }
 }
 
-function mustBeFifo(path: string): boolean {
+function mustBeFifo(path: string, access: Access): boolean {
   let isFifo: boolean;
   try {
     isFifo = fs.lstatSync(path).isFIFO();
@@ -72,6 +77,7 @@ function mustBeFifo(path: string): boolean {
     throw fileError(error, 'lstat', path);
   }
   if (!isFifo) throw new StpError('ESTPCORRUPT', `${path} is not a FIFO`, 'mkfifo');
+  awaitGroup(path, access, access.bellMode);
   return true;
 }
 

@@ -9,9 +9,10 @@ import path from 'node:path';
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, LINK_AT } from '../layout';
+import { type Access, admitGroupToDirectory, awaitGroup, distrust, PRIVATE } from './access';
 import { FileBlockReader, FileBlockWriter } from './block-file';
 import { fileSystemOf } from './file-system';
-import { codeOf, DIRECTORY_MODE, fileError, removeFile } from './files';
+import { codeOf, fileError, removeFile } from './files';
 import { FrameReader } from './frame-reader';
 import { FrameWriter, reserveFrames } from './frame-writer';
 import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type Mechanism } from './link-header';
@@ -28,6 +29,8 @@ const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS',
 
 export interface FileStorageOptions {
   readonly driver: 'mapped' | 'direct';
+  /** Who may use what is made here, and whose files are believed; default: our user alone, and everybody's. */
+  readonly access?: Access;
   /** True where all readers share one page cache; default: what the file system says. */
   readonly local?: boolean;
   /** For tests: use O_DIRECT or not, whatever the file system is. Default: where it is not local. */
@@ -44,6 +47,7 @@ export class FileStorage implements Storage {
   readonly driver: 'mapped' | 'direct';
   readonly root: string;
   readonly shared: boolean;
+  readonly access: Access;
   readonly mechanisms: ReadonlySet<Mechanism>;
   readonly #native: Native | undefined;
   readonly #control: PlainFileOptions;
@@ -57,8 +61,9 @@ export class FileStorage implements Storage {
     this.#options = options;
     this.shared = !(options.local ?? fileSystemOf(this.root).local);
     const direct = options.odirect ?? this.shared;
-    this.#control = { direct };
-    this.#frames = { direct };
+    this.access = options.access ?? PRIVATE;
+    this.#control = { direct, access: this.access };
+    this.#frames = { direct, access: this.access };
     this.#native = options.driver === 'mapped' ? loadNative() : undefined;
     if (options.driver === 'mapped' && this.#native === undefined) throw new StpError('ESTPDRIVER', `mapped: ${whyNoNative()}`);
     this.mechanisms = new Set<Mechanism>(options.driver === 'mapped' ? ['ring', 'frames'] : ['frames']);
@@ -67,11 +72,13 @@ export class FileStorage implements Storage {
   makeDirectory(name: string): void {
     const place = this.#place(name);
     try {
-      fs.mkdirSync(place, { mode: DIRECTORY_MODE });
+      fs.mkdirSync(place, { mode: this.access.directoryMode });
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw fileError(error, 'mkdir', place);
-      if (!isDirectory(place)) throw new StpError('ESTPCORRUPT', `${place} is not a directory`, 'mkdir');
+      this.#checkDirectory(place);
+      return;
     }
+    admitGroupToDirectory(place, this.access);
   }
 
   list(name: string): string[] {
@@ -137,7 +144,7 @@ export class FileStorage implements Storage {
     const place = this.#place(name);
     const link = decodeLinkHeader(header, place);
     // The words of a ring live in the page cache; its header is read by whoever opens it, on any host.
-    const file = PlainFile.create(place, mechanism === 'ring' ? { direct: false } : this.#frames);
+    const file = PlainFile.create(place, mechanism === 'ring' ? { ...this.#frames, direct: false } : this.#frames);
     if (file === undefined) throw new StpError('ESTPCORRUPT', `${place} exists already`, 'open');
     crashPoint('link.log-empty');
     try {
@@ -214,6 +221,14 @@ export class FileStorage implements Storage {
     }
   }
 
+  #checkDirectory(place: string): void {
+    awaitGroup(place, this.access, this.access.directoryMode);
+    const stat = fs.lstatSync(place, { throwIfNoEntry: false });
+    if (stat?.isDirectory() !== true) throw new StpError('ESTPCORRUPT', `${place} is not a directory`, 'mkdir');
+    const why = distrust(stat, this.access);
+    if (why !== undefined) throw new StpError('EACCES', `${place} ${why}`, 'mkdir');
+  }
+
   #place(name: string): string {
     if (!PATH.test(name)) throw new StpError('EINVAL', `${JSON.stringify(name)} is not a path inside a region`);
     return path.join(this.root, name);
@@ -252,13 +267,5 @@ function linkCount(place: string): number {
     return fs.lstatSync(place).nlink;
   } catch {
     return 0;
-  }
-}
-
-function isDirectory(place: string): boolean {
-  try {
-    return fs.lstatSync(place).isDirectory();
-  } catch {
-    return false;
   }
 }

@@ -2,14 +2,15 @@
  * Files of a region by descriptor: opening with the right flags and modes, whole reads and writes, and errors that name
  * the file.
  *
- * Invariants: files are 0600 and directories 0700; a symbolic link, a FIFO or a device in a file's place is damage
+ * Invariants: files are 0600 and directories 0700 unless a group shares the region (access.ts); a symbolic link, a FIFO or a device in a file's place is damage
  * (ESTPCORRUPT) and is never followed, waited on or written.
  */
 import fs from 'node:fs';
-import { StpError, toStpError, type ErrorCode } from '../errors';
+import { StpError } from '../errors';
+import { type Access, admitGroup, awaitGroup, distrust } from './access';
+import { closeQuietly, codeOf, fileError } from './file-error';
 
-export const FILE_MODE = 0o600;
-export const DIRECTORY_MODE = 0o700;
+export { closeQuietly, codeOf, fileError };
 
 // Windows has none of these three; 0 leaves a flag out.
 const O_NOFOLLOW = (fs.constants.O_NOFOLLOW as number | undefined) ?? 0;
@@ -18,33 +19,6 @@ const O_NONBLOCK = (fs.constants.O_NONBLOCK as number | undefined) ?? 0;
 
 /** Attribute caches of network file systems give ESTALE once after a rename or a recreation. */
 const STALE_TRIES_MAX = 4;
-
-/** Codes of the system that have another name among ours. */
-const RENAMED: Readonly<Record<string, ErrorCode>> = {
-  EPERM: 'EACCES',
-  ENFILE: 'EMFILE',
-  ENOMEM: 'ENOBUFS',
-  EFBIG: 'ENOSPC',
-  ELOOP: 'ESTPCORRUPT',
-  ENOTDIR: 'ESTPCORRUPT',
-  EISDIR: 'ESTPCORRUPT',
-  ENXIO: 'ESTPCORRUPT',
-};
-
-/** The code of what a file operation threw; undefined where it has none. */
-export function codeOf(error: unknown): string | undefined {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : undefined;
-}
-
-/** What a file operation threw, as StpError that names the call and the file. */
-export function fileError(error: unknown, call: string, path: string): StpError {
-  if (error instanceof StpError) return error;
-  const renamed = RENAMED[codeOf(error) ?? ''];
-  const text = error instanceof Error ? error.message : String(error);
-  const detail = text.includes(path) ? text : `${path}: ${text}`;
-  return renamed === undefined ? toStpError(error, call, detail) : new StpError(renamed, detail, call, { cause: error });
-}
 
 function openRetrying(path: string, flags: number, mode?: number): number {
   for (let tries = 1; ; tries++) {
@@ -57,50 +31,79 @@ function openRetrying(path: string, flags: number, mode?: number): number {
   }
 }
 
+/** Another user of the group may just have made the file, and not have let us in yet. */
+function openOfGroup(path: string, access: Access, flags: number): number {
+  try {
+    return openRetrying(path, flags);
+  } catch (error) {
+    if (codeOf(error) !== 'EACCES' || access.groupId === undefined) throw error;
+    awaitGroup(path, access, access.fileMode);
+    return openRetrying(path, flags);
+  }
+}
+
 /**
  * Opens an existing regular file, `extraFlags` added to O_RDONLY; undefined where there is none. What is not a regular file
- * throws ESTPCORRUPT. EINVAL comes through as thrown by the system: it is how a file system refuses O_DIRECT.
+ * throws ESTPCORRUPT, one that others than `access` says may have written EACCES. EINVAL comes through as thrown by the system: it is how a file system refuses O_DIRECT.
  */
-export function openExisting(path: string, extraFlags = 0): number | undefined {
+export function openExisting(path: string, access: Access, extraFlags = 0): number | undefined {
   let fd: number;
   try {
-    fd = openRetrying(path, fs.constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK | extraFlags);
+    fd = openOfGroup(path, access, fs.constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK | extraFlags);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     if (codeOf(error) === 'EINVAL') throw error;
     throw fileError(error, 'open', path);
   }
-  let regular: boolean;
   try {
-    regular = fs.fstatSync(fd).isFile();
+    const stat = fs.fstatSync(fd);
+    if (!stat.isFile()) throw new StpError('ESTPCORRUPT', `${path} is not a regular file`, 'open');
+    const why = distrust(stat, access);
+    if (why !== undefined) throw new StpError('EACCES', `${path} ${why}`, 'open');
+    return fd;
   } catch (error) {
     closeQuietly(fd);
     throw fileError(error, 'fstat', path);
   }
-  if (regular) return fd;
-  closeQuietly(fd);
-  throw new StpError('ESTPCORRUPT', `${path} is not a regular file`, 'open');
 }
 
-/** Creates a file that is not there (mode 0600) for reading and writing; undefined where the path exists. EINVAL as above. */
-export function createExclusive(path: string, extraFlags = 0): number | undefined {
+/** Creates a file that is not there (with the mode of `access`) for reading and writing; undefined where the path exists. EINVAL as above. */
+export function createExclusive(path: string, access: Access): number | undefined {
   const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+  let fd: number;
   try {
-    return openRetrying(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | extraFlags, FILE_MODE);
+    fd = openRetrying(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, access.fileMode);
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return undefined;
     if (codeOf(error) === 'EINVAL') throw error;
     throw fileError(error, 'open', path);
   }
+  try {
+    admitGroup(fd, path, access.fileMode, access.groupId);
+    return fd;
+  } catch (error) {
+    closeQuietly(fd);
+    throw error;
+  }
 }
 
-/** Opens again, for reading and writing, a file that this process created. EINVAL as above. */
-export function reopenWritable(path: string, extraFlags = 0): number {
+/** Opens again, for reading and writing, the file behind `fd`, which this process created. ESTPCORRUPT: something else is in its place. EINVAL as above. */
+export function reopenWritable(path: string, fd: number, extraFlags = 0): number {
+  let again: number;
   try {
-    return openRetrying(path, fs.constants.O_RDWR | O_NOFOLLOW | extraFlags);
+    again = openRetrying(path, fs.constants.O_RDWR | O_NOFOLLOW | O_NONBLOCK | extraFlags);
   } catch (error) {
     if (codeOf(error) === 'EINVAL') throw error;
     throw fileError(error, 'open', path);
+  }
+  try {
+    const before = fs.fstatSync(fd);
+    const now = fs.fstatSync(again);
+    if (before.ino !== now.ino || before.dev !== now.dev) throw new StpError('ESTPCORRUPT', `${path} was replaced`, 'open');
+    return again;
+  } catch (error) {
+    closeQuietly(again);
+    throw fileError(error, 'fstat', path);
   }
 }
 
@@ -112,14 +115,5 @@ export function removeFile(path: string): boolean {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;
     throw fileError(error, 'unlink', path);
-  }
-}
-
-/** Closes a descriptor; what the file system has to say at this point helps nobody. */
-export function closeQuietly(fd: number): void {
-  try {
-    fs.closeSync(fd);
-  } catch {
-    // The descriptor is released even where close reports an error.
   }
 }

@@ -1,5 +1,6 @@
 /** The storage layer: blocks, logs and bells in a directory. The simulated storage is in ./simulated-storage: no program loads it. */
 export * from './storage';
+export { type Access, accessOf, admitGroupToDirectory, isForGroup } from './access';
 export { chooseDriver, type DriverChoice, type DriverReason, type WantedDriver } from './choose-driver';
 export { canListen, closeFifo, makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
 export { FileStorage, TEMPORARY_PREFIX, type FileStorageOptions } from './file-storage';

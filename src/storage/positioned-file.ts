@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
+import { type Access } from './access';
 import { canAlign, giveAligned, takeAligned } from './aligned-memory';
 import { closeQuietly, codeOf, createExclusive, fileError, openExisting, reopenWritable } from './files';
 
@@ -32,6 +33,7 @@ export interface PositionedFile {
 export interface PlainFileOptions {
   /** Pass the page cache by. */
   readonly direct: boolean;
+  readonly access: Access;
 }
 
 // Undefined on macOS and Windows.
@@ -49,20 +51,22 @@ export class PlainFile implements PositionedFile {
   #direct: boolean;
   #sync: boolean;
   readonly #writable: boolean;
+  readonly #access: Access;
 
-  private constructor(path: string, fd: number, direct: boolean, sync: boolean, writable: boolean) {
+  private constructor(path: string, fd: number, direct: boolean, sync: boolean, writable: boolean, access: Access) {
     this.path = path;
     this.#fd = fd;
     this.#direct = direct;
     this.#sync = sync;
     this.#writable = writable;
+    this.#access = access;
   }
 
   /** Creates a file; undefined where the path exists. */
   static create(path: string, options: PlainFileOptions): PlainFile | undefined {
-    const fd = createExclusive(path);
+    const fd = createExclusive(path, options.access);
     if (fd === undefined) return undefined;
-    const plain = new PlainFile(path, fd, false, options.direct, true);
+    const plain = new PlainFile(path, fd, false, options.direct, true, options.access);
     // Not in one step: some file systems create the file and then refuse the flag, and nobody could tell whose it is.
     if (options.direct && O_DIRECT !== undefined && canAlign()) plain.#tryDirect(O_DIRECT);
     return plain;
@@ -72,14 +76,14 @@ export class PlainFile implements PositionedFile {
   static open(path: string, options: PlainFileOptions): PlainFile | undefined {
     if (options.direct && O_DIRECT !== undefined && canAlign()) {
       try {
-        const fd = openExisting(path, O_DIRECT);
-        return fd === undefined ? undefined : new PlainFile(path, fd, true, false, false);
+        const fd = openExisting(path, options.access, O_DIRECT);
+        return fd === undefined ? undefined : new PlainFile(path, fd, true, false, false, options.access);
       } catch (error) {
         if (codeOf(error) !== 'EINVAL' || error instanceof StpError) throw error;
       }
     }
-    const fd = openExisting(path);
-    return fd === undefined ? undefined : new PlainFile(path, fd, false, false, false);
+    const fd = openExisting(path, options.access);
+    return fd === undefined ? undefined : new PlainFile(path, fd, false, false, false, options.access);
   }
 
   /** True where reads and writes really pass the page cache by. */
@@ -173,7 +177,7 @@ export class PlainFile implements PositionedFile {
   #tryDirect(flag: number): void {
     let fd: number;
     try {
-      fd = reopenWritable(this.path, flag | O_DSYNC);
+      fd = reopenWritable(this.path, this.#fd, flag | O_DSYNC);
     } catch (error) {
       if (error instanceof StpError) throw error;
       return;
@@ -191,7 +195,7 @@ export class PlainFile implements PositionedFile {
   }
 
   #reopenBuffered(): boolean {
-    const fd = this.#writable ? reopenWritable(this.path, O_DSYNC) : openExisting(this.path);
+    const fd = this.#writable ? reopenWritable(this.path, this.#fd, O_DSYNC) : openExisting(this.path, this.#access);
     if (fd === undefined) return false;
     closeQuietly(this.#fd);
     this.#fd = fd;

@@ -3,6 +3,7 @@
  */
 import { StpError } from '../errors';
 import { BLOCK_BYTES, LINK_AT, RingWords } from '../layout';
+import { PRIVATE } from './access';
 import { FileBlockReader, FileBlockWriter } from './block-file';
 import { FrameReader } from './frame-reader';
 import { FrameWriter, reserveFrames } from './frame-writer';
@@ -25,6 +26,7 @@ export interface SimulatedStorageOptions {
 export class SimulatedStorage implements Storage {
   readonly driver = 'simulated';
   readonly root = '(simulated)';
+  readonly access = PRIVATE;
   readonly shared: boolean;
   readonly mechanisms: ReadonlySet<Mechanism> = new Set<Mechanism>(['ring', 'frames']);
   readonly process: number;

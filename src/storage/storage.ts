@@ -10,6 +10,8 @@
  * `(a - b) >>> 0`. Every failure is a StpError (ENOSPC, EIO, ESTPCORRUPT, ...); nothing read is trusted.
  */
 
+import { type Access } from './access';
+
 export type DriverName = 'mapped' | 'direct' | 'simulated';
 
 /** A file of 4096-byte blocks, as its one writer sees it. */
@@ -127,9 +129,11 @@ export interface Storage {
   readonly driver: DriverName;
   /** The directory, for messages. */
   readonly root: string;
+  /** Who may use what is made here. */
+  readonly access: Access;
   /** True where readers on other kernels may exist (network or cluster file system): heartbeats are needed. */
   readonly shared: boolean;
-  /** Makes a directory inside the root (mode 0700) unless it is there. */
+  /** Makes a directory inside the root unless it is there. */
   makeDirectory(path: string): void;
   /** Names in a directory ('' is the root), in no order; empty where there is no such directory. */
   list(path: string): string[];
@@ -138,7 +142,7 @@ export interface Storage {
   info(path: string): FileInfo | undefined;
   /** Bytes that new files may take, as far as the file system tells; others may take them first. */
   freeBytes(): number | undefined;
-  /** Creates a file of blocks that nobody has yet (mode 0600); undefined where the path exists already. */
+  /** Creates a file of blocks that nobody has yet ; undefined where the path exists already. */
   createBlocks(path: string): BlockWriter | undefined;
   /** Opens a file of blocks for reading; undefined where there is none. */
   openBlocks(path: string): BlockReader | undefined;

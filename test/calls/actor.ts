@@ -23,6 +23,8 @@ export interface ActorOptions {
   /** Run as if the optional dependency were not installed. */
   readonly withoutKoffi?: boolean;
   readonly uid?: number;
+  /** Default: the same number as `uid`. */
+  readonly gid?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly execArgv?: readonly string[];
   readonly name?: string;
@@ -67,7 +69,7 @@ export class Actor {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       execArgv: [...(options.withoutKoffi === true ? ['--require', noKoffiPath()] : []), ...(options.execArgv ?? [])],
       env: environment(options),
-      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),
     });
     let stderr = '';
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -16,8 +16,8 @@ void t.test('An empty environment gives the defaults', (t) => {
 });
 
 void t.test('What is set is taken, and a relative directory made absolute', (t) => {
-  const options = regionOptions({ STP_REGION: 'some/where', STP_SYSTEM: 'Big.Host_1-a', STP_GROUP: 'x'.repeat(15), STP_DRIVER: 'direct' });
-  t.same(options, { directory: path.resolve('some/where'), system: 'Big.Host_1-a', group: 'x'.repeat(15), driver: 'direct' });
+  const options = regionOptions({ STP_REGION: 'some/where', STP_SYSTEM: 'Big.Host_1-a', STP_GROUP: 'x'.repeat(15), STP_DRIVER: 'direct', STP_REGION_MODE: '0770' });
+  t.same(options, { directory: path.resolve('some/where'), system: 'Big.Host_1-a', group: 'x'.repeat(15), driver: 'direct', mode: 0o770 });
   t.end();
 });
 
@@ -27,6 +27,7 @@ void t.test('A wrong value is an error that names the variable and the value', (
     STP_SYSTEM: ['', 'two words', 'x'.repeat(64), 'größe', 'a/b', 'a:1'],
     STP_GROUP: ['', 'x'.repeat(16), 'a b', 'ü'],
     STP_DRIVER: ['', 'Mapped', 'mmap', 'AUTO'],
+    STP_REGION_MODE: ['', '0777', '777', '0750', '0600', '2770', '1770', '448', '0x1c0', '0o700', ' 0700', 'private'],
   };
   for (const [variable, values] of Object.entries(wrong)) {
     for (const value of values) {
