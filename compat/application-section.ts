@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { isDeepStrictEqual } from 'node:util';
+import { projectRoot } from '../scripts/project-root';
 import { CliFailure, ExitCode } from '../src/cli/failure';
 import { tableLines } from '../src/cli/table';
 import { loadNative, whyNoNative } from '../src/storage';
@@ -11,8 +12,9 @@ import { type Application, APPLICATIONS } from './application-list';
 import { installPackages, prepared } from './application-packages';
 import { type PairOutcome } from './application-pair';
 import { NATIVE, type RunSetting, SETTINGS } from './application-settings';
-import { say } from './cache';
+import { command, say } from './cache';
 import { hasNamespaces, inNamespace } from './namespace';
+import { nodeBinary } from './node-binary';
 import { type Section, type SectionOptions, type SectionResult } from './section';
 
 /** What came of an application in a setting. */
@@ -28,27 +30,33 @@ interface Row {
   readonly verdicts: readonly Verdict[];
 }
 
-export function applicationSection(): Section {
-  return { name: 'applications', summary: `${APPLICATIONS.length} applications in two processes, natively and in ${SETTINGS.length - 1} ways under the hook`, run };
+/** `node`: another version of Node to run them with. */
+export function applicationSection({ node }: { node: string | undefined }): Section {
+  return {
+    name: 'applications',
+    summary: `${APPLICATIONS.length} applications in two processes, natively and in ${SETTINGS.length - 1} ways under the hook`,
+    run: (options) => run(options, node === undefined ? process.execPath : nodeBinary(options.cache, node)),
+  };
 }
 
-async function run(options: SectionOptions): Promise<SectionResult> {
+async function run(options: SectionOptions, node: string): Promise<SectionResult> {
   const applications = APPLICATIONS.filter(({ name }) => name.includes(options.filter ?? ''));
   if (applications.length === 0) throw new CliFailure(`no application has "${options.filter ?? ''}" in its name`, ExitCode.usage, `Applications: ${APPLICATIONS.map(({ name }) => name).join(', ')}`);
   installPackages();
   const settings = settingsHere();
-  say(`applications: ${applications.length} in ${settings.length} settings, ${options.jobs} at a time, ${networkOf()}`);
+  const version = command(node, ['--version'], projectRoot(), '').trim();
+  say(`applications: ${applications.length} under Node ${version} in ${settings.length} settings, ${options.jobs} at a time, ${networkOf()}`);
   const waiting = [...applications];
   const rows: Row[] = [];
   const work = async (): Promise<void> => {
     for (let application = waiting.pop(); application !== undefined; application = waiting.pop()) {
-      rows.push(await runApplication(application, settings, options.limitMs));
+      rows.push(await runApplication(application, settings, options.limitMs, node));
       say(`  ${rows.length} of ${applications.length}: ${application.name}`);
     }
   };
   await Promise.all(Array.from({ length: options.jobs }, work));
   rows.sort((one, other) => applications.indexOf(one.application) - applications.indexOf(other.application));
-  return tell(rows, settings);
+  return tell(rows, settings, version);
 }
 
 function networkOf(): string {
@@ -62,11 +70,11 @@ function settingsHere(): RunSetting[] {
   return SETTINGS.filter(({ driver }) => driver !== 'mapped');
 }
 
-async function runApplication(application: Application, settings: readonly RunSetting[], limitMs: number): Promise<Row> {
+async function runApplication(application: Application, settings: readonly RunSetting[], limitMs: number, node: string): Promise<Row> {
   const order: HostOrder = { application, settings, limitMs, ownNetwork: hasNamespaces(), prepared: prepared(application) };
   const verdicts: Verdict[] = [];
   let native: PairOutcome | undefined;
-  for await (const { setting: name, outcome } of hostLines(order)) {
+  for await (const { setting: name, outcome } of hostLines(order, node)) {
     const setting = settings.find((each) => each.name === name);
     if (setting === undefined) throw new Error(`the host of ${application.name} tells of "${name}"`);
     if (setting === NATIVE) native = outcome;
@@ -76,11 +84,12 @@ async function runApplication(application: Application, settings: readonly RunSe
   return { application, verdicts };
 }
 
-async function* hostLines(order: HostOrder): AsyncGenerator<HostLine> {
+/** The host starts programs with the Node that it runs under. */
+async function* hostLines(order: HostOrder, node: string): AsyncGenerator<HostLine> {
   // With mounts of its own: some regions are small file systems.
   const prefix = hasNamespaces() ? [...inNamespace('own'), 'unshare', '--mount'] : [];
-  const [command, ...args] = [...prefix, process.execPath, path.join(__dirname, 'application-host.js'), JSON.stringify(order)];
-  const host = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [program, ...args] = [...prefix, node, path.join(__dirname, 'application-host.js'), JSON.stringify(order)];
+  const host = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const failed = new Promise<never>((_, reject) => host.once('error', reject));
   const lines = createInterface(host.stdout)[Symbol.asyncIterator]();
   try {
@@ -123,20 +132,20 @@ function outcomeOf({ outcome, wrong }: Verdict): 'pass' | 'fail' | 'not run' {
   return outcome === undefined ? 'not run' : wrong.length === 0 ? 'pass' : 'fail';
 }
 
-function tell(rows: readonly Row[], settings: readonly RunSetting[]): SectionResult {
+function tell(rows: readonly Row[], settings: readonly RunSetting[], version: string): SectionResult {
   const table = rows.map(({ application, verdicts }) => [application.name, ...verdicts.map((verdict) => cell(verdict))]);
   const lines = tableLines([{ title: 'application' }, ...settings.map(({ name }) => ({ title: name }))], table);
   const all = rows.flatMap(({ application, verdicts }) => verdicts.map((verdict) => ({ application, verdict })));
   const passed = all.filter(({ verdict }) => outcomeOf(verdict) === 'pass').length;
   const overStp = all.flatMap(({ verdict }) => (verdict.setting.blocked === true && verdict.outcome !== undefined ? [verdict.outcome] : []));
   const kernel = overStp.every((each) => each.kernel !== undefined) ? `${overStp.reduce((sum, each) => sum + (each.kernel?.opens ?? 0) + (each.kernel?.unrouted ?? 0), 0)} connects and ${overStp.reduce((sum, each) => sum + (each.kernel?.sockets ?? 0), 0)} sockets of kernel TCP` : 'kernel TCP not counted';
-  lines.push('', 'Each cell: the connections of the client, and by what they went.', `${passed} of ${all.length} passed; under STP_NET=stp: ${overStp.reduce((sum, each) => sum + each.client.stp, 0)} connections over STP, ${kernel}`, `network: ${networkOf()}`);
+  lines.push('', 'Each cell: the connections of the client, and by what they went.', `${passed} of ${all.length} passed under Node ${version}; under STP_NET=stp: ${overStp.reduce((sum, each) => sum + each.client.stp, 0)} connections over STP, ${kernel}`, `network: ${networkOf()}`);
   for (const { application, verdict } of all) {
     if (verdict.outcome === undefined) lines.push(`not run: ${application.name}, ${verdict.setting.name}: it needs mounts of its own`);
     for (const wrong of verdict.wrong) lines.push(`FAILED: ${application.name}, ${verdict.setting.name}: ${wrong}`);
   }
   process.stdout.write(`${lines.join('\n')}\n`);
-  return { ok: all.every(({ verdict }) => verdict.wrong.length === 0), data: record(rows) };
+  return { ok: all.every(({ verdict }) => verdict.wrong.length === 0), data: record(rows, version) };
 }
 
 function cell(verdict: Verdict): string {
@@ -148,9 +157,9 @@ function cell(verdict: Verdict): string {
 }
 
 /** For documents: no counts that differ from run to run, but those that must be 0. */
-function record(rows: readonly Row[]): unknown {
+function record(rows: readonly Row[], version: string): unknown {
   return {
-    node: process.versions.node,
+    node: version.replace('v', ''),
     namespaces: hasNamespaces(),
     applications: rows.map(({ application, verdicts }) => ({
       name: application.name,

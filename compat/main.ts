@@ -24,7 +24,7 @@ interface Options {
 }
 
 function sectionsFor(options: Options): Section[] {
-  return [netSection({ node: options.node, withoutTransport: options.withoutTransport === true, verbose: options.verbose === true }), applicationSection()];
+  return [netSection({ node: options.node, withoutTransport: options.withoutTransport === true, verbose: options.verbose === true }), applicationSection({ node: options.node })];
 }
 
 /** A whole number from the command line. */
@@ -46,7 +46,7 @@ export function program(): Command {
     .option('--cache <dir>', 'where fetched programs are kept (default: stp-net in $XDG_CACHE_HOME or ~/.cache)')
     .option('--jobs <n>', 'programs at a time', whole(1, 64), 2)
     .option('--limit-seconds <n>', 'how long one program may take', whole(1, 3600), 60)
-    .option('--node <version>', 'net: run the tests with this Node (22, 24.1.0); what passes natively must then pass over STP')
+    .option('--node <version>', 'run with this Node (22, 24.1.0); of the net tests, what passes natively must then pass over STP')
     .option('--without-transport', 'net: run where kernel TCP is blocked and nothing in its place, which tells the tests that need a transport')
     .option('--verbose', 'net: print the output of each test that fails, also where that is expected')
     .showSuggestionAfterError()

@@ -8,6 +8,8 @@ import { projectRoot } from '../scripts/project-root';
 import { type ApiEntry, apiEntries, NODE_LINES } from './api-data';
 
 const RESULTS = 'compat/results';
+/** Recorded as `net-22.json`: what is recorded without a number is of the line that Node's tests are of. */
+const OTHER_LINES = NODE_LINES.filter((line) => line !== 20);
 
 interface NetRecord {
   readonly node: string;
@@ -52,8 +54,8 @@ function part(name: string): string {
   return fs.readFileSync(path.join(projectRoot(), 'compat/matrix', name), 'utf8').trim();
 }
 
-function result(section: string): unknown {
-  const file = path.join(projectRoot(), RESULTS, `${section}.json`);
+function result(section: string, line?: number): unknown {
+  const file = path.join(projectRoot(), RESULTS, `${section}${line === undefined ? '' : `-${line}`}.json`);
   return (JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>)[section];
 }
 
@@ -85,7 +87,19 @@ function netTests(): string {
     'Not passed:',
     '',
     table(['test', 'class', 'over STP', 'why, and what it would take'], failing),
+    '',
+    'The same files under other versions, which they were not written for (`npm run compat -- net --node 24`):',
+    '',
+    table(['Node', 'tests', 'natively', 'over STP', 'natively but not over STP, beyond those above', 'class `stream` over STP'], OTHER_LINES.map((line) => otherLine(line, tests))),
   ].join('\n');
+}
+
+function otherLine(line: number, known: NetRecord['tests']): string[] {
+  const { tests } = result('net', line) as NetRecord;
+  const passed = (mode: 'native' | 'stp', list = tests): string => String(list.filter((test) => test[mode] === 'pass').length);
+  const stream = tests.filter((test) => test.class === 'stream');
+  const more = tests.filter(({ test, native, stp }) => native === 'pass' && stp !== 'pass' && known.find((each) => each.test === test)?.stp === 'pass');
+  return [String(line), String(tests.length), passed('native'), passed('stp'), more.map(({ test }) => `\`${test}\``).join(', ') || 'none', `${passed('stp', stream)} of ${stream.length}`];
 }
 
 function applications(): string {
@@ -104,7 +118,16 @@ function applications(): string {
     'With `auto` the region is there, is missing, is full, has room for the server alone, is damaged, or is damaged once the server listens.',
     '',
     table(['application', 'what it does', ...settings], cells),
+    '',
+    `Under other versions (\`npm run compat -- applications --node 24\`): ${OTHER_LINES.map(otherRuns).join('; ')}.`,
   ].join('\n');
+}
+
+function otherRuns(line: number): string {
+  const { node, applications: rows } = result('applications', line) as ApplicationsRecord;
+  const runs = rows.flatMap(({ name, runs: all }) => all.map((run) => ({ ...run, name })));
+  const not = runs.filter(({ outcome }) => outcome !== 'pass').map(({ name, setting, outcome }) => `${name}, ${setting}: ${outcome}`);
+  return `Node ${node} ${runs.length - not.length} of ${runs.length} runs pass${not.length === 0 ? '' : ` (${not.join(', ')})`}`;
 }
 
 function api(): string {
