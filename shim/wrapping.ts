@@ -28,6 +28,7 @@ export function standOn(handle: StreamHandle, below: InternalSocket, connection:
   if (writes === undefined) writesOf.set(handle, (writes = new WrappedWrites(handle, below)));
   connection.writesAbove = writes;
   (below as unknown as { allowHalfOpen: boolean }).allowHalfOpen = true;
+  readAlone(below);
   handle.getpeername = (out) => copyName(below._getpeername(), out);
   handle.getsockname = (out) => copyName(below._getsockname(), out);
   handle.ref = () => below.ref();
@@ -35,6 +36,29 @@ export function standOn(handle: StreamHandle, below: InternalSocket, connection:
   handle.setNoDelay = (enable) => below.setNoDelay(enable);
   handle.setKeepAlive = (enable, initialDelaySeconds = 0) => below.setKeepAlive(enable, initialDelaySeconds * 1000);
 }
+
+/**
+ * From now on what the socket reads is for what stands on it: with a handle it would not come to the program's listeners either, nor through the
+ * text encoding that the program had set before.
+ *
+ * @note Node 20 to 26: the wrapping stream has just put its listeners on the socket below, behind all others, and takes no text.
+ */
+function readAlone(below: InternalSocket): void {
+  if (readAlready.has(below)) return;
+  readAlready.add(below);
+  const listeners: Partial<Record<string | symbol, unknown>> = { data: below.rawListeners('data').at(-1), end: below.rawListeners('end').at(-1) };
+  const { emit } = below;
+  below.emit = function emitAbove(this: unknown, event: string | symbol, ...values: unknown[]): boolean {
+    const listener = event === 'data' || event === 'end' ? listeners[event] : undefined;
+    if (typeof listener !== 'function') return Reflect.apply(emit, this, [event, ...values]) as boolean;
+    Reflect.apply(listener, this, values);
+    return true;
+  } as typeof emit;
+  below.removeAllListeners('readable');
+  Object.assign((below as unknown as { _readableState: object })._readableState, { decoder: null });
+}
+
+const readAlready = new WeakSet<InternalSocket>();
 
 /** -1: there is none yet, which must not be remembered as the name. */
 function copyName(found: SocketName, out: SocketName): number {

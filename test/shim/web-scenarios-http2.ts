@@ -5,13 +5,13 @@ import { event, type Log, type Scenario } from './scenario-kit';
 import { closing, HOST, read, secure, shown, sleep, tell, trust } from './web-kit';
 
 /** Not 'goaway', of which a session that closes sends one or two. */
-const SESSION_EVENTS = ['connect', 'ping', 'timeout', 'frameError', 'error', 'close'];
+export const SESSION_EVENTS = ['connect', 'ping', 'timeout', 'frameError', 'error', 'close'];
 const STREAM_EVENTS = ['response', 'trailers', 'push', 'aborted', 'timeout', 'end', 'error', 'close'];
 
 type Answer = (stream: http2.ServerHttp2Stream, who: string, headers: http2.IncomingHttpHeaders) => void;
 
 /** Logs sessions and streams, each with the number of its session. */
-function watchServer<T extends http2.Http2Server | http2.Http2SecureServer>(server: T, log: Log, answer: Answer): T {
+export function watchServer<T extends http2.Http2Server | http2.Http2SecureServer>(server: T, log: Log, answer: Answer): T {
   let sessions = 0;
   const names = new WeakMap<object, string>();
   server.on('session', (session: http2.ServerHttp2Session) => {
@@ -32,12 +32,12 @@ function watchServer<T extends http2.Http2Server | http2.Http2SecureServer>(serv
   return server;
 }
 
-const hello: Answer = (stream) => {
+export const hello: Answer = (stream) => {
   stream.respond({ ':status': 200 }, {});
   stream.end('hello');
 };
 
-async function ask(session: http2.ClientHttp2Session, log: Log, who: string, headers: http2.OutgoingHttpHeaders = {}): Promise<void> {
+export async function ask(session: http2.ClientHttp2Session, log: Log, who: string, headers: http2.OutgoingHttpHeaders = {}): Promise<void> {
   const stream = session.request({ ':path': '/', ...headers });
   for (const name of STREAM_EVENTS) stream.on(name, (...values: unknown[]) => { log.add(who, name, name === 'response' ? (values[0] as http2.IncomingHttpHeaders)[':status'] : values.map(shown)); });
   const text = read(stream);
@@ -45,7 +45,7 @@ async function ask(session: http2.ClientHttp2Session, log: Log, who: string, hea
   log.add(who, await text, stream.rstCode);
 }
 
-const connect = (port: number, log: Log, options: http2.ClientSessionOptions = {}): http2.ClientHttp2Session =>
+export const connect = (port: number, log: Log, options: http2.ClientSessionOptions = {}): http2.ClientHttp2Session =>
   tell(http2.connect(`http://${HOST}:${port}`, options), log, 'session', SESSION_EVENTS);
 
 const place = (socket: net.Socket): unknown[] => [socket.remoteAddress, socket.remoteFamily, socket.remotePort, socket.localAddress, socket.localPort, socket.address(), socket.destroyed, socket instanceof net.Socket, socket.bytesRead > 0];

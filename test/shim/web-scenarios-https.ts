@@ -1,9 +1,10 @@
 /** Scenarios: https and fetch, over connections that are kept and sessions that are taken up again. */
 import http from 'node:http';
 import https from 'node:https';
-import type tls from 'node:tls';
-import { type Log, type Scenario } from './scenario-kit';
-import { closing, follow, gone, HOST, MESSAGE_EVENTS, other, RESPONSE_EVENTS, secure, shown, sleep, tell, trust } from './web-kit';
+import net from 'node:net';
+import tls from 'node:tls';
+import { type Log, type Scenario, until } from './scenario-kit';
+import { closing, follow, gone, HOST, MESSAGE_EVENTS, other, read, RESPONSE_EVENTS, secure, shown, sleep, tell, trust } from './web-kit';
 import { counts } from './web-scenarios-http';
 
 /** Logs connections and requests, each with the number of its connection. */
@@ -95,6 +96,51 @@ export const httpsScenarios: Record<string, Scenario> = {
         log.add(name, socket?.authorized, socket?.authorizationError);
         await sleep(5);
       }
+    },
+  },
+
+  'https: headersTimeout, requestTimeout and handshakeTimeout': {
+    server: (log) => https.createServer({ ...secure, headersTimeout: 60, requestTimeout: 100, handshakeTimeout: 60, connectionsCheckingInterval: 20 }, (request) => {
+      request.on('error', () => undefined).resume();
+    }).on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      log.add('clientError', error.code, socket.constructor.name, socket.writable);
+      socket.end('HTTP/1.1 408 Too late\r\n\r\n');
+    }).on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      log.add('tlsClientError', error.code, socket.destroyed);
+      socket.destroy();
+    }),
+    client: async (port, log) => {
+      for (const head of ['GET / HTTP/1.1\r\nHost: x\r\n', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na']) {
+        const socket = tell(tls.connect({ port, ...trust }), log, 'client', ['secureConnect', 'end', 'error', 'close']);
+        socket.write(head);
+        log.add(await read(socket));
+        await sleep(5);
+      }
+      // Says nothing: no handshake comes.
+      const silent = net.connect(port, HOST);
+      silent.on('error', () => undefined).resume();
+      await closing(silent);
+      await sleep(5);
+    },
+  },
+
+  'https: timeouts of a request and of its agent, and a server that keeps a connection for a moment': {
+    server: (log) => https.createServer({ ...secure, keepAliveTimeout: 30, keepAliveTimeoutBuffer: 0 } as https.ServerOptions, (request, response) => {
+      request.socket.once('close', () => { log.part(request.url ?? '').add('closed', response.writableEnded); });
+      if (request.url !== '/never') response.end('x');
+    }),
+    client: async (port, log) => {
+      const never = https.get({ port, ...trust, path: '/never', agent: false });
+      // Not while it connects: a handshake takes its time on a busy machine.
+      never.once('finish', () => never.setTimeout(40, () => { never.destroy(new Error('too slow')); }));
+      await follow(never, log, 'never');
+      const agent = new https.Agent({ ...trust, keepAlive: true, timeout: 400 });
+      const byAgent = https.get({ port, host: HOST, path: '/never', agent });
+      byAgent.on('timeout', () => byAgent.destroy());
+      await follow(byAgent, log, 'by agent');
+      const kept = https.get({ port, host: HOST, path: '/kept', agent }, (response) => response.resume());
+      await closing(kept);
+      await until(() => counts(agent).every((count) => count === 0), 'an agent without sockets');
     },
   },
 

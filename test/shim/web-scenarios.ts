@@ -5,6 +5,8 @@ import { handshakeScenarios } from './web-scenarios-handshake';
 import { endScenarios } from './web-scenarios-ends';
 import { httpsScenarios } from './web-scenarios-https';
 import { http2Scenarios } from './web-scenarios-http2';
+import { layerScenarios } from './web-scenarios-layers';
+import { http2EndScenarios } from './web-scenarios-http2-ends';
 import { tlsScenarios } from './web-scenarios-tls';
 
-export const webScenarios: Readonly<Record<string, Scenario>> = { ...httpScenarios, ...endScenarios, ...httpsScenarios, ...handshakeScenarios, ...tlsScenarios, ...http2Scenarios };
+export const webScenarios: Readonly<Record<string, Scenario>> = { ...httpScenarios, ...endScenarios, ...httpsScenarios, ...handshakeScenarios, ...tlsScenarios, ...layerScenarios, ...http2Scenarios, ...http2EndScenarios };
