@@ -11,6 +11,7 @@ export const CRASH_POINTS = {
   'open.number': 'a process number is claimed by an empty file',
   'open.door-made': 'the door is there, and nobody holds it',
   'open.door': 'the door is held, no identity tells of it',
+  'open.tables': 'the file has its tables, no identity',
   'open.starting': 'the identity says starting',
   'open.live': 'the identity says live, nothing is recovered',
   'recovery.listed': 'recovery knows what there is, nothing is removed',

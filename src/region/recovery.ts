@@ -27,9 +27,11 @@ export interface RecoverySummary {
 
 /**
  * A process file without an identity is one that is just being opened, or whose owner died in that moment. Its owner
- * looks whether the file is still there before it goes live, so one this old may go, milliseconds.
+ * looks whether the file is still there before it goes live, so one this old may go, milliseconds. Other hosts may see late what it
+ * looks for, and have other clocks.
  */
-const ABANDONED_MS = 600_000;
+const ABANDONED_MS = 30_000;
+const ABANDONED_SHARED_MS = 600_000;
 const PAIR = /^([0-9]+)-([0-9]+)$/u;
 
 /** Removes what the dead left behind, for at most about `budgetMs` milliseconds. Never throws: what fails is left to the next one. */
@@ -139,7 +141,7 @@ class Sweep implements RecoverySummary {
 
   #isOld(file: string): boolean {
     const info = this.#storage.info(file);
-    return info !== undefined && Date.now() - info.modifiedAtMs > ABANDONED_MS;
+    return info !== undefined && Date.now() - info.modifiedAtMs > (this.#storage.shared ? ABANDONED_SHARED_MS : ABANDONED_MS);
   }
 
   #isGone(number: number): boolean {

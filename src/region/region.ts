@@ -96,6 +96,7 @@ export class Region {
     this.bindings = new Bindings(seat.file, this.#processes, self);
     this.sockets = new SocketTable(seat.file, facts.limits.socketsMax);
     this.hosts = new Hosts(this.#processes, this.bindings, self);
+    crashPoint('open.tables');
     this.#publish('starting');
     crashPoint('open.starting');
     if (!isStillThere(storage, facts, self.number)) throw new StpError('ENOENT', `${storage.root} is being removed`);

@@ -27,6 +27,8 @@ export interface ActorOptions {
   readonly gid?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly execArgv?: readonly string[];
+  /** A command that runs the actor's node: `['unshare', '--pid', '--fork']`. */
+  readonly prefix?: readonly string[];
   readonly name?: string;
 }
 
@@ -67,7 +69,7 @@ export class Actor {
     this.child = fork(path.join(__dirname, 'actor-main.js'), [], {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-      execArgv: [...(options.withoutKoffi === true ? ['--require', noKoffiPath()] : []), ...(options.execArgv ?? [])],
+      ...command(options),
       env: environment(options),
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),
     });
@@ -134,6 +136,12 @@ export class Actor {
     if (error === undefined) waiting.resolve(value);
     else waiting.reject(new StepError(this.name, error));
   }
+}
+
+/** What runs the program: node, or a command that does. */
+function command({ prefix = [], withoutKoffi = false, execArgv = [] }: ActorOptions): { execPath: string; execArgv: string[] } {
+  const words = [...prefix, process.execPath];
+  return { execPath: words[0] ?? process.execPath, execArgv: [...words.slice(1), ...(withoutKoffi ? ['--require', noKoffiPath()] : []), ...execArgv] };
 }
 
 /** The environment of this process without what a test runner or a person may have put in it for Node and for us. */

@@ -1,11 +1,13 @@
 /**
  * Kills real processes at every crash point, with both drivers: `npm run test:crashes`. `--driver mapped` or `direct`, `--play NAME` and
- * `--point NAME` walk a part; else leases of other hosts are tried as well, and `--play lease` tries only them. Says how long after a death its peers knew of it. Ends with `N deaths, N failed`.
+ * `--point NAME` walk a part; else deaths between containers, ten thousand dead sockets and leases
+ * of other hosts are tried as well (`--play lease`). Says how long after a death its peers knew of it. Ends with `N deaths, N failed`.
  */
 import { parseArgs } from 'node:util';
 import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points';
 import { DRIVERS, type Variant } from '../calls/variants';
 import { LEASE_MS, LEASE_PLAYS } from './lease-plays';
+import { OTHER_PLAYS } from './other-plays';
 import { type Play, PLAYS, unwalked } from './plays';
 import { type Notice, Stage } from './stage';
 
@@ -90,6 +92,21 @@ async function walkLease(): Promise<number> {
   return failed;
 }
 
+async function walkOthers(only: string | undefined): Promise<number> {
+  let failed = 0;
+  for (const play of OTHER_PLAYS) {
+    if (only !== undefined && play.title !== only) continue;
+    const skipped = play.skip();
+    try {
+      console.log(`${play.title}: ${skipped === undefined ? await play.run(test) : `LEFT OUT, ${skipped}`}`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED ${play.title}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    }
+  }
+  return failed;
+}
+
 /** Says how soon peers knew. */
 function toldInTime(variant: Variant, notices: readonly Notice[]): boolean {
   const sorted = [...notices].sort((a, b) => a.afterMs - b.afterMs);
@@ -110,7 +127,7 @@ function known(name: string, value: string | undefined, values: readonly string[
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { driver: { type: 'string' }, play: { type: 'string' }, point: { type: 'string' } } });
   const driver = known('driver', values.driver, DRIVERS.map(({ title }) => title));
-  const options = { play: known('play', values.play, [...PLAYS.map(({ title }) => title), LEASE]), point: known('point', values.point, Object.keys(CRASH_POINTS)) };
+  const options = { play: known('play', values.play, [...PLAYS, ...OTHER_PLAYS].map(({ title }) => title).concat(LEASE)), point: known('point', values.point, Object.keys(CRASH_POINTS)) };
   let failed = 0;
   let deaths = 0;
   const missing = unwalked();
@@ -127,7 +144,9 @@ async function main(): Promise<void> {
     failed += done.failed;
     if (!toldInTime(variant, done.notices)) failed += 1;
   }
-  if (options.play === LEASE || (driver === undefined && options.play === undefined && options.point === undefined)) failed += await walkLease();
+  const all = driver === undefined && options.play === undefined && options.point === undefined;
+  if (all || OTHER_PLAYS.some(({ title }) => title === options.play)) failed += await walkOthers(options.play);
+  if (all || options.play === LEASE) failed += await walkLease();
   await cleanUp();
   console.log(`${Object.keys(CRASH_POINTS).length} crash points, ${deaths} deaths, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;

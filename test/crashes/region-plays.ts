@@ -6,7 +6,7 @@ import { assert, type Stage } from './stage';
 /** Opens a region that others use. */
 export const newcomerPlay: Play = {
   title: 'newcomer',
-  points: ['open.directory', 'open.header', 'open.number', 'open.door-made', 'open.door', 'open.starting', 'open.live', 'claim.held', 'slot.published'],
+  points: ['open.directory', 'open.header', 'open.number', 'open.door-made', 'open.door', 'open.tables', 'open.starting', 'open.live', 'claim.held', 'slot.published'],
   async run(stage, point) {
     const victim = await stage.victim();
     const playing = victim.run((kit, at) => {
@@ -23,7 +23,7 @@ export const newcomerPlay: Play = {
 /** Makes a region, and another has to go on with what is there. */
 export const founderPlay: Play = {
   title: 'founder',
-  points: ['open.directory', 'open.header-written', 'open.header', 'open.number', 'open.door-made', 'open.door', 'open.starting', 'open.live', 'recovery.listed', 'recovery.pairs'],
+  points: ['open.directory', 'open.header-written', 'open.header', 'open.number', 'open.door-made', 'open.door', 'open.tables', 'open.starting', 'open.live', 'recovery.listed', 'recovery.pairs'],
   async run(stage, point) {
     const region = `${stage.region}-of-${point}`;
     const victim = await stage.start('founder', region);

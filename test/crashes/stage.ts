@@ -164,10 +164,9 @@ export class Stage {
   #reopen(): void {
     const region = Region.open(this.options());
     try {
-      // An empty process file is taken for one that is just being opened, until it is old.
+      // A process file without an identity is taken for one that is just being opened, until it is old.
       for (const name of fs.readdirSync(path.join(this.region, 'processes'))) {
-        const file = path.join(this.region, 'processes', name);
-        if (fs.statSync(file).size === 0) fs.utimesSync(file, new Date(0), new Date(0));
+        fs.utimesSync(path.join(this.region, 'processes', name), new Date(0), new Date(0));
       }
       const { complete } = region.recover(60_000);
       assert(complete, 'recovery did not finish');

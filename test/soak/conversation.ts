@@ -10,7 +10,7 @@ import { decodeOpening, encodeOpening, type Life, type Opening, OPENING_BYTES } 
 const CHUNK_BYTES_MAX = 60_000;
 const READ_BYTES = 65_536;
 /** An end that waits so long for the next byte waits for ever, milliseconds. */
-export const STALL_MS = 90_000;
+export const STALL_MS = 180_000;
 
 /** What the other end did that no living end does. */
 export class Mismatch extends Error {}

@@ -8,7 +8,8 @@ import { type HandOver, type Life, type Memory, nowMs, type Opening, portOf, typ
 const ASKING_MAX = 4;
 const PAUSE_MS_MAX = 40;
 const BYTES_MAX = 1_500_000;
-const CONNECT_MS_MAX = 30_000;
+/** On a machine without a processor to spare an answer may take long. */
+const CONNECT_MS_MAX = 120_000;
 const GIVE_MS = 2000;
 /** What the death of the other end, or of one on the way, may show as. */
 const OF_DEATH: ReadonlySet<string> = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'EBADF']);
@@ -125,6 +126,7 @@ function report(): void {
 
 function leave(): void {
   report();
+  process.removeAllListeners('disconnect');
   void stp.STPclose(listener).catch(() => undefined);
   process.disconnect();
 }
@@ -137,6 +139,9 @@ process.on('message', (message: ToProcess) => {
     if (open === 0) leave();
   }
 });
+
+// The supervisor is gone: so are we.
+process.on('disconnect', () => process.exit(1));
 
 listener = stp.STPsocket(stp.PF_STP, stp.SOCK_STREAM, stp.PF_STP);
 stp.STPbind(listener, { port: portOf(slot) });

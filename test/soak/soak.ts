@@ -29,7 +29,7 @@ const SLOTS = 8;
 /** The first so many are never killed: growth shows in those who live. */
 const ELDERS = 2;
 const SAMPLE_MS = 2000;
-const STOP_MS_MAX = 120_000;
+const STOP_MS_MAX = 240_000;
 /** A give lasts so long, and its taker may have died before. */
 const GIVE_SLACK_MS = 3000;
 
@@ -190,6 +190,8 @@ export class Soak {
 export function sizeOf(directory: string): { bytes: number; files: number } {
   let bytes = 0;
   let files = 0;
+  // Made by whoever comes first, which may be after the first look.
+  if (!fs.existsSync(directory)) return { bytes, files };
   for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
     const stat = fs.lstatSync(path.join(entry.parentPath, entry.name), { throwIfNoEntry: false });
     if (stat === undefined || stat.isDirectory()) continue;
