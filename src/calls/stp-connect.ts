@@ -48,7 +48,7 @@ function checkState(call: string, state: number, endpoint: Endpoint): void {
 function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
   const { socket, runtime: own } = endpoint;
   const { region } = own;
-  const system = wanted.system === undefined ? own.system : region.hosts.hostByName(wanted.system).name;
+  const system = wanted.system === undefined ? own.system : region.hosts.nameOf(wanted.system);
   const group = wanted.group ?? own.group;
   const found = own.findListener(socket, system, group, wanted.port);
   const peer = found === undefined ? undefined : own.engine.peer(found.process.number, found.process.epoch);

@@ -29,7 +29,7 @@ export const ProcessIdentity = defineLayout('ProcessIdentity', 352, {
   startTicks: { at: 40, kind: 'u64', writer: 'creator', doc: 'start time of the process in clock ticks since boot; tells a reused pid; 0 unknown' },
   uid: { at: 48, kind: 'u32', writer: 'creator', doc: 'user id' },
   drivers: { at: 52, kind: 'u32', writer: 'creator', doc: 'bit 0: can map logs, bit 1: can read and write frames, bit 2: has a door bell' },
-  bootId: { at: 56, kind: 'text', size: 40, writer: 'creator', doc: 'boot id of its kernel: equal ids share memory, FIFOs and a page cache' },
+  bootId: { at: 56, kind: 'text', size: 40, writer: 'creator', doc: 'boot id of its kernel, on a shared file system a hash of it and of the mount: equal ids share memory, FIFOs and a page cache' },
   pidNamespace: { at: 96, kind: 'u64', writer: 'creator', doc: 'inode of its pid namespace: pids compare only inside one; 0 unknown' },
   system: { at: 104, kind: 'text', size: 64, writer: 'creator', doc: 'system name of its addresses (STP_SYSTEM)' },
   group: { at: 168, kind: 'text', size: 16, writer: 'creator', doc: 'transport group of its addresses (STP_GROUP)' },

@@ -47,6 +47,10 @@ interface Ends {
 /** How often the life of a peer without a bell is looked at. */
 const LIFE_CHECK_MS = 250;
 const LIFE_CHECKS_PER_LEASE = 20;
+/** The same where each takes trips to a file server. */
+const LIFE_CHECKS_PER_SHARED_LEASE = 10;
+/** How often the directory is looked at for those who want to meet us, while nobody is being met. */
+const LIST_MS = 20;
 /** How often we look for what the dead left us, where nobody can knock. */
 const BURY_MS = 5000;
 /** How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to give up. */
@@ -67,6 +71,8 @@ export class LinkTable implements PollerEvents {
   readonly #unmet = new Map<number, number>();
   #door: BellReader | null = null;
   #lifeCheckedMs = 0;
+  #listedMs = 0;
+  readonly #lifeCheckMs: number;
   #buriedMs = 0;
   #closed = false;
 
@@ -74,6 +80,10 @@ export class LinkTable implements PollerEvents {
     this.#region = region;
     this.#events = events;
     this.poller = new Poller(events, this, region.limits.socketsMax, yieldOf(loadNative()));
+    const { shared } = region.storage;
+    const { leaseMs } = region.limits;
+    this.#lifeCheckMs = shared ? leaseMs / LIFE_CHECKS_PER_SHARED_LEASE : Math.min(LIFE_CHECK_MS, leaseMs / LIFE_CHECKS_PER_LEASE);
+    this.poller.distant = shared;
     if (region.doorFd === undefined || !canListen()) {
       this.poller.setNeedsClock(true);
       return;
@@ -144,6 +154,8 @@ export class LinkTable implements PollerEvents {
     try {
       const out = storage.createLog(this.#path(self.number, info.number), this.#identity(self, info), mechanism, capacityBytes);
       link = new Link(this.poller, info.number, info.epoch, out, mechanism === 'ring');
+      link.unheard = info !== self && !hasBells;
+      link.distant = storage.shared;
       crashPoint('link.log');
     } catch (error) {
       if (bellFd !== undefined) closeFifo(bellFd);
@@ -322,7 +334,9 @@ export class LinkTable implements PollerEvents {
   care(): void {
     if (this.#closed) return;
     const now = performance.now();
-    const checkLife = now - this.#lifeCheckedMs >= Math.min(LIFE_CHECK_MS, this.#region.limits.leaseMs / LIFE_CHECKS_PER_LEASE);
+    const checkLife = now - this.#lifeCheckedMs >= this.#lifeCheckMs;
+    if (!checkLife && now - this.#listedMs < LIST_MS && !this.#isMeeting()) return;
+    this.#listedMs = now;
     if (checkLife) this.#lifeCheckedMs = now;
     try {
       if (now - this.#buriedMs >= BURY_MS) {
@@ -336,6 +350,12 @@ export class LinkTable implements PollerEvents {
     } catch {
       // The clock goes on, and tries again.
     }
+  }
+
+  #isMeeting(): boolean {
+    if (this.#unmet.size > 0) return true;
+    for (const ends of this.#ends.values()) if (ends.link.in === null || ends.hasBells !== willHear(ends)) return true;
+    return false;
   }
 
   #careFor(ends: Ends, names: readonly string[], checkLife: boolean): void {

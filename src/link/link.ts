@@ -75,6 +75,10 @@ export class Link {
   failure: StpError | null = null;
   out: LogWriter;
   in: LogReader | null = null;
+  /** The peer will never ring us (another kernel, no FIFOs): to tell it that we sleep would be a write for nothing. */
+  unheard = false;
+  /** A look at the log is a trip to a file server: none is made that the next turn makes as well. */
+  distant = false;
   /** Rings the peer; false: nobody hears. null while there is no bell. */
   ringPeer: (() => boolean) | null = null;
 
@@ -360,6 +364,8 @@ export class Link {
         records += 1;
         if (this.in !== reader || records >= TURN_RECORDS_MAX) break;
       }
+      // What the program answers must not wait for a look that most often finds nothing.
+      if (this.distant) break;
     }
     this.behind = !more || records >= TURN_RECORDS_MAX || bytes >= TURN_BYTES_MAX;
     return records > 0 || !more;
@@ -444,7 +450,7 @@ export class Link {
 
   /** Announces sleep (or its end) to the peer. `count` names the sleep. */
   setAsleep(asleep: boolean, count: number): void {
-    if (this.failure !== null) return;
+    if (this.failure !== null || this.unheard) return;
     const word = ((count << 2) | (this.needsRoom ? WANTS_ROOM : 0) | (asleep ? SLEEPS : 0)) >>> 0;
     try {
       this.out.setAsleep(word);

@@ -29,8 +29,16 @@ const LEAVE_OUT_MAX = 256;
 const TURNS_WITHOUT_YIELD = 4;
 /** How long published records may lie unread before their reader is rung again. */
 const WATCH_MS = 1000;
+/** Looks by the clock: so long after the last event, one after each twentieth of that time. A message waits by so much longer than the pause before it. */
+const POLL_FRACTION = 1 / 20;
 const POLL_FIRST_MS = 1;
 const POLL_MAX_MS = 50;
+/** Where each look is a trip to a file server, an idle pair of processes makes less than 20 in a second. */
+const POLL_DISTANT_MAX_MS = 200;
+/** Longest time without a sleep in which answers of distant peers are waited for. */
+const DISTANT_WAIT_MS = 20;
+/** How often duties of the clock are looked after while records keep us awake. */
+const CARE_AWAKE_MS = 50;
 
 export interface PollerEvents {
   /** A link failed or its peer is gone, and all it sent has been delivered. */
@@ -50,6 +58,8 @@ export class Poller implements LinkOwner {
   asleep = true;
   /** Links or duties that no bell announces: poll by the clock. */
   needsClock = false;
+  /** Peers may be on other hosts, and each look at them a trip to a file server. */
+  distant = false;
   spinUs = DEFAULT_SPIN_US;
 
   readonly #events: PollerEvents;
@@ -70,7 +80,9 @@ export class Poller implements LinkOwner {
   #referenced = false;
   #clock: NodeJS.Timeout | null = null;
   #watch: NodeJS.Timeout | null = null;
-  #clockMs = POLL_FIRST_MS;
+  /** When we woke last, or went to sleep. */
+  #calmSinceMs = 0;
+  #caredMs = 0;
   #keeper: BellReader | NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -121,7 +133,7 @@ export class Poller implements LinkOwner {
 
   /** Begins to look for records, if it does not already. */
   wake(): void {
-    this.#clockMs = POLL_FIRST_MS;
+    this.#calmSinceMs = performance.now();
     if (!this.asleep || this.#closed) return;
     this.asleep = false;
     if (this.#clock !== null) {
@@ -157,6 +169,7 @@ export class Poller implements LinkOwner {
       this.#idleTurns = 0;
     }
     if (!last) return;
+    if (this.needsClock) this.#careAwake();
     if (any || waited) this.#nextGo(this.#behind ? TURNS_PER_GO : 1);
     else this.#sleep();
   };
@@ -198,6 +211,7 @@ export class Poller implements LinkOwner {
     const yieldProcessor = this.#yield;
     this.#idleTurns += 1;
     if (!this.#referenced) return false;
+    if (this.distant && this.#waitsForDistant()) return true;
     if (yieldProcessor === undefined) return this.spinUs > 0 && this.#idleTurns <= TURNS_WITHOUT_YIELD;
     if (this.#leaveOut > 0) {
       this.#leaveOut -= 1;
@@ -214,6 +228,21 @@ export class Poller implements LinkOwner {
       now = after;
     }
     return true;
+  }
+
+  /** The look of each turn sleeps in the file system until its answer is there: no spin is needed, and no processor burnt. */
+  #waitsForDistant(): boolean {
+    const now = performance.now();
+    if (this.#idleTurns === 1) this.#idleSinceMs = now;
+    return this.links.size > 0 && now - this.#idleSinceMs < DISTANT_WAIT_MS;
+  }
+
+  /** Records that keep coming must not hold up those who want to meet us, nor hide that a peer is dead. */
+  #careAwake(): void {
+    const now = performance.now();
+    if (now - this.#caredMs < CARE_AWAKE_MS) return;
+    this.#caredMs = now;
+    this.#events.care();
   }
 
   /** The processor was away for long: the peer had it if something came, else leave spinning alone for a while. */
@@ -239,6 +268,7 @@ export class Poller implements LinkOwner {
     this.#budgetUs = Math.max(Math.min(SPIN_FLOOR_US, this.spinUs), this.#budgetUs / 2);
     this.#sleeps = (this.#sleeps + 1) & 0x3fff_ffff;
     this.asleep = true;
+    this.#calmSinceMs = performance.now();
     for (const link of this.links) link.setAsleep(true, this.#sleeps);
     for (const link of this.links) {
       if (!link.ready() && link.failure === null && !link.peerGone && !(link.needsRoom && link.checkRoom())) continue;
@@ -267,22 +297,25 @@ export class Poller implements LinkOwner {
   #startClock(): void {
     this.#clock ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
       this.#clock = null;
-      this.#clockMs = Math.min(POLL_MAX_MS, this.#clockMs * 1.5);
-      const pace = this.#clockMs;
+      this.#caredMs = performance.now();
       this.#events.care();
-      this.wakeIfReady(pace);
-    }, this.#clockMs);
+      this.#wakeIfReady();
+    }, this.#paceMs());
     if (!this.#referenced) this.#clock.unref();
   }
 
+  #paceMs(): number {
+    const paceMs = (performance.now() - this.#calmSinceMs) * POLL_FRACTION;
+    return Math.min(this.distant ? POLL_DISTANT_MAX_MS : POLL_MAX_MS, Math.max(POLL_FIRST_MS, paceMs));
+  }
+
   /** After a tick of the clock: looks, and goes back to sleep without a spin where nothing came. */
-  wakeIfReady(paceMs: number): void {
+  #wakeIfReady(): void {
     for (const link of this.links) {
       if (!link.ready() && link.failure === null && !link.needsRoom) continue;
       this.wake();
       return;
     }
-    this.#clockMs = paceMs;
     if (this.asleep && !this.#closed && (this.needsClock || this.#anyLate())) this.#startClock();
   }
 

@@ -153,13 +153,18 @@ export class Bindings {
 
   /** One that has the port for itself, or all that share it. */
   #listeners(system: string, group: string, port: number): readonly FoundListener[] {
+    const found = this.#search(system, group, port, false);
+    return found.length === 0 && this.#processes.mayMiss ? this.#search(system, group, port, true) : found;
+  }
+
+  #search(system: string, group: string, port: number, fresh: boolean): readonly FoundListener[] {
     const key = systemKey(system);
     const own = key === this.#self.systemKey ? this.#ports.get(group)?.get(port) : undefined;
     const here = own?.listening === true ? [{ process: this.#self, socket: own.socket, shared: own.shared, address: own.address }] : [];
     const bytes = this.#bytesOf(group);
     if (bytes === undefined || here[0]?.shared === false) return here;
     const sharing: FoundListener[] = here;
-    for (const process of this.#processes.others(false)) {
+    for (const process of this.#processes.others(fresh)) {
       const { info } = process;
       if (info.systemKey !== key || info.state === 'left') continue;
       const found = this.#listening(process, bytes, port);

@@ -47,8 +47,15 @@ export class Hosts {
     if (typeof name !== 'string') throw new StpError('EINVAL', 'a host name must be a string');
     const key = systemKey(name);
     const spelling = this.#spelling(key);
-    if (spelling === undefined) throw new StpError('EHOSTUNREACH', `no process of system ${JSON.stringify(name.slice(0, 100))} is in the region`);
+    if (spelling === undefined) throw unknownSystem(name);
     return this.#host(key, spelling);
+  }
+
+  /** The name of a system, as it spells it; costs less than {@link hostByName}. EHOSTUNREACH as there. */
+  nameOf(name: string): string {
+    const spelling = this.#spelling(systemKey(name));
+    if (spelling === undefined) throw unknownSystem(name);
+    return spelling;
   }
 
   /** The system that an address stands for, undefined where it stands for none that the region knows. Takes any spelling of the address. */
@@ -66,7 +73,7 @@ export class Hosts {
 
   #spelling(key: string): string | undefined {
     if (key === this.#self.systemKey) return this.#self.system;
-    return this.#processes.known().find((info) => info.systemKey === key)?.system;
+    return this.#processes.systemName(key);
   }
 
   #host(key: string, name: string): Host {
@@ -81,4 +88,8 @@ export class Hosts {
     if (address === undefined) this.#ipv6.set(key, (address = ipv6OfSystem(key)));
     return address;
   }
+}
+
+function unknownSystem(name: string): StpError {
+  return new StpError('EHOSTUNREACH', `no process of system ${JSON.stringify(name.slice(0, 100))} is in the region`);
 }

@@ -10,7 +10,7 @@ import { checkRegionDirectory } from './directory';
 import { probeDoor } from './door';
 import { readHeader, type RegionFacts, REMOVING_PATH } from './header';
 import { readBeat } from './heartbeat';
-import { isGuessedBootId, type Liveness, machine } from './machine';
+import { isGuessedBootId, type Liveness, machine, sharingId } from './machine';
 import { printable } from './names';
 import { decodeIdentity, type ProcessInfo, processPath } from './process-info';
 import { listNumbers } from './process-numbers';
@@ -88,7 +88,7 @@ export function livenessNow(storage: Storage, info: ProcessInfo, beat: number | 
   if (info.state === 'left') return 'dead';
   const here = machine();
   const guessed = isGuessedBootId(info.bootId) && isGuessedBootId(here.bootId);
-  if (info.bootId !== here.bootId && !guessed) return beat === undefined && !storage.shared ? 'dead' : 'unknown';
+  if (info.bootId !== sharingId(here.bootId, storage.mount()) && !guessed) return beat === undefined && !storage.shared ? 'dead' : 'unknown';
   if (info.hasDoor) {
     const door = probeDoor(storage, info.number);
     if (door !== 'missing') return door === 'open' ? 'alive' : 'dead';

@@ -102,6 +102,15 @@ function darwinBootId(): string | undefined {
   }
 }
 
+/**
+ * Who shares FIFOs and a page cache with us, as one id: our kernel, and on a shared file system the mount as well. One kernel may have mounted a
+ * volume twice, and those two see no more of each other than two hosts do.
+ */
+export function sharingId(bootId: string, mount: string | undefined): string {
+  if (mount === undefined || isGuessedBootId(bootId)) return bootId;
+  return createHash('sha256').update(`${bootId} ${mount}`).digest('hex').slice(0, 32);
+}
+
 const GUESSED_BOOT_ID = /^~([0-9a-f]{16}):([0-9]{1,15})$/u;
 /** How far two reckonings of the same boot time may differ: clocks are set, and uptime counts sleep or does not. */
 const BOOT_TIME_SLACK_S = 60;

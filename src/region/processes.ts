@@ -25,7 +25,15 @@ interface Entry {
   readonly info: MutableProcessInfo;
   readonly reader: BlockReader;
   lease: LeaseWatch | undefined;
+  /** When the heartbeat was looked at last, and what it told. */
+  lookedAtMs: number;
+  verdict: Liveness;
 }
+
+/** On a shared storage a list is good for so long, where nobody relies on the newest: listing is a trip to a file server. */
+const LIST_GOOD_MS = 50;
+/** So is a look at a heartbeat, for this part of the lease. */
+const LOOK_GOOD_PER_LEASE = 1 / 20;
 
 /** Of a lease: what is seen late, and told after the look that finds it, is to be known when the lease is over. */
 const LEASE_SHARE = 0.85;
@@ -49,6 +57,7 @@ export class Processes {
   /** Of other kernels, and taken for dead by somebody: for everybody then. */
   #marked = new Set<number>();
   #listedModifiedAtMs = -1;
+  #listedAtMs = -Infinity;
 
   constructor(storage: Storage, machine: Machine, self: ProcessInfo, leaseMs: number) {
     this.#storage = storage;
@@ -90,6 +99,23 @@ export class Processes {
     return this.#entries.values();
   }
 
+  /** The name of a system as one of its processes spells it; on a shared storage one that we know is not looked up again. */
+  systemName(key: string): string | undefined {
+    const known = this.#storage.shared ? this.#knownSystem(key) : undefined;
+    return known ?? (this.#refresh(true), this.#knownSystem(key));
+  }
+
+  #knownSystem(key: string): string | undefined {
+    for (const entry of this.#entries.values()) if (entry.info.systemKey === key) return entry.info.system;
+    for (const info of this.#dead.values()) if (info.systemKey === key) return info.system;
+    return undefined;
+  }
+
+  /** True where others(false) may miss who came a moment ago. */
+  get mayMiss(): boolean {
+    return this.#storage.shared;
+  }
+
   /** 'dead' only where that is certain. What is dead stays dead. */
   isAlive(info: ProcessInfo): Liveness {
     const { number } = info;
@@ -97,6 +123,8 @@ export class Processes {
     if (info.state === 'left' || this.#dead.has(number)) return 'dead';
     const knock = this.#knock(info);
     if (knock === 'alive') return 'alive';
+    const looked = this.#entries.get(number);
+    if (knock === 'unknown' && looked?.verdict === 'alive' && performance.now() - looked.lookedAtMs < this.#leaseMs * LOOK_GOOD_PER_LEASE) return 'alive';
     if (knock === 'unknown' || !this.#entries.has(number)) this.#refresh(true);
     const entry = this.#entries.get(number);
     if (entry === undefined) return this.#withoutEntry(number, knock);
@@ -149,11 +177,14 @@ export class Processes {
 
   /** Brings the entries in line with the directory. */
   #refresh(fresh: boolean): void {
+    const nowMs = performance.now();
+    if (!fresh && this.#storage.shared && !this.#failed && nowMs - this.#listedAtMs < LIST_GOOD_MS) return;
     const modifiedAtMs = this.#storage.shared ? 0 : (this.#storage.info(REGION_PATHS.processes)?.modifiedAtMs ?? 0);
     const settled = !this.#storage.shared && !this.#failed && this.#unannounced.size === 0;
     if (!fresh && settled && modifiedAtMs === this.#listedModifiedAtMs) return;
     // The time was read before the list: a change in between makes the next call list again.
     this.#listedModifiedAtMs = Date.now() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
+    this.#listedAtMs = nowMs;
     const { numbers, marked } = listProcesses(this.#storage);
     this.#marked = marked;
     for (const entry of this.#entries.values()) if (!numbers.has(entry.info.number)) this.#drop(entry);
@@ -173,7 +204,7 @@ export class Processes {
       const block = reader?.read(PROCESS_BLOCKS.identity);
       if (reader === undefined) return;
       if (block === undefined) this.#unannounced.add(number);
-      else keep = this.#take({ info: decodeIdentity(block.payload, number), reader, lease: undefined });
+      else keep = this.#take({ info: decodeIdentity(block.payload, number), reader, lease: undefined, lookedAtMs: -Infinity, verdict: 'unknown' });
     } catch (error) {
       const code = error instanceof StpError ? error.code : 'EIO';
       if (code === 'EMFILE') throw error;
@@ -259,7 +290,9 @@ export class Processes {
     // here, before the last boot.
     if (beat === undefined) return this.#storage.shared ? 'unknown' : 'dead';
     entry.lease ??= new LeaseWatch(this.#leaseMs * LEASE_SHARE);
-    const liveness = entry.lease.look(beat, performance.now());
+    entry.lookedAtMs = performance.now();
+    const liveness = entry.lease.look(beat, entry.lookedAtMs);
+    entry.verdict = liveness;
     if (liveness === 'dead') this.#mark(number);
     return liveness;
   }

@@ -9,7 +9,7 @@ import { accessOf, type BlockWriter, chooseDriver, FileStorage, loadNative, type
 import { checkRegionDirectory, makeRegionDirectory } from './directory';
 import { type Door, makeDoor, shutDoor } from './door';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
-import { agreedBootId, isGuessedBootId, type Machine, machine } from './machine';
+import { agreedBootId, isGuessedBootId, type Machine, machine, sharingId } from './machine';
 import { type RegionOptions } from './options';
 import { decodeIdentity, doorPathOf, encodeIdentity, type MutableProcessInfo, ownIdentity, processPath } from './process-info';
 import { claimNumber, listNumbers, removeUnlessHighest } from './process-numbers';
@@ -105,7 +105,7 @@ function openHeader(storage: Storage, limits: Partial<RegionLimits>): RegionFact
 }
 
 function sitDown(storage: Storage, facts: RegionFacts, options: RegionOptions, machine: Machine, driverDetail: string): Seat {
-  const bootId = isGuessedBootId(machine.bootId) ? agreedBootId(machine.bootId, bootIdsInUse(storage)) : machine.bootId;
+  const bootId = isGuessedBootId(machine.bootId) ? agreedBootId(machine.bootId, bootIdsInUse(storage)) : sharingId(machine.bootId, storage.mount());
   // A process that dies between its number and its identity leaves a riddle for some minutes: what takes time comes before.
   loadNative();
   const { number, file } = claimNumber(storage);

@@ -69,6 +69,15 @@ export class FileStorage implements Storage {
     this.mechanisms = new Set<Mechanism>(options.driver === 'mapped' ? ['ring', 'frames'] : ['frames']);
   }
 
+  mount(): string | undefined {
+    if (!this.shared) return undefined;
+    try {
+      return String(fs.statSync(this.root, { bigint: true }).dev);
+    } catch (error) {
+      throw fileError(error, 'stat', this.root);
+    }
+  }
+
   makeDirectory(name: string): void {
     const place = this.#place(name);
     try {

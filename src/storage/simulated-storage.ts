@@ -43,6 +43,10 @@ export class SimulatedStorage implements Storage {
     this.#startPosition = options.startPosition ?? 0;
   }
 
+  mount(): undefined {
+    return undefined;
+  }
+
   makeDirectory(path: string): void {
     this.#disk.checkAlive(this.process);
     if (this.#disk.files.has(path)) throw new StpError('ESTPCORRUPT', `${path} is not a directory`, 'mkdir');

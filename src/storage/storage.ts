@@ -133,6 +133,11 @@ export interface Storage {
   readonly access: Access;
   /** True where readers on other kernels may exist (network or cluster file system): heartbeats are needed. */
   readonly shared: boolean;
+  /**
+   * Which mount of a shared file system this is, in words of this kernel; undefined where the storage is not shared. Two mounts of one volume
+   * have page caches and FIFOs of their own, as two hosts have.
+   */
+  mount(): string | undefined;
   /** Makes a directory inside the root unless it is there. */
   makeDirectory(path: string): void;
   /** Names in a directory ('' is the root), in no order; empty where there is no such directory. */

@@ -44,7 +44,7 @@ function stepping(storage: Storage, step: () => void): Storage {
       },
     };
   return {
-    driver: storage.driver, root: storage.root, shared: storage.shared, access: storage.access, mechanisms: storage.mechanisms,
+    driver: storage.driver, root: storage.root, shared: storage.shared, access: storage.access, mechanisms: storage.mechanisms, mount: () => storage.mount(),
     makeDirectory: (path) => { step(); storage.makeDirectory(path); },
     list: (path) => (step(), storage.list(path)),
     remove: (path) => (step(), storage.remove(path)),

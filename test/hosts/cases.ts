@@ -1,0 +1,313 @@
+/** What two hosts must be able to do with each other, whatever lies between them. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { type Duplex } from '../calls/duplex';
+import { hooked, type Host, type HostProcess, type Stand } from './host';
+import { HostActor, type HostActorOptions } from './host-actor';
+
+const MEBIBYTE = 1 << 20;
+const PORT = 3000;
+
+/** What a case has to work with; all it starts is ended with it. */
+export class Scene {
+  readonly #started: (HostActor | HostProcess)[] = [];
+
+  constructor(
+    readonly stand: Stand,
+    /** Name of the region's directory, fresh for each case. */
+    readonly region: string,
+    /** How much of the work is done: 1 for all of it. */
+    readonly scale: number,
+  ) {}
+
+  get a(): Host {
+    return this.stand.hosts[0];
+  }
+
+  get b(): Host {
+    return this.stand.hosts[1];
+  }
+
+  async actor(host: Host, options: Partial<HostActorOptions> = {}): Promise<HostActor> {
+    const actor = await HostActor.start(host, { region: this.region, system: host.name === 'A' ? 'alpha' : 'beta', ...options });
+    this.#started.push(actor);
+    return actor;
+  }
+
+  actors(): Promise<[HostActor, HostActor]> {
+    return Promise.all([this.actor(this.a), this.actor(this.b)]);
+  }
+
+  /** Starts a program as its user would; resolves with its lines when it has ended, by `end`. */
+  program(host: Host, args: readonly string[], system: string): { process: HostProcess; lines: string[]; line(pattern: RegExp): Promise<string> } {
+    const started = host.start(args, { STP_REGION: path.posix.join(host.directory, this.region), STP_SYSTEM: system, STP_NET: 'stp' });
+    this.#started.push(started);
+    const lines: string[] = [];
+    const looks: (() => void)[] = [];
+    started.onLine = (line) => {
+      lines.push(line);
+      for (const look of looks) look();
+    };
+    return {
+      process: started,
+      lines,
+      line: (pattern) => new Promise((resolve, reject) => {
+        const look = (): void => {
+          const found = lines.find((line) => pattern.test(line));
+          if (found !== undefined) resolve(found);
+        };
+        looks.push(look);
+        look();
+        void started.ended.then(() => { reject(new Error(`no line ${String(pattern)} in:\n${lines.join('\n')}`)); });
+      }),
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const one of this.#started) {
+      if (one instanceof HostActor) one.process.signal('SIGCONT');
+      else one.signal('SIGCONT');
+      if (one instanceof HostActor) await one.kill();
+      else {
+        one.signal('SIGKILL');
+        await one.ended;
+      }
+    }
+  }
+}
+
+export interface Case {
+  readonly title: string;
+  /** Left out of a quick run. */
+  readonly long?: boolean;
+  /** Resolves with what is worth telling. */
+  run(scene: Scene): Promise<string>;
+}
+
+/** Connects `fds.s` of both; `a` listens. */
+async function join(a: HostActor, b: HostActor): Promise<void> {
+  const port = await a.run((kit) => {
+    const { s, port: chosen } = kit.listen();
+    kit.notes.set('accepted', kit.stp.STPaccept(s).then((c) => { kit.fds['s'] = c; }));
+    return chosen;
+  });
+  await b.run(async (kit, to, system) => { kit.fds['s'] = await kit.connect(to, system); }, port, a.name);
+  await a.run((kit) => kit.notes.get('accepted'));
+}
+
+async function createTogether({ a, b, region, scale }: Scene, actors: [HostActor, HostActor]): Promise<string> {
+  const rounds = Math.max(3, Math.round(20 * scale));
+  for (let round = 0; round < rounds; round++) {
+    const open = (actor: HostActor, host: Host): Promise<number> => actor.run((kit, at, system) => kit.openRegion(at, system), path.posix.join(host.directory, `${region}-${round}`), actor.name);
+    const [one, other] = await Promise.all([open(actors[0], a), open(actors[1], b)]);
+    assert.equal(one, other, 'both are in one region');
+    assert.deepEqual(await actors[0].run((kit) => kit.leaveRegion()), ['alpha', 'beta'], 'each sees the other');
+    await actors[1].run((kit) => kit.leaveRegion());
+  }
+  return `${rounds} regions`;
+}
+
+async function unmodified(scene: Scene): Promise<string> {
+  const requests = String(Math.max(100, Math.round(1000 * scene.scale)));
+  const bytes = String(Math.max(MEBIBYTE, Math.round(32 * MEBIBYTE * scene.scale)));
+  // The programs say localhost: the two hosts stand for one system.
+  const server = scene.program(scene.a, hooked('app/server.js', String(PORT)), 'alpha');
+  await server.line(/^listening/u);
+  const client = scene.program(scene.b, hooked('app/client.js', String(PORT), requests, bytes), 'alpha');
+  const { code } = await client.process.ended;
+  assert.equal(code, 0, client.lines.join('\n'));
+  return client.lines.slice(0, -1).map((line) => line.replace(/,? sha256 \S+/u, '')).join('; ');
+}
+
+async function manySockets(scene: Scene): Promise<string> {
+  const [a, b] = await scene.actors();
+  const sockets = 1000;
+  const port = await a.run((kit, count) => {
+    const { s, port: chosen } = kit.listen(0, 4096);
+    const echo = async (): Promise<void> => {
+      const c = await kit.stp.STPaccept(s);
+      const text = await kit.text(c, 8);
+      await kit.sendText(c, text);
+    };
+    kit.notes.set('echoes', (async () => {
+      const all: Promise<void>[] = [];
+      for (let i = 0; i < count; i++) all.push(echo());
+      await Promise.all(all);
+    })());
+    return chosen;
+  }, sockets);
+  const began = performance.now();
+  const right = await b.run(async (kit, to, count) => {
+    const sockets = await Promise.all(Array.from({ length: count }, () => kit.connect(to, 'alpha')));
+    const answers = await Promise.all(sockets.map(async (s, i) => {
+      const text = `n${String(i).padStart(7, '0')}`;
+      await kit.sendText(s, text);
+      return (await kit.text(s, 8)) === text;
+    }));
+    return answers.filter(Boolean).length;
+  }, port, sockets);
+  assert.equal(right, sockets);
+  return `${sockets} sockets open at once, each echoed, ${Math.round(performance.now() - began)} ms`;
+}
+
+async function volume(scene: Scene): Promise<string> {
+  const [a, b] = await scene.actors();
+  const bytes = Math.round(256 * MEBIBYTE * scene.scale);
+  await join(a, b);
+  const began = performance.now();
+  const exchange = (actor: HostActor, sends: number, receives: number): Promise<{ to: number; why: string }> =>
+    actor.runWithin(600_000, async (kit, out, into, size) => {
+      const s = kit.fds['s'] ?? -1;
+      const [, got] = await Promise.all([kit.feed(s, out, 0, size, 262_144), kit.drain(s, into, 0, size, 262_144)]);
+      return got;
+    }, sends, receives, bytes);
+  const results = await Promise.all([exchange(a, 1, 2), exchange(b, 2, 1)]);
+  for (const result of results) assert.deepEqual(result, { to: bytes, why: 'enough' });
+  const seconds = (performance.now() - began) / 1000;
+  return `${(bytes / MEBIBYTE).toFixed(0)} MiB each way, every byte checked, ${(bytes / 1e6 / seconds).toFixed(0)} MB/s each way`;
+}
+
+function startDuplex(actor: HostActor, reads: number, writes: number): Promise<void> {
+  return actor.run((kit, into, out) => {
+    kit.notes.set('duplex', kit.duplex(kit.fds['s'] ?? -1, { reads: { stream: into, at: 0 }, writes: { stream: out, at: 0 } }));
+  }, reads, writes);
+}
+
+function more(actor: HostActor, bytes: number): Promise<{ over: string; at: number }> {
+  return actor.run(async (kit, least) => {
+    const duplex = kit.notes.get('duplex') as Duplex;
+    await duplex.more(least);
+    return { over: duplex.over, at: duplex.reads.at };
+  }, bytes);
+}
+
+async function finishBoth(a: HostActor, b: HostActor): Promise<number> {
+  const finish = (actor: HostActor): Promise<{ why: string; reads: number; writes: number }> => actor.run(async (kit) => {
+    const duplex = kit.notes.get('duplex') as Duplex;
+    const why = await duplex.finish();
+    return { why, reads: duplex.reads.at, writes: duplex.writes.at };
+  });
+  const [one, other] = await Promise.all([finish(a), finish(b)]);
+  assert.deepEqual([one.why, other.why], ['end', 'end']);
+  assert.equal(one.reads, other.writes);
+  assert.equal(other.reads, one.writes);
+  return one.reads + other.reads;
+}
+
+/** Gives the other host's end to a process of the first host, and back, while both sides send. */
+async function handOver(scene: Scene): Promise<string> {
+  const [[a, b], c] = await Promise.all([scene.actors(), scene.actor(scene.b, { system: 'gamma' })]);
+  const owners = [a, c];
+  await join(a, b);
+  await startDuplex(b, 2, 1);
+  await startDuplex(a, 1, 2);
+  const rounds = Math.max(4, Math.round(10 * scene.scale));
+  for (let round = 0; round < rounds; round++) {
+    const [giver, taker] = round % 2 === 0 ? [a, c] : [c, a];
+    const given = await giver.run(async (kit, least) => {
+      const duplex = kit.notes.get('duplex') as Duplex;
+      await duplex.more(least);
+      const here = duplex.stop();
+      if (duplex.over !== '') throw new Error(duplex.over);
+      return { token: kit.stp.STPgivesocket(kit.fds['s'] ?? -1, null), here };
+    }, 100_000);
+    await taker.run(async (kit, token, state) => {
+      kit.fds['s'] = await kit.stp.STPtakesocket(token);
+      kit.notes.set('duplex', kit.duplex(kit.fds['s'], state));
+    }, given.token, given.here);
+  }
+  const last = owners[rounds % 2];
+  assert.ok(last !== undefined);
+  const bytes = await finishBoth(last, b);
+  return `${rounds} hand-overs between hosts under load, ${(bytes / MEBIBYTE).toFixed(0)} MiB, none lost or doubled`;
+}
+
+/** The code with which a transfer of `actor` ends, and how long after `act`. */
+async function endAfter(actor: HostActor, act: () => void): Promise<{ why: string; ms: number }> {
+  const over = actor.run((kit) => (kit.notes.get('duplex') as Duplex).ended);
+  const began = performance.now();
+  act();
+  return { why: await over, ms: Math.round(performance.now() - began) };
+}
+
+async function killedHost(scene: Scene): Promise<string> {
+  const [a, b] = await scene.actors();
+  await join(a, b);
+  await startDuplex(b, 2, 1);
+  await startDuplex(a, 1, 2);
+  await more(b, 500_000);
+  const { why, ms } = await endAfter(b, () => { a.process.signal('SIGKILL'); });
+  assert.equal(why, 'ECONNRESET');
+  await a.ended;
+  // What is left of it must not be in the way of who comes next.
+  const again = await scene.actor(scene.a);
+  await join(again, b);
+  await startDuplex(b, 2, 1);
+  await startDuplex(again, 1, 2);
+  await more(b, 100_000);
+  await finishBoth(again, b);
+  return `ECONNRESET after ${ms} ms (lease 5000 ms); a new process took its place`;
+}
+
+async function frozenHost(scene: Scene): Promise<string> {
+  const [a, b] = await scene.actors();
+  await join(a, b);
+  await startDuplex(b, 2, 1);
+  await startDuplex(a, 1, 2);
+  await more(b, 500_000);
+  const { why, ms } = await endAfter(b, () => { a.process.signal('SIGSTOP'); });
+  assert.equal(why, 'ECONNRESET');
+  a.process.signal('SIGCONT');
+  const returned = await a.run((kit) => (kit.notes.get('duplex') as Duplex).ended);
+  assert.equal(returned, 'ECONNRESET');
+  return `ECONNRESET after ${ms} ms (lease 5000 ms); the one that came back learnt of it`;
+}
+
+const SERVER_STOP_MS = 20_000;
+
+async function stoppedServer(scene: Scene): Promise<string> {
+  const [a, b] = await scene.actors();
+  await join(a, b);
+  await startDuplex(b, 2, 1);
+  await startDuplex(a, 1, 2);
+  await more(b, 500_000);
+  const before = await more(b, 0);
+  scene.stand.stopServer();
+  await new Promise((resolve) => setTimeout(resolve, SERVER_STOP_MS));
+  scene.stand.continueServer();
+  const after = await more(b, 2_000_000);
+  assert.equal(after.over, '');
+  assert.ok(after.at > before.at);
+  const bytes = await finishBoth(a, b);
+  return `stopped for ${SERVER_STOP_MS / 1000} s, then it went on: ${(bytes / MEBIBYTE).toFixed(0)} MiB, none lost`;
+}
+
+async function negativeControl(scene: Scene): Promise<string> {
+  const buffered = { execArgv: ['--require', path.join(__dirname, 'buffered.js')] };
+  const failure = await Promise.race([
+    (async () => {
+      const [a, b] = await Promise.all([scene.actor(scene.a, buffered), scene.actor(scene.b, buffered)]);
+      await join(a, b);
+      await startDuplex(b, 2, 1);
+      await startDuplex(a, 1, 2);
+      await more(b, 8_000_000);
+      await finishBoth(a, b);
+      return '';
+    })().catch((error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''),
+    new Promise<string>((resolve) => setTimeout(() => { resolve('nothing arrives'); }, 8000)),
+  ]);
+  assert.notEqual(failure, '', 'with buffered I/O everything worked: these hosts share a page cache, and the other cases prove nothing');
+  return `with buffered I/O it fails: ${failure}`;
+}
+
+export const CASES: readonly Case[] = [
+  { title: 'two hosts that create a region at the same moment are in one', run: async (scene) => createTogether(scene, await scene.actors()) },
+  { title: 'http, fetch, uploads and WebSockets of unmodified programs', run: unmodified },
+  { title: '1,000 sockets between two hosts', run: manySockets },
+  { title: 'bulk in both directions at once', run: volume },
+  { title: 'a live connection moves between hosts', run: handOver },
+  { title: 'kill -9 of one host in mid-transfer', run: killedHost },
+  { title: 'one host stands still past the lease', run: frozenHost },
+  { title: 'the file server stands still for 20 s', long: true, run: stoppedServer },
+  { title: 'negative control', run: negativeControl },
+];

@@ -1,0 +1,60 @@
+/** The process of a HostActor: runs the steps that come as lines on standard input. */
+import readline from 'node:readline';
+import { Region } from '../../src/region';
+import { Kit } from '../calls/kit';
+import { OUTCOME_PREFIX, type Outcome, type Step } from './host-actor';
+
+export class HostKit extends Kit {
+  readonly regions: Region[] = [];
+
+  /** Opens a region besides the one of the calls, and tells its id. */
+  openRegion(directory: string, system: string): number {
+    const region = Region.open({ directory, system, group: 'STG', driver: 'auto' });
+    this.regions.push(region);
+    return region.id;
+  }
+
+  /** Systems in the region that was opened last, sorted; leaves it. */
+  leaveRegion(): string[] {
+    const region = this.regions.pop();
+    const systems = region?.processes().map((info) => info.system).sort() ?? [];
+    region?.close();
+    return systems;
+  }
+
+  /** Processor time of this process, milliseconds. */
+  cpuMs(): number {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  }
+}
+
+type Act = (kit: HostKit, ...args: readonly unknown[]) => unknown;
+
+function compile(source: string): Act {
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- the source is a function of the test itself.
+  return new Function(`return (${source});`)() as Act;
+}
+
+function tell(outcome: Outcome): void {
+  process.stdout.write(`${OUTCOME_PREFIX}${JSON.stringify(outcome)}\n`);
+}
+
+async function run(kit: HostKit, step: Step): Promise<void> {
+  try {
+    tell({ id: step.id, value: await compile(step.source)(kit, ...step.args) });
+  } catch (error) {
+    tell({ id: step.id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+}
+
+function main(): void {
+  const kit = new HostKit();
+  const input = readline.createInterface({ input: process.stdin });
+  input.on('line', (line) => void run(kit, JSON.parse(line) as Step));
+  // The test is gone: so are we.
+  input.on('close', () => process.exit());
+  tell({ id: 0 });
+}
+
+if (require.main === module) main();

@@ -1,0 +1,149 @@
+/**
+ * `npm run test:hosts`: programs on two hosts that share a file system and no network.
+ *
+ * Runs itself again in network, mount and pid namespaces of its own: all that it mounts and starts is gone when it ends, however it ends.
+ */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { CASES, Scene } from './cases';
+import { glusterStand } from './gluster';
+import { type Stand } from './host';
+import { obstacle, STAND_NAMES, type StandName } from './requirements';
+
+const USAGE = `usage: npm run test:hosts -- [options]
+  --install        install the Debian packages that are missing (needs root, and a network)
+  --stand NAME     only on these hosts: ${STAND_NAMES.join(', ')}; may be repeated
+  --filter TEXT    only cases with this in their title
+  --quick          a part of the work, without the cases that wait for long
+  --help           this text`;
+
+const QUICK_SCALE = 0.125;
+const CASE_MS_MAX = 180_000;
+const INSIDE = 'STP_TEST_HOSTS_INSIDE';
+const STANDS: Readonly<Record<StandName, (directory: string) => Promise<Stand>>> = { gluster: glusterStand };
+
+interface Plan {
+  readonly install: boolean;
+  readonly quick: boolean;
+  readonly filter: string;
+  readonly stands: readonly StandName[];
+}
+
+interface Tally {
+  passed: number;
+  failed: number;
+}
+
+const say = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+function plan(args: string[]): Plan | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      install: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      filter: { type: 'string', default: '' },
+      stand: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  if (values.help) return undefined;
+  const wrong = values.stand.find((name) => !(STAND_NAMES as readonly string[]).includes(name));
+  if (wrong !== undefined) throw new Error(`--stand ${wrong}: must be one of ${STAND_NAMES.join(', ')}`);
+  const stands = STAND_NAMES.filter((name) => values.stand.length === 0 || values.stand.includes(name));
+  return { install: values.install, quick: values.quick, filter: values.filter, stands };
+}
+
+/** The same again in namespaces of its own; its exit code. */
+function enter(args: readonly string[]): number {
+  const unshare = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private', '--'];
+  const { status, error } = spawnSync('unshare', [...unshare, process.execPath, __filename, ...args], { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } });
+  if (error !== undefined) say(`unshare: ${error.message}`);
+  return status ?? 1;
+}
+
+async function withinLimit(work: Promise<string>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => { reject(new Error(`not done after ${CASE_MS_MAX / 1000} s`)); }, CASE_MS_MAX);
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function runStand(name: StandName, { quick, filter }: Plan, tally: Tally): Promise<void> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-hosts-'));
+  let stand: Stand | undefined;
+  try {
+    stand = await STANDS[name](directory);
+    say(`== ${stand.title}`);
+    let number = 0;
+    for (const one of CASES) {
+      number += 1;
+      if (!one.title.includes(filter) || (quick && one.long === true)) continue;
+      const scene = new Scene(stand, `region-${number}`, quick ? QUICK_SCALE : 1);
+      const began = performance.now();
+      try {
+        const told = await withinLimit(one.run(scene));
+        tally.passed += 1;
+        say(`ok      ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${told}`);
+      } catch (error) {
+        tally.failed += 1;
+        say(`FAILED  ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      } finally {
+        await scene.close();
+      }
+    }
+  } catch (error) {
+    tally.failed += 1;
+    say(`FAILED  ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  } finally {
+    await stand?.close();
+    removeQuietly(directory);
+  }
+}
+
+/** What a stand that failed to come up leaves mounted goes with our mount namespace; its directory may stay. */
+function removeQuietly(directory: string): void {
+  try {
+    fs.rmSync(directory, { recursive: true, force: true });
+  } catch (error) {
+    say(`${directory} stays: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  const wanted = plan(args);
+  if (wanted === undefined) {
+    say(USAGE);
+    return 0;
+  }
+  if (process.env[INSIDE] !== '1') {
+    const why = obstacle(wanted.stands, wanted.install);
+    if (why === undefined) return enter(args);
+    say(`test:hosts: ${why}\n0 passed, 1 failed`);
+    return 1;
+  }
+  spawnSync('ip', ['link', 'set', 'lo', 'up']);
+  const tally: Tally = { passed: 0, failed: 0 };
+  for (const name of wanted.stands) await runStand(name, wanted, tally);
+  say(`${tally.passed} passed, ${tally.failed} failed`);
+  return tally.failed === 0 && tally.passed > 0 ? 0 : 1;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    say(`test:hosts: ${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    process.exit(2);
+  },
+);
