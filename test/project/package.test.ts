@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { projectRoot } from '../../scripts/project-root';
+import { staleOutputs } from '../../scripts/remove-stale';
 
 interface Manifest {
   readonly exports: Readonly<Record<string, unknown>>;
@@ -73,5 +74,17 @@ void t.test('the command runs', (t) => {
   t.match(fs.readFileSync(command, 'utf8'), /^#!\/usr\/bin\/env node\n/);
   t.match(node(command, '--version'), { status: 0, stdout: /^\d+\.\d+\.\d+\n$/ });
   t.match(node(command, 'run', '--', process.execPath, '-p', '6 * 7'), { status: 0, stdout: '42\n' });
+  t.end();
+});
+
+void t.test('outputs of sources that are gone are stale, and nothing else is', (t) => {
+  const root = t.testdir({
+    src: { 'kept.ts': '', 'esm.mts': '' },
+    dist: {
+      src: { 'kept.js': '', 'kept.d.ts': '', 'kept.js.map': '', 'esm.mjs': '', 'esm.d.mts': '', 'gone.js': '', 'gone.d.ts': '', 'gone.js.map': '', 'gone.mjs': '', 'kept.mjs': '', 'data.json': '' },
+      test: { 'gone.test.js': '' },
+    },
+  });
+  t.same(staleOutputs(root, `${root}/dist`).sort(), ['src/gone.d.ts', 'src/gone.js', 'src/gone.js.map', 'src/gone.mjs', 'src/kept.mjs', 'test/gone.test.js']);
   t.end();
 });
