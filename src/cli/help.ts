@@ -6,6 +6,7 @@ export const EXAMPLES_HELP = `Examples:
   stp run --net stp -- npm start              no TCP at all: who is not in the region is refused
   STP_REGION=/mnt/shared/r stp run -- node .  talk to programs that share a directory and no network
   stp ss                                      see who is connected to whom
+  stp doctor /mnt/shared --peer               measure a directory together with a host where stp doctor --join runs
   stp reset                                   remove the region when nobody uses it
   node --require stp-net/register server.js   the same as stp run, without stp`;
 

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { isErrorCode } from '../errors';
+import { doctor, type DoctorOptions } from './doctor';
 import { CliFailure, ExitCode } from './failure';
 import { ENVIRONMENT_HELP, EXAMPLES_HELP, EXIT_HELP } from './help';
 import { reset, type ResetOptions } from './reset';
@@ -26,6 +27,7 @@ export function program(): Command {
   addRun(stp);
   addSs(stp);
   addReset(stp);
+  addDoctor(stp);
   return stp;
 }
 
@@ -71,6 +73,21 @@ function addReset(stp: Command): void {
     .option('--json', 'print one JSON document')
     .action((options: ResetOptions) => {
       reset(options);
+    });
+}
+
+function addDoctor(stp: Command): void {
+  stp
+    .command('doctor')
+    .summary('measure what a directory can do for a region')
+    .description('Measures a directory: file system, driver and why, speed, and what is wrong. With --peer also what lies between two hosts: how soon one sees what the other writes, and whether reads are torn.')
+    .argument('[directory]', 'the directory (else STP_REGION, else the default); it must exist')
+    .option('--peer', 'measure together with another host, on which stp doctor DIR --join runs')
+    .option('--join', 'answer the stp doctor DIR --peer of another host')
+    .option('--timeout <seconds>', 'how long to wait for the other side', '60')
+    .option('--json', 'print one JSON document')
+    .action((directory: string | undefined, options: DoctorOptions) => {
+      doctor(directory, options);
     });
 }
 

@@ -5,4 +5,5 @@ export { chooseDriver, type DriverChoice, type DriverReason, type WantedDriver }
 export { canListen, closeFifo, makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
 export { FileStorage, TEMPORARY_PREFIX, type FileStorageOptions } from './file-storage';
 export { fileSystemOf, fileSystemOfType, type FileSystemInfo } from './file-system';
+export { answerProbe, type OneSide, probeOneSide, probeTwoSides, type TwoSides } from './probe';
 export { loadNative, whyNoNative, type Mapping, type Native } from './native';

@@ -1,6 +1,7 @@
 /** What two hosts must be able to do with each other, whatever lies between them. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
+import { projectRoot } from '../../scripts/project-root';
 import { type Duplex } from '../calls/duplex';
 import { hooked, type Host, type HostProcess, type Stand } from './host';
 import { HostActor, type HostActorOptions } from './host-actor';
@@ -282,6 +283,19 @@ async function stoppedServer(scene: Scene): Promise<string> {
   return `stopped for ${SERVER_STOP_MS / 1000} s, then it went on: ${(bytes / MEBIBYTE).toFixed(0)} MiB, none lost`;
 }
 
+/** What the doctor measures between the two hosts. */
+async function doctor(scene: Scene): Promise<string> {
+  const command = path.join(projectRoot(), 'dist', 'src', 'cli', 'stp.js');
+  const joined = scene.program(scene.b, [command, 'doctor', scene.b.directory, '--join'], 'beta');
+  const measuring = scene.program(scene.a, [command, 'doctor', scene.a.directory, '--peer'], 'alpha');
+  const [{ code }, { code: other }] = await Promise.all([measuring.process.ended, joined.process.ended]);
+  assert.deepEqual([code, other], [0, 0], [...measuring.lines, ...joined.lines].join('\n'));
+  const told = measuring.lines.join('; ');
+  assert.match(told, /driver +direct/u);
+  assert.match(told, /with a page cache of its own/u);
+  return measuring.lines.filter((line) => /^(visible|torn|throughput|block)/u.test(line)).join('; ').replace(/ +/gu, ' ');
+}
+
 async function negativeControl(scene: Scene): Promise<string> {
   const buffered = { execArgv: ['--require', path.join(__dirname, 'buffered.js')] };
   const failure = await Promise.race([
@@ -309,5 +323,6 @@ export const CASES: readonly Case[] = [
   { title: 'kill -9 of one host in mid-transfer', run: killedHost },
   { title: 'one host stands still past the lease', run: frozenHost },
   { title: 'the file server stands still for 20 s', long: true, run: stoppedServer },
+  { title: 'stp doctor from both sides', run: doctor },
   { title: 'negative control', run: negativeControl },
 ];

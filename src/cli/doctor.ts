@@ -1,0 +1,123 @@
+/** `stp doctor`: what a directory can do for a region, measured, from one side or from both. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { StpError } from '../errors';
+import { inspectRegion, machine, regionOptions, sharingId } from '../region';
+import { answerProbe, chooseDriver, type DriverChoice, FileStorage, type OneSide, probeOneSide, probeTwoSides, type TwoSides, type WantedDriver } from '../storage';
+import { CliFailure, ExitCode } from './failure';
+
+export interface DoctorOptions {
+  readonly peer?: boolean;
+  readonly join?: boolean;
+  readonly timeout: string;
+  readonly json?: boolean;
+}
+
+/** Room that a process and a few links take. */
+const ROOM_BYTES = 16 * 1024 * 1024;
+/** Clocks further apart than this puzzle people; the region never compares clocks. */
+const SKEW_MS_MAX = 1000;
+
+/** What the errors of a directory mean for its user. */
+const PLAIN_WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such directory on this host: is the shared file system mounted?',
+  EACCES: 'it belongs to another user, or its mode keeps this one out',
+  EROFS: 'it is mounted read-only',
+  ENOSPC: 'it is full',
+  EDQUOT: 'the quota of this user is used up',
+  ETIMEDOUT: 'the other side was not seen: it does not run, or this is not the directory that it looks at',
+  EBUSY: 'another stp doctor measures here',
+  ESTPVERSION: 'the region in it is of another version of stp-net',
+};
+
+interface Findings {
+  readonly directory: string;
+  readonly driver: DriverChoice;
+  readonly here: OneSide;
+  readonly both: TwoSides | undefined;
+  /** The other side has our page cache and FIFOs: same kernel, same mount. */
+  readonly sharesPageCache: boolean | undefined;
+  readonly problems: readonly string[];
+}
+
+/** Measures and prints; exit code 1 where a region would not work there. */
+export function doctor(directory: string | undefined, options: DoctorOptions): void {
+  if (options.peer === true && options.join === true) throw new CliFailure('--peer and --join: a side is one or the other', ExitCode.usage);
+  if (!/^[1-9][0-9]{0,4}$/u.test(options.timeout)) throw new CliFailure(`--timeout ${options.timeout}: must be 1 to 99999 seconds`, ExitCode.usage);
+  const own = regionOptions(directory === undefined ? process.env : { ...process.env, STP_REGION: directory });
+  const place = path.resolve(directory ?? own.directory);
+  try {
+    if (options.join === true) join(place, Number(options.timeout) * 1000);
+    else tell(examine(place, own.driver, options), options.json === true);
+  } catch (error) {
+    if (!(error instanceof StpError)) throw error;
+    if (options.json === true) process.stdout.write(`${JSON.stringify({ directory: place, code: error.code, reason: error.message })}\n`);
+    throw new CliFailure(`${place}: ${PLAIN_WORDS[error.code] ?? 'it can not hold a region'}`, ExitCode.failed, `  ${error.message}`);
+  }
+}
+
+function join(directory: string, limitMs: number): void {
+  process.stdout.write(`Waiting for stp doctor ${directory} --peer on the other host ...\n`);
+  answerProbe(directory, sideOf(directory), limitMs);
+  process.stdout.write('Measured; the other side tells the result.\n');
+}
+
+/** Name of this host, and what tells whether two sides share a page cache. */
+function sideOf(directory: string): string {
+  const storage = new FileStorage(directory, { driver: 'direct' });
+  return `${sharingId(machine().bootId, storage.mount())} ${os.hostname()}`;
+}
+
+function examine(directory: string, wanted: WantedDriver, options: DoctorOptions): Findings {
+  if (!fs.existsSync(directory)) throw new StpError('ENOENT', directory, 'stat');
+  const here = probeOneSide(directory);
+  const driver = chooseDriver(directory, wanted);
+  let both: TwoSides | undefined;
+  let sharesPageCache: boolean | undefined;
+  if (options.peer === true) {
+    process.stderr.write(`Waiting for stp doctor DIR --join on the other host; here DIR is ${directory}\n`);
+    const side = sideOf(directory);
+    const measured = probeTwoSides(directory, side, Number(options.timeout) * 1000);
+    const [id, ...name] = measured.other.split(' ');
+    sharesPageCache = id === side.split(' ')[0];
+    both = { ...measured, other: name.join(' ') };
+  }
+  return { directory, driver, here, both, sharesPageCache, problems: problemsOf(directory, here, both, sharesPageCache, driver) };
+}
+
+function problemsOf(directory: string, here: OneSide, both: TwoSides | undefined, shares: boolean | undefined, driver: DriverChoice): string[] {
+  const problems: string[] = [];
+  if (here.freeBytes !== undefined && here.freeBytes < ROOM_BYTES) problems.push(`only ${here.freeBytes} bytes are free: a few links take ${ROOM_BYTES}`);
+  if (!here.local && !here.odirect) problems.push('O_DIRECT does not work here: other hosts may never see what is written');
+  if (shares === false && here.local) problems.push(`${here.fileSystem} is taken for local, and the other side has a page cache of its own: use STP_DRIVER=direct on a file system that is made to be shared`);
+  if (shares === false && driver.driver === 'mapped') problems.push('mapped memory does not reach the other side');
+  if (both !== undefined && Math.abs(both.clockSkewMs) > SKEW_MS_MAX) problems.push(`the clocks are ${both.clockSkewMs} ms apart; the region does not mind, logs may`);
+  if (fs.existsSync(path.join(directory, 'region'))) problems.push(...inspectRegion(directory).problems);
+  return problems;
+}
+
+function tell(findings: Findings, json: boolean): void {
+  process.stdout.write(json ? `${JSON.stringify(findings, null, 2)}\n` : `${lines(findings).join('\n')}\n`);
+  if (findings.problems.length > 0) process.exitCode = ExitCode.failed;
+}
+
+function lines({ directory, driver, here, both, sharesPageCache, problems }: Findings): string[] {
+  const ms = (value: number): string => `${value.toFixed(3)} ms`;
+  const yes = (value: boolean): string => (value ? 'yes' : 'no');
+  return [
+    `directory    ${directory}`,
+    `file system  ${here.fileSystem}, ${here.local ? 'local: one page cache' : 'shared between hosts, or not known to be local'}`,
+    `driver       ${driver.driver}: ${driver.detail}`,
+    `block        written in ${ms(here.writeBlockP50Ms)}, read in ${ms(here.readBlockP50Ms)} (median)`,
+    `throughput   ${here.writeMBs.toFixed(0)} MB/s in writes of 1 MiB`,
+    `can          O_DIRECT ${yes(here.odirect)}, FIFOs ${yes(here.fifos)}, link ${yes(here.links)}, rename ${yes(here.rename)}`,
+    ...(both === undefined ? [] : [
+      `other side   ${both.other}, ${sharesPageCache === true ? 'same kernel and mount: shares our page cache' : 'with a page cache of its own'}`,
+      `visible      after ${ms(both.visibleP50Ms)}, p99 ${ms(both.visibleP99Ms)}; round trip ${ms(both.roundTripP50Ms)}, p99 ${ms(both.roundTripP99Ms)}`,
+      `torn reads   ${both.torn.map(({ bytes, reads, torn }) => `${bytes} B: ${torn} of ${reads}`).join(', ')} (checksums find them, and they are read again)`,
+      `clocks       ${both.clockSkewMs} ms apart`,
+    ]),
+    ...(problems.length === 0 ? ['A region works here.'] : problems.map((problem) => `PROBLEM      ${problem}`)),
+  ];
+}
