@@ -18,6 +18,7 @@ export interface OtherPlay {
 const CONTAINER = ['unshare', '--pid', '--mount', '--fork', '--mount-proc', '--kill-child'];
 const CONTAINER_DEATHS = 6;
 const CONNECTIONS = 5000;
+const LOOKS_MAX = 1000;
 
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
@@ -89,6 +90,8 @@ const tenThousand: OtherPlay = {
     await client.run(async (kit, to, count) => {
       for (let made = 0; made < count; made += 100) await Promise.all(Array.from({ length: 100 }, () => kit.connect(to)));
     }, port, CONNECTIONS);
+    // Control blocks are written a moment after what they tell.
+    for (let i = 0; i < LOOKS_MAX && inspectRegion(region).sockets.length < 2 * CONNECTIONS; i++) await new Promise((resolve) => { setTimeout(resolve, 20); });
     await Promise.all([server.kill(), client.kill()]);
     const dead = inspectRegion(region).sockets.length;
     assert(dead >= 2 * CONNECTIONS, `${dead} sockets are in the table`);
