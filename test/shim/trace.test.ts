@@ -18,10 +18,13 @@ function table(heading: string): string[][] {
 /** Operation -> calls, those in brackets left out. */
 const expected = new Map<string, string[]>(table('Operations').map(([operation = '', , calls = '']) => [operation, calls.replace(/\[.*?\]/gu, '').match(/STP\w+(\(\w+\))?/gu) ?? []]));
 
-/** Marks the trace; then acts. The pauses let what is under way arrive: each operation's calls stand under its mark. */
+/**
+ * Marks the trace; then acts. The pauses let what is under way arrive: each operation's calls stand under its mark. They are turns of the event loop,
+ * of which a busy machine gives few in a time.
+ */
 const PRELUDE = `
   const fs = require('node:fs');
-  const settled = () => new Promise((resolve) => setTimeout(resolve, 60));
+  const settled = async () => { for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setTimeout(resolve, 3)); };
   const during = async (operation, act) => { await settled(); fs.writeSync(2, '## ' + operation + '\\n'); const value = act(); await settled(); fs.writeSync(2, '## \\n'); return value; };
 `;
 
