@@ -131,7 +131,8 @@ export function makeDirectories(storage: Storage): void {
   }
 }
 
-function decodeHeader(payload: Uint8Array): RegionFacts {
+/** The checked facts of a header block. */
+export function decodeHeader(payload: Uint8Array): RegionFacts {
   const file = `the file '${REGION_PATHS.header}'`;
   if (payload.length < RegionHeader.fields.socketsMax.at) throw new StpError('ESTPREGION', `${file} is too short for a region's`);
   // Another version may have another layout behind the version word, a shorter one too.

@@ -150,7 +150,8 @@ function inspectSockets(reader: BlockReader, owner: ProcessInfo, ownerAlive: Liv
   }
 }
 
-function decodeSocket(payload: Uint8Array, i: number): { state: SocketStateName; scb: ScbValues } {
+/** One checked socket control block of a block of them. */
+export function decodeSocket(payload: Uint8Array, i: number): { state: SocketStateName; scb: ScbValues } {
   const scb = Scb.decode(payload, i * Scb.sizeBytes);
   const state = SOCKET_STATES.get(scb.state);
   if (state === undefined) throw new StpError('ESTPCORRUPT', 'state is impossible');
