@@ -283,6 +283,41 @@ async function stoppedServer(scene: Scene): Promise<string> {
   return `stopped for ${SERVER_STOP_MS / 1000} s, then it went on: ${(bytes / MEBIBYTE).toFixed(0)} MiB, none lost`;
 }
 
+const IDLE_BEFORE_MS = 5000;
+const IDLE_MS = 5000;
+
+/** What a small message costs, and what silence costs. */
+async function figures(scene: Scene): Promise<string> {
+  const [a, b] = await scene.actors();
+  await join(a, b);
+  const messages = 200;
+  const echoed = a.run(async (kit, count) => {
+    const s = kit.fds['s'] ?? -1;
+    for (let i = 0; i < count; i++) await kit.sendText(s, await kit.text(s, 64));
+  }, messages);
+  const trips = await b.run(async (kit, count) => {
+    const s = kit.fds['s'] ?? -1;
+    const times: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const began = kit.nowMs();
+      await kit.sendText(s, 'x'.repeat(64));
+      await kit.text(s, 64);
+      times.push(kit.nowMs() - began);
+    }
+    return times.sort((one, other) => one - other);
+  }, messages);
+  await echoed;
+  const idle = await Promise.all([a, b].map((actor) => actor.run(async (kit, before, during) => {
+    await new Promise((resolve) => setTimeout(resolve, before));
+    const [reads, cpu, began] = [kit.readCalls(), kit.cpuMs(), kit.nowMs()];
+    await new Promise((resolve) => setTimeout(resolve, during));
+    const seconds = (kit.nowMs() - began) / 1000;
+    return { reads: (kit.readCalls() - reads) / seconds, cpu: (kit.cpuMs() - cpu) / seconds / 10 };
+  }, IDLE_BEFORE_MS, IDLE_MS)));
+  const reads = idle.reduce((sum, one) => sum + one.reads, 0);
+  return `64 bytes and back: median ${(trips[messages / 2] ?? 0).toFixed(2)} ms, p99 ${(trips[Math.floor(messages * 0.99)] ?? 0).toFixed(2)} ms; idle: ${reads.toFixed(1)} reads a second for the pair, ${idle.map((one) => `${one.cpu.toFixed(1)} %`).join(' and ')} processor`;
+}
+
 /** What the doctor measures between the two hosts. */
 async function doctor(scene: Scene): Promise<string> {
   const command = path.join(projectRoot(), 'dist', 'src', 'cli', 'stp.js');
@@ -323,6 +358,7 @@ export const CASES: readonly Case[] = [
   { title: 'kill -9 of one host in mid-transfer', run: killedHost },
   { title: 'one host stands still past the lease', run: frozenHost },
   { title: 'the file server stands still for 20 s', long: true, run: stoppedServer },
+  { title: 'figures of small messages and of silence', long: true, run: figures },
   { title: 'stp doctor from both sides', run: doctor },
   { title: 'negative control', run: negativeControl },
 ];

@@ -1,4 +1,5 @@
 /** The process of a HostActor: runs the steps that come as lines on standard input. */
+import { readFileSync } from 'node:fs';
 import readline from 'node:readline';
 import { Region } from '../../src/region';
 import { Kit } from '../calls/kit';
@@ -20,6 +21,11 @@ export class HostKit extends Kit {
     const systems = region?.processes().map((info) => info.system).sort() ?? [];
     region?.close();
     return systems;
+  }
+
+  /** System calls that read, of this process. */
+  readCalls(): number {
+    return Number(/^syscr: (\d+)$/mu.exec(readFileSync('/proc/self/io', 'utf8'))?.[1] ?? NaN);
   }
 
   /** Processor time of this process, milliseconds. */
