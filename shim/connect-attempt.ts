@@ -6,15 +6,15 @@
  */
 import net from 'node:net';
 import { PF_STP, SOCK_STREAM, STPbind, STPconnect, StpError, STPsocket } from '../src/index';
-import { isOwnAddress, type Target } from './addresses';
+import { familyOf, isOwnAddress, type Target } from './addresses';
 import { type Configuration } from './configuration';
 import { connected } from './connect-end';
 import { type ConnectOptions } from './connect-options';
 import { type Connection } from './connection';
 import { type Decision, decideForAddress } from './decision';
 import { type InternalSocket } from './internals';
-import { firstValid, resolve, type Resolved } from './lookup';
-import { codedError, failure, failureOf, hostPortError, type NodeError, unknownHostError } from './node-errors';
+import { attemptOrder, firstValid, resolve, type Resolved, triesAll } from './lookup';
+import { attemptsError, codedError, type Failure, failure, failureOf, hostPortError, type NodeError, unknownHostError } from './node-errors';
 import { note } from './note';
 import { type ReasonCode } from './reasons';
 import { adopt, connectionOf, release } from './stp-socket';
@@ -31,6 +31,8 @@ export class Attempt {
   /** Connects by TCP, to the host of the options or to an address that it was resolved to. */
   readonly #byNode: (address: string | undefined) => void;
   #connection: Connection | undefined;
+  /** Where a lookup gave several addresses: those not tried yet, and what came of the others. */
+  #several: { readonly left: string[]; readonly errors: NodeError[] } | undefined;
 
   constructor(socket: InternalSocket, settings: Configuration, options: ConnectOptions, byNode: (address: string | undefined) => void) {
     this.socket = socket;
@@ -127,7 +129,7 @@ export class Attempt {
       socket.destroy(codedError('ERR_IP_BLOCKED', `IP(${ip}) is blocked by net.BlockList`));
       return;
     }
-    socket.emit('connectionAttempt', ip, options.port, family);
+    this.#tellAttempt(ip, family);
     if (this.#current === undefined) return;
     if (options.port === 0) {
       this.#failWith(hostPortError(failure('ECONNREFUSED'), 'connect', ip, 0), decision.target);
@@ -173,9 +175,25 @@ export class Attempt {
     this.#failWith(hostPortError(why, 'connect', decision.target.ip, port, local), decision.target);
   }
 
-  #failWith(error: NodeError, { ip, family }: Target): void {
-    this.socket.emit('connectionAttemptFailed', ip, this.options.port, family, error);
-    this.socket.destroy(error);
+  #tellAttempt(ip: string, family: number): void {
+    const { socket, options } = this;
+    socket.emit('connectionAttempt', ip, options.port, family);
+    if (this.#several !== undefined) socket.autoSelectFamilyAttemptedAddresses.push(`${ip}:${options.port}`);
+  }
+
+  #failWith(error: NodeError, { ip, family }: Pick<Target, 'ip' | 'family'>): void {
+    const { socket } = this;
+    socket.emit('connectionAttemptFailed', ip, this.options.port, family, error);
+    const several = this.#several;
+    if (several === undefined) {
+      socket.destroy(error);
+      return;
+    }
+    several.errors.push(error);
+    if (this.#current === undefined) return;
+    const next = several.left.shift();
+    if (next === undefined) socket.destroy(attemptsError(several.errors));
+    else this.#decideAgain(next);
   }
 
   #refuse(name: boolean, error: StpError | undefined): void {
@@ -228,6 +246,11 @@ export class Attempt {
       return;
     }
     socket._unrefTimer();
+    const [, ...left] = triesAll(options) ? attemptOrder(found) : [ip];
+    if (left.length > 0) {
+      this.#several = { left, errors: [] };
+      Object.assign(socket, { autoSelectFamilyAttemptedAddresses: [] });
+    }
     this.#decideAgain(ip);
   }
 
@@ -235,10 +258,22 @@ export class Attempt {
     try {
       const decision = decideForAddress(this.settings, this.options.host, this.options.port, ip);
       if (decision.way === 'stp') this.begin(decision, false, ip);
-      else this.socket.destroy(hostPortError(failure('ECONNREFUSED'), 'connect', ip, this.options.port));
+      else this.#failAt(ip, failure('ECONNREFUSED'));
     } catch (error) {
-      this.socket.destroy(hostPortError(failureOf(error), 'connect', ip, this.options.port));
+      this.#failAt(ip, failureOf(error));
     }
+  }
+
+  /** Nothing could even be tried at the address. */
+  #failAt(ip: string, why: Failure): void {
+    const error = hostPortError(why, 'connect', ip, this.options.port);
+    if (this.#several === undefined) {
+      this.socket.destroy(error);
+      return;
+    }
+    const family = familyOf(ip);
+    this.#tellAttempt(ip, family);
+    this.#failWith(error, { ip, family });
   }
 
   /** 'lookup' for each address, as Node tells them. */

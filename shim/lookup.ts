@@ -19,13 +19,28 @@ export function firstValid(found: readonly Resolved[]): string | undefined {
   return found.find(({ address, family }) => net.isIP(address) !== 0 && (family === 4 || family === 6))?.address;
 }
 
+/** The addresses that net.js tries with `autoSelectFamily`, each once: the families take turns, and that of the first one begins. */
+export function attemptOrder(found: readonly Resolved[]): string[] {
+  const valid = found.filter(({ address, family }) => net.isIP(address) !== 0 && (family === 4 || family === 6));
+  const first = valid[0]?.family;
+  const unique = (ofFirst: boolean): string[] => [...new Set(valid.filter(({ family }) => (family === first) === ofFirst).map(({ address }) => address))];
+  const [own, other] = [unique(true), unique(false)];
+  const longest = Math.max(own.length, other.length);
+  return Array.from({ length: longest }, (_, i) => [own[i], other[i]]).flat().filter((ip): ip is string => ip !== undefined);
+}
+
+/** Whether net.js tries all addresses of a name, one after the other. */
+export function triesAll({ autoSelectFamily, family, localAddress }: ConnectOptions): boolean {
+  return autoSelectFamily && family === 0 && localAddress === undefined;
+}
+
 /** Resolves the host of the options by their own `lookup`. */
 export function resolve(options: ConnectOptions, done: (error: Error | null, found: readonly Resolved[]) => void): void {
-  const { host, family, hints, lookup, autoSelectFamily, localAddress } = options;
+  const { host, family, hints, lookup } = options;
   const any = family === 0;
   const dnsHints = process.platform !== 'win32' && any && hints === 0 ? dns.ADDRCONFIG : hints;
   const question: Record<string, unknown> = { family: any ? undefined : family, hints: dnsHints };
-  if (any && localAddress === undefined && autoSelectFamily) question['all'] = true;
+  if (triesAll(options)) question['all'] = true;
   lookup?.(host, question, (error, address, answerFamily) => {
     done(error ?? null, error ? [] : resolvedList(address, answerFamily));
   });

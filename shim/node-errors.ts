@@ -64,6 +64,17 @@ export function hostPortError(why: Failure, syscall: string, address: string, po
   return build(`${syscall} ${why.code}${place}${from}${detailOf(why)}`, fields, why.cause);
 }
 
+/** The error of a connect that has failed at several addresses. */
+export function attemptsError(errors: readonly NodeError[]): NodeError {
+  const error = new AggregateError(errors) as NodeError;
+  const code = errors[0]?.code;
+  if (code !== undefined) error.code = code;
+  // As of an error of Node's own, which has its code behind its name, and a message, be it empty.
+  Error.captureStackTrace(error, attemptsError);
+  error.stack = (error.stack ?? '').replace(/^AggregateError/u, `AggregateError [${code}]: `);
+  return error;
+}
+
 /** `listen EADDRINUSE: address already in use :::3000` */
 export function listenError(why: Failure, address: string | null, port: number): NodeError {
   const text = util.getSystemErrorMap().get(why.errno)?.[1] ?? 'failed';

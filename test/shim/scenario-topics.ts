@@ -3,7 +3,7 @@ import { exitPrograms } from './exit-programs';
 
 export const topics: Readonly<Record<string, readonly string[]>> = {
   'connect': ['an echo, with all events of both ends', 'what a socket tells of itself before, in and after the connection', 'writes, an end and options before the connection stands', 'connect with what it can not take', 'arguments that are wrong', 'hints that there are none of, and a lookup that gives no address'],
-  'refused': ['nobody listens', 'nobody listens, seen from a port of the program’s own', 'refused, with every name of this machine', 'refused: a socket connects again, after an error and in the listener of close'],
+  'refused': ['nobody listens', 'a name of several addresses, where nobody listens at any', 'nobody listens, seen from a port of the program’s own', 'refused, with every name of this machine', 'refused: a socket connects again, after an error and in the listener of close'],
   'timeout': ['a timeout without traffic', 'setTimeout: its arguments, and what it gives back', 'a timeout while the socket is yet to connect', 'a timeout that what is sent puts off', 'a timeout that what arrives puts off', 'a timeout after each end, paused, and none when closed'],
   'half-open, in all four combinations': ['allowHalfOpen in all four combinations, whoever ends first', 'half-open: the server goes on after the client has ended', 'half-open client: it may write when the server has ended', 'every way to end, half-closed by this end', 'every way to end, half-closed by the other end', 'written after the peer has ended'],
   'end, destroy and resetAndDestroy in every state': [

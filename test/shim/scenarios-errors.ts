@@ -54,6 +54,37 @@ export const errorScenarios: Record<string, Scenario> = {
     },
   },
 
+  'a name of several addresses, where nobody listens at any': {
+    server: silent,
+    client: async (_port, log) => {
+      const port = await freePort();
+      log.name(port, 'FREE');
+      const lists = [['127.0.0.1', '127.0.0.2'], ['127.0.0.1', '127.0.0.1'], ['127.0.0.1', '127.0.0.2', '::1']];
+      for (const list of lists) {
+        const found = list.map((address) => ({ address, family: net.isIP(address) }));
+        const lookup = ((_host: string, options: { all?: boolean }, done: (error: null, address: unknown, family?: number) => void) => {
+          if (options.all === true) setImmediate(done, null, found);
+          else setImmediate(done, null, found[0]?.address, found[0]?.family);
+        }) as net.LookupFunction;
+        for (const options of [{}, { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: 2000 }, { autoSelectFamily: false }]) {
+          const part = log.part(JSON.stringify([list, options]));
+          const socket = watch(net.connect({ port, host: 'several.example', lookup, ...options }), part, 'client');
+          socket.on('error', (error) => {
+            const all = error instanceof AggregateError ? (error.errors as Error[]) : [];
+            part.add(error.constructor === AggregateError, Object.keys(error), error.stack?.split('\n')[0], ...all);
+          });
+          await closed(socket);
+          part.add(socket.autoSelectFamilyAttemptedAddresses);
+        }
+      }
+      const socket = watch(net.connect({ port, host: 'several.example', lookup: ((_host: string, _options: unknown, done: (error: null, found: unknown) => void) => {
+        setImmediate(done, null, [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }]);
+      }) as net.LookupFunction, autoSelectFamily: true }), log.part('left'), 'client');
+      socket.once('connectionAttemptFailed', () => socket.destroy());
+      await closed(socket);
+    },
+  },
+
   'the peer resets': {
     server: () => net.createServer((socket) => {
       socket.on('error', () => undefined);
