@@ -191,3 +191,47 @@ void t.test('a give to one client is for that client alone, and what was read an
   const { stdout, stderr } = await node(['-e', program], { STP_REGION: region, STP_NET: 'stp' });
   t.equal(stdout, 'abc defghijklm \n', stderr);
 });
+
+void t.test('a connection whose taker dies in mid-take is back with its giver, and goes on', async (t) => {
+  const { directory, region, remove } = scratch();
+  t.teardown(remove);
+  const taker = path.join(directory, 'taker.cjs');
+  // Dies when it has everything and is about to say so: the last moment at which the giver can have it back. What the giver writes meanwhile waits.
+  fs.writeFileSync(taker, `
+    globalThis[Symbol.for('stp-net.crash-hook')] = (point) => { if (point === 'take.ready') process.kill(process.pid, 'SIGKILL'); };
+    const net = require(${JSON.stringify(PACKAGE)});
+    net.stpTake(process.argv[2]).on('connect', () => console.log('connected')).on('error', (error) => console.log(error.message));
+  `);
+  const program = `
+    const net = require(${JSON.stringify(PACKAGE)});
+    const { once } = require('node:events');
+    const { spawn } = require('node:child_process');
+    const server = net.createServer(async (socket) => {
+      server.close();
+      socket.pause().on('close', (hadError) => console.log('giver closed', hadError)).on('error', (error) => console.log(error.message));
+      await once(socket, 'readable');
+      const token = await socket.stpGive();
+      socket.write('held ', (error) => console.log('write', error?.code ?? 'fine'));
+      const child = spawn(process.execPath, [process.argv[2], token], { stdio: ['ignore', 'inherit', 'inherit'] });
+      const [[, signal]] = await Promise.all([once(child, 'exit'), once(socket, 'stpBack')]);
+      console.log('back', signal, socket.destroyed, socket.writable);
+      const again = await socket.stpGive();
+      console.log('given again', again !== token);
+      const own = net.stpTake(again);
+      own.end('from the giver');
+      let text = '';
+      for await (const chunk of own) text += chunk;
+      console.log(text);
+    }).listen(0, async () => {
+      const socket = net.connect(server.address().port);
+      socket.end('to the giver');
+      let text = '';
+      for await (const chunk of socket) text += chunk;
+      console.log(text);
+    });
+  `;
+  const file = path.join(directory, 'giver.cjs');
+  fs.writeFileSync(file, program);
+  const { stdout, stderr } = await node([file, taker], { STP_REGION: region, STP_NET: 'stp' });
+  t.same(stdout.trim().split('\n').sort(), ['back SIGKILL false true', 'given again true', 'giver closed false', 'held from the giver', 'to the giver', 'write fine'], stderr);
+});
