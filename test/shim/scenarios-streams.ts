@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import net from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
-import { closed, event, type Log, type Scenario, watch } from './scenario-kit';
+import { closed, event, type Log, type Scenario, until, watch } from './scenario-kit';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -243,7 +243,7 @@ export const streamScenarios: Record<string, Scenario> = {
     }),
     client: async (port, log) => {
       const socket = net.connect(port, '127.0.0.1');
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await until(() => socket.bytesRead === 6, 'both words');
       log.add(socket.bytesRead > 0, socket.readableLength > 0, socket.destroyed);
       watch(socket, log, 'client');
       await closed(socket);
