@@ -119,8 +119,14 @@ export class Link {
     if (taken < 0 && this.#refreshRoom()) {
       taken = partial && payload !== null ? this.#appendPart(type, source, socket, generation, payload, from, to) : this.#appendWhole(type, source, socket, generation, payload, from, to);
     }
-    if (taken < 0) this.needsRoom = true;
+    if (taken < 0 && !this.needsRoom) this.#waitForRoom();
     return taken;
+  }
+
+  /** A peer that makes room rings only who says in its asleep word that it waits for it: one that sleeps already wakes, and says it. */
+  #waitForRoom(): void {
+    this.needsRoom = true;
+    this.#owner.publishLater(this);
   }
 
   /** Room in the log, as LogWriter.claim; a log that can't be written any more ends the link, and what is sent to it is lost with it. */
