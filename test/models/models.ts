@@ -1,0 +1,54 @@
+/** The models, the sizes they are checked at, and the mistakes that spin must find in each. */
+
+/** `safety`: assertions and deadlocks. `progress`: also that nothing goes on for ever without getting further. */
+export type Check = 'safety' | 'progress';
+
+interface Mistake {
+  /** The macro that puts it into the model. */
+  readonly name: string;
+  readonly check: Check;
+  readonly definitions: readonly string[];
+  /** How spin's message begins. */
+  readonly shows: string;
+}
+
+export interface Model {
+  readonly file: string;
+  readonly checks: readonly { readonly check: Check; readonly definitions: readonly string[] }[];
+  readonly mistakes: readonly Mistake[];
+}
+
+const STUCK = 'invalid end state';
+const WRONG = 'assertion violated';
+const ENDLESS = 'non-progress cycle';
+
+function mistake(name: string, shows: string, size: number): Mistake {
+  return { name, shows, check: shows === ENDLESS ? 'progress' : 'safety', definitions: [`RECORDS=${size}`] };
+}
+
+export const MODELS: readonly Model[] = [
+  {
+    file: 'log.pml',
+    checks: [
+      { check: 'safety', definitions: ['RECORDS=4'] },
+      { check: 'progress', definitions: ['RECORDS=3'] },
+    ],
+    mistakes: [
+      mistake('NO_LOOK_AFTER_ASLEEP', STUCK, 3),
+      mistake('LOOK_BEFORE_ASLEEP', STUCK, 3),
+      mistake('RING_BEFORE_PUBLISH', STUCK, 3),
+      mistake('NO_FLUSH', STUCK, 3),
+      mistake('NO_WAKE_WHEN_FULL', STUCK, 3),
+      mistake('NO_WANTS_ROOM', STUCK, 3),
+      mistake('NO_ROOM_CHECK_AFTER_ASLEEP', STUCK, 3),
+      mistake('NO_RING_FOR_ROOM', STUCK, 3),
+      mistake('RING_ONCE_FOR_ALL', STUCK, 3),
+      mistake('NO_WRAP', STUCK, 3),
+      mistake('HEAD_BEFORE_RECORD', WRONG, 3),
+      mistake('ACKNOWLEDGE_BEFORE_USE', WRONG, 3),
+      mistake('NO_FREE_CHECK', WRONG, 3),
+      mistake('NO_LAP_END', WRONG, 3),
+      mistake('ROOMY_TOO_SMALL', ENDLESS, 4),
+    ],
+  },
+];
