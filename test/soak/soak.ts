@@ -25,6 +25,8 @@ export interface Sample {
   readonly elders: readonly Memory[];
 }
 
+/** A young generation of one size: V8 maps 70 pages at once when it lets it grow, which would pass for mappings that are never given back. */
+const EXEC_ARGV = ['--expose-gc', '--max-semi-space-size=1'];
 const SLOTS = 8;
 /** The first so many are never killed: growth shows in those who live. */
 const ELDERS = 2;
@@ -92,7 +94,7 @@ export class Soak {
     const life = (this.#lives[slot] ?? 0) + 1;
     this.#lives[slot] = life;
     const env = { ...process.env, STP_REGION: this.#options.region, STP_SYSTEM: 'soak', STP_DRIVER: slot % 4 === 3 ? 'direct' : 'auto' };
-    const child = fork(path.join(__dirname, 'soak-process.js'), [slot, life, this.#options.seed, SLOTS].map(String), { env, execArgv: ['--expose-gc'] });
+    const child = fork(path.join(__dirname, 'soak-process.js'), [slot, life, this.#options.seed, SLOTS].map(String), { env, execArgv: EXEC_ARGV });
     const ended = new Promise<void>((resolve) => {
       child.once('exit', (code, signal) => {
         const killed = this.#killedMs.has(`${slot}.${life}`);
