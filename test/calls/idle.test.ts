@@ -3,9 +3,9 @@ import t from 'tap';
 import { Actor, freshRegion } from './actor';
 import { DRIVERS, WITHOUT_KOFFI } from './variants';
 
-const IDLE_MS = 10_000;
-const CPU_MAX_US = 20_000;
-const WAKES_MAX = 100;
+const IDLE_MS = 5000;
+const CPU_MAX_US = 10_000;
+const WAKES_MAX = 50;
 /** V8 collects garbage on several threads when a program has been idle for some seconds: that is not ours to count. */
 const NO_IDLE_COLLECTION = ['--no-memory-reducer'];
 

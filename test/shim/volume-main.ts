@@ -155,12 +155,13 @@ async function many(port: number, connections: number, bytes: number): Promise<{
   return { ok: right === connections, detail: `${right} of ${connections} connections right in both directions` };
 }
 
-async function client(port: number, what: string): Promise<void> {
+/** `share`: one part in so many of the whole amount. */
+async function client(port: number, what: string, share: number): Promise<void> {
   const watch = new RssWatch();
   let result: { ok: boolean; detail: string; stalledBytes?: number };
-  if (what === 'gib') result = await one(port, { what: 'sink', bytes: 1024 * MIB, seed: 7 });
+  if (what === 'gib') result = await one(port, { what: 'sink', bytes: (1024 * MIB) / share, seed: 7 });
   else if (what === 'stall') result = await one(port, { what: 'stall', bytes: 64 * MIB, seed: 9 });
-  else result = await many(port, 1000, MIB);
+  else result = await many(port, 1000, MIB / share);
   process.send?.({ ...result, grownMib: watch.end() } satisfies Answer);
 }
 
@@ -180,5 +181,5 @@ function server(): void {
 if (require.main === module) {
   process.once('disconnect', () => process.exit());
   if (process.argv[2] === 'server') server();
-  else void client(Number(process.argv[3]), process.argv[4] ?? '');
+  else void client(Number(process.argv[3]), process.argv[4] ?? '', Number(process.argv[5]));
 }

@@ -36,6 +36,8 @@ if (drivers.length === 1) t.comment(`only the driver direct: ${whyNoNative()}`);
 
 for (const driver of drivers) {
   void t.test(`over ${driver}`, { timeout: WATCHDOG_MS }, async (t) => {
+    // Plain files are slower, and differ in nothing that more bytes would show.
+    const share = driver === 'direct' ? 4 : 1;
     const region = mkdtempSync(path.join(os.tmpdir(), 'stp-volume-'));
     const server = start(region, driver, ['server']);
     t.teardown(() => {
@@ -44,7 +46,7 @@ for (const driver of drivers) {
     });
     const { port } = await message<{ port: number }>(server);
     const work = async (what: string): Promise<Answer & { serverGrownMib: number }> => {
-      const client = start(region, driver, ['client', String(port), what]);
+      const client = start(region, driver, ['client', String(port), what, String(share)]);
       t.teardown(() => client.kill('SIGKILL'));
       const answer = await message<Answer>(client);
       client.disconnect();
@@ -57,13 +59,13 @@ for (const driver of drivers) {
       t.ok(answer.serverGrownMib < GROWN_MIB_MAX, `the server grew by ${answer.serverGrownMib} MiB`);
     };
 
-    await t.test('a GiB through one socket arrives whole and memory stays flat', async (t) => {
+    await t.test(`${1024 / share} MiB through one socket arrive whole and memory stays flat`, async (t) => {
       const answer = await work('gib');
       t.ok(answer.ok, answer.detail);
       flat(t, answer);
     });
 
-    await t.test('a thousand sockets at once carry a MiB each in both directions', async (t) => {
+    await t.test(`a thousand sockets at once carry ${1024 / share} KiB each in both directions`, async (t) => {
       const answer = await work('many');
       t.ok(answer.ok, answer.detail);
       flat(t, answer);
