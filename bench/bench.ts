@@ -2,8 +2,8 @@
  * `npm run bench`: STP against loopback TCP and Unix sockets, in one run on one machine.
  *
  * The same two plain programs (server.ts, client.ts) run over each transport. Measurements of the transports take turns,
- * so that whatever else the machine does hits all of them; the first round warms up and is not kept; what is told is the median of the rounds, and the ratio of STP
- * to each of the others: more than 1 is in favour of STP.
+ * so that whatever else the machine does hits all of them. Before its rounds each transport warms up for some seconds, which are not kept. What is told is the
+ * median of the rounds, and the ratio of STP to each of the others: more than 1 is in favour of STP.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -25,6 +25,8 @@ const USAGE = `usage: npm run bench -- [options]
   --help          this text`;
 
 const QUICK_SCALE = 0.01;
+/** A service runs for longer than its compilers do: those of both processes work in the first seconds, on the cores that the bytes want. */
+const WARMUP_MS = 3000;
 
 interface Plan {
   readonly json: boolean;
@@ -86,14 +88,14 @@ async function measureAll(plan: Plan, directory: string): Promise<Measured> {
   try {
     for (const name of plan.transports) transports.push(await Transport.start(name, directory, plan.driver));
     for (const bench of plan.benches) {
-      // The first round is not kept: the compilers of both processes work then, on the cores that the bytes want.
-      for (let round = 0; round <= plan.rounds; round++) {
-        progress(plan, round === 0 ? `${bench}: warming up` : `${bench}: round ${round} of ${plan.rounds}`);
+      progress(plan, `${bench}: warming up`);
+      for (const transport of transports) await warmUp(transport, bench, plan.scale);
+      for (let round = 1; round <= plan.rounds; round++) {
+        progress(plan, `${bench}: round ${round} of ${plan.rounds}`);
         // Each round begins with another transport: none is always the first after a pause.
         for (let turn = 0; turn < transports.length; turn++) {
           const transport = transports[(turn + round) % transports.length];
-          const values = await transport?.measure(bench, plan.scale);
-          if (transport !== undefined && values !== undefined && round > 0) keep(samples, bench, transport.name, values);
+          if (transport !== undefined) keep(samples, bench, transport.name, await transport.measure(bench, plan.scale));
         }
       }
     }
@@ -102,6 +104,12 @@ async function measureAll(plan: Plan, directory: string): Promise<Measured> {
     await Promise.all(transports.map((transport) => transport.stop()));
   }
   return { samples, driver };
+}
+
+async function warmUp(transport: Transport, bench: BenchName, scale: number): Promise<void> {
+  const until = performance.now() + WARMUP_MS * scale;
+  do await transport.measure(bench, scale);
+  while (performance.now() < until);
 }
 
 function keep(samples: Samples, bench: BenchName, transport: TransportName, values: BenchValues): void {

@@ -25,8 +25,8 @@ const BENCHES = {
   'round-trip': (request: BenchRequest) => roundTrip(request.targets.net, 64, count(20_000, request)),
   'stream-64b': (request: BenchRequest) => stream(request.targets.net, 64, count(400_000, request)),
   'stream-64kib': (request: BenchRequest) => stream(request.targets.net, 65_536, count(30_000, request)),
-  'http-1': (request: BenchRequest) => requests(request.targets.http, 1, count(4_000, request)),
-  'http-50': (request: BenchRequest) => requests(request.targets.http, 50, count(10_000, request)),
+  'http-1': (request: BenchRequest) => requests(request.targets.http, 1, count(8_000, request)),
+  'http-50': (request: BenchRequest) => requests(request.targets.http, 50, count(20_000, request)),
 } as const satisfies Record<string, (request: BenchRequest) => Promise<BenchValues>>;
 
 export type BenchName = keyof typeof BENCHES;

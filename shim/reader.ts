@@ -5,6 +5,7 @@
  * (`available`). Nothing arrives while a reader runs: records are handed out between turns.
  */
 import { MSG_DONTWAIT, SO_NREAD, SOL_SOCKET, STPgetsockopt, STPrecv } from '../src/index';
+import { countChunk } from './bulk-memory';
 import { type Connection } from './connection';
 import { kBuffer, kBufferCallback, kBufferGenerator } from './internals';
 import { errnoError, failureOf } from './node-errors';
@@ -118,6 +119,7 @@ export class Reader {
     const own = socket[kBuffer];
     if (own instanceof Uint8Array) return this.#receiveInto(own, most);
     const want = Math.min(most, CHUNK_BYTES);
+    if (want === CHUNK_BYTES) countChunk();
     const chunk = Buffer.allocUnsafe(want);
     const bytes = STPrecv(this.#connection.descriptor, chunk, want, MSG_DONTWAIT) as number;
     if (bytes <= 0) return most;
