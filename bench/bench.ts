@@ -84,26 +84,29 @@ interface Measured {
 async function measureAll(plan: Plan, directory: string): Promise<Measured> {
   const samples: Samples = new Map();
   let driver = plan.driver;
+  for (const bench of plan.benches) driver = (await measureOne(plan, bench, fs.mkdtempSync(path.join(directory, 'bench-')), samples)) ?? driver;
+  return { samples, driver };
+}
+
+/** All rounds of one bench, by programs of its own: what ran before them would change what the compilers make of their code. Returns the driver that was used. */
+async function measureOne(plan: Plan, bench: BenchName, directory: string, samples: Samples): Promise<string | undefined> {
   const transports: Transport[] = [];
   try {
     for (const name of plan.transports) transports.push(await Transport.start(name, directory, plan.driver));
-    for (const bench of plan.benches) {
-      progress(plan, `${bench}: warming up`);
-      for (const transport of transports) await warmUp(transport, bench, plan.scale);
-      for (let round = 1; round <= plan.rounds; round++) {
-        progress(plan, `${bench}: round ${round} of ${plan.rounds}`);
-        // Each round begins with another transport: none is always the first after a pause.
-        for (let turn = 0; turn < transports.length; turn++) {
-          const transport = transports[(turn + round) % transports.length];
-          if (transport !== undefined) keep(samples, bench, transport.name, await transport.measure(bench, plan.scale));
-        }
+    progress(plan, `${bench}: warming up`);
+    for (const transport of transports) await warmUp(transport, bench, plan.scale);
+    for (let round = 1; round <= plan.rounds; round++) {
+      progress(plan, `${bench}: round ${round} of ${plan.rounds}`);
+      // Each round begins with another transport: none is always the first after a pause.
+      for (let turn = 0; turn < transports.length; turn++) {
+        const transport = transports[(turn + round) % transports.length];
+        if (transport !== undefined) keep(samples, bench, transport.name, await transport.measure(bench, plan.scale));
       }
     }
-    driver = transports.map((transport) => transport.mechanism()).find((found) => found !== undefined) ?? driver;
+    return transports.map((transport) => transport.mechanism()).find((found) => found !== undefined);
   } finally {
     await Promise.all(transports.map((transport) => transport.stop()));
   }
-  return { samples, driver };
 }
 
 async function warmUp(transport: Transport, bench: BenchName, scale: number): Promise<void> {
