@@ -92,7 +92,9 @@ async function measureAll(plan: Plan, directory: string): Promise<Measured> {
 async function measureOne(plan: Plan, bench: BenchName, directory: string, samples: Samples): Promise<string | undefined> {
   const transports: Transport[] = [];
   try {
-    for (const name of plan.transports) transports.push(await Transport.start(name, directory, plan.driver));
+    const starts = await Promise.allSettled(plan.transports.map((name) => Transport.start(name, directory, plan.driver)));
+    for (const start of starts) if (start.status === 'fulfilled') transports.push(start.value);
+    for (const start of starts) if (start.status === 'rejected') throw start.reason;
     progress(plan, `${bench}: warming up`);
     for (const transport of transports) await warmUp(transport, bench, plan.scale);
     for (let round = 1; round <= plan.rounds; round++) {
