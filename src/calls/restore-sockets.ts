@@ -26,6 +26,11 @@ export function restoreSockets(runtime: Runtime): void {
   });
 }
 
+/** Ends all connections, where the region can't be had: what listens waits for it. */
+export function resetConnections({ engine }: Runtime): void {
+  forEach([...engine.peers.values()], (peer) => { engine.peerGone(peer, errnoOf('ECONNRESET')); });
+}
+
 /** False for a socket whose port somebody else has now. */
 function restored(runtime: Runtime, socket: EngineSocket): boolean {
   const { owner, local } = socket;

@@ -12,11 +12,12 @@ import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluc
 import { Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions, type ScbCounters, type ScbValues } from '../region';
 import { MSG_DONTWAIT } from './constants';
-import { restoreSockets } from './restore-sockets';
+import { resetConnections, restoreSockets } from './restore-sockets';
+import { traceComment } from './trace';
 import { Endpoint } from './endpoint';
 
-/** Heartbeats are written so often in a lease. */
-const BEATS_PER_LEASE = 5;
+/** Every so many beats we look whether somebody took us for dead. */
+const BEATS_PER_LOOK = 5;
 /** Byte counts reach the socket table so late at most, milliseconds. */
 const COUNTS_FLUSH_MS = 250;
 const TIMER_MAX_MS = 0x7fff_ffff;
@@ -49,7 +50,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     [this.region, this.links] = this.#join();
     if (this.region.storage.shared) {
       this.#beatAtMs = performance.now();
-      this.#beatTimer = setInterval(() => { this.#beat(); }, Math.max(1, this.region.limits.leaseMs / BEATS_PER_LEASE));
+      this.#beatTimer = setInterval(() => { this.#beat(); }, this.region.pulse.beatMs);
       this.#beatTimer.unref();
     }
     // What the kernel does for TCP at exit: the other ends learn that this is an orderly end.
@@ -61,6 +62,9 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     region.sockets.fill = (index, counters) => {
       this.#fillCounters(index, counters);
     };
+    region.pulse.onReason = (reason, detail) => { traceComment(`heartbeat: ${reason}${detail === '' ? '' : ` (${detail})`}`); };
+    // Outside of whatever the program is just doing: the thread is not its own.
+    if (region.storage.shared) region.onOtherHost = () => { this.#root.runInAsyncScope(() => { region.pulse.startThread(); }); };
     return [region, new LinkTable(region, this)];
   }
 
@@ -113,6 +117,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   peer(process: number, epoch?: number): PeerPort | undefined {
+    this.#checkReach();
     return this.links.to(process, epoch);
   }
 
@@ -124,7 +129,12 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   /** Who listens at an address; of several that share it the next that `socket` has not asked, or one that is known to be slow. */
   findListener(socket: EngineSocket, system: string, group: string, port: number): FoundListener | undefined {
+    this.#checkReach();
     return this.region.bindings.findListener(system, group, port, (process) => reluctance(this.engine, socket, process));
+  }
+
+  #checkReach(): void {
+    if (this.#adrift) throw new StpError('EIO', 'the region is out of reach');
   }
 
   secret(bytes: number): Uint8Array {
@@ -226,7 +236,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#beats += 1;
     try {
       // Where we stood still it is the first question, else one now and then: somebody's clock may have run faster than ours.
-      const lost = this.#adrift || ((stoodStill || this.#beats % BEATS_PER_LEASE === 0) && this.region.takenForDead);
+      const lost = this.#adrift || this.region.outOfReach || ((stoodStill || this.#beats % BEATS_PER_LOOK === 0) && this.region.takenForDead);
       if (lost) this.#rejoin();
       this.region.beat();
       this.#beatAtMs = performance.now();
@@ -237,8 +247,9 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   /**
-   * Others took us for dead: our ports may be theirs, our files removed. We come back as a new process of the region; connections are reset, and what
-   * is bound or listens goes on under the new number where nobody has taken the port.
+   * Others took us for dead: our ports may be theirs, our files removed. Or the storage did not answer for so long that nobody can tell us from the dead. We come
+   * back as a new process of the region; connections are reset, at once also where the region can't be had yet, and what is bound or listens goes on under the new
+   * number where nobody has taken the port.
    */
   #rejoin(): void {
     const { spinUs } = this.links.poller;
@@ -246,8 +257,14 @@ export class Runtime implements EnginePorts, LinkTableEvents {
       this.links.close();
       this.region.close();
     }
+    const first = !this.#adrift;
     this.#adrift = true;
-    [this.region, this.links] = this.#join();
+    try {
+      [this.region, this.links] = this.#join();
+    } catch (error) {
+      if (first) resetConnections(this);
+      throw error;
+    }
     this.#adrift = false;
     this.links.poller.spinUs = spinUs;
     this.links.poller.setReferenced(this.#holds > 0);

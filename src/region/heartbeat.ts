@@ -1,25 +1,49 @@
 /**
- * The heartbeat: how processes of other kernels know that we live. Beaten only where other kernels may look at us; the
- * timer belongs to the caller.
+ * The heartbeat: how processes of other kernels know that we live. Beaten only where other kernels may look at us, by a timer or by a
+ * thread (pulse.ts).
  */
 import { Heartbeat, PROCESS_BLOCKS } from '../layout';
 import { type BlockReader, type BlockWriter } from '../storage';
+import { type BatonHolder, type BeatClock, monotonicMs } from './beat-clock';
 
-/** The writing side: one block, rewritten with a growing number. */
+/** Heartbeats are written so often in a lease. */
+export const BEATS_PER_LEASE = 5;
+
+/**
+ * After so many leases without an answer of the storage our connections end with ECONNRESET, milliseconds of a region of `leaseMs`: others could not have told us from the
+ * dead, and whoever waits is to know.
+ */
+export function outageMsMax(leaseMs: number): number {
+  return leaseMs * OUTAGE_LEASES;
+}
+
+const OUTAGE_LEASES = 12;
+
+/** The writing side: one block, rewritten with a growing number. The clock is told of each attempt. */
 export class HeartbeatWriter {
   readonly #file: BlockWriter;
+  readonly #clock: BeatClock;
+  readonly #holder: BatonHolder;
   readonly #payload = new Uint8Array(Heartbeat.sizeBytes);
   readonly #values = { beat: 0, atMs: 0 };
 
-  constructor(file: BlockWriter) {
+  constructor(file: BlockWriter, clock: BeatClock, holder: BatonHolder) {
     this.#file = file;
+    this.#clock = clock;
+    this.#holder = holder;
   }
 
-  beat(): void {
-    this.#values.beat += 1;
+  /** Beats, unless another thread does. Throws what the storage throws. */
+  beat(): boolean {
+    if (!this.#clock.take(this.#holder)) return false;
+    this.#clock.begin(monotonicMs());
+    // The beats of the other thread count too.
+    this.#values.beat = this.#clock.beats + 1;
     this.#values.atMs = Date.now();
     Heartbeat.encode(this.#values, this.#payload);
-    this.#file.write(PROCESS_BLOCKS.heartbeat, this.#payload);
+    this.#file.write(PROCESS_BLOCKS.heartbeat, this.#payload, this.#values.beat);
+    this.#clock.end(monotonicMs());
+    return true;
   }
 }
 
@@ -33,7 +57,8 @@ export function readBeat(reader: BlockReader): number | undefined {
  * Watches one heartbeat by our own clock; clocks of different hosts are never compared.
  *
  * The time of standing still is summed over the gaps between our looks, each counted for half a lease at most: a gap in
- * which we ourselves were stopped (and perhaps the other with us, on the same virtual host) proves nothing more.
+ * which we ourselves were stopped (and perhaps the other with us, on the same virtual host) proves nothing more. Where storage is shared the clock is that of
+ * our own beats, which stands while the storage does not answer.
  */
 export class LeaseWatch {
   readonly #leaseMs: number;
@@ -46,7 +71,7 @@ export class LeaseWatch {
     this.#leaseMs = leaseMs;
   }
 
-  /** One look: `beat` as read now, `nowMs` of a clock that only moves forward. */
+  /** One look: `beat` as read after `nowMs`, of a clock that only moves forward. */
   look(beat: number, nowMs: number): 'alive' | 'dead' | 'unknown' {
     if (beat !== this.#beat) {
       this.#changed = this.#beat !== -1;

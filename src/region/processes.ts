@@ -45,6 +45,8 @@ export class Processes {
   readonly #machine: Machine;
   readonly #self: ProcessInfo;
   readonly #leaseMs: number;
+  /** The clock of leases. */
+  readonly #clock: () => number;
   readonly #entries = new Map<number, Entry>();
   /** Dead beyond doubt, while their file is there. */
   readonly #dead = new Map<number, ProcessInfo>();
@@ -59,11 +61,22 @@ export class Processes {
   #listedModifiedAtMs = -1;
   #listedAtMs = -Infinity;
 
-  constructor(storage: Storage, machine: Machine, self: ProcessInfo, leaseMs: number) {
+  #otherHostSeen = false;
+  #onOtherHost: (() => void) | undefined;
+
+  /** `clock`: milliseconds in which another's heartbeat could have been seen to move. */
+  constructor(storage: Storage, machine: Machine, self: ProcessInfo, leaseMs: number, clock: () => number) {
+    this.#clock = clock;
     this.#storage = storage;
     this.#machine = machine;
     this.#self = self;
     this.#leaseMs = leaseMs;
+  }
+
+  /** Called once, as soon as a process of another host is seen that may live; at once where one has been. */
+  set onOtherHost(told: () => void) {
+    this.#onOtherHost = told;
+    if (this.#otherHostSeen) told();
   }
 
   /** All processes that have told of themselves, this one included, but for those known to be dead; states as of now. */
@@ -225,6 +238,10 @@ export class Processes {
     }
     if (info.regionId !== this.#self.regionId) throw damaged(processPath(info.number), 'regionId');
     this.#entries.set(info.number, entry);
+    if (info.bootId !== this.#machine.bootId && !this.#otherHostSeen) {
+      this.#otherHostSeen = true;
+      this.#onOtherHost?.();
+    }
     return true;
   }
 
@@ -281,6 +298,8 @@ export class Processes {
     const { number } = entry.info;
     if (this.#marked.has(number)) return 'dead';
     let beat: number | undefined;
+    // Before the read, which may be held up: only what it could have seen counts.
+    const clockMs = this.#clock();
     try {
       beat = readBeat(entry.reader);
     } catch {
@@ -291,7 +310,7 @@ export class Processes {
     if (beat === undefined) return this.#storage.shared ? 'unknown' : 'dead';
     entry.lease ??= new LeaseWatch(this.#leaseMs * LEASE_SHARE);
     entry.lookedAtMs = performance.now();
-    const liveness = entry.lease.look(beat, entry.lookedAtMs);
+    const liveness = entry.lease.look(beat, clockMs);
     entry.verdict = liveness;
     if (liveness === 'dead') this.#mark(number);
     return liveness;

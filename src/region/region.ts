@@ -11,11 +11,13 @@ import { PROCESS_BLOCKS } from '../layout';
 import { type BlockWriter, type Storage } from '../storage';
 import { Bindings } from './bindings';
 import { type Door } from './door';
+import { monotonicMs } from './beat-clock';
 import { checkLimits, defaultLimits, type RegionLimits } from './header';
-import { HeartbeatWriter } from './heartbeat';
+import { outageMsMax } from './heartbeat';
 import { Hosts } from './hosts';
 import { type Liveness } from './machine';
 import { checkRegionOptions, type RegionOptions } from './options';
+import { Pulse } from './pulse';
 import { encodeIdentity, type MutableProcessInfo, type ProcessInfo } from './process-info';
 import { Processes } from './processes';
 import { dropPair, recover, type RecoverySummary } from './recovery';
@@ -41,12 +43,13 @@ export class Region {
   readonly bindings: Bindings;
   readonly sockets: SocketTable;
   readonly hosts: Hosts;
+  /** Who writes our heartbeat, and how long the storage has answered. */
+  readonly pulse: Pulse;
   /** What recovery did when this process opened the region. */
   readonly recovered: RecoverySummary;
   readonly #self: MutableProcessInfo;
   readonly #processes: Processes;
   readonly #file: BlockWriter;
-  readonly #heartbeat: HeartbeatWriter;
   #door: Door | undefined;
   #closed = false;
 
@@ -89,8 +92,10 @@ export class Region {
     this.#self = self;
     this.#file = seat.file;
     this.#door = seat.door;
-    this.#heartbeat = new HeartbeatWriter(seat.file);
-    this.#processes = new Processes(storage, seat.machine, self, facts.limits.leaseMs);
+    this.pulse = new Pulse(seat.file, facts.limits.leaseMs);
+    // Where nobody of another host can be, nobody beats, and our own clock is as good.
+    const clock = storage.shared ? (): number => this.pulse.ableMs() : (): number => performance.now();
+    this.#processes = new Processes(storage, seat.machine, self, facts.limits.leaseMs, clock);
     // Before the first identity: a process of a shared storage that never beat must be one of another time.
     if (storage.shared) this.beat();
     this.bindings = new Bindings(seat.file, this.#processes, self);
@@ -149,9 +154,19 @@ export class Region {
     return this.storage.shared || this.#processes.list().some((info) => info.bootId !== this.#self.bootId);
   }
 
-  /** Writes the heartbeat. */
+  /** Called once, as soon as a process of another host is seen; at once where one has been. */
+  set onOtherHost(told: () => void) {
+    this.#processes.onOtherHost = told;
+  }
+
+  /** Writes the heartbeat, unless the thread of `pulse` does. */
   beat(): void {
-    this.#heartbeat.beat();
+    this.pulse.beat();
+  }
+
+  /** True where the storage has not answered for so long that our connections are to end, see outageMsMax. */
+  get outOfReach(): boolean {
+    return this.storage.shared && this.pulse.clock.outageMs(monotonicMs()) > outageMsMax(this.limits.leaseMs);
   }
 
   /** Removes what the dead left behind, for at most about `budgetMs` milliseconds. */
@@ -171,6 +186,7 @@ export class Region {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.pulse.close();
     const { number } = this.#self;
     quietly(() => {
       this.#publish('left');

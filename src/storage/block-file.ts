@@ -7,7 +7,7 @@
 import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, BLOCK_CRC_FROM, BLOCK_MAGIC, BLOCK_PAYLOAD_BYTES, BlockHeader } from '../layout';
-import { type PositionedFile } from './positioned-file';
+import { type PositionedFile, type SameFile } from './positioned-file';
 import { type BlockReader, type BlockWriter, type ReadBlock } from './storage';
 
 const AT = {
@@ -82,13 +82,17 @@ export class FileBlockWriter implements BlockWriter {
     this.#file = file;
   }
 
-  write(index: number, payload: Uint8Array): void {
+  same(): SameFile | undefined {
+    return this.#file.same?.();
+  }
+
+  write(index: number, payload: Uint8Array, sequenceMin = 1): void {
     checkIndex(index);
     if (payload.length > BLOCK_PAYLOAD_BYTES) {
       throw new StpError('EINVAL', `a payload of ${payload.length} bytes; a block takes ${BLOCK_PAYLOAD_BYTES}`);
     }
     while (this.#sequences.length <= index) this.#sequences.push(0);
-    const sequence = (this.#sequences[index] ?? 0) + 1;
+    const sequence = Math.max((this.#sequences[index] ?? 0) + 1, sequenceMin);
     const page = this.#file.scratch();
     sealBlock(page, index, sequence, payload);
     this.#file.writeAt(page, 0, BLOCK_BYTES, index * BLOCK_BYTES);

@@ -6,4 +6,5 @@ export { canListen, closeFifo, makeFifo, openDoor, openFifoReader, openFifoWrite
 export { FileStorage, TEMPORARY_PREFIX, type FileStorageOptions } from './file-storage';
 export { fileSystemOf, fileSystemOfType, type FileSystemInfo } from './file-system';
 export { answerProbe, type OneSide, probeOneSide, probeTwoSides, type TwoSides } from './probe';
+export { type SameFile } from './positioned-file';
 export { loadNative, whyNoNative, type Mapping, type Native } from './native';

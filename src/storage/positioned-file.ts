@@ -26,7 +26,18 @@ export interface PositionedFile {
   giveMemory(memory: Buffer): void;
   /** 4096 bytes of such memory, shared by all files of the process: good until the next call on any of them. */
   scratch(): Buffer;
+  /** What another thread of this process needs to open the same file for writing; only real files have it. */
+  same?(): SameFile;
   close(): void;
+}
+
+/** A file that this process has made and holds open, told to another of its threads. */
+export interface SameFile {
+  readonly path: string;
+  /** The descriptor that it is held open by: what is opened again must be the same file. */
+  readonly fd: number;
+  readonly direct: boolean;
+  readonly access: Access;
 }
 
 /** How a PlainFile treats the page cache. */
@@ -84,6 +95,23 @@ export class PlainFile implements PositionedFile {
     }
     const fd = openExisting(path, options.access);
     return fd === undefined ? undefined : new PlainFile(path, fd, false, false, false, options.access);
+  }
+
+  /** Opens a file that another thread of this process has made, by a descriptor of our own. ESTPCORRUPT: something else is in its place. */
+  static again({ path, fd, direct, access }: SameFile): PlainFile {
+    if (direct && O_DIRECT !== undefined && canAlign()) {
+      try {
+        return new PlainFile(path, reopenWritable(path, fd, O_DIRECT | O_DSYNC), true, false, true, access);
+      } catch (error) {
+        if (error instanceof StpError) throw error;
+      }
+    }
+    // O_DSYNC in place of fsync: each write is one call.
+    return new PlainFile(path, reopenWritable(path, fd, direct ? O_DSYNC : 0), false, false, true, access);
+  }
+
+  same(): SameFile {
+    return { path: this.path, fd: this.#fd, direct: this.#direct || this.#sync, access: this.#access };
   }
 
   /** True where reads and writes really pass the page cache by. */

@@ -11,13 +11,19 @@
  */
 
 import { type Access } from './access';
+import { type SameFile } from './positioned-file';
 
 export type DriverName = 'mapped' | 'direct' | 'simulated';
 
 /** A file of 4096-byte blocks, as its one writer sees it. */
 export interface BlockWriter {
-  /** Publishes a block. `payload` has at most BLOCK_PAYLOAD_BYTES and may be reused on return. Grows the file as needed. */
-  write(index: number, payload: Uint8Array): void;
+  /**
+   * Publishes a block. `payload` has at most BLOCK_PAYLOAD_BYTES and may be reused on return. Grows the file as needed. The sequence is one more than that of our last
+   * write of the block, and at least `sequenceMin`: for a block that two threads of a process write in turn.
+   */
+  write(index: number, payload: Uint8Array, sequenceMin?: number): void;
+  /** For another thread of this process that is to write the same file; undefined where that is not possible. */
+  same(): SameFile | undefined;
   /** Closes; the file stays. */
   close(): void;
 }

@@ -10,10 +10,13 @@ import { assert, type Teardown } from './stage';
 
 /** A process that the machine keeps waiting for longer is taken for dead: on a busy one a short lease tells of deaths that are none. */
 export const LEASE_MS = 3000;
+/** For what takes several leases. */
+const SHORT_LEASE_MS = 1000;
+const HELD_UP_MS = 3 * SHORT_LEASE_MS;
 
-function startOn(test: Teardown, host: string, region: string, system = host): Promise<Actor> {
-  const execArgv = ['--require', path.join(__dirname, 'other-host.js')];
-  return Actor.start(test, { region, name: host, system, execArgv, env: { STP_TEST_HOST: host, STP_LEASE_MS: String(LEASE_MS) } });
+function startOn(test: Teardown, host: string, region: string, system = host, leaseMs = LEASE_MS, preloads = ['other-host.js']): Promise<Actor> {
+  const execArgv = preloads.flatMap((name) => ['--require', path.join(__dirname, name)]);
+  return Actor.start(test, { region, name: host, system, execArgv, env: { STP_TEST_HOST: host, STP_LEASE_MS: String(leaseMs) } });
 }
 
 /** `fds.listener`, which takes all that come, and answers the first byte with its name. */
@@ -59,8 +62,8 @@ const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 export interface LeasePlay {
   readonly title: string;
-  /** Milliseconds until the other host knew. */
-  run(test: Teardown): Promise<number>;
+  /** Milliseconds until the other host knew; undefined where nobody died. */
+  run(test: Teardown): Promise<number | undefined>;
 }
 
 /** Connects, stops (or kills) the server, and waits until its client knows: after how many milliseconds. */
@@ -125,4 +128,40 @@ const replaced: LeasePlay = {
   },
 };
 
-export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced];
+/** Connects, holds the server's event loop up for longer than the lease, and asks again: what the client gets. */
+async function holdUp(test: Teardown, preloads: string[], port: number): Promise<string> {
+  const region = freshRegion(test);
+  const [one, two] = await Promise.all([startOn(test, 'one', region, 'one', SHORT_LEASE_MS), startOn(test, 'two', region, 'two', SHORT_LEASE_MS, preloads)]);
+  await two.run((kit, at) => {
+    kit.fds['listener'] = kit.listen(at).s;
+    kit.notes.set('accepted', kit.stp.STPaccept(kit.fds['listener']).then((c) => { kit.fds['s'] = c; }));
+  }, port);
+  await one.run(async (kit, at) => { kit.fds['s'] = await kit.connect(at, 'two'); }, port);
+  const got = one.run((kit) => kit.text(kit.fds['s'] ?? -1, 4).catch((error: unknown) => (error as { code?: string }).code ?? 'no code'));
+  await two.run(async (kit, ms) => {
+    await kit.notes.get('accepted');
+    for (const from = kit.nowMs(); kit.nowMs() - from < ms; );
+    kit.notes.set('sent', kit.code(() => kit.sendText(kit.fds['s'] ?? -1, 'here')));
+  }, HELD_UP_MS);
+  return got;
+}
+
+const heldUp: LeasePlay = {
+  title: 'a program whose event loop is held up for three leases keeps its connections',
+  async run(test) {
+    const got = await holdUp(test, ['other-host.js'], 4300);
+    assert(got === 'here', `the client got ${got}`);
+    return undefined;
+  },
+};
+
+const heldUpWithoutThread: LeasePlay = {
+  title: 'where no thread can be made it loses them: the timer beats, which the event loop holds up',
+  async run(test) {
+    const got = await holdUp(test, ['other-host.js', 'no-worker.js'], 4400);
+    assert(got === 'ECONNRESET', `the client got ${got}`);
+    return undefined;
+  },
+};
+
+export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced, heldUp, heldUpWithoutThread];

@@ -87,8 +87,8 @@ async function walkLease(): Promise<number> {
     failed += 1;
     console.log(`FAILED lease, ${LEASE_PLAYS[i]?.title ?? ''}: ${end.reason instanceof Error ? (end.reason.stack ?? end.reason.message) : String(end.reason)}`);
   });
-  const knownMs = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
-  console.log(`lease: ${ends.length} of other hosts killed or stopped, known within ${Math.max(0, ...knownMs).toFixed(0)} ms with a lease of ${LEASE_MS} ms, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
+  const knownMs = ends.flatMap((end) => (end.status === 'fulfilled' && end.value !== undefined ? [end.value] : []));
+  console.log(`lease: ${ends.length} of other hosts killed, stopped or held up, deaths known within ${Math.max(0, ...knownMs).toFixed(0)} ms with a lease of ${LEASE_MS} ms, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
   return failed;
 }
 

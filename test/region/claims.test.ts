@@ -22,10 +22,11 @@ class Crash extends Error {}
 function stepping(storage: Storage, step: () => void): Storage {
   const writer = (inner: BlockWriter | undefined): BlockWriter | undefined =>
     inner && {
-      write(index, payload) {
+      write(index, payload, sequenceMin) {
         step();
-        inner.write(index, payload);
+        inner.write(index, payload, sequenceMin);
       },
+      same: () => inner.same(),
       close() {
         inner.close();
       },
@@ -68,7 +69,7 @@ function claimant(disk: SimulatedDisk, number: number, step: () => void, dead: S
   const table = new BindingTable(file);
   table.begin();
   file.write(0, encodeIdentity(self));
-  return new Claims(table, new Processes(storage, here, self, 5000), self, WAIT_MS);
+  return new Claims(table, new Processes(storage, here, self, 5000, () => performance.now()), self, WAIT_MS);
 }
 
 const PORT = { port: 80, count: 1, group: 'G', socket: 3, state: BindingState.bound, shared: false, address: 0 };

@@ -21,6 +21,7 @@ function countingFile(): BlockWriter & { writes: number[]; fail: boolean } {
       if (file.fail) throw new Error('the disk is on fire');
       file.writes.push(index);
     },
+    same: () => undefined,
     close(): void { /* nothing is open */ },
   };
   return file;

@@ -1,0 +1,32 @@
+/**
+ * The thread that beats while the program's own thread is held up: the entry of a worker, see pulse.ts.
+ *
+ * It writes one block of processes/N, the heartbeat, by a descriptor of its own, and nothing else; it holds nothing that anybody else waits for. From the moment
+ * it has the baton nobody else writes that block.
+ */
+import { workerData } from 'node:worker_threads';
+import { PlainFile, type SameFile } from '../storage/positioned-file';
+import { FileBlockWriter } from '../storage/block-file';
+import { Baton, BeatClock } from './beat-clock';
+import { HeartbeatWriter } from './heartbeat';
+
+/** What the thread is given. */
+export interface BeatOrders {
+  readonly file: SameFile;
+  readonly beatMs: number;
+  readonly clock: SharedArrayBuffer;
+}
+
+const { file, beatMs, clock } = workerData as BeatOrders;
+const heartbeat = new HeartbeatWriter(new FileBlockWriter(PlainFile.again(file)), new BeatClock(beatMs, clock), Baton.thread);
+
+function beat(): void {
+  try {
+    heartbeat.beat();
+  } catch {
+    // The next beat tries again, and the clock knows.
+  }
+}
+
+beat();
+setInterval(beat, beatMs);
