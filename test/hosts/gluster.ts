@@ -79,9 +79,9 @@ export async function glusterStand(directory: string): Promise<Stand> {
 }
 
 /** True where the kernel of this network namespace has a TCP listener at the port. */
-function isListening(port: number): boolean {
+export function isListening(port: number): boolean {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const lines = fs.readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/u));
+  const lines = ['tcp', 'tcp6'].flatMap((table) => fs.readFileSync(`/proc/net/${table}`, 'utf8').split('\n')).map((line) => line.trim().split(/\s+/u));
   return lines.some((fields) => fields[1]?.endsWith(wanted) === true && fields[3] === '0A');
 }
 

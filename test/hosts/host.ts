@@ -29,6 +29,9 @@ export interface Host {
   readonly directory: string;
   /** Starts `node ...args`; `env` is added to a clean environment. */
   start(args: readonly string[], env: Readonly<Record<string, string>>): HostProcess;
+  /** Where the host is a kernel of its own: ends it at once, as a power failure does, and starts it again. */
+  crash?(): Promise<void>;
+  boot?(): Promise<void>;
 }
 
 /** Two hosts and the file server between them. */

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { CASES, Scene } from './cases';
 import { glusterStand } from './gluster';
 import { type Stand } from './host';
+import { nfsStand } from './nfs';
 import { obstacle, STAND_NAMES, type StandName } from './requirements';
 
 const USAGE = `usage: npm run test:hosts -- [options]
@@ -23,7 +24,7 @@ const USAGE = `usage: npm run test:hosts -- [options]
 const QUICK_SCALE = 0.125;
 const CASE_MS_MAX = 180_000;
 const INSIDE = 'STP_TEST_HOSTS_INSIDE';
-const STANDS: Readonly<Record<StandName, (directory: string) => Promise<Stand>>> = { gluster: glusterStand };
+const STANDS: Readonly<Record<StandName, (directory: string) => Promise<Stand>>> = { gluster: glusterStand, nfs: nfsStand };
 
 interface Plan {
   readonly install: boolean;

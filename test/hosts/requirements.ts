@@ -3,11 +3,12 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 
 interface Requirement {
+  /** A command, or the whole name of a file. */
   readonly command: string;
   readonly package: string;
 }
 
-export const STAND_NAMES = ['gluster'] as const;
+export const STAND_NAMES = ['gluster', 'nfs'] as const;
 export type StandName = (typeof STAND_NAMES)[number];
 
 const COMMON: readonly Requirement[] = [
@@ -16,9 +17,17 @@ const COMMON: readonly Requirement[] = [
 ];
 const NEEDED: Readonly<Record<StandName, readonly Requirement[]>> = {
   gluster: [{ command: 'glusterfs', package: 'glusterfs-client' }, { command: 'glusterfsd', package: 'glusterfs-server' }],
+  nfs: [
+    { command: 'linux.uml', package: 'user-mode-linux' },
+    { command: 'ganesha.nfsd', package: 'nfs-ganesha' },
+    { command: '/usr/lib/x86_64-linux-gnu/ganesha/libfsalvfs.so', package: 'nfs-ganesha-vfs' },
+    { command: 'modprobe', package: 'kmod' },
+    { command: 'ethtool', package: 'ethtool' },
+  ],
 };
 
 function isThere({ command }: Requirement): boolean {
+  if (command.startsWith('/')) return fs.existsSync(command);
   return ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/bin'].some((directory) => fs.existsSync(`${directory}/${command}`));
 }
 
