@@ -36,7 +36,7 @@ const LIST_GOOD_MS = 50;
 const LOOK_GOOD_PER_LEASE = 1 / 20;
 
 /** Of a lease: what is seen late, and told after the look that finds it, is to be known when the lease is over. */
-const LEASE_SHARE = 0.85;
+const LEASE_SHARE = 0.8;
 /** A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds. */
 const TIME_GRAIN_MS = 100;
 

@@ -140,7 +140,7 @@ async function holdUp(test: Teardown, preloads: string[], port: number): Promise
   const got = one.run((kit) => kit.text(kit.fds['s'] ?? -1, 4).catch((error: unknown) => (error as { code?: string }).code ?? 'no code'));
   await two.run(async (kit, ms) => {
     await kit.notes.get('accepted');
-    for (const from = kit.nowMs(); kit.nowMs() - from < ms; );
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
     kit.notes.set('sent', kit.code(() => kit.sendText(kit.fds['s'] ?? -1, 'here')));
   }, HELD_UP_MS);
   return got;

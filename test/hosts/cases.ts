@@ -283,6 +283,44 @@ async function stoppedServer(scene: Scene): Promise<string> {
   return `stopped for ${SERVER_STOP_MS / 1000} s, then it went on: ${(bytes / MEBIBYTE).toFixed(0)} MiB, none lost`;
 }
 
+const SHORT_LEASE_MS = 1000;
+/** More than the twelve leases after which a process gives its connections up. */
+const OUTAGE_MS = 15 * SHORT_LEASE_MS;
+
+async function outage(scene: Scene): Promise<string> {
+  const options = { leaseMs: SHORT_LEASE_MS };
+  const [a, b] = await Promise.all([scene.actor(scene.a, { ...options, system: 'alpha' }), scene.actor(scene.b, { ...options, system: 'beta' })]);
+  await join(a, b);
+  await startDuplex(b, 2, 1);
+  await startDuplex(a, 1, 2);
+  await more(b, 500_000);
+  const over = [a, b].map((actor) => actor.run((kit) => (kit.notes.get('duplex') as Duplex).ended));
+  scene.stand.stopServer();
+  await new Promise((resolve) => setTimeout(resolve, OUTAGE_MS));
+  scene.stand.continueServer();
+  assert.deepEqual(await Promise.all(over), ['ECONNRESET', 'ECONNRESET']);
+  await join(a, b);
+  await startDuplex(b, 2, 1);
+  await startDuplex(a, 1, 2);
+  await more(b, 100_000);
+  await finishBoth(a, b);
+  return `stopped for ${OUTAGE_MS / 1000} s with a lease of ${SHORT_LEASE_MS / 1000} s: both ends were told, and connect again`;
+}
+
+const HELD_UP_MS = 20_000;
+
+async function heldUp(scene: Scene): Promise<string> {
+  const [a, b] = await scene.actors();
+  await join(a, b);
+  const answered = b.run((kit) => kit.code(() => kit.text(kit.fds['s'] ?? -1, 5)));
+  await a.run((kit, ms) => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    kit.notes.set('sent', kit.sendText(kit.fds['s'] ?? -1, 'still'));
+  }, HELD_UP_MS);
+  assert.equal(await answered, '');
+  return `held up for ${HELD_UP_MS / 1000} s with a lease of 5 s, and the connection goes on`;
+}
+
 const IDLE_BEFORE_MS = 5000;
 const IDLE_MS = 5000;
 
@@ -358,6 +396,8 @@ export const CASES: readonly Case[] = [
   { title: 'kill -9 of one host in mid-transfer', run: killedHost },
   { title: 'one host stands still past the lease', run: frozenHost },
   { title: 'the file server stands still for 20 s', long: true, run: stoppedServer },
+  { title: 'the file server stands still for fifteen leases', long: true, run: outage },
+  { title: 'the event loop of one host is held up for 20 s', long: true, run: heldUp },
   { title: 'figures of small messages and of silence', long: true, run: figures },
   { title: 'stp doctor from both sides', run: doctor },
   { title: 'negative control', run: negativeControl },

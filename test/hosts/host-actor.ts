@@ -31,6 +31,7 @@ export interface HostActorOptions {
   readonly region: string;
   readonly system: string;
   readonly execArgv?: readonly string[];
+  readonly leaseMs?: number;
 }
 
 export class HostActor {
@@ -51,8 +52,8 @@ export class HostActor {
     });
   }
 
-  static async start(host: Host, { region, system, execArgv = [] }: HostActorOptions): Promise<HostActor> {
-    const env = { STP_REGION: path.posix.join(host.directory, region), STP_SYSTEM: system };
+  static async start(host: Host, { region, system, execArgv = [], leaseMs = 5000 }: HostActorOptions): Promise<HostActor> {
+    const env = { STP_REGION: path.posix.join(host.directory, region), STP_SYSTEM: system, STP_LEASE_MS: String(leaseMs) };
     const actor = new HostActor(system, host.start([...execArgv, path.join(__dirname, 'host-actor-main.js')], env));
     await actor.#wait(0, 60_000);
     return actor;

@@ -86,7 +86,7 @@ function serverStops(stopMs: number, otherLives: boolean): number | undefined {
   /** When a call that begins at `at` is answered. */
   const answered = (at: number): number => (at >= stops && at < goes ? goes : at) + 2;
   const clock = new BeatClock(BEAT_MS);
-  const watch = new LeaseWatch(LEASE_MS * 0.85);
+  const watch = new LeaseWatch(LEASE_MS * 0.8);
   let ours = 0;
   let look = 0;
   let verdict: number | undefined;
