@@ -67,6 +67,7 @@ export async function glusterStand(directory: string): Promise<Stand> {
   await until(() => attempt(() => { fs.writeFileSync(written, ''); }) && fs.readdirSync(at('B')).includes('.ready'), 'the mounts do not show each other\'s files');
   return {
     title: 'two GlusterFS clients',
+    directory: at('A'),
     hosts: [new LocalHost('A', at('A')), new LocalHost('B', at('B'))],
     stopServer: () => { server.kill('SIGSTOP'); },
     continueServer: () => { server.kill('SIGCONT'); },

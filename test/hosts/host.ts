@@ -38,6 +38,8 @@ export interface Host {
 export interface Stand {
   readonly title: string;
   readonly hosts: readonly [Host, Host];
+  /** The shared directory as the machine of the test sees it. */
+  readonly directory: string;
   /** Stops the file server where it stands, and lets it go on. */
   stopServer(): void;
   continueServer(): void;

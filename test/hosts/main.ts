@@ -13,12 +13,15 @@ import { glusterStand } from './gluster';
 import { type Stand } from './host';
 import { nfsStand } from './nfs';
 import { obstacle, STAND_NAMES, type StandName } from './requirements';
+import { soakStand } from './soak';
 
 const USAGE = `usage: npm run test:hosts -- [options]
   --install        install the Debian packages that are missing (needs root, and a network)
   --stand NAME     only on these hosts: ${STAND_NAMES.join(', ')}; may be repeated
   --filter TEXT    only cases with this in their title
   --quick          a part of the work, without the cases that wait for long
+  --soak MINUTES   instead of the cases: random traffic, kills and hand-overs between processes on both hosts
+  --kill-ms N      so often a process is killed in it (default 1000)
   --help           this text`;
 
 const QUICK_SCALE = 0.125;
@@ -30,6 +33,8 @@ interface Plan {
   readonly install: boolean;
   readonly quick: boolean;
   readonly filter: string;
+  readonly soakMinutes: number | undefined;
+  readonly killEveryMs: number;
   readonly stands: readonly StandName[];
 }
 
@@ -50,6 +55,8 @@ function plan(args: string[]): Plan | undefined {
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       filter: { type: 'string', default: '' },
+      soak: { type: 'string' },
+      'kill-ms': { type: 'string', default: '1000' },
       stand: { type: 'string', multiple: true, default: [] },
     },
   });
@@ -57,7 +64,14 @@ function plan(args: string[]): Plan | undefined {
   const wrong = values.stand.find((name) => !(STAND_NAMES as readonly string[]).includes(name));
   if (wrong !== undefined) throw new Error(`--stand ${wrong}: must be one of ${STAND_NAMES.join(', ')}`);
   const stands = STAND_NAMES.filter((name) => values.stand.length === 0 || values.stand.includes(name));
-  return { install: values.install, quick: values.quick, filter: values.filter, stands };
+  const soakMinutes = values.soak === undefined ? undefined : numberOf('--soak', values.soak);
+  return { install: values.install, quick: values.quick, filter: values.filter, stands, soakMinutes, killEveryMs: numberOf('--kill-ms', values['kill-ms']) };
+}
+
+function numberOf(option: string, text: string): number {
+  const value = Number(text);
+  if (!(Number.isFinite(value) && value > 0)) throw new Error(`${option} ${text}: must be a number above 0`);
+  return value;
 }
 
 /** The same again in namespaces of its own; its exit code. */
@@ -80,29 +94,35 @@ async function withinLimit(work: Promise<string>): Promise<string> {
   }
 }
 
-async function runStand(name: StandName, { quick, filter }: Plan, tally: Tally): Promise<void> {
+async function runCases(stand: Stand, { quick, filter }: Plan, tally: Tally): Promise<void> {
+  let number = 0;
+  for (const one of CASES) {
+    number += 1;
+    if (!one.title.includes(filter) || (quick && one.long === true)) continue;
+    const scene = new Scene(stand, `region-${number}`, quick ? QUICK_SCALE : 1);
+    const began = performance.now();
+    try {
+      const told = await withinLimit(one.run(scene));
+      tally.passed += 1;
+      say(`ok      ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${told}`);
+    } catch (error) {
+      tally.failed += 1;
+      say(`FAILED  ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    } finally {
+      await scene.close();
+    }
+  }
+}
+
+async function runStand(name: StandName, plan: Plan, tally: Tally): Promise<void> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-hosts-'));
   let stand: Stand | undefined;
   try {
     stand = await STANDS[name](directory);
     say(`== ${stand.title}`);
-    let number = 0;
-    for (const one of CASES) {
-      number += 1;
-      if (!one.title.includes(filter) || (quick && one.long === true)) continue;
-      const scene = new Scene(stand, `region-${number}`, quick ? QUICK_SCALE : 1);
-      const began = performance.now();
-      try {
-        const told = await withinLimit(one.run(scene));
-        tally.passed += 1;
-        say(`ok      ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${told}`);
-      } catch (error) {
-        tally.failed += 1;
-        say(`FAILED  ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-      } finally {
-        await scene.close();
-      }
-    }
+    if (plan.soakMinutes === undefined) await runCases(stand, plan, tally);
+    else if (await soakStand(stand, plan.soakMinutes, plan.killEveryMs)) tally.passed += 1;
+    else tally.failed += 1;
   } catch (error) {
     tally.failed += 1;
     say(`FAILED  ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

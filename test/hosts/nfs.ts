@@ -79,6 +79,7 @@ export async function nfsStand(directory: string): Promise<Stand> {
   }
   return {
     title: 'two kernels on NFSv4.1',
+    directory: at('export'),
     hosts: [...hosts],
     stopServer: () => { server.kill('SIGSTOP'); },
     continueServer: () => { server.kill('SIGCONT'); },

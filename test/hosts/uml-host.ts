@@ -26,7 +26,7 @@ export interface UmlOptions {
 
 export const SHARED = '/mnt/nfs';
 const BOOT_MS = 60_000;
-const MEMORY = '640M';
+const MEMORY = '1G';
 
 const initScript = ({ name, address, serverAddress, modules }: UmlOptions): string => `#!/bin/bash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/run

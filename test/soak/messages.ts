@@ -72,9 +72,9 @@ export function decodeOpening(buffer: Buffer): Opening {
   return { slot, life, stream, bytes, moves: moves === 1 };
 }
 
-/** Milliseconds on the clock that all processes of this host share. */
+/** Milliseconds on the clock of the wall, which hosts share but for their skew. */
 export function nowMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
+  return Date.now();
 }
 
 export function portOf(slot: number): number {

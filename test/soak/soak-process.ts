@@ -2,8 +2,9 @@
 import fs from 'node:fs';
 import * as stp from '../../src/index';
 import { Random } from '../engine/random';
+import { hangUp, listen, tell } from './channel';
 import { ask, drain, Mismatch, readOpening, respond, STALL_MS } from './conversation';
-import { type HandOver, type Life, type Memory, nowMs, type Opening, portOf, type Reset, type ToProcess, type ToSupervisor } from './messages';
+import { type HandOver, type Life, type Memory, nowMs, type Opening, portOf, type Reset, type ToProcess } from './messages';
 
 const ASKING_MAX = 4;
 const PAUSE_MS_MAX = 40;
@@ -26,8 +27,6 @@ let failures: string[] = [];
 let open = 0;
 let stopping = false;
 let listener = -1;
-
-const tell = (message: ToSupervisor): void => { process.send?.(message); };
 
 /** Runs one connection to its end, and notes how that was. */
 async function converse(what: string, run: () => Promise<number>, other: () => Life | undefined, asked?: number): Promise<void> {
@@ -126,22 +125,21 @@ function report(): void {
 
 function leave(): void {
   report();
-  process.removeAllListeners('disconnect');
   void stp.STPclose(listener).catch(() => undefined);
-  process.disconnect();
+  hangUp();
 }
 
-process.on('message', (message: ToProcess) => {
+function hear(message: ToProcess): void {
   if (message.kind === 'handOver') void takeOver(message);
   else if (message.kind === 'report') report();
   else if (!stopping) {
     stopping = true;
     if (open === 0) leave();
   }
-});
+}
 
 // The supervisor is gone: so are we.
-process.on('disconnect', () => process.exit(1));
+listen(hear, () => process.exit(1));
 
 listener = stp.STPsocket(stp.PF_STP, stp.SOCK_STREAM, stp.PF_STP);
 stp.STPbind(listener, { port: portOf(slot) });

@@ -2,14 +2,14 @@
  * A soak: processes that talk to each other at random while one of them is killed every second and started again. Keeps the books: a connection may
  * end early only where a process that carried it was killed, and neither the region nor a process that lives on may grow.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Random } from '../engine/random';
 import { type HandOver, type Memory, nowMs, type Report, type Reset, type ToProcess, type ToSupervisor } from './messages';
+import { type SoakChild, type SoakPlace } from './place';
 
 export interface SoakOptions {
-  readonly region: string;
+  readonly place: SoakPlace;
   readonly seconds: number;
   readonly seed: number;
   readonly killEveryMs: number;
@@ -33,13 +33,14 @@ const ELDERS = 2;
 const SAMPLE_MS = 2000;
 const STOP_MS_MAX = 240_000;
 /** A give lasts so long, and its taker may have died before. */
-const GIVE_SLACK_MS = 3000;
+const GIVE_MS = 3000;
 
 interface Running {
-  readonly child: ChildProcess;
+  readonly child: SoakChild;
   readonly slot: number;
   readonly life: number;
   readonly ended: Promise<void>;
+  over: boolean;
 }
 
 export class Soak {
@@ -93,19 +94,17 @@ export class Soak {
   #start(slot: number): void {
     const life = (this.#lives[slot] ?? 0) + 1;
     this.#lives[slot] = life;
-    const env = { ...process.env, STP_REGION: this.#options.region, STP_SYSTEM: 'soak', STP_DRIVER: slot % 4 === 3 ? 'direct' : 'auto' };
-    const child = fork(path.join(__dirname, 'soak-process.js'), [slot, life, this.#options.seed, SLOTS].map(String), { env, execArgv: EXEC_ARGV });
-    const ended = new Promise<void>((resolve) => {
-      child.once('exit', (code, signal) => {
-        const killed = this.#killedMs.has(`${slot}.${life}`);
-        if (!killed && (code !== 0 || !this.#stopping)) this.failures.push(`process ${slot}.${life} ended by itself with ${signal ?? String(code)}`);
-        resolve();
-      });
+    const env = { STP_SYSTEM: 'soak', STP_DRIVER: slot % 4 === 3 ? 'direct' : 'auto' };
+    const child = this.#options.place.start(slot, [slot, life, this.#options.seed, SLOTS].map(String), EXEC_ARGV, env);
+    child.onMessage = (message) => { this.#hear(slot, message); };
+    const ended = child.ended.then(({ code, signal }) => {
+      running.over = true;
+      const killed = this.#killedMs.has(`${slot}.${life}`);
+      if (!killed && (code !== 0 || !this.#stopping)) this.failures.push(`process ${slot}.${life} ended by itself with ${signal ?? String(code)}`);
     });
-    child.on('error', () => undefined);
-    child.on('message', (message: ToSupervisor) => { this.#hear(slot, message); });
+    const running: Running = { child, slot, life, ended, over: false };
     this.#gaps.push({ slot, fromMs: this.#killedMs.get(`${slot}.${life - 1}`) ?? nowMs(), toMs: Infinity });
-    this.#running[slot] = { child, slot, life, ended };
+    this.#running[slot] = running;
   }
 
   #hear(slot: number, message: ToSupervisor): void {
@@ -119,7 +118,7 @@ export class Soak {
   }
 
   #send(running: Running | undefined, message: ToProcess): void {
-    if (running?.child.connected === true) running.child.send(message, () => undefined);
+    if (running?.over === false) running.child.send(message);
   }
 
   #book(slot: number, { whole, bytes, taken, resets, failures, memory }: Report): void {
@@ -137,7 +136,7 @@ export class Soak {
     const running = this.#running[slot];
     if (running === undefined) return;
     this.#killedMs.set(`${running.slot}.${running.life}`, nowMs());
-    running.child.kill('SIGKILL');
+    running.child.kill();
     await running.ended;
     this.kills += 1;
     this.#start(slot);
@@ -145,7 +144,7 @@ export class Soak {
 
   #sample(): void {
     for (const running of this.#running) this.#send(running, { kind: 'report' });
-    const { bytes, files } = sizeOf(this.#options.region);
+    const { bytes, files } = sizeOf(this.#options.place.region);
     this.samples.push({ atMs: nowMs(), regionBytes: bytes, regionFiles: files, elders: [...this.#elders.values()] });
   }
 
@@ -155,10 +154,10 @@ export class Soak {
     for (const running of this.#running) this.#send(running, { kind: 'stop' });
     const late = setTimeout(() => {
       for (const running of this.#running) {
-        if (running?.child.exitCode !== null || running.child.signalCode !== null) continue;
+        if (running?.over !== false) continue;
         this.failures.push(`process ${running.slot}.${running.life} does not come to its end`);
         this.#killedMs.set(`${running.slot}.${running.life}`, nowMs());
-        running.child.kill('SIGKILL');
+        running.child.kill();
       }
     }, STOP_MS_MAX);
     for (const running of this.#running) await running?.ended;
@@ -182,9 +181,11 @@ export class Soak {
 
   /** Where nobody knows who was at the other end: whoever was asked was not there, or the connection was to be handed over and anybody may have died. */
   #isExcused({ asked, beganMs, atMs }: Reset): boolean {
-    if (atMs >= this.#stoppedMs) return true;
-    const meets = (gap: { fromMs: number; toMs: number }): boolean => gap.fromMs <= atMs && gap.toMs >= beganMs - GIVE_SLACK_MS;
-    return this.#gaps.some((gap) => meets(gap) && (asked === undefined || gap.slot === asked || gap.fromMs >= beganMs - GIVE_SLACK_MS));
+    const { leaseMs, clockMs } = this.#options.place;
+    if (atMs >= this.#stoppedMs - clockMs) return true;
+    const slackMs = GIVE_MS + leaseMs + clockMs;
+    const meets = (gap: { fromMs: number; toMs: number }): boolean => gap.fromMs <= atMs + clockMs && gap.toMs >= beganMs - slackMs;
+    return this.#gaps.some((gap) => meets(gap) && (asked === undefined || gap.slot === asked || gap.fromMs >= beganMs - slackMs));
   }
 }
 
