@@ -10,13 +10,12 @@
  *
  * Nothing here throws into the event loop: what fails for lack of room or descriptors is tried again by the clock.
  */
-import { closeSync } from 'node:fs';
 import path from 'node:path';
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
 import { doorPathOf, pairOfName, type ProcessInfo, type Region } from '../region';
-import { canListen, closeFifo, loadNative, type LogIdentity, makeFifo, type Native, openFifoReader, openFifoWriter } from '../storage';
+import { canListen, closeFifo, closeQuietly, loadNative, type LogIdentity, makeFifo, type Native, openFifoReader, openFifoWriter } from '../storage';
 import { BellReader, ring } from './bell';
 import { Link, type LinkSink } from './link';
 import { Poller, type PollerEvents } from './poller';
@@ -189,7 +188,7 @@ export class LinkTable implements PollerEvents {
     const fd = openFifoWriter(this.#absolute(doorPathOf(ends.info.number)));
     if (fd === undefined) return false;
     const heard = ring(fd);
-    closeSync(fd);
+    closeQuietly(fd);
     crashPoint('link.knocked');
     return heard;
   }
@@ -197,10 +196,10 @@ export class LinkTable implements PollerEvents {
   /** Opens the peer's log if it is there by now. */
   #complete(ends: Ends): boolean {
     const { link, info } = ends;
-    const { self, storage } = this.#region;
+    const { self, storage, limits } = this.#region;
     if (link.in !== null) return true;
     try {
-      const reader = storage.openLog(this.#path(info.number, self.number));
+      const reader = storage.openLog(this.#path(info.number, self.number), { ring: limits.ringBytes, frames: limits.framesBytes });
       if (reader === undefined) return false;
       const { from, to, fromEpoch, toEpoch, regionId } = reader.identity;
       const right = from === info.number && to === self.number && fromEpoch === info.epoch && toEpoch === self.epoch && regionId === this.#region.id;
@@ -450,7 +449,7 @@ function ringQuietly(fd: number): boolean {
 function closeBells(ends: Ends): void {
   ends.bell?.close();
   if (ends.heldFd !== undefined) closeFifo(ends.heldFd);
-  if (ends.bellWriter !== null) closeSync(ends.bellWriter);
+  if (ends.bellWriter !== null) closeQuietly(ends.bellWriter);
 }
 
 function yieldOf(native: Native | undefined): (() => void) | undefined {

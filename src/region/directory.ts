@@ -4,10 +4,10 @@
  * It must belong to us, or to another user who lets our group in: whoever owns it can put anything in the place of what we
  * read, and default directories lie where everybody may create files.
  */
-import fs from 'node:fs';
+import { constants } from 'node:fs';
 import path from 'node:path';
 import { type ErrorCode, StpError, toStpError } from '../errors';
-import { accessOf, admitGroupToDirectory, isForGroup } from '../storage';
+import { accessOf, admitGroupToDirectory, io, isForGroup } from '../storage';
 
 /** What STP_REGION_MODE may say: for the user alone, or for a group too. */
 export const REGION_MODES = { private: 0o700, group: 0o770 } as const;
@@ -38,7 +38,7 @@ export function makeRegionDirectory(directory: string, mode?: RegionMode): void 
 /** True where it was not there. @note Node 20-26: mkdir's own `recursive` says ENOENT for EROFS. */
 function makeWithParents(directory: string, mode: number): boolean {
   try {
-    fs.mkdirSync(directory, { mode });
+    io.mkdirSync(directory, { mode });
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -48,9 +48,9 @@ function makeWithParents(directory: string, mode: number): boolean {
       return makeOnce(directory, mode);
     }
     // It was there and then it was not: a reset removed it in between.
-    if (code === 'EEXIST' && fs.lstatSync(directory, { throwIfNoEntry: false }) === undefined) return makeOnce(directory, mode);
+    if (code === 'EEXIST' && io.lstatSync(directory, { throwIfNoEntry: false }) === undefined) return makeOnce(directory, mode);
     // A read-only file system, and Windows at the root of a drive, say other things than EEXIST of what is there.
-    if (code === 'ENOENT' || !fs.existsSync(directory)) throw error;
+    if (code === 'ENOENT' || !io.existsSync(directory)) throw error;
     return false;
   }
 }
@@ -58,7 +58,7 @@ function makeWithParents(directory: string, mode: number): boolean {
 /** Others may make it at the same moment. */
 function makeOnce(directory: string, mode: number): boolean {
   try {
-    fs.mkdirSync(directory, { mode });
+    io.mkdirSync(directory, { mode });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -67,23 +67,23 @@ function makeOnce(directory: string, mode: number): boolean {
 }
 
 function isOursAndEmpty(directory: string): boolean {
-  const stat = fs.lstatSync(directory);
-  return stat.isDirectory() && stat.uid === process.geteuid?.() && !isForGroup(stat) && fs.readdirSync(directory).length === 0;
+  const stat = io.lstatSync(directory);
+  return stat.isDirectory() && stat.uid === process.geteuid?.() && !isForGroup(stat) && io.readdirSync(directory).length === 0;
 }
 
 /** Its group is what the directory above gave it, or that of this process. */
 function letGroupIn(directory: string): void {
-  admitGroupToDirectory(directory, { ...accessOf(directory), directoryMode: GROUP_DIRECTORY_MODE, groupId: fs.lstatSync(directory).gid });
+  admitGroupToDirectory(directory, { ...accessOf(directory), directoryMode: GROUP_DIRECTORY_MODE, groupId: io.lstatSync(directory).gid });
 }
 
 /** Checks that the directory is one, that we may believe and use it, and that it is for whom `mode` says. ENOENT, ESTPREGION, EACCES, EROFS. */
 export function checkRegionDirectory(directory: string, access: 'read' | 'write', mode?: RegionMode): void {
-  const { R_OK, W_OK, X_OK } = fs.constants;
+  const { R_OK, W_OK, X_OK } = constants;
   try {
-    if (!fs.statSync(directory).isDirectory()) throw new StpError('ESTPREGION', `${directory} is not a directory`);
+    if (!io.statSync(directory).isDirectory()) throw new StpError('ESTPREGION', `${directory} is not a directory`);
     checkOwner(directory);
     checkMode(directory, mode);
-    fs.accessSync(directory, access === 'write' ? R_OK | W_OK | X_OK : R_OK | X_OK);
+    io.accessSync(directory, access === 'write' ? R_OK | W_OK | X_OK : R_OK | X_OK);
   } catch (error) {
     throw directoryError(error, directory);
   }
@@ -92,11 +92,11 @@ export function checkRegionDirectory(directory: string, access: 'read' | 'write'
 function checkOwner(directory: string): void {
   const uid = process.getuid?.();
   if (uid === undefined) return;
-  const link = fs.lstatSync(directory);
+  const link = io.lstatSync(directory);
   if (link.isSymbolicLink() && link.uid !== uid && link.uid !== 0) {
     throw new StpError('EACCES', `${directory} is a symbolic link that belongs to user ${link.uid}`);
   }
-  const stat = fs.statSync(directory);
+  const stat = io.statSync(directory);
   const isOurs = stat.uid === uid;
   if (isOurs && (stat.mode & OTHERS_WRITE) === 0) return;
   if (isOurs) throw new StpError('EACCES', `everybody may write to ${directory}: use a directory of your own inside it, or take that right away (chmod o-w)`);
@@ -108,7 +108,7 @@ function checkOwner(directory: string): void {
 /** A wish that was told is never dropped in silence: who asked for privacy does not get a group, nor the other way round. */
 function checkMode(directory: string, mode: RegionMode | undefined): void {
   if (mode === undefined || process.getuid === undefined) return;
-  const forGroup = isForGroup(fs.statSync(directory));
+  const forGroup = isForGroup(io.statSync(directory));
   if (forGroup === (mode === REGION_MODES.group)) return;
   const is = forGroup ? 'shared with a group' : 'for its user alone';
   throw new StpError('ESTPREGION', `STP_REGION_MODE=0${mode.toString(8)}, but ${directory} is ${is}: 'stp reset' removes it, and the next program makes it anew`);

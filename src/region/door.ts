@@ -4,11 +4,10 @@
  * The kernel closes it with the process, whatever killed it, so opening it for writing tells life from death at once and
  * without any guess, also between containers where pids mean nothing.
  */
-import { closeSync, fstatSync } from 'node:fs';
 import path from 'node:path';
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { closeFifo, makeFifo, openDoor, openFifoWriter, ringFifo, type Storage } from '../storage';
+import { closeFifo, closeQuietly, io, makeFifo, openDoor, openFifoWriter, ringFifo, type Storage } from '../storage';
 import { doorPathOf } from './process-info';
 
 export interface Door {
@@ -31,13 +30,13 @@ export function makeDoor(storage: Storage, number: number): Door | undefined {
   crashPoint('open.door-made');
   const fd = openDoor(absolute);
   if (fd === undefined) throw new StpError('ENOENT', `${absolute} was removed while it was made`);
-  return { path: absolute, fd, inode: fstatSync(fd).ino };
+  return { path: absolute, fd, inode: io.fstatSync(fd).ino };
 }
 
 /** Closes a door, unless whoever reads it has done so already. Never throws. */
 export function shutDoor(door: Door): void {
   try {
-    const stat = fstatSync(door.fd);
+    const stat = io.fstatSync(door.fd);
     if (stat.isFIFO() && stat.ino === door.inode) closeFifo(door.fd);
   } catch {
     // It is closed already.
@@ -50,7 +49,7 @@ export function probeDoor(storage: Storage, number: number): DoorState {
   if (absolute === undefined) return 'missing';
   const fd = openFifoWriter(absolute);
   if (fd !== undefined) {
-    closeSync(fd);
+    closeQuietly(fd);
     return 'open';
   }
   // A door is made once, before its process tells of itself: what is there now was there when we knocked.
@@ -65,7 +64,7 @@ export function knockAtDoor(storage: Storage, number: number): void {
   try {
     ringFifo(fd);
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 

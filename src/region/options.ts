@@ -3,10 +3,11 @@
  *
  * A value that is set and wrong is an error that names the variable and the value; it is never replaced by a default.
  */
-import { accessSync, constants, statSync } from 'node:fs';
+import { constants } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { StpError } from '../errors';
+import { io } from '../storage';
 import { REGION_MODES, type RegionMode } from './directory';
 import { LEASE_MS_MAX, LEASE_MS_MIN } from './header';
 import { GROUP_BYTES_MAX, isGroupName, isSystemName, SYSTEM_BYTES_MAX } from './names';
@@ -102,8 +103,8 @@ function userName(): string {
 
 function isWritableDirectory(directory: string): boolean {
   try {
-    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
-    return statSync(directory).isDirectory();
+    io.accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return io.statSync(directory).isDirectory();
   } catch {
     return false;
   }

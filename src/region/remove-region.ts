@@ -8,12 +8,11 @@
  * no new process gets a number that is still to be removed. The header goes next, the mark last. Only names that a region
  * makes are touched; nothing is followed, or removed with what is in it.
  */
-import fs from 'node:fs';
 import path from 'node:path';
 import type * as ProperLockfile from 'proper-lockfile';
 import { StpError, toStpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { type Storage, TEMPORARY_PREFIX } from '../storage';
+import { io, type Storage, TEMPORARY_PREFIX } from '../storage';
 import { checkRegionDirectory } from './directory';
 import { probeDoor } from './door';
 import { readHeader, REMOVING_PATH } from './header';
@@ -130,7 +129,7 @@ function isPair(name: string): boolean {
 /** Removes an empty directory; one that holds something foreign, or that something is mounted on, stays. */
 function removeDirectory(directory: string): boolean {
   try {
-    fs.rmdirSync(directory);
+    io.rmdirSync(directory);
     return true;
   } catch {
     return false;

@@ -6,8 +6,9 @@
  * writing they can not cut short under who has it mapped). Bells are 0660, as they are rung by others; directories 2770, so that what is
  * made in them belongs to the group. Modes are set on the descriptor: neither the umask nor a link put in a file's place gets in between.
  */
-import fs from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { StpError } from '../errors';
+import { io } from './file-calls';
 import { closeQuietly, codeOf, fileError } from './file-error';
 
 export interface Access {
@@ -28,9 +29,9 @@ const MADE_MS_MAX = 500;
 const STEP_MS = 5;
 const pauseWord = new Int32Array(new SharedArrayBuffer(4));
 const ROOT = 0;
-const O_DIRECTORY = (fs.constants.O_DIRECTORY as number | undefined) ?? 0;
-const O_NOFOLLOW = (fs.constants.O_NOFOLLOW as number | undefined) ?? 0;
-const O_NONBLOCK = (fs.constants.O_NONBLOCK as number | undefined) ?? 0;
+const O_DIRECTORY = (constants.O_DIRECTORY as number | undefined) ?? 0;
+const O_NOFOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
+const O_NONBLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
 
 /** For one user, and for who looks only. */
 export const PRIVATE: Access = { fileMode: 0o600, bellMode: 0o600, directoryMode: 0o700, groupId: undefined, owners: undefined };
@@ -38,9 +39,9 @@ export const PRIVATE: Access = { fileMode: 0o600, bellMode: 0o600, directoryMode
 /** What the directory of a region says. Throws ENOENT, EACCES ... */
 export function accessOf(directory: string): Access {
   if (process.geteuid === undefined) return PRIVATE;
-  let stat: fs.Stats;
+  let stat: Stats;
   try {
-    stat = fs.statSync(directory);
+    stat = io.statSync(directory);
   } catch (error) {
     throw fileError(error, 'stat', directory);
   }
@@ -57,11 +58,11 @@ export function isForGroup(stat: { readonly mode: number }): boolean {
 export function admitGroup(fd: number, path: string, mode: number, groupId: number | undefined): void {
   if (groupId === undefined) return;
   try {
-    const stat = fs.fstatSync(fd);
+    const stat = io.fstatSync(fd);
     if (stat.uid !== process.geteuid?.()) throw new StpError('ESTPCORRUPT', `${path} was replaced while it was made`, 'open');
-    if (stat.gid !== groupId) fs.fchownSync(fd, -1, groupId);
+    if (stat.gid !== groupId) io.fchownSync(fd, -1, groupId);
     // After fchown, which may take bits away.
-    if ((stat.mode & PERMISSIONS) !== mode) fs.fchmodSync(fd, mode);
+    if ((stat.mode & PERMISSIONS) !== mode) io.fchmodSync(fd, mode);
   } catch (error) {
     // Some file systems of other systems (vboxsf, cifs) have no modes of their own: what they show is what they do.
     if (codeOf(error) === 'EPERM' || codeOf(error) === 'ENOTSUP' || codeOf(error) === 'EOPNOTSUPP') return;
@@ -83,7 +84,7 @@ function admitGroupByPath(path: string, flags: number, mode: number, groupId: nu
   if (groupId === undefined) return;
   let fd: number;
   try {
-    fd = fs.openSync(path, fs.constants.O_RDONLY | O_NOFOLLOW | flags);
+    fd = io.openSync(path, constants.O_RDONLY | O_NOFOLLOW | flags);
   } catch (error) {
     throw fileError(error, 'open', path);
   }
@@ -101,7 +102,7 @@ function admitGroupByPath(path: string, flags: number, mode: number, groupId: nu
 export function awaitGroup(path: string, access: Access, mode: number): void {
   if (access.groupId === undefined) return;
   for (let waitedMs = 0; waitedMs < MADE_MS_MAX; waitedMs += STEP_MS) {
-    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    const stat = io.lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined || (stat.mode & mode & GROUP_ALL) === (mode & GROUP_ALL)) return;
     Atomics.wait(pauseWord, 0, 0, STEP_MS);
   }

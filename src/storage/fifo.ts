@@ -8,18 +8,19 @@
  * thread ends, Node closes what fs opened and has not closed, though the number may be a file of another thread by then. @note Node 20-26
  */
 import type * as ChildProcess from 'node:child_process';
-import fs from 'node:fs';
+import { constants } from 'node:fs';
 import os from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { dirname } from 'node:path';
 import { StpError } from '../errors';
 import { type Access, admitGroupToBell, awaitGroup, PRIVATE } from './access';
+import { io } from './file-calls';
 import { closeQuietly, codeOf, fileError, removeFile } from './files';
 import { loadNative } from './native';
 
-const { O_RDONLY, O_RDWR, O_WRONLY } = fs.constants;
-const O_NONBLOCK = (fs.constants.O_NONBLOCK as number | undefined) ?? 0;
-const O_NOFOLLOW = (fs.constants.O_NOFOLLOW as number | undefined) ?? 0;
+const { O_RDONLY, O_RDWR, O_WRONLY } = constants;
+const O_NONBLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
+const O_NOFOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
 const ONE = Buffer.of(1);
 
 /** Errors of mkfifo that mean: not on this file system. */
@@ -43,13 +44,13 @@ export function makeFifo(path: string, access: Access = PRIVATE): boolean {
 
 /** Slower by some milliseconds, for where koffi is missing. */
 function makeFifoByCommand(path: string, access: Access): boolean {
-  if (fs.existsSync(path)) return mustBeFifo(path, access);
+  if (io.existsSync(path)) return mustBeFifo(path, access);
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- costs a millisecond of every start, and is rarely used.
   const { execFileSync } = require('node:child_process') as typeof ChildProcess;
   try {
     execFileSync('mkfifo', ['-m', '600', path], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
   } catch (error) {
-    if (fs.existsSync(path)) return mustBeFifo(path, access);
+    if (io.existsSync(path)) return mustBeFifo(path, access);
     throwIfUnwritable(path, error);
     return false;
   }
@@ -61,7 +62,7 @@ function makeFifoByCommand(path: string, access: Access): boolean {
 function throwIfUnwritable(path: string, failure: unknown): void {
   const text = failure instanceof Error ? failure.message : '';
   try {
-    fs.accessSync(dirname(path), fs.constants.W_OK);
+    io.accessSync(dirname(path), constants.W_OK);
     if (/No space left/i.test(text)) throw new StpError('ENOSPC', path, 'mkfifo');
   } catch (error) {
     throw fileError(error, 'mkfifo', path);
@@ -71,7 +72,7 @@ function throwIfUnwritable(path: string, failure: unknown): void {
 function mustBeFifo(path: string, access: Access): boolean {
   let isFifo: boolean;
   try {
-    isFifo = fs.lstatSync(path).isFIFO();
+    isFifo = io.lstatSync(path).isFIFO();
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;
     throw fileError(error, 'lstat', path);
@@ -112,7 +113,7 @@ function openFifo(path: string, access: number): number | undefined {
   const native = isMainThread || access === O_WRONLY ? undefined : loadNative();
   let fd: number;
   try {
-    fd = (native === undefined ? fs.openSync : openPastNode)(path, access | O_NONBLOCK | O_NOFOLLOW);
+    fd = (native === undefined ? io.openSync : openPastNode)(path, access | O_NONBLOCK | O_NOFOLLOW);
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT' || (code === 'ENXIO' && access === O_WRONLY)) return undefined;
@@ -121,7 +122,7 @@ function openFifo(path: string, access: number): number | undefined {
   const close = access === O_WRONLY ? closeQuietly : closeFifo;
   let isFifo: boolean;
   try {
-    isFifo = fs.fstatSync(fd).isFIFO();
+    isFifo = io.fstatSync(fd).isFIFO();
   } catch (error) {
     close(fd);
     throw fileError(error, 'fstat', path);
@@ -144,7 +145,7 @@ function errnoName(errno: number): string {
 /** Rings: one byte. True where it rang or was already rung and not heard; false where nobody listens any more. */
 export function ringFifo(fd: number): boolean {
   try {
-    fs.writeSync(fd, ONE, 0, 1);
+    io.writeSync(fd, ONE, 0, 1);
     return true;
   } catch (error) {
     const code = codeOf(error);

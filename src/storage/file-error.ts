@@ -1,6 +1,6 @@
 /** What file operations throw, as errors that name the call and the file, with codes of the closed set of ../errors. */
-import fs from 'node:fs';
 import { StpError, toStpError, type ErrorCode } from '../errors';
+import { io } from './file-calls';
 
 /** Codes of the system that have another name among ours. */
 const RENAMED: Readonly<Record<string, ErrorCode>> = {
@@ -32,7 +32,7 @@ export function fileError(error: unknown, call: string, path: string): StpError 
 /** Closes a descriptor; what the file system has to say at this point helps nobody. */
 export function closeQuietly(fd: number): void {
   try {
-    fs.closeSync(fd);
+    io.closeSync(fd);
   } catch {
     // The descriptor is released even where close reports an error.
   }

@@ -4,10 +4,10 @@
  * Control files are blocks, written with plain writes by both. The drivers differ in logs: `mapped` offers rings and
  * frames, `direct` frames only, and passes the page cache by where readers on other hosts may exist.
  */
-import fs from 'node:fs';
 import path from 'node:path';
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
+import { io } from './file-calls';
 import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, LINK_AT } from '../layout';
 import { type Access, admitGroupToDirectory, awaitGroup, distrust, PRIVATE } from './access';
 import { FileBlockReader, FileBlockWriter } from './block-file';
@@ -19,7 +19,7 @@ import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type 
 import { loadNative, whyNoNative, type Native } from './native';
 import { PlainFile, type PlainFileOptions } from './positioned-file';
 import { RingReader, RingWriter, ringMemory } from './ring-log';
-import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogWriter, type Storage } from './storage';
+import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogSizes, type LogWriter, type Storage } from './storage';
 
 /** Names of files that are not in place yet begin with this; one left behind by a crash is of no use to anybody. */
 export const TEMPORARY_PREFIX = '.new-';
@@ -72,7 +72,7 @@ export class FileStorage implements Storage {
   mount(): string | undefined {
     if (!this.shared) return undefined;
     try {
-      return String(fs.statSync(this.root, { bigint: true }).dev);
+      return String(io.statSync(this.root, { bigint: true }).dev);
     } catch (error) {
       throw fileError(error, 'stat', this.root);
     }
@@ -81,7 +81,7 @@ export class FileStorage implements Storage {
   makeDirectory(name: string): void {
     const place = this.#place(name);
     try {
-      fs.mkdirSync(place, { mode: this.access.directoryMode });
+      io.mkdirSync(place, { mode: this.access.directoryMode });
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw fileError(error, 'mkdir', place);
       this.#checkDirectory(place);
@@ -93,7 +93,7 @@ export class FileStorage implements Storage {
   list(name: string): string[] {
     const place = name === '' || name === '.' ? this.root : this.#place(name);
     try {
-      return fs.readdirSync(place);
+      return io.readdirSync(place);
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return [];
       throw fileError(error, 'readdir', place);
@@ -107,7 +107,7 @@ export class FileStorage implements Storage {
   info(name: string): FileInfo | undefined {
     const place = this.#place(name);
     try {
-      const { size, mtimeMs } = fs.lstatSync(place);
+      const { size, mtimeMs } = io.lstatSync(place);
       return { sizeBytes: size, modifiedAtMs: mtimeMs };
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined;
@@ -117,7 +117,7 @@ export class FileStorage implements Storage {
 
   freeBytes(): number | undefined {
     try {
-      const { bavail, bsize } = fs.statfsSync(this.root);
+      const { bavail, bsize } = io.statfsSync(this.root);
       return bavail * bsize;
     } catch {
       return undefined;
@@ -170,7 +170,7 @@ export class FileStorage implements Storage {
     }
   }
 
-  openLog(name: string): LogReader | undefined {
+  openLog(name: string, largest?: LogSizes): LogReader | undefined {
     const place = this.#place(name);
     const file = PlainFile.open(place, this.#frames);
     if (file === undefined) return undefined;
@@ -178,7 +178,7 @@ export class FileStorage implements Storage {
     try {
       const header = new FileBlockReader(file).read(LINK_AT.header / BLOCK_BYTES);
       if (header === undefined) return undefined;
-      const link = decodeLinkHeader(header.payload, place);
+      const link = decodeLinkHeader(header.payload, place, largest);
       // Touching a mapped page past the end of its file kills the process: nothing is looked at before this. Sizes that other
       // hosts see may be old, so there it is for the reader of frames to find out.
       const wholeNow = link.mechanism === 'ring' || !this.shared;
@@ -232,7 +232,7 @@ export class FileStorage implements Storage {
 
   #checkDirectory(place: string): void {
     awaitGroup(place, this.access, this.access.directoryMode);
-    const stat = fs.lstatSync(place, { throwIfNoEntry: false });
+    const stat = io.lstatSync(place, { throwIfNoEntry: false });
     if (stat?.isDirectory() !== true) throw new StpError('ESTPCORRUPT', `${place} is not a directory`, 'mkdir');
     const why = distrust(stat, this.access);
     if (why !== undefined) throw new StpError('EACCES', `${place} ${why}`, 'mkdir');
@@ -259,7 +259,7 @@ function temporaryName(place: string): string {
 /** Gives `temporary` its real name; false where that exists, undefined where the file system has no links. */
 function linkInPlace(temporary: string, place: string): boolean | undefined {
   try {
-    fs.linkSync(temporary, place);
+    io.linkSync(temporary, place);
     return true;
   } catch (error) {
     const code = codeOf(error) ?? '';
@@ -273,7 +273,7 @@ function linkInPlace(temporary: string, place: string): boolean | undefined {
 
 function linkCount(place: string): number {
   try {
-    return fs.lstatSync(place).nlink;
+    return io.lstatSync(place).nlink;
   } catch {
     return 0;
   }

@@ -3,8 +3,8 @@
  *
  * A type that is not known to be local counts as shared between hosts: slower, never wrong.
  */
-import fs from 'node:fs';
 import path from 'node:path';
+import { io } from './file-calls';
 import { codeOf, fileError } from './files';
 
 export interface FileSystemInfo {
@@ -56,7 +56,7 @@ export function fileSystemOf(directory: string): FileSystemInfo {
   let place = path.resolve(directory);
   for (;;) {
     try {
-      return fileSystemOfType(fs.statfsSync(place).type);
+      return fileSystemOfType(io.statfsSync(place).type);
     } catch (error) {
       const above = path.dirname(place);
       if (codeOf(error) !== 'ENOENT' || above === place) throw fileError(error, 'statfs', place);

@@ -5,17 +5,18 @@
  * Invariants: files are 0600 and directories 0700 unless a group shares the region (access.ts); a symbolic link, a FIFO or a device in a file's place is damage
  * (ESTPCORRUPT) and is never followed, waited on or written.
  */
-import fs from 'node:fs';
+import { constants } from 'node:fs';
 import { StpError } from '../errors';
+import { io } from './file-calls';
 import { type Access, admitGroup, awaitGroup, distrust } from './access';
 import { closeQuietly, codeOf, fileError } from './file-error';
 
 export { closeQuietly, codeOf, fileError };
 
 // Windows has none of these three; 0 leaves a flag out.
-const O_NOFOLLOW = (fs.constants.O_NOFOLLOW as number | undefined) ?? 0;
+const O_NOFOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
 /** Without it, opening a FIFO that somebody put in a file's place would wait for ever. */
-const O_NONBLOCK = (fs.constants.O_NONBLOCK as number | undefined) ?? 0;
+const O_NONBLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
 
 /** Attribute caches of network file systems give ESTALE once after a rename or a recreation. */
 const STALE_TRIES_MAX = 4;
@@ -23,7 +24,7 @@ const STALE_TRIES_MAX = 4;
 function openRetrying(path: string, flags: number, mode?: number): number {
   for (let tries = 1; ; tries++) {
     try {
-      return fs.openSync(path, flags, mode);
+      return io.openSync(path, flags, mode);
     } catch (error) {
       const again = codeOf(error) === 'ESTALE' || codeOf(error) === 'EINTR';
       if (!again || tries >= STALE_TRIES_MAX) throw error;
@@ -49,14 +50,14 @@ function openOfGroup(path: string, access: Access, flags: number): number {
 export function openExisting(path: string, access: Access, extraFlags = 0): number | undefined {
   let fd: number;
   try {
-    fd = openOfGroup(path, access, fs.constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK | extraFlags);
+    fd = openOfGroup(path, access, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK | extraFlags);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     if (codeOf(error) === 'EINVAL') throw error;
     throw fileError(error, 'open', path);
   }
   try {
-    const stat = fs.fstatSync(fd);
+    const stat = io.fstatSync(fd);
     if (!stat.isFile()) throw new StpError('ESTPCORRUPT', `${path} is not a regular file`, 'open');
     const why = distrust(stat, access);
     if (why !== undefined) throw new StpError('EACCES', `${path} ${why}`, 'open');
@@ -69,7 +70,7 @@ export function openExisting(path: string, access: Access, extraFlags = 0): numb
 
 /** Creates a file that is not there (with the mode of `access`) for reading and writing; undefined where the path exists. EINVAL as above. */
 export function createExclusive(path: string, access: Access): number | undefined {
-  const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+  const { O_RDWR, O_CREAT, O_EXCL } = constants;
   let fd: number;
   try {
     fd = openRetrying(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, access.fileMode);
@@ -91,14 +92,14 @@ export function createExclusive(path: string, access: Access): number | undefine
 export function reopenWritable(path: string, fd: number, extraFlags = 0): number {
   let again: number;
   try {
-    again = openRetrying(path, fs.constants.O_RDWR | O_NOFOLLOW | O_NONBLOCK | extraFlags);
+    again = openRetrying(path, constants.O_RDWR | O_NOFOLLOW | O_NONBLOCK | extraFlags);
   } catch (error) {
     if (codeOf(error) === 'EINVAL') throw error;
     throw fileError(error, 'open', path);
   }
   try {
-    const before = fs.fstatSync(fd);
-    const now = fs.fstatSync(again);
+    const before = io.fstatSync(fd);
+    const now = io.fstatSync(again);
     if (before.ino !== now.ino || before.dev !== now.dev) throw new StpError('ESTPCORRUPT', `${path} was replaced`, 'open');
     return again;
   } catch (error) {
@@ -110,7 +111,7 @@ export function reopenWritable(path: string, fd: number, extraFlags = 0): number
 /** Removes a file; false where it was not there. */
 export function removeFile(path: string): boolean {
   try {
-    fs.unlinkSync(path);
+    io.unlinkSync(path);
     return true;
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;

@@ -3,6 +3,8 @@ export * from './storage';
 export { type Access, accessOf, admitGroupToDirectory, isForGroup } from './access';
 export { chooseDriver, type DriverChoice, type DriverReason, type WantedDriver } from './choose-driver';
 export { canListen, closeFifo, makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
+export { io } from './file-calls';
+export { closeQuietly } from './file-error';
 export { FileStorage, TEMPORARY_PREFIX, type FileStorageOptions } from './file-storage';
 export { fileSystemOf, fileSystemOfType, type FileSystemInfo } from './file-system';
 export { answerProbe, type OneSide, probeOneSide, probeTwoSides, type TwoSides } from './probe';

@@ -4,7 +4,7 @@
 import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, LINK_AT, LinkFormat, LinkHeader } from '../layout';
-import { type LogIdentity } from './storage';
+import { type LogIdentity, type LogSizes } from './storage';
 
 export type Mechanism = 'ring' | 'frames';
 
@@ -51,8 +51,8 @@ function identityFields(identity: LogIdentity): LogIdentity {
   return { from, to, fromEpoch, toEpoch, regionId };
 }
 
-/** Reads and checks the payload of a header block; `path` is for the message of ESTPCORRUPT. */
-export function decodeLinkHeader(payload: Uint8Array, path: string): LinkInfo {
+/** Reads and checks the payload of a header block; `path` is for the message of ESTPCORRUPT. `largest`: what the region allows. */
+export function decodeLinkHeader(payload: Uint8Array, path: string, largest?: LogSizes): LinkInfo {
   const bad = (why: string): StpError => new StpError('ESTPCORRUPT', `${path}: ${why}`, 'open');
   if (payload.length !== LinkHeader.sizeBytes) throw bad('the header has a wrong length');
   const values = LinkHeader.decode(payload);
@@ -60,6 +60,8 @@ export function decodeLinkHeader(payload: Uint8Array, path: string): LinkInfo {
   const mechanism = values.format === LinkFormat.ring ? 'ring' : 'frames';
   const fault = capacityFault(mechanism, values.capacityBytes);
   if (fault !== undefined) throw bad(`a capacity of ${values.capacityBytes} bytes ${fault}`);
+  const limit = largest?.[mechanism] ?? CAPACITY_MAX_BYTES;
+  if (values.capacityBytes > limit) throw bad(`a capacity of ${values.capacityBytes} bytes, where this region allows ${limit}`);
   return { mechanism, capacityBytes: values.capacityBytes, identity: identityFields(values), seed: seedOf(payload) };
 }
 

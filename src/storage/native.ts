@@ -8,7 +8,9 @@
  * collector has found the last view gone; release() puts anonymous memory in the file's place until then.
  */
 import os from 'node:os';
-import { StpError, toStpError } from '../errors';
+import { StpError } from '../errors';
+import { hooked } from './file-calls';
+import { fileError } from './file-error';
 
 /** One mapped file. `buffer` stays safe to touch after release(), but no longer shows the file. */
 export interface Mapping {
@@ -66,6 +68,8 @@ interface Calls {
   open(path: string, flags: number): number;
   close(fd: number): number;
   schedYield(): number;
+  /** The errno of the last call that failed. */
+  errno(): number;
 }
 
 let loaded: { readonly native: Native | undefined; readonly why: string } | undefined;
@@ -103,16 +107,17 @@ function loadCalls(): Calls {
   const libc = koffi.load(null);
   return {
     koffi,
-    mmap: libc.func('void *mmap(void *address, size_t bytes, int protection, int flags, int fd, int64_t offset)') as Calls['mmap'],
+    mmap: hooked('mmap', libc.func('void *mmap(void *address, size_t bytes, int protection, int flags, int fd, int64_t offset)') as Calls['mmap']),
     munmap: libc.func('int munmap(void *address, size_t bytes)') as Calls['munmap'],
     fallocate: DARWIN
       ? undefined
-      : (libc.func('int posix_fallocate(int fd, int64_t offset, int64_t bytes)') as Calls['fallocate']),
-    mkfifo: libc.func('int mkfifo(const char *path, uint32_t mode)') as Calls['mkfifo'],
+      : hooked('posix_fallocate', libc.func('int posix_fallocate(int fd, int64_t offset, int64_t bytes)') as Calls['fallocate']),
+    mkfifo: hooked('mkfifo', libc.func('int mkfifo(const char *path, uint32_t mode)') as Calls['mkfifo']),
     // Its third argument is for files that it creates.
-    open: libc.func('int open(const char *path, int flags)') as Calls['open'],
-    close: libc.func('int close(int fd)') as Calls['close'],
+    open: hooked('openPastNode', libc.func('int open(const char *path, int flags)') as Calls['open']),
+    close: hooked('closePastNode', libc.func('int close(int fd)') as Calls['close']),
     schedYield: libc.func('int sched_yield()') as Calls['schedYield'],
+    errno: hooked('errno', () => koffi.errno()),
   };
 }
 
@@ -124,7 +129,7 @@ function makeNative(calls: Calls): Native {
   return {
     map(fd, bytes, writable) {
       const address = calls.mmap(null, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-      if (address === MAP_FAILED) throw errorOf(koffi.errno(), 'mmap');
+      if (address === MAP_FAILED) throw errorOf(calls.errno(), 'mmap');
       const buffer = koffi.view(address, bytes);
       forgotten.register(buffer, { address, bytes });
       let held = true;
@@ -152,11 +157,11 @@ function makeNative(calls: Calls): Native {
       throw new StpError('EIO', 'interrupted again and again', 'posix_fallocate');
     },
     makeFifo(path) {
-      return calls.mkfifo(path, 0o600) === 0 ? 0 : koffi.errno();
+      return calls.mkfifo(path, 0o600) === 0 ? 0 : calls.errno();
     },
     open(path, flags) {
       const fd = calls.open(path, flags | O_CLOEXEC);
-      return fd >= 0 ? fd : -koffi.errno();
+      return fd >= 0 ? fd : -calls.errno();
     },
     close(fd): void {
       calls.close(fd);
@@ -169,5 +174,5 @@ function makeNative(calls: Calls): Native {
 
 function errorOf(errno: number, call: string): StpError {
   const code = Object.entries(os.constants.errno).find(([, value]) => value === errno)?.[0] ?? 'EIO';
-  return toStpError(Object.assign(new Error(`${call} failed with ${code}`), { code }), call);
+  return fileError(Object.assign(new Error(`${call} failed with ${code}`), { code }), call, '');
 }

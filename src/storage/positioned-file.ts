@@ -4,11 +4,12 @@
  * PlainFile is the real one. With `direct` every read and write passes the page cache by (O_DIRECT, and O_DSYNC for
  * writes), so that other hosts see it; where the file system refuses that, writes are followed by fsync instead.
  */
-import fs from 'node:fs';
+import { constants } from 'node:fs';
 import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
 import { type Access } from './access';
 import { canAlign, giveAligned, takeAligned } from './aligned-memory';
+import { io } from './file-calls';
 import { closeQuietly, codeOf, createExclusive, fileError, openExisting, reopenWritable } from './files';
 
 export interface PositionedFile {
@@ -48,8 +49,8 @@ export interface PlainFileOptions {
 }
 
 // Undefined on macOS and Windows.
-const O_DIRECT = fs.constants.O_DIRECT as number | undefined;
-const O_DSYNC = (fs.constants.O_DSYNC as number | undefined) ?? 0;
+const O_DIRECT = constants.O_DIRECT as number | undefined;
+const O_DSYNC = (constants.O_DSYNC as number | undefined) ?? 0;
 
 const PAUSE_MS = 3;
 const pauseWord = new Int32Array(new SharedArrayBuffer(4));
@@ -146,7 +147,7 @@ export class PlainFile implements PositionedFile {
 
   sizeBytes(): number {
     try {
-      return fs.fstatSync(this.#fd).size;
+      return io.fstatSync(this.#fd).size;
     } catch (error) {
       throw fileError(error, 'fstat', this.path);
     }
@@ -178,25 +179,25 @@ export class PlainFile implements PositionedFile {
 
   #readOnce(target: Buffer, at: number, length: number, position: number): number {
     try {
-      return fs.readSync(this.#fd, target, at, length, position);
+      return io.readSync(this.#fd, target, at, length, position);
     } catch (error) {
       if (!this.#refused(error)) throw fileError(error, 'read', this.path);
-      return fs.readSync(this.#fd, target, at, length, position);
+      return io.readSync(this.#fd, target, at, length, position);
     }
   }
 
   #writeOnce(source: Buffer, at: number, length: number, position: number): number {
     try {
-      return fs.writeSync(this.#fd, source, at, length, position);
+      return io.writeSync(this.#fd, source, at, length, position);
     } catch (error) {
       if (!this.#refused(error)) throw fileError(error, 'write', this.path);
-      return fs.writeSync(this.#fd, source, at, length, position);
+      return io.writeSync(this.#fd, source, at, length, position);
     }
   }
 
   #flush(): void {
     try {
-      fs.fsyncSync(this.#fd);
+      io.fsyncSync(this.#fd);
     } catch (error) {
       throw fileError(error, 'fsync', this.path);
     }

@@ -10,7 +10,7 @@ import { FrameWriter, reserveFrames } from './frame-writer';
 import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type Mechanism } from './link-header';
 import { RingReader, RingWriter, type RingMemory } from './ring-log';
 import { SimulatedFile, SimulatedHandle, type SimulatedDisk, type SimulatedRing } from './simulated-disk';
-import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogWriter, type Storage } from './storage';
+import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogSizes, type LogWriter, type Storage } from './storage';
 
 export { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk';
 
@@ -120,14 +120,14 @@ export class SimulatedStorage implements Storage {
     }
   }
 
-  openLog(path: string): LogReader | undefined {
+  openLog(path: string, largest?: LogSizes): LogReader | undefined {
     this.#disk.checkAlive(this.process);
     const file = this.#disk.files.get(path);
     if (file === undefined) return undefined;
     const handle = this.#handle(path, file);
     const header = new FileBlockReader(handle).read(LINK_AT.header / BLOCK_BYTES);
     if (header === undefined) return undefined;
-    const link = decodeLinkHeader(header.payload, path);
+    const link = decodeLinkHeader(header.payload, path, largest);
     const shared = file.host !== this.host;
     if (!shared && handle.sizeBytes() < linkFileBytes(link.capacityBytes)) throw new StpError('ESTPCORRUPT', `${path} is cut short`, 'open');
     if (link.mechanism === 'ring') return this.#openRing(file, link, path);

@@ -45,6 +45,12 @@ export interface BlockReader {
   close(): void;
 }
 
+/** Bytes of data in a log, by its mechanism. */
+export interface LogSizes {
+  readonly ring: number;
+  readonly frames: number;
+}
+
 /** What the two ends of a log must agree on. */
 export interface LogIdentity {
   readonly from: number;
@@ -165,8 +171,11 @@ export interface Storage {
    * of two from 4096; frames: a multiple of 4096 from 16384).
    */
   createLog(path: string, identity: LogIdentity, mechanism: 'ring' | 'frames', capacityBytes: number): LogWriter;
-  /** Opens a log for reading; undefined where there is none yet, or it is not finished. The mechanism is read from the file. */
-  openLog(path: string): LogReader | undefined;
+  /**
+   * Opens a log for reading; undefined where there is none yet, or it is not finished. The mechanism is read from the file. One that says it is larger than
+   * `largest` is ESTPCORRUPT, before any memory is taken for it.
+   */
+  openLog(path: string, largest?: LogSizes): LogReader | undefined;
   /** Mechanisms that createLog and openLog take here. */
   readonly mechanisms: ReadonlySet<'ring' | 'frames'>;
 }

@@ -18,6 +18,11 @@ const PACKAGES: Readonly<Record<string, { files: RegExp; lazy: boolean }>> = {
   eventemitter3: { files: /^src\//, lazy: false },
 };
 
+/** Files of a region are worked on through src/storage/file-calls.ts, so that a test can let each call fail. These measure, or look at /proc. */
+const FILE_CALLERS = /^src\/storage\/(file-calls|probe)\.ts$|^src\/region\/machine\.ts$/;
+/** No calls. */
+const FILE_NAMES: readonly string[] = ['constants', 'Stats'];
+
 const PURE_BUILTINS: Readonly<Record<string, readonly string[]>> = { 'node:crypto': ['timingSafeEqual'] };
 
 /** What a pure layer may not touch: the engine has no I/O and no clock of its own, layouts have no behaviour at all. */
@@ -59,7 +64,14 @@ function isPure(found: Import): boolean {
   return found.typeOnly || (found.names?.every((name) => PURE_BUILTINS[found.specifier]?.includes(name) === true) ?? false);
 }
 
+/** A file call past the one table of them. */
+function isFileCall(found: Import): boolean {
+  if (!/^(node:)?fs(\/promises)?$/.test(found.specifier) || found.typeOnly || !/^src\/(storage|region|link)\//.test(found.from)) return false;
+  return !FILE_CALLERS.test(found.from) && found.names?.every((name) => FILE_NAMES.includes(name)) !== true;
+}
+
 function packageBreach(found: Import, where: string): string | undefined {
+  if (isFileCall(found)) return `${where}: file calls go through src/storage/file-calls.ts`;
   const builtin = found.specifier.startsWith('node:');
   if (/(^|:|\/)internal\//.test(found.specifier)) return `${where}: an internal of Node`;
   if (builtin) return /^src\/(layout|engine)\//.test(found.from) && !isPure(found) ? `${where}: the layer is pure` : undefined;
@@ -119,6 +131,8 @@ void t.test('the rule finds each kind of breach', (t) => {
   t.match(why('src/engine/a.ts', `import { timingSafeEqual, randomBytes } from 'node:crypto';`), /pure/);
   t.equal(why('src/engine/a.ts', `import { timingSafeEqual as same } from 'node:crypto';`), '');
   t.equal(why('src/storage/native.ts', `import type * as Koffi from 'koffi';`), '');
+  t.match(why('src/link/a.ts', `import { closeSync } from 'node:fs';`), /file-calls/);
+  t.equal(why('src/link/a.ts', `import { constants, type Stats } from 'node:fs';`), '');
   t.match(why('shim/a.ts', `import 'internal/util';`), /internal/);
   t.match(why('src/calls/a.ts', `import left from 'left-pad';`), /no such dependency/);
   t.equal(why('shim/a.ts', `const calls = () => require('../src/index'); import { y } from './rules';`), '|');

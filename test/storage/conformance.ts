@@ -353,6 +353,9 @@ export function logSuite(test: Test, kit: Kit): void {
     made?.write(0, Buffer.alloc(5));
     here.settle();
     tt.equal(codeOf(() => here.b.openLog('header')), 'ESTPCORRUPT', 'short header');
+    here.a.createLog('large', IDENTITY, kit.mechanism, 2 * capacity);
+    here.settle();
+    tt.equal(codeOf(() => here.b.openLog('large', { ring: capacity, frames: capacity })), 'ESTPCORRUPT', 'larger than the region allows');
     const pair = pairOf(here, kit);
     tt.ok(pair.out);
     here.truncate('2-1', LINK_AT.data + capacity - 1);
