@@ -29,7 +29,7 @@ const BOOT_MS = 60_000;
 const MEMORY = '1G';
 
 const initScript = ({ name, address, serverAddress, modules }: UmlOptions): string => `#!/bin/bash
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/run
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /mnt; mount -t tmpfs tmpfs /dev/shm 2>/dev/null
 # Equal host names are equal NFSv4 clients to the server, which then takes each one's state for the other's.
 hostname stp-${name}
