@@ -11,7 +11,7 @@ import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../la
 import { offerAll, withdraw } from './asking';
 import { listenerLost, onAccept, onAsk, onCancel, onConnect, onDecline, onOffered, onRefuse, sendCancel, stopListening } from './handshake';
 import { handAborted, handPeerGone, handProcessGone, onHandOver } from './hand-over';
-import { handPump, otherEndGone } from './hand-over-giver';
+import { handPump, moveOn, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
 import { forEach } from './for-each';
 import { type EnginePorts, type PeerPort, type SocketOwner } from './ports';
@@ -305,10 +305,13 @@ export class Engine {
     forEach(this.#inLine(peer), (socket) => {
       const before = progress(socket);
       try {
-        if (socket.hand !== null) handPump(socket);
-        pump(this, socket);
+        if (socket.hand !== null) {
+          handPump(socket);
+          moveOn(this, socket);
+        }
+        if (this.sockets[socket.index] === socket) pump(this, socket);
       } finally {
-        if (peer.full && progress(socket) === before) peer.blocked.putFirst(socket);
+        if (peer.full && this.sockets[socket.index] === socket && progress(socket) === before) peer.blocked.putFirst(socket);
       }
     });
   }

@@ -187,13 +187,12 @@ export function onReady(engine: Engine, peer: Peer, source: number, index: numbe
   commit(engine, socket, hand, peer);
 }
 
+/** The owner may end its process as soon as it is told, so MOVE must be in the log by then: where that is full, all waits. */
 function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer): void {
-  if (!socket.peerGone) {
-    const move = new Uint8Array(MovePayload.sizeBytes);
-    MovePayload.encode({ process: taker.process, socket: hand.takerSocket, generation: hand.takerGeneration, epoch: taker.port.epoch }, move);
-    engine.tell(socket, RecordType.move, move);
-    crashPoint('take.moving');
-    socket.peer?.port.publishNow();
+  if (!socket.peerGone && !sendMove(socket, hand, taker)) {
+    hand.phase = 'moving';
+    socket.peer?.block(socket);
+    return;
   }
   const { owner, orphaned } = socket;
   taker.hands.delete(socket);
@@ -204,6 +203,21 @@ function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer):
   crashPoint('take.moved');
   if (orphaned) owner?.closed(0);
   else owner?.taken(true);
+}
+
+function sendMove({ peer, index, remoteSocket, remoteGeneration }: EngineSocket, hand: Giver, taker: Peer): boolean {
+  const move = new Uint8Array(MovePayload.sizeBytes);
+  MovePayload.encode({ process: taker.process, socket: hand.takerSocket, generation: hand.takerGeneration, epoch: taker.port.epoch }, move);
+  if (peer?.controlNow(RecordType.move, index, remoteSocket, remoteGeneration, move) === false) return false;
+  crashPoint('take.moving');
+  peer?.port.publishNow();
+  return true;
+}
+
+/** The log to the other end has room again, or nobody reads it any more. */
+export function moveOn(engine: Engine, socket: EngineSocket): void {
+  const hand = socket.hand;
+  if (hand?.role === 'giver' && hand.phase === 'moving' && hand.taker !== null) commit(engine, socket, hand, hand.taker);
 }
 
 /** The peer of a hand-over that came to nothing goes on with us. */

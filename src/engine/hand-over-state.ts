@@ -1,7 +1,7 @@
 /**
- * How far a hand-over is. Giver: offered -> (waiting) -> freezing -> sending -> sent -> committed. Taker: asking -> filling -> ready.
+ * How far a hand-over is. Giver: offered -> (waiting) -> freezing -> sending -> sent -> (moving) -> committed. Taker: asking -> filling -> ready.
  *
- * The giver owns the socket up to and including `sent`; MOVE commits it to the taker. Until then the death of the taker
+ * The giver owns the socket up to and including `moving`, in which it waits for room for MOVE; MOVE in the log commits it to the taker. Until then the death of the taker
  * gives it back, and from then on the death of the giver changes nothing.
  */
 import { FreezePayload, SocketState } from '../layout';
@@ -11,7 +11,7 @@ import { type EngineSocket } from './socket';
 
 export interface Giver {
   readonly role: 'giver';
-  phase: 'offered' | 'waiting' | 'freezing' | 'sending' | 'sent';
+  phase: 'offered' | 'waiting' | 'freezing' | 'sending' | 'sent' | 'moving';
   readonly secret: Uint8Array;
   /** The only process that may take it; 0 any. */
   readonly client: number;

@@ -15,7 +15,7 @@ import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
 import { type Engine, reason } from './engine';
-import { freeze, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
+import { freeze, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
 import { freezePayload, type HandOver, socketAt } from './hand-over-state';
 import { establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
 import { type Peer } from './peer';
@@ -158,6 +158,7 @@ export function handAborted(engine: Engine, socket: EngineSocket, errno: number)
 export function handPeerGone(engine: Engine, socket: EngineSocket, hand: HandOver): void {
   if (hand.role === 'giver') {
     if (hand.phase === 'waiting' || hand.phase === 'freezing') freeze(engine, socket, hand);
+    else moveOn(engine, socket);
   } else if (hand.phase === 'ready') {
     // The giver commits as soon as it sees that we are ready; nobody is left to tell us.
     establish(engine, socket, hand);

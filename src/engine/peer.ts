@@ -55,6 +55,17 @@ export class Peer {
     this.port.publishSoon();
   }
 
+  /** Sends a control record if there is room now, in front of nobody. */
+  controlNow(type: number, source: number, socket: number, generation: number, payload: Uint8Array): boolean {
+    if (this.gone) return true;
+    if (this.#queue.length > 0 || this.port.append(type, source, socket, generation, payload, 0, payload.length) < 0) {
+      this.full = true;
+      return false;
+    }
+    this.port.publishSoon();
+    return true;
+  }
+
   /** Sends data or part of it: bytes taken, -1 for no room. */
   data(type: number, source: number, socket: number, generation: number, bytes: Uint8Array, from: number, to: number): number {
     const taken = this.gone || this.#queue.length > 0 ? -1 : this.port.append(type, source, socket, generation, bytes, from, to);

@@ -121,7 +121,8 @@ export class Simulation implements World {
 
   /** Nothing has moved for long: time goes on to the next timer, or this is a hang. */
   #watchIdle(moved: boolean): void {
-    this.#idleRounds = moved ? 0 : this.#idleRounds + 1;
+    // Until then processes are held up, by chance all that could move.
+    this.#idleRounds = moved || !this.draining ? 0 : this.#idleRounds + 1;
     if (this.#idleRounds < IDLE_ROUNDS || !this.draining || this.#finished()) return;
     this.#idleRounds = 0;
     const next = Math.min(...this.processes.filter((process) => !process.dead).map((process) => process.engine.timers.nextMs));
