@@ -48,11 +48,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#options = options;
     this.engine = new Engine(this);
     [this.region, this.links] = this.#join();
-    if (this.region.storage.shared) {
-      this.#beatAtMs = performance.now();
-      this.#beatTimer = setInterval(() => { this.#beat(); }, this.region.pulse.beatMs);
-      this.#beatTimer.unref();
-    }
+    if (this.region.storage.shared) this.#startBeating(this.region);
     // What the kernel does for TCP at exit: the other ends learn that this is an orderly end.
     process.once('exit', this.leave);
   }
@@ -64,7 +60,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     };
     region.pulse.onReason = (reason, detail) => { traceComment(`heartbeat: ${reason}${detail === '' ? '' : ` (${detail})`}`); };
     // Outside of whatever the program is just doing: the thread is not its own.
-    if (region.storage.shared) region.onOtherHost = () => { this.#root.runInAsyncScope(() => { region.pulse.startThread(); }); };
+    region.onOtherHost = () => { this.#root.runInAsyncScope(() => { this.#meetOtherHost(region); }); };
     return [region, new LinkTable(region, this)];
   }
 
@@ -230,6 +226,19 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   // --- life ---
+
+  /** Also where the storage is our own: this may be the host that serves it to others. */
+  #meetOtherHost(region: Region): void {
+    this.#startBeating(region);
+    region.pulse.startThread();
+  }
+
+  #startBeating(region: Region): void {
+    if (this.#beatTimer !== null || this.#left) return;
+    this.#beatAtMs = performance.now();
+    this.#beatTimer = setInterval(() => { this.#beat(); }, region.pulse.beatMs);
+    this.#beatTimer.unref();
+  }
 
   #beat(): void {
     const stoodStill = performance.now() - this.#beatAtMs >= this.region.limits.leaseMs;

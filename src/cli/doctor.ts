@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { StpError } from '../errors';
 import { inspectRegion, machine, regionOptions, sharingId } from '../region';
-import { answerProbe, chooseDriver, type DriverChoice, FileStorage, type OneSide, probeOneSide, probeTwoSides, type TwoSides, type WantedDriver } from '../storage';
+import { answerProbe, chooseDriver, type DriverChoice, FileStorage, type MappingVerdict, type OneSide, probeOneSide, probeTwoSides, type TwoSides, type WantedDriver } from '../storage';
 import { CliFailure, ExitCode } from './failure';
 
 export interface DoctorOptions {
@@ -90,10 +90,24 @@ function problemsOf(directory: string, here: OneSide, both: TwoSides | undefined
   const problems: string[] = [];
   if (here.freeBytes !== undefined && here.freeBytes < ROOM_BYTES) problems.push(`only ${here.freeBytes} bytes are free: a few links take ${ROOM_BYTES}`);
   if (!here.local && !here.odirect) problems.push('O_DIRECT does not work here: other hosts may never see what is written');
-  if (shares === false && here.local) problems.push(`${here.fileSystem} is taken for local, and the other side has a page cache of its own: use STP_DRIVER=direct on a file system that is made to be shared`);
-  if (shares === false && driver.driver === 'mapped') problems.push('mapped memory does not reach the other side');
-  if (both !== undefined && Math.abs(both.clockSkewMs) > SKEW_MS_MAX) problems.push(`the clocks are ${both.clockSkewMs} ms apart; the region does not mind, logs may`);
+  if (shares === false && here.local !== both?.otherLocal) {
+    problems.push(`${here.local ? 'this side' : 'the other side'} has the directory on a file system of its own, and serves it: processes there can call those of other hosts, and do not notice when they are called. Mount it there too, as the other hosts do, and use that mount`);
+  }
+  if (shares === false && here.local && both?.otherLocal === true) problems.push(`${here.fileSystem} is taken for local, and the other side has a page cache of its own: use STP_DRIVER=direct on a file system that is made to be shared`);
+  if (here.mapping === false) problems.push('what is stored into mapped memory is not what others read: use STP_DRIVER=direct');
+  if (both !== undefined) problems.push(...problemsOfBoth(both, shares, driver));
   if (fs.existsSync(path.join(directory, 'region'))) problems.push(...inspectRegion(directory).problems);
+  return problems;
+}
+
+function problemsOfBoth({ mapping, lock, rename, exclusive, clockSkewMs }: TwoSides, shares: boolean | undefined, driver: DriverChoice): string[] {
+  const problems: string[] = [];
+  const mapped = mapping.theirs === 'seen' && mapping.ours === 'seen';
+  if (shares === true && driver.driver === 'mapped' && !mapped) problems.push(`mapped memory does not reach the other side (theirs ${mapping.theirs}, ours ${mapping.ours}): use STP_DRIVER=direct`);
+  if (exclusive.doubles > 0) problems.push(`of ${exclusive.files} files that both sides tried to create ${exclusive.doubles} had two creators, or none: two processes may get one number`);
+  if (lock.lost > 0) problems.push(`${lock.lost} of ${lock.updates} updates under a lock were lost: a directory there is no lock, or what is written is seen too late`);
+  if (rename.wrong > 0) problems.push(`${rename.wrong} of ${rename.reads} looks at a name during renames showed neither the old file nor the new one`);
+  if (Math.abs(clockSkewMs) > SKEW_MS_MAX) problems.push(`the clocks are ${clockSkewMs} ms apart; the region does not mind, logs may`);
   return problems;
 }
 
@@ -105,17 +119,22 @@ function tell(findings: Findings, json: boolean): void {
 function lines({ directory, driver, here, both, sharesPageCache, problems }: Findings): string[] {
   const ms = (value: number): string => `${value.toFixed(3)} ms`;
   const yes = (value: boolean): string => (value ? 'yes' : 'no');
+  const seen = (verdict: MappingVerdict): string => (verdict === 'seen' ? 'all' : verdict === 'not seen' ? 'nothing' : 'not to be tried');
   return [
     `directory    ${directory}`,
     `file system  ${here.fileSystem}, ${here.local ? 'local: one page cache' : 'shared between hosts, or not known to be local'}`,
     `driver       ${driver.driver}: ${driver.detail}`,
     `block        written in ${ms(here.writeBlockP50Ms)}, read in ${ms(here.readBlockP50Ms)} (median)`,
     `throughput   ${here.writeMBs.toFixed(0)} MB/s in writes of 1 MiB`,
-    `can          O_DIRECT ${yes(here.odirect)}, FIFOs ${yes(here.fifos)}, link ${yes(here.links)}, rename ${yes(here.rename)}`,
+    `can          O_DIRECT ${yes(here.odirect)}, FIFOs ${yes(here.fifos)}, link ${yes(here.links)}, rename ${yes(here.rename)}, mapping ${here.mapping === undefined ? 'not tried' : yes(here.mapping)}`,
     ...(both === undefined ? [] : [
       `other side   ${both.other}, ${sharesPageCache === true ? 'same kernel and mount: shares our page cache' : 'with a page cache of its own'}`,
       `visible      after ${ms(both.visibleP50Ms)}, p99 ${ms(both.visibleP99Ms)}; round trip ${ms(both.roundTripP50Ms)}, p99 ${ms(both.roundTripP99Ms)}`,
       `torn reads   ${both.torn.map(({ bytes, reads, torn }) => `${bytes} B: ${torn} of ${reads}`).join(', ')} (checksums find them, and they are read again)`,
+      `mapping      of their stores we see: ${seen(both.mapping.theirs)}; of ours they see: ${seen(both.mapping.ours)}`,
+      `locks        ${both.lock.lost} of ${both.lock.updates} updates lost under a lock (mkdir); to take it and give it back ${ms(both.lock.p50Ms)}, p99 ${ms(both.lock.p99Ms)}`,
+      `creating     O_EXCL: ${both.exclusive.doubles} of ${both.exclusive.files} files with two creators or none`,
+      `renaming     ${both.rename.missing} of ${both.rename.reads} looks by name found nothing, ${both.rename.wrong} neither the old nor the new file`,
       `clocks       ${both.clockSkewMs} ms apart`,
     ]),
     ...(problems.length === 0 ? ['A region works here.'] : problems.map((problem) => `PROBLEM      ${problem}`)),

@@ -1,15 +1,20 @@
 /**
- * Which driver a region's directory gets, and why. `mapped` needs koffi and a file system whose readers share one page cache.
+ * Which driver a region's directory gets, and why.
+ *
+ * `mapped` needs koffi, a file system whose readers share one page cache, and mapped memory that was just tried there and holds what it is given. What is not known
+ * to be local gets `direct`: whether another host sees the directory can't be measured from one side, and a wrong guess loses data. Nor is memory mapped there between
+ * processes of one host: its pages are written back to a server, and where that fails the kernel drops them.
  */
 import os from 'node:os';
 import { StpError } from '../errors';
 import { fileSystemOf } from './file-system';
+import { mappingWorks } from './mapping-probe';
 import { loadNative, whyNoNative } from './native';
 
 export type WantedDriver = 'auto' | 'mapped' | 'direct';
 
 /** Stable codes of why a driver was chosen. */
-export type DriverReason = 'local' | 'asked' | 'not-local' | 'no-native';
+export type DriverReason = 'local' | 'asked' | 'not-local' | 'no-native' | 'not-mappable';
 
 export interface DriverChoice {
   readonly driver: 'mapped' | 'direct';
@@ -24,17 +29,19 @@ export function chooseDriver(directory: string, wanted: WantedDriver): DriverCho
   if (os.endianness() !== 'LE') throw new StpError('ESTPDRIVER', 'the format of a region is little endian, this machine is not');
   const { name, local } = fileSystemOf(directory);
   if (wanted === 'direct') return { driver: 'direct', reason: 'asked', detail: `direct was asked for, on ${name}`, localFs: local };
-  const obstacle = mappedObstacle(name, local);
+  const obstacle = mappedObstacle(directory, name, local);
   if (obstacle === undefined) {
     const reason = wanted === 'mapped' ? 'asked' : 'local';
-    return { driver: 'mapped', reason, detail: `${name} is local and can be mapped`, localFs: local };
+    return { driver: 'mapped', reason, detail: `${name} is local, and memory mapped there holds what it is given`, localFs: local };
   }
   if (wanted === 'mapped') throw new StpError('ESTPDRIVER', `mapped: ${obstacle.detail}`);
   return { driver: 'direct', ...obstacle, localFs: local };
 }
 
-function mappedObstacle(name: string, local: boolean): { reason: DriverReason; detail: string } | undefined {
+function mappedObstacle(directory: string, name: string, local: boolean): { reason: DriverReason; detail: string } | undefined {
   if (!local) return { reason: 'not-local', detail: `file system ${name} is not known to be local to this host` };
   if (loadNative() === undefined) return { reason: 'no-native', detail: whyNoNative() };
+  // Undefined, where no file could be made: that is told by what comes next.
+  if (mappingWorks(directory) === false) return { reason: 'not-mappable', detail: `${name} is local, but what is stored into mapped memory there is not what is read` };
   return undefined;
 }

@@ -19,10 +19,8 @@ import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type 
 import { loadNative, whyNoNative, type Native } from './native';
 import { PlainFile, type PlainFileOptions } from './positioned-file';
 import { RingReader, RingWriter, ringMemory } from './ring-log';
+import { TEMPORARY_PREFIX } from './temporary';
 import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogSizes, type LogWriter, type Storage } from './storage';
-
-/** Names of files that are not in place yet begin with this; one left behind by a crash is of no use to anybody. */
-export const TEMPORARY_PREFIX = '.new-';
 
 /** Errors of link(2) that mean: not on this file system. */
 const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];

@@ -5,8 +5,10 @@ export { chooseDriver, type DriverChoice, type DriverReason, type WantedDriver }
 export { canListen, closeFifo, makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
 export { io } from './file-calls';
 export { closeQuietly } from './file-error';
-export { FileStorage, TEMPORARY_PREFIX, type FileStorageOptions } from './file-storage';
+export { FileStorage, type FileStorageOptions } from './file-storage';
+export { TEMPORARY_PREFIX } from './temporary';
 export { fileSystemOf, fileSystemOfType, type FileSystemInfo } from './file-system';
+export { type MappingVerdict } from './probe-pair';
 export { answerProbe, type OneSide, probeOneSide, probeTwoSides, type TwoSides } from './probe';
 export { type SameFile } from './positioned-file';
 export { loadNative, whyNoNative, type Mapping, type Native } from './native';

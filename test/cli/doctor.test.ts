@@ -21,7 +21,21 @@ void t.test('both sides: what one sees of the other', async (t) => {
   const joining = once(startStp(['doctor', directory, '--join', '--timeout', '30']), 'close');
   const told = stp(['doctor', directory, '--peer', '--json', '--timeout', '30']);
   t.equal(told.status, 0, told.stderr);
-  t.match(JSON.parse(told.stdout), { directory, sharesPageCache: true, both: { torn: [{ bytes: 512 }, { bytes: 4096 }, { bytes: 65_536 }] }, problems: [] });
+  const found = JSON.parse(told.stdout) as { here: { mapping?: boolean }; both: { torn: { reads: number }[]; lock: { updates: number }; rename: { reads: number } } };
+  const seen = found.here.mapping === true ? 'seen' : 'impossible';
+  t.match(found, {
+    directory,
+    sharesPageCache: true,
+    both: {
+      torn: [{ bytes: 64 }, { bytes: 512 }, { bytes: 4096 }, { bytes: 65_536 }, { bytes: 1_048_576 }],
+      mapping: { theirs: seen, ours: seen },
+      lock: { lost: 0 },
+      rename: { missing: 0, wrong: 0 },
+      exclusive: { files: 60, doubles: 0 },
+    },
+    problems: [],
+  });
+  t.ok(found.both.torn.every(({ reads }) => reads > 0) && found.both.lock.updates > 1 && found.both.rename.reads > 0, 'all was measured');
   t.equal((await joining)[0], 0);
   t.same(fs.readdirSync(directory), []);
 });

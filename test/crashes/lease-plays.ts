@@ -164,4 +164,19 @@ const heldUpWithoutThread: LeasePlay = {
   },
 };
 
-export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced, heldUp, heldUpWithoutThread];
+/** The one sees the directory as its own, the other by a network file system. */
+const serving: LeasePlay = {
+  title: 'a process of the host that serves the directory to others beats for them too: its death is known within the lease',
+  async run(test) {
+    const region = freshRegion(test);
+    const [one, two] = await Promise.all([startOn(test, 'one', region), startOn(test, 'two', region, 'two', LEASE_MS, [])]);
+    await one.run(serve, 4500, 'alpha');
+    assert((await two.run(ask, 4500, 'one')) === 'alpha', 'the server answers');
+    const fromMs = nowMs();
+    two.child.kill('SIGKILL');
+    assert((await one.run((kit) => kit.notes.get('ended'))) === 'ECONNRESET', 'the server knows');
+    return nowMs() - fromMs;
+  },
+};
+
+export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced, heldUp, heldUpWithoutThread, serving];

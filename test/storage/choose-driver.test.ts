@@ -51,6 +51,25 @@ void t.test('a directory gets the fastest driver that it can do', { skip: loadNa
   tt.end();
 });
 
+void t.test('where mapped memory is not what others read the driver is direct', { skip: loadNative() === undefined ? 'koffi is missing' : false }, (tt) => {
+  const directory = freshDirectory();
+  const native = loadNative();
+  if (native === undefined || !fileSystemOf(directory).local) {
+    tt.end();
+    return;
+  }
+  const map = native.map.bind(native);
+  tt.teardown(() => { native.map = map; });
+  native.map = (_fd, bytes) => ({ buffer: new ArrayBuffer(bytes), release: () => undefined });
+  tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable', localFs: true });
+  tt.equal(codeOf(() => chooseDriver(directory, 'mapped')), 'ESTPDRIVER');
+  native.map = () => { throw new Error('no mappings here'); };
+  tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable' });
+  tt.same(fs.readdirSync(directory), []);
+  fs.rmdirSync(directory);
+  tt.end();
+});
+
 void t.test('without koffi the driver is direct, FIFOs are still made, and mapped is refused with the reason', (tt) => {
   const directory = freshDirectory();
   const found = inProcess(
