@@ -52,6 +52,8 @@ const LIFE_CHECKS_PER_SHARED_LEASE = 10;
 const LIST_MS = 20;
 /** How often we look for what the dead left us, where nobody can knock. */
 const BURY_MS = 5000;
+/** So long we then go on to clear up after the dead, where our opening had no time to finish it. */
+const CLEAR_MS = 100;
 /** How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to give up. */
 const UNMET_MS_MAX = 2000;
 /** A file that is not listed so often is not there. */
@@ -73,11 +75,13 @@ export class LinkTable implements PollerEvents {
   #listedMs = 0;
   readonly #lifeCheckMs: number;
   #buriedMs = 0;
+  #cleared: boolean;
   #closed = false;
 
   constructor(region: Region, events: LinkTableEvents) {
     this.#region = region;
     this.#events = events;
+    this.#cleared = region.recovered.complete;
     this.poller = new Poller(events, this, region.limits.socketsMax, yieldOf(loadNative()));
     const { shared } = region.storage;
     const { leaseMs } = region.limits;
@@ -341,6 +345,7 @@ export class LinkTable implements PollerEvents {
       if (now - this.#buriedMs >= BURY_MS) {
         this.#buriedMs = now;
         this.#bury();
+        if (!this.#cleared) this.#cleared = this.#region.recover(CLEAR_MS).complete;
       }
       const names = this.#region.storage.list(REGION_PATHS.links);
       for (const ends of [...this.#ends.values()]) if (ends.info !== this.#region.self) this.#careFor(ends, names, checkLife);

@@ -103,6 +103,11 @@ export class Processes {
     return this.#entries.get(number)?.info;
   }
 
+  /** The process of that number as of the last list. */
+  seen(number: number): ProcessInfo | undefined {
+    return number === this.#self.number ? this.#self : this.#entries.get(number)?.info;
+  }
+
   /**
    * The others that are not known to be dead. With `fresh` all that told of themselves before the call are there; without
    * it the directory is listed only if its time has changed.

@@ -88,6 +88,7 @@ class Sweep implements RecoverySummary {
     const numbers = [...listed.numbers].sort((a, b) => a - b);
     this.#listed = listed.numbers;
     this.#top = highest(numbers);
+    this.#known.others(true);
     crashPoint('recovery.listed');
     for (const name of links) this.#removePair(REGION_PATHS.links, name);
     for (const name of bells) this.#removePair(REGION_PATHS.bells, name);
@@ -153,9 +154,11 @@ class Sweep implements RecoverySummary {
   #judge(number: number): boolean {
     if (number > this.#top) return false;
     if (!this.#listed.has(number)) return true;
-    const info = this.#known.get(number);
+    // Each look that lists again is a trip to a file server, and there may be hundreds of dead: only who may live is looked at.
+    if (this.#known.isDead(number)) return true;
+    const info = this.#known.seen(number);
     if (info !== undefined) return this.#known.isAlive(info) === 'dead';
-    return this.#known.isDead(number) || (this.#known.isUnannounced(number) && this.#isOld(processPath(number)));
+    return this.#known.isUnannounced(number) && this.#isOld(processPath(number));
   }
 
   #late(): boolean {

@@ -66,6 +66,20 @@ void t.test('Ten thousand dead sockets are reclaimed by one opening', async (t) 
   t.same(openRegion(t, options).recovered, { processes: 1, files: 1, complete: true });
 });
 
+void t.test('However many are dead, the directory of processes is listed a few times: each is a trip to a file server', async (t) => {
+  const options = optionsFor(t);
+  const region = openRegion(t, options);
+  const child = await RegionChild.one(t);
+  const dead = 40;
+  for (let i = 0; i < dead; i++) await child.call('open', options);
+  await child.kill();
+  const list = t.capture(region.storage, 'list', region.storage.list.bind(region.storage));
+  // The file with the highest number always stays.
+  t.equal(region.recover(5000).processes, dead - 1);
+  const lists = list().filter(({ args }) => args[0] === 'processes').length;
+  t.ok(lists > 0 && lists < 10, `${lists} lists`);
+});
+
 void t.test('Many may recover at once: each file is removed once, and everybody finds a clean region', async (t) => {
   const options = optionsFor(t);
   const dead = await RegionChild.start(t, 12);
