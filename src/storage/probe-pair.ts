@@ -73,6 +73,8 @@ export function makeMapping(side: Side): boolean {
   const file = createFile(side.fresh(mapName(side.leads)), false);
   side.atEnd(() => { file.close(); });
   file.writeAt(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
+  // Else a network file system keeps it to itself, and the other side finds an empty file.
+  fs.fsyncSync(file.fd);
   side.shown = mapped(side, file, true);
   return side.shown !== undefined;
 }
