@@ -86,7 +86,7 @@ export interface Case {
 }
 
 /** Connects `fds.s` of both; `a` listens. */
-async function join(a: HostActor, b: HostActor): Promise<void> {
+export async function joinActors(a: HostActor, b: HostActor): Promise<void> {
   const port = await a.run((kit) => {
     const { s, port: chosen } = kit.listen();
     kit.notes.set('accepted', kit.stp.STPaccept(s).then((c) => { kit.fds['s'] = c; }));
@@ -154,7 +154,7 @@ async function manySockets(scene: Scene): Promise<string> {
 async function volume(scene: Scene): Promise<string> {
   const [a, b] = await scene.actors();
   const bytes = Math.round(256 * MEBIBYTE * scene.scale);
-  await join(a, b);
+  await joinActors(a, b);
   const began = performance.now();
   const exchange = (actor: HostActor, sends: number, receives: number): Promise<{ to: number; why: string }> =>
     actor.runWithin(600_000, async (kit, out, into, size) => {
@@ -199,7 +199,7 @@ async function finishBoth(a: HostActor, b: HostActor): Promise<number> {
 async function handOver(scene: Scene): Promise<string> {
   const [[a, b], c] = await Promise.all([scene.actors(), scene.actor(scene.b, { system: 'gamma' })]);
   const owners = [a, c];
-  await join(a, b);
+  await joinActors(a, b);
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
   const rounds = Math.max(4, Math.round(10 * scene.scale));
@@ -233,7 +233,7 @@ async function endAfter(actor: HostActor, act: () => void): Promise<{ why: strin
 
 async function killedHost(scene: Scene): Promise<string> {
   const [a, b] = await scene.actors();
-  await join(a, b);
+  await joinActors(a, b);
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
   await more(b, 500_000);
@@ -242,7 +242,7 @@ async function killedHost(scene: Scene): Promise<string> {
   await a.ended;
   // What is left of it must not be in the way of who comes next.
   const again = await scene.actor(scene.a);
-  await join(again, b);
+  await joinActors(again, b);
   await startDuplex(b, 2, 1);
   await startDuplex(again, 1, 2);
   await more(b, 100_000);
@@ -252,7 +252,7 @@ async function killedHost(scene: Scene): Promise<string> {
 
 async function frozenHost(scene: Scene): Promise<string> {
   const [a, b] = await scene.actors();
-  await join(a, b);
+  await joinActors(a, b);
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
   await more(b, 500_000);
@@ -268,7 +268,7 @@ const SERVER_STOP_MS = 20_000;
 
 async function stoppedServer(scene: Scene): Promise<string> {
   const [a, b] = await scene.actors();
-  await join(a, b);
+  await joinActors(a, b);
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
   await more(b, 500_000);
@@ -290,7 +290,7 @@ const OUTAGE_MS = 15 * SHORT_LEASE_MS;
 async function outage(scene: Scene): Promise<string> {
   const options = { leaseMs: SHORT_LEASE_MS };
   const [a, b] = await Promise.all([scene.actor(scene.a, { ...options, system: 'alpha' }), scene.actor(scene.b, { ...options, system: 'beta' })]);
-  await join(a, b);
+  await joinActors(a, b);
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
   await more(b, 500_000);
@@ -299,7 +299,7 @@ async function outage(scene: Scene): Promise<string> {
   await new Promise((resolve) => setTimeout(resolve, OUTAGE_MS));
   scene.stand.continueServer();
   assert.deepEqual(await Promise.all(over), ['ECONNRESET', 'ECONNRESET']);
-  await join(a, b);
+  await joinActors(a, b);
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
   await more(b, 100_000);
@@ -311,7 +311,7 @@ const HELD_UP_MS = 20_000;
 
 async function heldUp(scene: Scene): Promise<string> {
   const [a, b] = await scene.actors();
-  await join(a, b);
+  await joinActors(a, b);
   const answered = b.run((kit) => kit.code(() => kit.text(kit.fds['s'] ?? -1, 5)));
   await a.run((kit, ms) => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
@@ -327,7 +327,7 @@ const IDLE_MS = 5000;
 /** What a small message costs, and what silence costs. */
 async function figures(scene: Scene): Promise<string> {
   const [a, b] = await scene.actors();
-  await join(a, b);
+  await joinActors(a, b);
   const messages = 200;
   const echoed = a.run(async (kit, count) => {
     const s = kit.fds['s'] ?? -1;
@@ -377,7 +377,7 @@ async function negativeControl(scene: Scene): Promise<string> {
   const failure = await Promise.race([
     (async () => {
       const [a, b] = await Promise.all([scene.actor(scene.a, buffered), scene.actor(scene.b, buffered)]);
-      await join(a, b);
+      await joinActors(a, b);
       await startDuplex(b, 2, 1);
       await startDuplex(a, 1, 2);
       await more(b, 8_000_000);

@@ -4,9 +4,11 @@ import readline from 'node:readline';
 import { Region } from '../../src/region';
 import { Kit } from '../calls/kit';
 import { OUTCOME_PREFIX, type Outcome, type Step } from './host-actor';
+import { RawFile } from './raw-file';
 
 export class HostKit extends Kit {
   readonly regions: Region[] = [];
+  readonly #raw = new Map<'in' | 'out', RawFile>();
 
   /** Opens a region besides the one of the calls, and tells its id. */
   openRegion(directory: string, system: string): number {
@@ -28,6 +30,23 @@ export class HostKit extends Kit {
     const region = Region.open({ directory, system, group: 'STG', driver: 'auto' });
     region.close();
     return region.self.number;
+  }
+
+  /** A plain file to write (`out`, made with all its bytes) or to read. */
+  openRaw(direction: 'in' | 'out', file: string, bytes: number): void {
+    this.#raw.get(direction)?.close();
+    this.#raw.set(direction, new RawFile(file, bytes, direction === 'out'));
+  }
+
+  raw(direction: 'in' | 'out'): RawFile {
+    const file = this.#raw.get(direction);
+    if (file === undefined) throw new Error(`no file ${direction}`);
+    return file;
+  }
+
+  /** System calls that write, of this process. */
+  writeCalls(): number {
+    return Number(/^syscw: (\d+)$/mu.exec(readFileSync('/proc/self/io', 'utf8'))?.[1] ?? NaN);
   }
 
   /** System calls that read, of this process. */

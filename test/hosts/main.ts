@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { CASES, Scene } from './cases';
+import { efficiencyTable, measureEfficiency } from './efficiency';
 import { glusterStand } from './gluster';
 import { type Stand } from './host';
 import { nfsStand } from './nfs';
@@ -22,6 +23,7 @@ const USAGE = `usage: npm run test:hosts -- [options]
   --quick          a part of the work, without the cases that wait for long
   --soak MINUTES   instead of the cases: random traffic, kills and hand-overs between processes on both hosts
   --kill-ms N      so often a process is killed in it (default 1000)
+  --bench          instead of the cases: what a socket costs, as ratios to plain files on the same mount
   --help           this text`;
 
 const QUICK_SCALE = 0.125;
@@ -35,6 +37,7 @@ interface Plan {
   readonly filter: string;
   readonly soakMinutes: number | undefined;
   readonly killEveryMs: number;
+  readonly bench: boolean;
   readonly stands: readonly StandName[];
 }
 
@@ -56,6 +59,7 @@ function plan(args: string[]): Plan | undefined {
       help: { type: 'boolean', default: false },
       filter: { type: 'string', default: '' },
       soak: { type: 'string' },
+      bench: { type: 'boolean', default: false },
       'kill-ms': { type: 'string', default: '1000' },
       stand: { type: 'string', multiple: true, default: [] },
     },
@@ -65,7 +69,7 @@ function plan(args: string[]): Plan | undefined {
   if (wrong !== undefined) throw new Error(`--stand ${wrong}: must be one of ${STAND_NAMES.join(', ')}`);
   const stands = STAND_NAMES.filter((name) => values.stand.length === 0 || values.stand.includes(name));
   const soakMinutes = values.soak === undefined ? undefined : numberOf('--soak', values.soak);
-  return { install: values.install, quick: values.quick, filter: values.filter, stands, soakMinutes, killEveryMs: numberOf('--kill-ms', values['kill-ms']) };
+  return { install: values.install, quick: values.quick, filter: values.filter, stands, soakMinutes, killEveryMs: numberOf('--kill-ms', values['kill-ms']), bench: values.bench };
 }
 
 function numberOf(option: string, text: string): number {
@@ -120,7 +124,10 @@ async function runStand(name: StandName, plan: Plan, tally: Tally): Promise<void
   try {
     stand = await STANDS[name](directory);
     say(`== ${stand.title}`);
-    if (plan.soakMinutes === undefined) await runCases(stand, plan, tally);
+    if (plan.bench) {
+      say(efficiencyTable(await measureEfficiency(stand, say)));
+      tally.passed += 1;
+    } else if (plan.soakMinutes === undefined) await runCases(stand, plan, tally);
     else if (await soakStand(stand, plan.soakMinutes, plan.killEveryMs)) tally.passed += 1;
     else tally.failed += 1;
   } catch (error) {

@@ -1,0 +1,167 @@
+/**
+ * What a socket between two hosts costs, as ratios to plain files on the same mount in the same run: one small message there and back against one block
+ * there and back, bulk against a stream of large blocks, and what silence costs.
+ */
+import path from 'node:path';
+import { type Stand } from './host';
+import { HostActor } from './host-actor';
+import { joinActors } from './cases';
+
+const TRIPS = 300;
+const BLOCK_BYTES = 4096;
+const CHUNK_BYTES = 256 * 1024;
+const BULK_BYTES = 32 * 1024 * 1024;
+const ROUNDS = 3;
+const IDLE_BEFORE_MS = 5000;
+const IDLE_MS = 10_000;
+const STEP_MS = 300_000;
+
+export interface Efficiency {
+  readonly rawTripMs: number;
+  readonly stpTripMs: number;
+  readonly rawMegabytesPerS: number;
+  readonly stpMegabytesPerS: number;
+  readonly readsPerTrip: number;
+  readonly writesPerTrip: number;
+  readonly idleReadsPerS: number;
+  readonly idleCpuPercent: number;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
+/** A file of each side: both make their own, then open the other's. */
+async function rawPair(stand: Stand, a: HostActor, b: HostActor, name: string, bytes: number): Promise<void> {
+  const open = (actor: HostActor, index: 0 | 1, file: string, direction: 'in' | 'out'): Promise<void> =>
+    actor.run((kit, where, size, way) => { kit.openRaw(way, where, size); }, path.posix.join(stand.hosts[index].directory, `${name}-${file}`), bytes, direction);
+  await Promise.all([open(a, 0, 'a', 'out'), open(b, 1, 'b', 'out')]);
+  await Promise.all([open(a, 0, 'b', 'in'), open(b, 1, 'a', 'in')]);
+}
+
+/** Median milliseconds of one block there and back. */
+async function rawTrips(stand: Stand, a: HostActor, b: HostActor, name: string): Promise<number> {
+  await rawPair(stand, a, b, name, BLOCK_BYTES);
+  const echoed = b.runWithin(STEP_MS, (kit, count, bytes) => {
+    for (let i = 1; i <= count; i++) {
+      kit.raw('in').await(i, bytes, 0);
+      kit.raw('out').write(i, bytes, 0, bytes);
+    }
+  }, TRIPS, BLOCK_BYTES);
+  const trips = await a.runWithin(STEP_MS, (kit, count, bytes) => {
+    const times: number[] = [];
+    for (let i = 1; i <= count; i++) {
+      const began = kit.nowMs();
+      kit.raw('out').write(i, bytes, 0, bytes);
+      kit.raw('in').await(i, bytes, 0);
+      times.push(kit.nowMs() - began);
+    }
+    return times;
+  }, TRIPS, BLOCK_BYTES);
+  await echoed;
+  return median(trips);
+}
+
+/** Megabytes a second of blocks that one side writes and the other reads as they come. */
+async function rawStream(stand: Stand, a: HostActor, b: HostActor, name: string): Promise<number> {
+  await rawPair(stand, a, b, name, BULK_BYTES);
+  const count = BULK_BYTES / CHUNK_BYTES;
+  const began = performance.now();
+  const read = b.runWithin(STEP_MS, (kit, blocks, bytes) => {
+    for (let i = 0; i < blocks; i++) kit.raw('in').await(i + 1, bytes, i);
+  }, count, CHUNK_BYTES);
+  await a.runWithin(STEP_MS, (kit, blocks, bytes) => {
+    for (let i = 0; i < blocks; i++) kit.raw('out').write(i + 1, bytes, i, bytes);
+  }, count, CHUNK_BYTES);
+  await read;
+  return BULK_BYTES / 1e3 / (performance.now() - began);
+}
+
+interface Trips {
+  readonly ms: number;
+  readonly reads: number;
+  readonly writes: number;
+}
+
+async function stpTrips(a: HostActor, b: HostActor): Promise<Trips> {
+  const echoed = b.runWithin(STEP_MS, async (kit, count) => {
+    const s = kit.fds['s'] ?? -1;
+    for (let i = 0; i < count; i++) await kit.sendText(s, await kit.text(s, 64));
+  }, TRIPS);
+  const trips = await a.runWithin(STEP_MS, async (kit, count) => {
+    const s = kit.fds['s'] ?? -1;
+    const times: number[] = [];
+    const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
+    for (let i = 0; i < count; i++) {
+      const began = kit.nowMs();
+      await kit.sendText(s, 'x'.repeat(64));
+      await kit.text(s, 64);
+      times.push(kit.nowMs() - began);
+    }
+    return { times, reads: (kit.readCalls() - reads) / count, writes: (kit.writeCalls() - writes) / count };
+  }, TRIPS);
+  await echoed;
+  return { ms: median(trips.times), reads: trips.reads, writes: trips.writes };
+}
+
+async function stpStream(a: HostActor, b: HostActor): Promise<number> {
+  const began = performance.now();
+  const read = b.runWithin(STEP_MS, (kit, bytes, chunk) => kit.drain(kit.fds['s'] ?? -1, 1, 0, bytes, chunk), BULK_BYTES, CHUNK_BYTES);
+  await a.runWithin(STEP_MS, (kit, bytes, chunk) => kit.feed(kit.fds['s'] ?? -1, 1, 0, bytes, chunk), BULK_BYTES, CHUNK_BYTES);
+  await read;
+  return BULK_BYTES / 1e3 / (performance.now() - began);
+}
+
+/** Reads a second of the pair, and the higher share of a processor. */
+async function silence(actors: readonly HostActor[]): Promise<{ reads: number; cpu: number }> {
+  const idle = await Promise.all(actors.map((actor) => actor.run(async (kit, before, during) => {
+    await new Promise((resolve) => setTimeout(resolve, before));
+    const [reads, cpu, began] = [kit.readCalls(), kit.cpuMs(), kit.nowMs()];
+    await new Promise((resolve) => setTimeout(resolve, during));
+    const seconds = (kit.nowMs() - began) / 1000;
+    return { reads: (kit.readCalls() - reads) / seconds, cpu: (kit.cpuMs() - cpu) / seconds / 10 };
+  }, IDLE_BEFORE_MS, IDLE_MS)));
+  return { reads: idle.reduce((sum, one) => sum + one.reads, 0), cpu: Math.max(...idle.map((one) => one.cpu)) };
+}
+
+/** All figures of one stand; plain files and sockets take turns. */
+export async function measureEfficiency(stand: Stand, say: (text: string) => void): Promise<Efficiency> {
+  const start = (index: 0 | 1): Promise<HostActor> => HostActor.start(stand.hosts[index], { region: 'region-bench', system: index === 0 ? 'alpha' : 'beta' });
+  const [a, b] = await Promise.all([start(0), start(1)]);
+  try {
+    await joinActors(a, b);
+    const raw: { trip: number[]; stream: number[] } = { trip: [], stream: [] };
+    const stp: { trip: Trips[]; stream: number[] } = { trip: [], stream: [] };
+    for (let round = 0; round < ROUNDS; round++) {
+      say(`round ${round + 1} of ${ROUNDS}`);
+      raw.trip.push(await rawTrips(stand, a, b, `trip-${round}`));
+      stp.trip.push(await stpTrips(a, b));
+      raw.stream.push(await rawStream(stand, a, b, `stream-${round}`));
+      stp.stream.push(await stpStream(a, b));
+    }
+    say('silence');
+    const { reads, cpu } = await silence([a, b]);
+    return {
+      rawTripMs: median(raw.trip),
+      stpTripMs: median(stp.trip.map(({ ms }) => ms)),
+      rawMegabytesPerS: median(raw.stream),
+      stpMegabytesPerS: median(stp.stream),
+      readsPerTrip: median(stp.trip.map((trip) => trip.reads)),
+      writesPerTrip: median(stp.trip.map((trip) => trip.writes)),
+      idleReadsPerS: reads,
+      idleCpuPercent: cpu,
+    };
+  } finally {
+    await Promise.all([a.kill(), b.kill()]);
+  }
+}
+
+export function efficiencyTable(figures: Efficiency): string {
+  const { rawTripMs, stpTripMs, rawMegabytesPerS, stpMegabytesPerS } = figures;
+  return [
+    '                          files      stp  ratio',
+    `round trip, ms         ${rawTripMs.toFixed(2).padStart(8)} ${stpTripMs.toFixed(2).padStart(8)}  ${(stpTripMs / rawTripMs).toFixed(2)}   (${figures.readsPerTrip.toFixed(1)} reads and ${figures.writesPerTrip.toFixed(1)} writes at each end)`,
+    `bulk one way, MB/s     ${rawMegabytesPerS.toFixed(1).padStart(8)} ${stpMegabytesPerS.toFixed(1).padStart(8)}  ${(stpMegabytesPerS / rawMegabytesPerS).toFixed(2)}`,
+    `silence: ${figures.idleReadsPerS.toFixed(1)} reads a second for the pair, ${figures.idleCpuPercent.toFixed(1)} % of a processor`,
+  ].join('\n');
+}
