@@ -36,6 +36,10 @@ interface Ends {
   bell: BellReader | null;
   /** The bell where nobody can listen to it: the peer must find it open all the same. */
   readonly heldFd: number | undefined;
+  /** Which file the peer's log is; 0: it is not open, or that can't be told. */
+  peerFile: number;
+  /** Since when the peer's log is there and can't be opened for a reason that may pass; 0: it is not so. */
+  unopenedSinceMs: number;
   /** Times in a row that a file which must be there was not. */
   missing: number;
   bellWriter: number | null;
@@ -56,9 +60,11 @@ const BURY_MS = 5000;
 const CLEAR_MS = 100;
 /** How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to give up. */
 const UNMET_MS_MAX = 2000;
+/** Failures that are none of the peer's, and may pass. */
+const MAY_PASS: ReadonlySet<string> = new Set(['EMFILE', 'ENOBUFS', 'EIO', 'ENOSPC', 'EDQUOT']);
 /** A file that is not listed so often is not there. */
 const MISSING_MAX = 2;
-/** Links with one process that may fail before we have no more to do with it. */
+/** Links with one process that may turn out damaged before we have no more to do with it. */
 const FAILURES_MAX = 8;
 
 export class LinkTable implements PollerEvents {
@@ -66,7 +72,7 @@ export class LinkTable implements PollerEvents {
   readonly #region: Region;
   readonly #events: LinkTableEvents;
   readonly #ends = new Map<number, Ends>();
-  /** Failed links by process. */
+  /** Damaged links by process. */
   readonly #failures = new Map<number, number>();
   /** Since when we can't make our end of a link that another process has begun, by process. */
   readonly #unmet = new Map<number, number>();
@@ -165,7 +171,7 @@ export class LinkTable implements PollerEvents {
       throw error;
     }
     const listens = canListen();
-    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, heard: false };
+    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, peerFile: 0, unopenedSinceMs: 0, heard: false };
     if (bellFd !== undefined && listens) {
       ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#peerDied(ends); });
     }
@@ -202,8 +208,11 @@ export class LinkTable implements PollerEvents {
     const { link, info } = ends;
     const { self, storage, limits } = this.#region;
     if (link.in !== null) return true;
+    const place = this.#path(info.number, self.number);
     try {
-      const reader = storage.openLog(this.#path(info.number, self.number), { ring: limits.ringBytes, frames: limits.framesBytes });
+      // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
+      ends.peerFile = storage.info(place)?.id ?? 0;
+      const reader = storage.openLog(place, { ring: limits.ringBytes, frames: limits.framesBytes });
       if (reader === undefined) return false;
       const { from, to, fromEpoch, toEpoch, regionId } = reader.identity;
       const right = from === info.number && to === self.number && fromEpoch === info.epoch && toEpoch === self.epoch && regionId === this.#region.id;
@@ -214,13 +223,25 @@ export class LinkTable implements PollerEvents {
       link.in = reader;
       crashPoint('link.opened');
       if (ends.hasBells) this.#openBell(ends);
+      ends.unopenedSinceMs = 0;
     } catch (error) {
-      link.fail(error);
+      this.#notOpened(ends, error);
       return false;
     }
     link.ringIfAsleep();
     this.poller.wake();
     return true;
+  }
+
+  /** What fails for lack of descriptors or memory, or by the disk, is tried again by the clock for a while. */
+  #notOpened(ends: Ends, error: unknown): void {
+    const { link } = ends;
+    link.in?.close();
+    link.in = null;
+    const now = performance.now();
+    if (ends.unopenedSinceMs === 0) ends.unopenedSinceMs = now;
+    const passes = error instanceof StpError && MAY_PASS.has(error.code) && now - ends.unopenedSinceMs < UNMET_MS_MAX;
+    if (!passes || link.peerGone) link.fail(error);
   }
 
   #openBell(ends: Ends): void {
@@ -296,7 +317,8 @@ export class LinkTable implements PollerEvents {
   #meet(from: number): void {
     const known = this.#ends.get(from);
     if (known !== undefined) {
-      this.#complete(known);
+      if (!known.heard && this.#isReplaced(known)) known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
+      else this.#complete(known);
       return;
     }
     if (this.#isBanned(from)) {
@@ -304,18 +326,15 @@ export class LinkTable implements PollerEvents {
       this.#remove(this.#path(from, this.#region.self.number));
       return;
     }
-    const info = this.#region.process(from);
-    if (info === undefined || this.#region.isAlive(info) === 'dead') {
-      this.#unmet.delete(from);
-      // One that was only taken for dead learns by this that it is no more.
-      if (this.#region.isGone(from)) this.#remove(this.#path(from, this.#region.self.number));
-      return;
-    }
     try {
-      this.#make(info);
+      const info = this.#region.process(from);
+      if (info !== undefined && this.#region.isAlive(info) !== 'dead') this.#make(info);
+      // One that was only taken for dead learns by this that it is no more.
+      else if (this.#region.isGone(from)) this.#remove(this.#path(from, this.#region.self.number));
+      else throw new StpError('EIO', `process ${from} can not be read`);
       this.#unmet.delete(from);
     } catch {
-      // No room for our end: the peer waits, and the clock tries again.
+      // No room for our end, or no look at its file: the peer waits, and the clock tries again.
       const now = performance.now();
       const since = this.#unmet.get(from) ?? now;
       this.#unmet.set(from, since);
@@ -356,6 +375,13 @@ export class LinkTable implements PollerEvents {
     }
   }
 
+  /** True where the peer has given the link up and begun another under the same name. */
+  #isReplaced({ link, info, peerFile }: Ends): boolean {
+    if (link.in === null || peerFile === 0) return false;
+    const now = this.#region.storage.info(this.#path(info.number, this.#region.self.number));
+    return now !== undefined && now.id !== peerFile;
+  }
+
   #isMeeting(): boolean {
     if (this.#unmet.size > 0) return true;
     for (const ends of this.#ends.values()) if (ends.link.in === null || ends.hasBells !== willHear(ends)) return true;
@@ -374,7 +400,7 @@ export class LinkTable implements PollerEvents {
     }
     const needed = incomplete ? `${self}-${info.number}` : `${info.number}-${self}`;
     ends.missing = names.includes(needed) ? 0 : ends.missing + 1;
-    if (ends.missing >= MISSING_MAX) link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
+    if (ends.missing >= MISSING_MAX || (!ends.heard && this.#isReplaced(ends))) link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
   }
 
   linkOver(link: Link): void {
@@ -382,12 +408,13 @@ export class LinkTable implements PollerEvents {
     if (ends?.link !== link) return;
     const errno = link.failure === null ? errnoOf('ECONNRESET') : -link.failure.errno;
     if (link.peerGone) this.#failures.delete(link.process);
-    else if (link.failure !== null) this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
+    else if (link.failure?.code === 'ESTPCORRUPT') this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
     this.#drop(ends);
     if (link.peerGone) crashPoint('death.dropped');
     this.#events.peerGone(link, errno);
     if (link.peerGone) crashPoint('death.told');
-    this.#updateClock();
+    // A peer that lives may have knocked for its next link already, while we still had this one.
+    this.#discover();
   }
 
   #drop(ends: Ends): void {
@@ -398,15 +425,31 @@ export class LinkTable implements PollerEvents {
     this.poller.links.delete(link);
     this.#remove(this.#path(self, peer));
     if (link.peerGone) crashPoint('death.log-removed');
-    if (link.peerGone || link.failure !== null) this.#remove(this.#path(peer, self));
-    if (link.peerGone) {
-      // The dead do not clean up; whoever comes first does.
+    if ((link.peerGone || link.failure !== null) && !this.#hasBegunAnew(ends)) this.#remove(this.#path(peer, self));
+    if (link.peerGone && this.#hasDied(ends)) {
+      // The dead do not clean up; whoever comes first does. A peer that lives uses them for its next link.
       this.#remove(this.#bellPath(self, peer));
       this.#remove(this.#bellPath(peer, self));
     }
     closeBells(ends);
     link.ringPeer = null;
     link.close();
+  }
+
+  #hasBegunAnew(ends: Ends): boolean {
+    try {
+      return this.#isReplaced(ends);
+    } catch {
+      return false;
+    }
+  }
+
+  #hasDied({ info }: Ends): boolean {
+    try {
+      return this.#region.isAlive(info) === 'dead';
+    } catch {
+      return true;
+    }
   }
 
   /** What can't be removed now is left to recovery. */

@@ -15,7 +15,7 @@ import { Claims } from './claims';
 import { isGroupName, systemKey } from './names';
 import { PortRanges } from './port-ranges';
 import { type ProcessInfo } from './process-info';
-import { type KnownProcess, type Processes } from './processes';
+import { isDamage, type KnownProcess, type Processes } from './processes';
 
 export interface FoundListener {
   readonly process: ProcessInfo;
@@ -61,6 +61,8 @@ export class Bindings {
   readonly #ranges = new Map<string, PortRanges>();
   /** Groups as the search compares them. */
   readonly #groupBytes = new Map<string, Uint8Array>();
+  /** Why a table could not be read in the last search, where that may pass. */
+  #unread: StpError | undefined;
   /** Whose turn it is among those that share a port. Begins anywhere, so that many clients with one connection each spread as well. */
   #turn = Math.floor(Math.random() * TURN_MAX);
 
@@ -164,6 +166,7 @@ export class Bindings {
     const bytes = this.#bytesOf(group);
     if (bytes === undefined || here[0]?.shared === false) return here;
     const sharing: FoundListener[] = here;
+    this.#unread = undefined;
     for (const process of this.#processes.others(fresh)) {
       const { info } = process;
       if (info.systemKey !== key || info.state === 'left') continue;
@@ -173,7 +176,13 @@ export class Bindings {
       if (!found.shared) return [listener];
       sharing.push(listener);
     }
+    if (sharing.length === 0) this.#checkUnread();
     return sharing;
+  }
+
+  /** Nobody was found, and it may be somebody whose file can't be read now: that is not the same as nobody. */
+  #checkUnread(): void {
+    if (this.#unread !== undefined) throw this.#unread;
   }
 
   /** In turn, in the order of process numbers, so that each gets its share. */
@@ -198,7 +207,8 @@ export class Bindings {
       if (this.#processes.isAlive(info) === 'dead') continue;
       try {
         readBindings(reader, info.number, (entry) => add(info, entry));
-      } catch {
+      } catch (error) {
+        if (!isDamage(error)) throw error;
         this.#processes.disown(info.number);
       }
     }
@@ -246,8 +256,9 @@ export class Bindings {
   #listening({ info, reader }: KnownProcess, group: Uint8Array, port: number): ListeningEntry | undefined {
     try {
       return findListening(reader, info.number, group, port);
-    } catch {
-      this.#processes.disown(info.number);
+    } catch (error) {
+      if (isDamage(error)) this.#processes.disown(info.number);
+      else if (error instanceof StpError) this.#unread = error;
       return undefined;
     }
   }

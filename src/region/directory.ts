@@ -6,8 +6,8 @@
  */
 import { constants } from 'node:fs';
 import path from 'node:path';
-import { type ErrorCode, StpError, toStpError } from '../errors';
-import { accessOf, admitGroupToDirectory, io, isForGroup } from '../storage';
+import { StpError } from '../errors';
+import { accessOf, admitGroupToDirectory, fileError, io, isForGroup } from '../storage';
 
 /** What STP_REGION_MODE may say: for the user alone, or for a group too. */
 export const REGION_MODES = { private: 0o700, group: 0o770 } as const;
@@ -118,7 +118,5 @@ function directoryError(error: unknown, directory: string): StpError {
   if (error instanceof StpError) return error;
   const { code } = error as NodeJS.ErrnoException;
   if (code !== undefined && NOT_A_DIRECTORY.has(code)) return new StpError('ESTPREGION', `${directory} is not a directory, or lies under a file`, undefined, { cause: error });
-  const renamed: ErrorCode | undefined = code === 'EPERM' ? 'EACCES' : undefined;
-  if (renamed !== undefined) return new StpError(renamed, directory, 'open', { cause: error });
-  return toStpError(error, 'open', `${directory}: ${error instanceof Error ? error.message : String(error)}`);
+  return fileError(error, 'open', directory);
 }

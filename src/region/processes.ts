@@ -40,6 +40,11 @@ const LEASE_SHARE = 0.8;
 /** A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds. */
 const TIME_GRAIN_MS = 100;
 
+/** True where a file is not what it should be; any other failure to read it may pass. */
+export function isDamage(error: unknown): boolean {
+  return !(error instanceof StpError) || error.code === 'ESTPCORRUPT';
+}
+
 export class Processes {
   readonly #storage: Storage;
   readonly #machine: Machine;
@@ -227,7 +232,7 @@ export class Processes {
       const code = error instanceof StpError ? error.code : 'EIO';
       if (code === 'EMFILE') throw error;
       // A damaged or foreign file is the end of that process for us, and of nobody else; other failures may pass.
-      if (code === 'ESTPCORRUPT' || code === 'EACCES') this.#unusable.add(number);
+      if (isDamage(error) || code === 'EACCES') this.#unusable.add(number);
       else this.#failed = true;
     } finally {
       if (!keep) reader?.close();
@@ -267,7 +272,9 @@ export class Processes {
       const block = entry.reader.read(PROCESS_BLOCKS.identity);
       if (block !== undefined) entry.info.state = decodeIdentity(block.payload, entry.info.number).state;
       return true;
-    } catch {
+    } catch (error) {
+      // A disk that fails now says nothing about the process: its state is what it was.
+      if (!isDamage(error)) return true;
       this.disown(entry.info.number);
       return false;
     }

@@ -15,7 +15,7 @@ import { dirname } from 'node:path';
 import { StpError } from '../errors';
 import { type Access, admitGroupToBell, awaitGroup, PRIVATE } from './access';
 import { io } from './file-calls';
-import { closeQuietly, codeOf, fileError, removeFile } from './files';
+import { closeQuietly, codeOf, fileError, isPassing, removeFile } from './files';
 import { loadNative } from './native';
 
 const { O_RDONLY, O_RDWR, O_WRONLY } = constants;
@@ -113,7 +113,7 @@ function openFifo(path: string, access: number): number | undefined {
   const native = isMainThread || access === O_WRONLY ? undefined : loadNative();
   let fd: number;
   try {
-    fd = (native === undefined ? io.openSync : openPastNode)(path, access | O_NONBLOCK | O_NOFOLLOW);
+    fd = openAgain(native === undefined ? io.openSync : openPastNode, path, access | O_NONBLOCK | O_NOFOLLOW);
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT' || (code === 'ENXIO' && access === O_WRONLY)) return undefined;
@@ -132,6 +132,16 @@ function openFifo(path: string, access: number): number | undefined {
   throw new StpError('ESTPCORRUPT', `${path} is not a FIFO`, 'open');
 }
 
+function openAgain(open: (path: string, flags: number) => number, path: string, flags: number): number {
+  for (let tries = 1; ; tries++) {
+    try {
+      return open(path, flags);
+    } catch (error) {
+      if (!isPassing(error, tries)) throw error;
+    }
+  }
+}
+
 function openPastNode(path: string, flags: number): number {
   const fd = loadNative()?.open(path, flags) ?? -os.constants.errno.ENOSYS;
   if (fd >= 0) return fd;
@@ -144,14 +154,16 @@ function errnoName(errno: number): string {
 
 /** Rings: one byte. True where it rang or was already rung and not heard; false where nobody listens any more. */
 export function ringFifo(fd: number): boolean {
-  try {
-    io.writeSync(fd, ONE, 0, 1);
-    return true;
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === 'EAGAIN') return true;
-    if (code === 'EPIPE') return false;
-    throw fileError(error, 'write', 'bell');
+  for (let tries = 1; ; tries++) {
+    try {
+      io.writeSync(fd, ONE, 0, 1);
+      return true;
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === 'EAGAIN') return true;
+      if (code === 'EPIPE') return false;
+      if (!isPassing(error, tries)) throw fileError(error, 'write', 'bell');
+    }
   }
 }
 

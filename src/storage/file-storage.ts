@@ -105,8 +105,8 @@ export class FileStorage implements Storage {
   info(name: string): FileInfo | undefined {
     const place = this.#place(name);
     try {
-      const { size, mtimeMs } = io.lstatSync(place);
-      return { sizeBytes: size, modifiedAtMs: mtimeMs };
+      const { size, mtimeMs, ino } = io.lstatSync(place);
+      return { sizeBytes: size, modifiedAtMs: mtimeMs, id: ino };
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined;
       throw fileError(error, 'lstat', place);

@@ -21,13 +21,24 @@ const O_NONBLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
 /** Attribute caches of network file systems give ESTALE once after a rename or a recreation. */
 const STALE_TRIES_MAX = 4;
 
+/** Which file it is. */
+export interface FileIdentity {
+  readonly ino: number;
+  readonly dev: number;
+}
+
+/** True where a call may be made again as it was, after `tries` of them: a signal came in between, or an old handle was used. */
+export function isPassing(error: unknown, tries: number): boolean {
+  const code = codeOf(error);
+  return (code === 'ESTALE' || code === 'EINTR') && tries < STALE_TRIES_MAX;
+}
+
 function openRetrying(path: string, flags: number, mode?: number): number {
   for (let tries = 1; ; tries++) {
     try {
       return io.openSync(path, flags, mode);
     } catch (error) {
-      const again = codeOf(error) === 'ESTALE' || codeOf(error) === 'EINTR';
-      if (!again || tries >= STALE_TRIES_MAX) throw error;
+      if (!isPassing(error, tries)) throw error;
     }
   }
 }
@@ -88,8 +99,8 @@ export function createExclusive(path: string, access: Access): number | undefine
   }
 }
 
-/** Opens again, for reading and writing, the file behind `fd`, which this process created. ESTPCORRUPT: something else is in its place. EINVAL as above. */
-export function reopenWritable(path: string, fd: number, extraFlags = 0): number {
+/** Opens again, for reading and writing, a file that this process created: the one behind `made`, a descriptor, or of that identity. ESTPCORRUPT: something else is in its place. EINVAL as above. */
+export function reopenWritable(path: string, made: number | FileIdentity, extraFlags = 0): number {
   let again: number;
   try {
     again = openRetrying(path, constants.O_RDWR | O_NOFOLLOW | O_NONBLOCK | extraFlags);
@@ -98,7 +109,7 @@ export function reopenWritable(path: string, fd: number, extraFlags = 0): number
     throw fileError(error, 'open', path);
   }
   try {
-    const before = io.fstatSync(fd);
+    const before = typeof made === 'number' ? io.fstatSync(made) : made;
     const now = io.fstatSync(again);
     if (before.ino !== now.ino || before.dev !== now.dev) throw new StpError('ESTPCORRUPT', `${path} was replaced`, 'open');
     return again;

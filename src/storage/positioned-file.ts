@@ -10,7 +10,7 @@ import { BLOCK_BYTES } from '../layout';
 import { type Access } from './access';
 import { canAlign, giveAligned, takeAligned } from './aligned-memory';
 import { io } from './file-calls';
-import { closeQuietly, codeOf, createExclusive, fileError, openExisting, reopenWritable } from './files';
+import { closeQuietly, codeOf, createExclusive, type FileIdentity, fileError, isPassing, openExisting, reopenWritable } from './files';
 
 export interface PositionedFile {
   /** For messages. */
@@ -64,6 +64,8 @@ export class PlainFile implements PositionedFile {
   #sync: boolean;
   readonly #writable: boolean;
   readonly #access: Access;
+  /** Of a file that is ours on a shared storage: its handle may become stale, and then it must be the same that is opened again. */
+  readonly #identity: FileIdentity | undefined;
 
   private constructor(path: string, fd: number, direct: boolean, sync: boolean, writable: boolean, access: Access) {
     this.path = path;
@@ -72,6 +74,7 @@ export class PlainFile implements PositionedFile {
     this.#sync = sync;
     this.#writable = writable;
     this.#access = access;
+    this.#identity = writable && (direct || sync) ? identityOf(fd, path) : undefined;
   }
 
   /** Creates a file; undefined where the path exists. */
@@ -178,20 +181,22 @@ export class PlainFile implements PositionedFile {
   }
 
   #readOnce(target: Buffer, at: number, length: number, position: number): number {
-    try {
-      return io.readSync(this.#fd, target, at, length, position);
-    } catch (error) {
-      if (!this.#refused(error)) throw fileError(error, 'read', this.path);
-      return io.readSync(this.#fd, target, at, length, position);
+    for (let tries = 1; ; tries++) {
+      try {
+        return io.readSync(this.#fd, target, at, length, position);
+      } catch (error) {
+        if (!this.#canGoOn(error, tries)) throw fileError(error, 'read', this.path);
+      }
     }
   }
 
   #writeOnce(source: Buffer, at: number, length: number, position: number): number {
-    try {
-      return io.writeSync(this.#fd, source, at, length, position);
-    } catch (error) {
-      if (!this.#refused(error)) throw fileError(error, 'write', this.path);
-      return io.writeSync(this.#fd, source, at, length, position);
+    for (let tries = 1; ; tries++) {
+      try {
+        return io.writeSync(this.#fd, source, at, length, position);
+      } catch (error) {
+        if (!this.#canGoOn(error, tries)) throw fileError(error, 'write', this.path);
+      }
     }
   }
 
@@ -217,10 +222,26 @@ export class PlainFile implements PositionedFile {
     this.#sync = false;
   }
 
-  /** Some file systems take O_DIRECT at open and refuse it at the first read or write: go on without, once. */
-  #refused(error: unknown): boolean {
-    if (!this.#direct || codeOf(error) !== 'EINVAL') return false;
-    return this.#reopenBuffered();
+  /** True where the call may be made again: after a signal, by a new handle where the old one is stale, or without O_DIRECT, which some file systems take at open and refuse here. */
+  #canGoOn(error: unknown, tries: number): boolean {
+    if (this.#direct && codeOf(error) === 'EINVAL') return this.#reopenBuffered();
+    if (!isPassing(error, tries)) return false;
+    return codeOf(error) === 'EINTR' || this.#reopenStale();
+  }
+
+  /** By name, with the flags that it has now. */
+  #reopenStale(): boolean {
+    const flag = this.#direct ? (O_DIRECT ?? 0) : 0;
+    const fd = this.#identity === undefined ? this.#reopenToRead(flag) : reopenWritable(this.path, this.#identity, this.#direct ? flag | O_DSYNC : 0);
+    if (fd === undefined) return false;
+    closeQuietly(this.#fd);
+    this.#fd = fd;
+    return true;
+  }
+
+  /** A writer of a local file has no stale handles: what says so is something else. */
+  #reopenToRead(flag: number): number | undefined {
+    return this.#writable ? undefined : openExisting(this.path, this.#access, flag);
   }
 
   #reopenBuffered(): boolean {
@@ -230,5 +251,13 @@ export class PlainFile implements PositionedFile {
     this.#fd = fd;
     this.#direct = false;
     return true;
+  }
+}
+
+function identityOf(fd: number, path: string): FileIdentity {
+  try {
+    return io.fstatSync(fd);
+  } catch (error) {
+    throw fileError(error, 'fstat', path);
   }
 }

@@ -73,7 +73,7 @@ export class SimulatedStorage implements Storage {
 
   info(path: string): FileInfo | undefined {
     const file = this.#disk.files.get(path);
-    return file === undefined ? undefined : { sizeBytes: file.sizeBytes, modifiedAtMs: file.modifiedAtTick };
+    return file === undefined ? undefined : { sizeBytes: file.sizeBytes, modifiedAtMs: file.modifiedAtTick, id: 0 };
   }
 
   freeBytes(): undefined {

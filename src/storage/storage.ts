@@ -134,6 +134,8 @@ export interface LogReader {
 export interface FileInfo {
   readonly sizeBytes: number;
   readonly modifiedAtMs: number;
+  /** Differs from that of a file made later under the same name; 0 where it is not known. */
+  readonly id: number;
 }
 
 /** One directory, the root of a region. All paths are relative to it, with '/' between parts. */

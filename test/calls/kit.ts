@@ -3,8 +3,10 @@
  */
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type * as Runtime from '../../src/calls/runtime';
 import * as stp from '../../src/index';
 import { CRASH_CONTROL, type CrashControl } from '../crashes/crash-control';
+import { FAULT_CONTROL, type FaultControl } from '../errors/fault-control';
 import { type Outcome, type Step } from './actor-main';
 import { Duplex, type DuplexState } from './duplex';
 import { pattern } from './pattern';
@@ -55,6 +57,15 @@ export class Thread {
   }
 }
 
+/** What {@link Kit.another} gives. */
+export interface Another {
+  readonly kit: Kit;
+  /** What the end of a program does. */
+  leave(): void;
+}
+
+const LOADED_AGAIN = /\/src\/(calls\/[\w-]+|index)\.js$|\/test\/calls\/(kit|duplex)\.js$/u;
+
 export class Kit {
   readonly stp = stp;
   readonly pattern = pattern;
@@ -67,6 +78,13 @@ export class Kit {
   get crash(): CrashControl {
     const control = (globalThis as { [CRASH_CONTROL]?: CrashControl })[CRASH_CONTROL];
     if (control === undefined) throw new Error('the crash preload is not loaded');
+    return control;
+  }
+
+  /** Which file calls of this thread are to fail; only with the preload of the tests of errors. */
+  get faults(): FaultControl {
+    const control = (globalThis as { [FAULT_CONTROL]?: FaultControl })[FAULT_CONTROL];
+    if (control === undefined) throw new Error('the fault preload is not loaded');
     return control;
   }
 
@@ -158,6 +176,16 @@ export class Kit {
     } catch (error) {
       return codeOf(error);
     }
+  }
+
+  /** Another process of the region in this thread: the calls, loaded once more. */
+  another(): Another {
+    for (const file of Object.keys(require.cache)) if (LOADED_AGAIN.test(file)) Reflect.deleteProperty(require.cache, file);
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import would give what is loaded already.
+    const { Kit: Again } = require('./kit') as { Kit: typeof Kit };
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above.
+    const { runtimeIfOpen } = require('../../src/calls/runtime') as typeof Runtime;
+    return { kit: new Again(), leave: () => { runtimeIfOpen()?.leave(); } };
   }
 
   /** A worker thread, to run steps in as an actor does. */
