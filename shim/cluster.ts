@@ -6,6 +6,7 @@
  * Where TCP is allowed the primary has its TCP socket as ever, and hands out what comes there. Under `stp` it gets a handle that holds the STP
  * port and accepts nothing.
  */
+import net from 'node:net';
 import {
   PF_STP,
   SO_REUSEPORT,
@@ -18,7 +19,11 @@ import {
   STPsocket,
 } from '../src/index';
 import { socketName } from './addresses';
+import { type Configuration } from './configuration';
+import { type Native } from './connect';
+import { wishFor } from './decision';
 import { type InternalHandle, type InternalServer, type SocketName } from './internals';
+import { failureOf } from './node-errors';
 
 /**
  * The server by which a cluster's primary accepts for its workers: it takes connections as handles and must never get one as a socket.
@@ -63,6 +68,51 @@ export class PortHolder implements InternalHandle {
     this.#descriptor = -1;
     if (callback !== undefined) process.nextTick(callback);
   }
+}
+
+/** How often a port that the system has chosen may turn out to be taken in the region. */
+const CHOICES_MAX = 20;
+
+/**
+ * The handle that a primary makes for workers that accept themselves (SCHED_NONE), under `stp`: it is bound and nothing more, and two of one port would not be in
+ * each other's way. The port is taken in the region with it, so that they are.
+ * @note Node 20 to 26 (internal/cluster/shared_handle.js) call `net._createServerHandle` for it and nothing else does; a number is an error.
+ */
+export function sharedHandle(settings: Configuration, native: Native, args: readonly unknown[]): unknown {
+  const [address, port, , fd] = args;
+  const host = typeof address === 'string' ? address : '::';
+  const make = (): unknown => Reflect.apply(native, net, args);
+  if (typeof port !== 'number' || port < 0 || (typeof fd === 'number' && fd >= 0) || wishFor(settings, host, port).wish !== 'stp') return make();
+  let errno = 0;
+  for (let choices = port === 0 ? CHOICES_MAX : 1; choices > 0; choices -= 1) {
+    const made = make();
+    if (typeof made === 'number') return made;
+    const handle = made as InternalHandle;
+    try {
+      holdWith(handle, host);
+      return handle;
+    } catch (error) {
+      handle.close();
+      ({ errno } = failureOf(error));
+    }
+  }
+  return errno;
+}
+
+/** Takes the port of a bound handle in the region for as long as the handle is open. */
+function holdWith(handle: InternalHandle, host: string): void {
+  const name: Partial<SocketName> = {};
+  handle.getsockname?.(name);
+  const holder = new PortHolder(host, name.port ?? 0);
+  const close: unknown = Reflect.get(handle, 'close');
+  Object.defineProperty(handle, 'close', {
+    value(this: InternalHandle, ...rest: unknown[]): unknown {
+      holder.close();
+      return Reflect.apply(close as Native, this, rest);
+    },
+    configurable: true,
+    writable: true,
+  });
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 import net from 'node:net';
 import { PF_STP, SOCK_STREAM, STPbind, STPconnect, StpError, STPsocket } from '../src/index';
-import { familyOf, isOwnAddress, type Target } from './addresses';
+import { familyOf, isOwnAddress, loopbackOf, type Target } from './addresses';
 import { type Configuration } from './configuration';
 import { connected } from './connect-end';
 import { type ConnectOptions } from './connect-options';
@@ -20,6 +20,7 @@ import { type ReasonCode } from './reasons';
 import { adopt, connectionOf, release } from './stp-socket';
 
 const NO_DESCRIPTOR = -1;
+const LOCALHOST: readonly Resolved[] = [{ address: loopbackOf(4), family: 4 }];
 const ANY_ADDRESS = { 4: '0.0.0.0', 6: '::' } as const;
 
 type StpDecision = Extract<Decision, { way: 'stp' }>;
@@ -52,7 +53,7 @@ export class Attempt {
       return;
     }
     this.#adopt(NO_DESCRIPTOR, undefined);
-    note(this.socket, 'MODE_STP', this.what);
+    note(this.socket, decision.way === 'lookup' ? decision.reason : 'MODE_STP', this.what);
     if (decision.way === 'lookup') this.#lookUp();
     else this.#soon(() => {
       this.#refuse(decision.way === 'refuse' && decision.name, decision.way === 'refuse' ? decision.error : undefined);
@@ -218,15 +219,17 @@ export class Attempt {
     if (connection?.referenced === false) socket.unref();
   }
 
-  /** STP only, with a `lookup` of the program's own: what it gives must be this system or one of the region. */
+  /** STP only, and `localhost` or a `lookup` of the program's own: what it gives must be this system or one of the region. */
   #lookUp(): void {
     const { socket, options } = this;
     socket._host = options.host;
     resolve(options, (error, found) => {
       const connection = this.#current;
       if (connection === undefined) return;
+      // A system without a list of hosts has a localhost nevertheless.
+      const unlisted = error !== null && options.lookup === undefined;
       connection.run(() => {
-        this.#lookedUp(error, found);
+        this.#lookedUp(unlisted ? null : error, unlisted ? LOCALHOST : found);
       }, undefined);
     });
   }

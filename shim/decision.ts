@@ -3,6 +3,7 @@
  *
  * A region that can't be used decides for TCP in `auto`, with its reason; under `stp` it is the socket's error.
  */
+import net from 'node:net';
 import { lookupListener, StpError } from '../src/index';
 import { type Place, placeOf, type Target } from './addresses';
 import { type Configuration } from './configuration';
@@ -15,8 +16,8 @@ export type Decision =
   /** `fallback`: where STP can't make the connection, TCP shall. */
   | { readonly way: 'stp'; readonly reason: ReasonCode; readonly target: Target; readonly fallback: boolean }
   | { readonly way: 'tcp'; readonly reason: ReasonCode; readonly error?: Error }
-  /** A name that only DNS, or the program's own `lookup`, can turn into an address. */
-  | { readonly way: 'lookup'; readonly fallback: boolean }
+  /** A name that only DNS, or the program's own `lookup`, can turn into an address; or `localhost` where nobody listens, whose addresses the error must name. */
+  | { readonly way: 'lookup'; readonly reason: ReasonCode; readonly fallback: boolean }
   /** STP only, and there is no such place: `connect ECONNREFUSED`, or `getaddrinfo ENOTFOUND` for a name. */
   | { readonly way: 'refuse'; readonly name: boolean; readonly error?: StpError };
 
@@ -37,10 +38,10 @@ export interface Question {
 
 /** Decides for an address that a lookup gave. */
 export function decideForAddress(settings: Configuration, host: string, port: number, ip: string): Decision {
-  const { wish } = wishFor(settings, host, port);
+  const { wish, byRule } = wishFor(settings, host, port);
   const place = placeOf(ip, 0);
   if (typeof place === 'string') return wish === 'auto' ? { way: 'tcp', reason: 'NOT_OURS' } : { way: 'refuse', name: false };
-  return wish === 'stp' ? { way: 'stp', reason: 'MODE_STP', target: place, fallback: false } : decideByListener(place, port);
+  return wish === 'stp' ? { way: 'stp', reason: byRule ? 'RULE_STP' : 'MODE_STP', target: place, fallback: false } : decideByListener(place, port);
 }
 
 /** For how long a region that could not be used is not tried again in `auto`, milliseconds: each connect by TCP would pay for a try. */
@@ -57,9 +58,11 @@ export function decide(settings: Configuration, question: Question): Decision {
   let place: Place;
   try {
     place = ownLookup ? 'unknown-name' : placeOf(host, family);
-    if (place === 'unknown-name' && (ownLookup || wish === 'auto')) return { way: 'lookup', fallback: wish === 'auto' };
+    if (place === 'unknown-name' && (ownLookup || wish === 'auto')) return { way: 'lookup', reason: wish === 'auto' ? 'NOT_OURS' : stpReason, fallback: wish === 'auto' };
     if (typeof place === 'string') return wish === 'auto' ? { way: 'tcp', reason: 'NOT_OURS' } : { way: 'refuse', name: place === 'unknown-name' };
-    return wish === 'stp' ? { way: 'stp', reason: stpReason, target: place, fallback: false } : decideByListener(place, port);
+    if (wish === 'auto') return decideByListener(place, port);
+    if (family === 0 && isLocalhost(host, place) && !isThere(place, port)) return { way: 'lookup', reason: stpReason, fallback: false };
+    return { way: 'stp', reason: stpReason, target: place, fallback: false };
   } catch (error) {
     if (!(error instanceof StpError)) throw error;
     unusable = { error, untilMs: performance.now() + UNUSABLE_MS };
@@ -67,8 +70,16 @@ export function decide(settings: Configuration, question: Question): Decision {
   }
 }
 
+/** The one name that stands for addresses of its own: others of this system stand for whichever it has. */
+function isLocalhost(host: string, place: Target): boolean {
+  return net.isIP(host) === 0 && place.tcpIps !== undefined;
+}
+
 /** Port 0 is no address that anyone listens at; what to say of it is the kernel's. */
+function isThere({ system }: Target, port: number, ips?: readonly string[]): boolean {
+  return port !== 0 && lookupListener({ system, port }, ips);
+}
+
 function decideByListener(target: Target, port: number): Decision {
-  const found = port !== 0 && lookupListener({ system: target.system, port }, target.tcpIps);
-  return found ? { way: 'stp', reason: 'LISTENER_FOUND', target, fallback: true } : { way: 'tcp', reason: 'NO_LISTENER' };
+  return isThere(target, port, target.tcpIps) ? { way: 'stp', reason: 'LISTENER_FOUND', target, fallback: true } : { way: 'tcp', reason: 'NO_LISTENER' };
 }

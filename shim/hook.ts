@@ -60,6 +60,9 @@ function patchAll(patches: Patches, settings: Configuration): void {
   patches.replace<Method>('net.Server.prototype.listen', net.Server.prototype, 'listen', (native) => function listen(...args) {
     return loadTranslator().listen(settings, native, this, args);
   });
+  patches.replace<Method>('net._createServerHandle', net, '_createServerHandle', (native) => function createServerHandle(...args) {
+    return loadTranslator().sharedHandle(settings, native, args);
+  });
   // Children have their channels long before there is a socket to send through one.
   const children = loadChildProcess().ChildProcess.prototype as unknown as Record<string, Method>;
   patches.replace<Method>('child_process.ChildProcess.prototype.spawn', children, 'spawn', (native) => function spawn(...args) {

@@ -130,7 +130,7 @@ function addStp(server: InternalServer, wish: PortWish, { what, shared, stpReaso
   if (address === null || typeof address === 'string') return;
   const { address: host, port } = address;
   try {
-    setListener(server, new Listener(server, { host, port, backlog: backlogOf(wish), alone: false, shared }));
+    setListener(server, new Listener(server, { host, port, backlog: backlogOf(wish), alone: false, shared, required: stpReason !== undefined }));
     note(server, stpReason ?? 'LISTENING', what);
   } catch (error) {
     if (!(error instanceof StpError)) throw error;
@@ -178,7 +178,7 @@ function bindAlone(server: InternalServer, wish: PortWish, reason: ReasonCode): 
     // A server can only listen at an address of this system.
     if (place === 'foreign' || place.system !== undefined) throw new StpError('EADDRNOTAVAIL', undefined, 'STPbind');
     host = place.ip;
-    setListener(server, new Listener(server, { host, port, backlog: backlogOf(wish), alone: true, shared: wish.reusePort }), host);
+    setListener(server, new Listener(server, { host, port, backlog: backlogOf(wish), alone: true, shared: wish.reusePort, required: true }), host);
     server._connectionKey = `${net.isIPv6(host) ? 6 : 4}:${host}:${port}`;
   } catch (thrown) {
     error = listenError(failureOf(thrown), host, port);

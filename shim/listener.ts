@@ -28,7 +28,7 @@ import {
 } from '../src/index';
 import { loopbackOf, shortest } from './addresses';
 import { type InternalServer, type InternalSocket, kAsyncId, kSetKeepAlive, kSetKeepAliveInitialDelay, kSetNoDelay, ZERO_CONNECTIONS_LIMIT } from './internals';
-import { failureOf } from './node-errors';
+import { failure, failureOf, listenError } from './node-errors';
 import { note } from './note';
 import { adopt } from './stp-socket';
 
@@ -46,6 +46,8 @@ export interface ListenerOptions {
   readonly alone: boolean;
   /** Others may listen at the port as well. */
   readonly shared: boolean;
+  /** Nothing comes by TCP: without this the server is of no use. */
+  readonly required: boolean;
 }
 
 export class Listener implements SocketWatcher {
@@ -54,6 +56,8 @@ export class Listener implements SocketWatcher {
   readonly boundPort: number;
   /** No TCP beside it. */
   readonly alone: boolean;
+  readonly #host: string;
+  readonly #required: boolean;
   /** What a socket calls itself and a peer of this system: the address the server listens at, where that is one. */
   readonly #ip: string;
   readonly #resource: AsyncResource;
@@ -61,9 +65,11 @@ export class Listener implements SocketWatcher {
   #retry: NodeJS.Timeout | undefined;
 
   /** Binds and listens; throws what the calls throw. */
-  constructor(server: InternalServer, { host, port, backlog, alone, shared }: ListenerOptions) {
+  constructor(server: InternalServer, { host, port, backlog, alone, shared, required }: ListenerOptions) {
     this.server = server;
     this.alone = alone;
+    this.#host = host;
+    this.#required = required;
     this.#ip = net.isIPv6(host) && host !== '::' ? loopbackOf(6) : loopbackOf(4);
     this.descriptor = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
     try {
@@ -97,6 +103,21 @@ export class Listener implements SocketWatcher {
 
   run(fn: () => void): void {
     this.#resource.runInAsyncScope(fn);
+  }
+
+  /** SocketWatcher: this process was taken for dead, and another has taken the port since. TCP has no such thing; the error is the one of a listen. */
+  reset(): void {
+    if (!this.open) return;
+    const { server, boundPort } = this;
+    const error = listenError(failure('EADDRINUSE'), this.#host, boundPort);
+    this.close();
+    note(server, 'PORT_TAKEN', `listen ${this.#host}:${boundPort}`, error);
+    if (!this.#required) return;
+    server._handle?.close();
+    server._handle = null;
+    this.run(() => {
+      server.emit('error', error);
+    });
   }
 
   /** SocketWatcher: requests wait in the queue. */

@@ -1,7 +1,7 @@
 /** Asking a `lookup` function, the program's own or dns.lookup, as net.js asks it. */
 import dns from 'node:dns';
 import net from 'node:net';
-import { type ConnectOptions } from './connect-options';
+import { type ConnectOptions, type Lookup } from './connect-options';
 
 export interface Resolved {
   readonly address: string;
@@ -34,14 +34,15 @@ export function triesAll({ autoSelectFamily, family, localAddress }: ConnectOpti
   return autoSelectFamily && family === 0 && localAddress === undefined;
 }
 
-/** Resolves the host of the options by their own `lookup`. */
+/** Resolves the host of the options as net.js does: by their own `lookup`, else by the system's. */
 export function resolve(options: ConnectOptions, done: (error: Error | null, found: readonly Resolved[]) => void): void {
   const { host, family, hints, lookup } = options;
   const any = family === 0;
   const dnsHints = process.platform !== 'win32' && any && hints === 0 ? dns.ADDRCONFIG : hints;
   const question: Record<string, unknown> = { family: any ? undefined : family, hints: dnsHints };
   if (triesAll(options)) question['all'] = true;
-  lookup?.(host, question, (error, address, answerFamily) => {
+  const ask: Lookup = lookup ?? dns.lookup;
+  ask(host, question, (error, address, answerFamily) => {
     done(error ?? null, error ? [] : resolvedList(address, answerFamily));
   });
 }

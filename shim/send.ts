@@ -133,7 +133,7 @@ export function receiveFrom(target: ChannelTarget, { cmd, token, names, port, ho
   const server = new net.Server();
   const internal = server as unknown as InternalServer;
   try {
-    setListener(internal, new Listener(internal, { host, port, backlog: BACKLOG, alone: true, shared: true }), host);
+    setListener(internal, new Listener(internal, { host, port, backlog: BACKLOG, alone: true, shared: true, required: true }), host);
   } catch (error) {
     // @note Node 20 to 26 make a server whose handle can't be used emit 'error', which nobody can listen to yet.
     process.nextTick(() => target.emit('error', error));

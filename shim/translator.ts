@@ -1,4 +1,5 @@
 /** What the patched functions ask: loaded by the first of them that is called, and with it the call library. */
+export { sharedHandle } from './cluster';
 export { connect } from './connect';
 export { listen } from './listen';
 export { receiveFrom, sendThrough } from './send';

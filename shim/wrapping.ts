@@ -29,8 +29,10 @@ export function standOn(handle: StreamHandle, below: InternalSocket, connection:
   connection.writesAbove = writes;
   (below as unknown as { allowHalfOpen: boolean }).allowHalfOpen = true;
   readAlone(below);
-  handle.getpeername = (out) => copyName(below._getpeername(), out);
-  handle.getsockname = (out) => copyName(below._getsockname(), out);
+  // Past the socket below while the connection stands: after its end that one may show only what the program itself had asked it for.
+  const stands = (): boolean => connection.open && !below.connecting;
+  handle.getpeername = (out) => copyName(stands() ? connection.names().remote : below._getpeername(), out);
+  handle.getsockname = (out) => copyName(stands() ? connection.names().local : below._getsockname(), out);
   handle.ref = () => below.ref();
   handle.unref = () => below.unref();
   handle.setNoDelay = (enable) => below.setNoDelay(enable);

@@ -3,6 +3,7 @@
  * real, all else is.
  */
 import fs from 'node:fs';
+import { type Server } from 'node:net';
 import path from 'node:path';
 import { Actor, freshRegion } from '../calls/actor';
 import { type Kit } from '../calls/kit';
@@ -128,6 +129,39 @@ const replaced: LeasePlay = {
   },
 };
 
+const serverReplaced: LeasePlay = {
+  title: 'where somebody has taken the port meanwhile, a net.Server of the returned process gets the error of a listen, and can listen at another port',
+  async run(test) {
+    const region = freshRegion(test);
+    const execArgv = ['other-host.js', '../../shim/register.js'].flatMap((name) => ['--require', path.join(__dirname, name)]);
+    const env = { STP_TEST_HOST: 'two', STP_LEASE_MS: String(LEASE_MS), STP_NET: 'stp' };
+    const [one, two] = await Promise.all([startOn(test, 'one', region), Actor.start(test, { region, name: 'two', system: 'two', execArgv, env })]);
+    await two.run((kit) => new Promise((resolve) => {
+      const { createServer } = process.getBuiltinModule('node:net');
+      const server = createServer((socket) => { socket.on('data', () => { socket.write('alpha'); }).on('error', () => undefined); });
+      kit.notes.set('server', server);
+      kit.notes.set('failed', new Promise((failed) => {
+        server.on('error', (error: NodeJS.ErrnoException & { address?: string; port?: number }) => {
+          failed([error.message, error.code, error.syscall, error.address, error.port, server.listening, server.address()]);
+        });
+      }));
+      server.listen(4300, '127.0.0.1', () => { resolve(0); });
+    }));
+    const afterMs = await lose(one, two, 4300, 'SIGSTOP');
+    const heir = await startOn(test, 'three', region, 'two');
+    await heir.run(serve, 4300, 'heir!');
+    process.kill(two.child.pid ?? 0, 'SIGCONT');
+    const failed = JSON.stringify(await two.run((kit) => kit.notes.get('failed')));
+    const wanted = ['listen EADDRINUSE: address already in use 127.0.0.1:4300', 'EADDRINUSE', 'listen', '127.0.0.1', 4300, false, null];
+    assert(failed === JSON.stringify(wanted), `the server got ${failed}`);
+    await two.run((kit) => new Promise((resolve) => {
+      (kit.notes.get('server') as Server).listen(4301, '127.0.0.1', () => { resolve(0); });
+    }));
+    assert((await one.run(askUntil, 4301, 'two')) === 'alpha', 'it serves at another port');
+    return afterMs;
+  },
+};
+
 /** Connects, holds the server's event loop up for longer than the lease, and asks again: what the client gets. */
 async function holdUp(test: Teardown, preloads: string[], port: number): Promise<string> {
   const region = freshRegion(test);
@@ -179,4 +213,4 @@ const serving: LeasePlay = {
   },
 };
 
-export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced, heldUp, heldUpWithoutThread, serving];
+export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced, serverReplaced, heldUp, heldUpWithoutThread, serving];

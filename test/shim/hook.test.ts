@@ -5,7 +5,7 @@ import t from 'tap';
 import { environment, node, PACKAGE, REGISTER, scratch } from './kit';
 
 /** The test runner lays a spawn of its own over that of every process under it, so that the portrait can't show ours. */
-const PATCHED = ['net.Socket.prototype.connect', 'net.Server.prototype.listen', 'child_process.ChildProcess.prototype.spawn', 'tls.connect', 'tls.TLSSocket.prototype._init'];
+const PATCHED = ['net.Socket.prototype.connect', 'net.Server.prototype.listen', 'net._createServerHandle', 'child_process.ChildProcess.prototype.spawn', 'tls.connect', 'tls.TLSSocket.prototype._init'];
 
 /** What a process looks like, told by itself: own globals, listeners, environment, and every function of net and tls. */
 const PORTRAIT = `

@@ -58,6 +58,7 @@ export const topics: Readonly<Record<string, readonly string[]>> = {
     'a server at ::, reached by IPv4',
     'a server at ::, reached by IPv6',
     'a server at localhost, and the machine by its own name',
+    'a refused connect to localhost, which has several addresses',
     'connect events of the name localhost, and of a lookup of the program’s own',
   ],
 };

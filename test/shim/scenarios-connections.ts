@@ -1,7 +1,8 @@
 /** Scenarios: how connections begin and end, and what sockets tell of themselves. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import dns from 'node:dns';
 import net from 'node:net';
-import { closed, event, type Scenario, watch } from './scenario-kit';
+import { closed, errorText, event, type Scenario, watch } from './scenario-kit';
 
 const echo = (): net.Server => net.createServer((socket) => {
   socket.on('error', () => undefined);
@@ -161,6 +162,37 @@ export const connectionScenarios: Record<string, Scenario> = {
       await event(socket, 'ready');
       controller.abort();
       await closed(socket);
+    },
+  },
+
+  'a refused connect to localhost, which has several addresses': {
+    server: () => net.createServer(),
+    client: async (_port, log) => {
+      const gone = net.createServer().listen(0, '127.0.0.1');
+      await event(gone, 'listening');
+      const { port } = gone.address() as net.AddressInfo;
+      log.name(port, 'PORT');
+      gone.close();
+      await event(gone, 'close');
+      const { lookup } = dns;
+      // As caches of names do it. What localhost is here is chance.
+      dns.lookup = ((host: string, { all }: dns.LookupOptions, callback: (...values: unknown[]) => void) => {
+        log.add('lookup of', host);
+        setImmediate(() => {
+          if (all === true) callback(null, [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }]);
+          else callback(null, '127.0.0.1', 4);
+        });
+      }) as unknown as typeof dns.lookup;
+      try {
+        for (const options of [{}, { host: 'localhost' }, { autoSelectFamily: false }, { localAddress: '127.0.0.1' }]) {
+          const socket = watch(net.connect({ port, ...options }), log, 'client');
+          socket.on('error', (error: NodeJS.ErrnoException & { errors?: Error[] }) => { log.add(error.errors?.map(errorText) ?? 'one error'); });
+          await closed(socket);
+          log.add(socket.autoSelectFamilyAttemptedAddresses);
+        }
+      } finally {
+        dns.lookup = lookup;
+      }
     },
   },
 

@@ -79,6 +79,22 @@ export const layerScenarios: Record<string, Scenario> = {
     },
   },
 
+  'starttls: what the socket below still tells of its addresses when all is over': {
+    server: (log) => startTlsServer(log, {}, (top) => { top.resume(); }),
+    client: async (port, log) => {
+      const socket = await startTls(port, log);
+      const top = tls.connect({ ...trust, socket });
+      await event(top, 'secureConnect');
+      const over = closing(socket);
+      log.add(...place(top));
+      top.resume().end();
+      await closing(top);
+      await over;
+      log.add(...place(top));
+      log.add(...place(socket));
+    },
+  },
+
   'starttls: a certificate that is not trusted, a client that leaves, and plain text in place of TLS': {
     server: (log) => startTlsServer(log, {}, (top, who) => {
       top.on('data', (chunk: Buffer) => { log.add(who, chunk.toString()); });

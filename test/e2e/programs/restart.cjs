@@ -136,5 +136,7 @@ async function otherWays([one, other]) {
   const shared = await ask(one, { port: free, host: '127.0.0.1' });
   const sharedToo = await ask(other, { port: free, host: '127.0.0.1' });
   const mixed = await ask(other, { port: alone.port });
-  return { aloneTwice: taken.code ?? 'both', shared: shared.port === free && sharedToo.port === free, sharedOverAlone: mixed.code ?? 'both' };
+  const chosen = await ask(one, { port: 0 });
+  const named = await ask(other, { port: chosen.port });
+  return { chosenThenNamed: named.code ?? 'both', aloneTwice: taken.code ?? 'both', shared: shared.port === free && sharedToo.port === free, sharedOverAlone: mixed.code ?? 'both' };
 }
