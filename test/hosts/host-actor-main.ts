@@ -38,6 +38,12 @@ export class HostKit extends Kit {
     this.#raw.set(direction, new RawFile(file, bytes, direction === 'out'));
   }
 
+  /** The same to read through the page cache of this host. */
+  openBuffered(file: string, bytes: number): void {
+    this.#raw.get('in')?.close();
+    this.#raw.set('in', RawFile.buffered(file, bytes));
+  }
+
   raw(direction: 'in' | 'out'): RawFile {
     const file = this.#raw.get(direction);
     if (file === undefined) throw new Error(`no file ${direction}`);

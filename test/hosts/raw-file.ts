@@ -15,11 +15,16 @@ export class RawFile {
   readonly #memory: Buffer;
 
   /** A file to write is made with all its blocks. */
-  constructor(path: string, bytes: number, writes: boolean) {
+  constructor(path: string, bytes: number, writes: boolean, buffered = false) {
     const { O_RDWR, O_RDONLY, O_CREAT, O_DIRECT, O_DSYNC } = constants;
     this.#memory = aligned(bytes);
-    this.#descriptor = openSync(path, writes ? O_RDWR | O_CREAT | O_DIRECT | O_DSYNC : O_RDONLY | O_DIRECT, 0o600);
+    this.#descriptor = openSync(path, writes ? O_RDWR | O_CREAT | O_DIRECT | O_DSYNC : O_RDONLY | (buffered ? 0 : O_DIRECT), 0o600);
     if (writes) this.write(0, bytes, 0, bytes);
+  }
+
+  /** A file of another, read through the page cache. */
+  static buffered(path: string, bytes: number): RawFile {
+    return new RawFile(path, bytes, false, true);
   }
 
   /** Writes `bytes` at block number `index` with `sequence` at both ends. */
@@ -35,6 +40,12 @@ export class RawFile {
       const got = readSync(this.#descriptor, this.#memory, 0, bytes, index * bytes);
       if (got === bytes && this.#memory.readUInt32LE(0) === sequence && this.#memory.readUInt32LE(bytes - 4) === sequence) return reads;
     }
+  }
+
+  /** The number that stands at the begin. */
+  look(): number {
+    readSync(this.#descriptor, this.#memory, 0, 4096, 0);
+    return this.#memory.readUInt32LE(0);
   }
 
   close(): void {

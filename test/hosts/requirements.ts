@@ -42,10 +42,20 @@ export function obstacle(stands: readonly StandName[], install: boolean): string
   if (process.getuid?.() !== 0) return 'these tests mount file systems: run them as root';
   if (stands.includes('gluster') && !fs.existsSync('/dev/fuse')) return 'there is no /dev/fuse: this kernel or container has no FUSE';
   const missing = missingPackages(stands);
-  if (missing.length === 0) return undefined;
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
-  if (!install) return `these packages are missing; --install installs them, or do it yourself: ${command}`;
-  return installPackages(missing, command);
+  if (missing.length > 0) {
+    if (!install) return `these packages are missing; --install installs them, or do it yourself: ${command}`;
+    const why = installPackages(missing, command);
+    if (why !== undefined) return why;
+  }
+  return stands.includes('nfs') ? networkObstacle() : undefined;
+}
+
+/** The guest kernels hang on a bridge in a network namespace. */
+function networkObstacle(): string | undefined {
+  const tries = 'ip link add br0 type bridge && ip link add u0 type veth peer name w0 && ip link set w0 master br0';
+  const { status, stderr, error } = spawnSync('unshare', ['--net', 'sh', '-c', tries], { encoding: 'utf8' });
+  return status === 0 ? undefined : `no bridge can be made in a network namespace: ${error?.message ?? stderr.trim()}`;
 }
 
 function installPackages(packages: readonly string[], command: string): string | undefined {
