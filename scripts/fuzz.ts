@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
-import { parseArgs } from 'node:util';
 import { failureOf } from '../test/engine/simulation';
 import { newTally, type Tally } from '../test/engine/tally';
+import { commandLine } from './command-line';
 
 interface Fuzz {
   readonly seed: number;
@@ -79,10 +79,19 @@ function join(outcomes: readonly Outcome[]): Outcome {
   return { done: outcomes.reduce((sum, { done }) => sum + done, 0), failures: outcomes.reduce((sum, { failures }) => sum + failures, 0), tally };
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { seconds: { type: 'string' }, seed: { type: 'string' }, schedules: { type: 'string' }, failures: { type: 'string' }, trace: { type: 'string' }, jobs: { type: 'string' } },
-  });
+const USAGE = `usage: npm run fuzz -- [options]
+  --seconds N     run schedules for so long (default 10)
+  --schedules N   run so many instead
+  --seed N        begin with this one; with --schedules 1 plays one again (default: random, or STP_SEED)
+  --failures N    end after so many (default 1)
+  --trace N       show so many of the last events of one that failed (default 60)
+  --jobs N        so many processes at a time (default: one for each processor)`;
+
+const OPTIONS = {
+  seconds: { type: 'string' }, seed: { type: 'string' }, schedules: { type: 'string' }, failures: { type: 'string' }, trace: { type: 'string' }, jobs: { type: 'string' },
+} as const;
+
+function plan(values: Partial<Record<keyof typeof OPTIONS, string>>): { fuzz: Fuzz; jobs: number } {
   const seed = numberOf('seed', values.seed ?? process.env['STP_SEED'], Math.floor(Math.random() * 0x4000_0000));
   const schedules = numberOf('schedules', values.schedules, Infinity);
   const jobs = Math.min(JOBS_MAX, schedules, numberOf('jobs', values.jobs, os.availableParallelism(), 1));
@@ -93,6 +102,12 @@ async function main(): Promise<void> {
     failuresMax: numberOf('failures', values.failures, 1),
     traceLines: numberOf('trace', values.trace, 60),
   };
+  return { fuzz, jobs };
+}
+
+async function main(): Promise<void> {
+  const { fuzz, jobs } = commandLine(USAGE, OPTIONS, plan);
+  const { seed } = fuzz;
   if (process.send !== undefined) {
     process.send(run(fuzz), () => { process.disconnect(); });
     return;

@@ -3,7 +3,7 @@
  * `--point NAME` walk a part; else deaths between containers, ten thousand dead sockets and leases
  * of other hosts are tried as well (`--play lease`). Says how long after a death its peers knew of it. Ends with `N deaths, N failed`.
  */
-import { parseArgs } from 'node:util';
+import { commandLine } from '../../scripts/command-line';
 import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points';
 import { DRIVERS, type Variant } from '../calls/variants';
 import { LEASE_MS, LEASE_PLAYS } from './lease-plays';
@@ -124,10 +124,22 @@ function known(name: string, value: string | undefined, values: readonly string[
   return value;
 }
 
+const USAGE = `usage: npm run test:crashes -- [options]
+  --driver NAME   only this driver: mapped, direct
+  --play NAME     only this play
+  --point NAME    only this point of src/crash-points.ts
+  --strict        fail where a death becomes known later than promised`;
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { driver: { type: 'string' }, play: { type: 'string' }, point: { type: 'string' }, strict: { type: 'boolean' } } });
-  const driver = known('driver', values.driver, DRIVERS.map(({ title }) => title));
-  const options = { play: known('play', values.play, [...PLAYS, ...OTHER_PLAYS].map(({ title }) => title).concat(LEASE)), point: known('point', values.point, Object.keys(CRASH_POINTS)) };
+  const { strict, driver, options } = commandLine(
+    USAGE,
+    { driver: { type: 'string' }, play: { type: 'string' }, point: { type: 'string' }, strict: { type: 'boolean', default: false } },
+    (values) => ({
+      strict: values.strict,
+      driver: known('driver', values.driver, DRIVERS.map(({ title }) => title)),
+      options: { play: known('play', values.play, [...PLAYS, ...OTHER_PLAYS].map(({ title }) => title).concat(LEASE)), point: known('point', values.point, Object.keys(CRASH_POINTS)) },
+    }),
+  );
   let failed = 0;
   let deaths = 0;
   const missing = unwalked();
@@ -142,7 +154,7 @@ async function main(): Promise<void> {
     const done = await walk(variant, options);
     deaths += done.deaths;
     failed += done.failed;
-    if (!toldInTime(variant, done.notices, values.strict === true)) failed += 1;
+    if (!toldInTime(variant, done.notices, strict)) failed += 1;
   }
   const all = driver === undefined && options.play === undefined && options.point === undefined;
   if (all || OTHER_PLAYS.some(({ title }) => title === options.play)) failed += await walkOthers(options.play);

@@ -1,5 +1,5 @@
 /** Lets every file call fail with every errno that it can fail with, in every phase, with both drivers: `npm run test:errors`. `--driver NAME` and `--phase NAME` walk a part. */
-import { parseArgs } from 'node:util';
+import { commandLine } from '../../scripts/command-line';
 import { DRIVERS, MAPPED, type Variant } from '../calls/variants';
 import { UNREACHED } from './pairs';
 import { PHASES } from './phases';
@@ -40,9 +40,20 @@ async function walk(variant: Variant, { phase: only, quick, verbose }: Options):
   return walking.report;
 }
 
+const USAGE = `usage: npm run test:errors -- [options]
+  --driver NAME   only this driver: mapped, direct
+  --phase NAME    only this phase
+  --quick         one pair of a call and an errno in ${QUICK_STEP}, others in each run
+  --verbose       tell what each pair came to`;
+
+const OPTIONS = { driver: { type: 'string' }, phase: { type: 'string' }, quick: { type: 'boolean', default: false }, verbose: { type: 'boolean', default: false } } as const;
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { driver: { type: 'string' }, phase: { type: 'string' }, quick: { type: 'boolean' }, verbose: { type: 'boolean' } } });
-  const { driver, phase, quick = false, verbose = false } = values;
+  const { driver, phase, quick, verbose } = commandLine(USAGE, OPTIONS, (values) => {
+    if (values.driver !== undefined && !DRIVERS.some(({ title }) => title === values.driver)) throw new Error(`--driver ${values.driver}: must be one of ${DRIVERS.map(({ title }) => title).join(', ')}`);
+    if (values.phase !== undefined && !PHASES.some(({ title }) => title === values.phase)) throw new Error(`--phase ${values.phase}: must be one of ${PHASES.map(({ title }) => title).join(', ')}`);
+    return { driver: values.driver, phase: values.phase, quick: values.quick, verbose: values.verbose };
+  });
   const reports = await Promise.all(DRIVERS.filter(({ title }) => driver === undefined || driver === title).map((variant) => walk(variant, { driver, phase, quick, verbose })));
   for (const act of cleanups) await act();
   const pairs = reports.reduce((sum, report) => sum + report.pairs, 0);

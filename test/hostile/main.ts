@@ -2,7 +2,7 @@
  * Damaged and hostile regions: `npm run fuzz:region -- --inputs N --damages N --seed S`. Inputs go to the decoders, of which `--only NAME` takes one; damages are
  * done to the files of live processes, for each driver. A finding says with what it is run again. Ends with one line, and 1 where anything was found.
  */
-import { parseArgs } from 'node:util';
+import { commandLine } from '../../scripts/command-line';
 import { loadNative } from '../../src/storage';
 import { memoryDirectory } from '../memory-directory';
 import { fuzzDecoders } from './decoder-fuzz';
@@ -24,8 +24,15 @@ function numberOf(name: string, text: string | undefined, otherwise: number): nu
   return value;
 }
 
-function arguments_(): Numbers {
-  const { values } = parseArgs({ options: { inputs: { type: 'string' }, damages: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' } } });
+const USAGE = `usage: npm run fuzz:region -- [options]
+  --inputs N      so many for the decoders (default 1000000)
+  --damages N     so many to the files of live processes, for each driver (default 1000)
+  --only NAME     only this decoder, and no live processes
+  --seed N        plays a run again (default: random, or STP_SEED)`;
+
+const OPTIONS = { inputs: { type: 'string' }, damages: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' } } as const;
+
+function numbersOf(values: Partial<Record<keyof typeof OPTIONS, string>>): Numbers {
   const seed = numberOf('seed', values.seed ?? process.env['STP_SEED'], Math.floor(Math.random() * 0x4000_0000));
   return { seed, inputs: numberOf('inputs', values.inputs, 1_000_000), damages: numberOf('damages', values.damages, values.only === undefined ? 1000 : 0), only: values.only };
 }
@@ -56,7 +63,7 @@ async function live({ seed, damages }: Numbers, driver: 'mapped' | 'direct', sec
 }
 
 async function main(): Promise<void> {
-  const numbers = arguments_();
+  const numbers = commandLine(USAGE, OPTIONS, numbersOf);
   console.log(`seed ${numbers.seed}`);
   const began = performance.now();
   const seconds = (): string => ((performance.now() - began) / 1000).toFixed(0);

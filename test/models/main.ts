@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandLine } from '../../scripts/command-line';
 import { projectRoot } from '../../scripts/project-root';
 import { MODELS, type Check, type Model } from './models';
 
@@ -80,12 +80,11 @@ class Tally {
 }
 
 function main(): number {
-  const { values } = parseArgs({ options: { model: { type: 'string' } } });
-  const wanted = MODELS.filter(({ file }) => values.model === undefined || file === `${values.model}.pml`);
-  if (wanted.length === 0) {
-    console.log(`--model ${String(values.model)}: must be one of ${MODELS.map(({ file }) => path.basename(file, '.pml')).join(', ')}`);
-    return 2;
-  }
+  const wanted = commandLine('usage: npm run models -- [options]\n  --model NAME    only this model', { model: { type: 'string' } }, ({ model }) => {
+    const found = MODELS.filter(({ file }) => model === undefined || file === `${model}.pml`);
+    if (found.length === 0) throw new Error(`--model ${String(model)}: must be one of ${MODELS.map(({ file }) => path.basename(file, '.pml')).join(', ')}`);
+    return found;
+  });
   const lacking = missing();
   if (lacking.length > 0) {
     console.log(`missing: ${lacking.join(', ')} (Debian: apt-get install spin gcc libc6-dev); no model was checked`);

@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandLine } from '../../scripts/command-line';
 import { memoryDirectory } from '../memory-directory';
 import { oneHost } from './place';
 import { Soak } from './soak';
@@ -17,14 +17,34 @@ function numberOf(name: string, text: string | undefined, otherwise: number, lea
   return value;
 }
 
+const USAGE = `usage: npm run soak -- [options]
+  --minutes N     how long (default 2)
+  --seconds N     the same in seconds
+  --kill-ms N     so often a process is killed (default 1000)
+  --directory DIR where the region lies (default: memory)
+  --seed N        of what is random (default: random)`;
+
+const OPTIONS = { minutes: { type: 'string' }, seconds: { type: 'string' }, seed: { type: 'string' }, 'kill-ms': { type: 'string' }, directory: { type: 'string' } } as const;
+
+interface Plan {
+  readonly seconds: number;
+  readonly seed: number;
+  readonly killEveryMs: number;
+  readonly directory: string;
+}
+
+function plan(values: Partial<Record<keyof typeof OPTIONS, string>>): Plan {
+  return {
+    seconds: values.seconds === undefined ? numberOf('minutes', values.minutes, 2, 0.1) * 60 : numberOf('seconds', values.seconds, 0, 1),
+    seed: numberOf('seed', values.seed, Math.floor(Math.random() * 1_000_000), 0),
+    killEveryMs: numberOf('kill-ms', values['kill-ms'], 1000, 10),
+    directory: values.directory ?? memoryDirectory(),
+  };
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { minutes: { type: 'string' }, seconds: { type: 'string' }, seed: { type: 'string' }, 'kill-ms': { type: 'string' }, directory: { type: 'string' } },
-  });
-  const seconds = values.seconds === undefined ? numberOf('minutes', values.minutes, 2, 0.1) * 60 : numberOf('seconds', values.seconds, 0, 1);
-  const seed = numberOf('seed', values.seed, Math.floor(Math.random() * 1_000_000), 0);
-  const killEveryMs = numberOf('kill-ms', values['kill-ms'], 1000, 10);
-  const parent = fs.mkdtempSync(path.join(values.directory ?? memoryDirectory(), 'stp-soak-'));
+  const { seconds, seed, killEveryMs, directory } = commandLine(USAGE, OPTIONS, plan);
+  const parent = fs.mkdtempSync(path.join(directory, 'stp-soak-'));
   const region = path.join(parent, 'region');
   console.log(`seed ${seed}, ${seconds} s, a kill every ${killEveryMs} ms`);
   const place = oneHost(region);
