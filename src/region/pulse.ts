@@ -62,6 +62,12 @@ export class Pulse {
   /** Starts the thread, unless that was tried before. */
   startThread(): void {
     if (this.#closed || this.#reason !== 'NO_OTHER_HOST') return;
+    try {
+      // The thread takes a while to begin: a process that died before its first beat would never be known to be dead.
+      this.beat();
+    } catch {
+      // The thread, or the timer, tries again.
+    }
     const file = this.#file.same();
     if (file === undefined) {
       this.#fallBack('this storage has no files');
