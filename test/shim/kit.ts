@@ -1,5 +1,5 @@
 /** Starts programs as people do: plain Node processes that have the hook, a region of their own, and nothing else of ours. */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { type EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -22,6 +22,18 @@ export function scratch(): { directory: string; region: string; remove: () => vo
       fs.rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A disk without room for a region; undefined where not even a small one can be had. */
+export function fullDisk(directory: string): string | undefined {
+  const full = path.join(directory, 'full');
+  fs.mkdirSync(full);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4096', 'tmpfs', full], { stdio: 'ignore' });
+    return full;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The environment of this process without what tap or a person may have put in it for Node and for us. */

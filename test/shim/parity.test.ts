@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { exitPrograms } from './exit-programs';
-import { REGISTER, scratch } from './kit';
+import { fullDisk, REGISTER, scratch } from './kit';
 import { type Difference } from './scenario-kit';
 import { Pair, type Seen, type Side, WELL } from './scenario-pair';
 import { topics } from './scenario-topics';
@@ -21,18 +21,6 @@ function overStp(seen: Seen, differences: readonly Difference[] = []): Seen {
     result[end] = result[end].map((line) => line.split(tcp).join(stp));
   }
   return result;
-}
-
-/** A disk without room for a region; undefined where not even a small one can be had. */
-function fullDisk(directory: string): string | undefined {
-  const full = path.join(directory, 'full');
-  fs.mkdirSync(full);
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4096', 'tmpfs', full], { stdio: 'ignore' });
-    return full;
-  } catch {
-    return undefined;
-  }
 }
 
 void t.test('what a program sees over STP is what it sees over TCP', async (t) => {
