@@ -2,9 +2,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { StpError } from '../errors';
-import { inspectRegion, machine, regionOptions, sharingId } from '../region';
-import { answerProbe, chooseDriver, type DriverChoice, FileStorage, type MappingVerdict, type OneSide, probeOneSide, probeTwoSides, type TwoSides, type WantedDriver } from '../storage';
+import type { StpError } from '../errors';
+import { checkRegionDirectory, inspectRegion, machine, regionOptions, type RegionOptions, sharingId } from '../region';
+import { answerProbe, chooseDriver, codeOf, type DriverChoice, fileError, FileStorage, type MappingVerdict, type OneSide, probeOneSide, probeTwoSides, type TwoSides } from '../storage';
 import { CliFailure, ExitCode } from './failure';
 
 export interface DoctorOptions {
@@ -22,13 +22,17 @@ const SKEW_MS_MAX = 1000;
 /** What the errors of a directory mean for its user. */
 const PLAIN_WORDS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such directory on this host: is the shared file system mounted?',
-  EACCES: 'it belongs to another user, or its mode keeps this one out',
+  EACCES: "this user can not keep a region in it: it is another user's, or its mode keeps us out or lets everybody in",
   EROFS: 'it is mounted read-only',
   ENOSPC: 'it is full',
   EDQUOT: 'the quota of this user is used up',
   ETIMEDOUT: 'the other side was not seen: it does not run, or this is not the directory that it looks at',
-  EBUSY: 'another stp doctor measures here',
-  ESTPVERSION: 'the region in it is of another version of stp-net',
+  EBUSY: 'another stp doctor measures here: one --peer and one --join at a time',
+  ECONNRESET: 'the other side ended before all was measured, and tells why',
+  EIO: 'what is written or read there fails: a broken disk, or a file server that is gone',
+  ESTPREGION: 'it can not hold a region',
+  ESTPDRIVER: 'the driver that STP_DRIVER asks for can not be used here',
+  ESTPCORRUPT: 'what lies in it was not made by this version of stp-net',
 };
 
 interface Findings {
@@ -46,21 +50,49 @@ export function doctor(directory: string | undefined, options: DoctorOptions): v
   if (options.peer === true && options.join === true) throw new CliFailure('--peer and --join: a side is one or the other', ExitCode.usage);
   if (!/^[1-9][0-9]{0,4}$/u.test(options.timeout)) throw new CliFailure(`--timeout ${options.timeout}: must be 1 to 99999 seconds`, ExitCode.usage);
   const own = regionOptions(directory === undefined ? process.env : { ...process.env, STP_REGION: directory });
-  const place = path.resolve(directory ?? own.directory);
+  let begun = false;
   try {
-    if (options.join === true) join(place, Number(options.timeout) * 1000);
-    else tell(examine(place, own.driver, options), options.json === true);
+    // An empty one gets the mode that was asked for when a region is made there.
+    checkRegionDirectory(own.directory, 'write', hasRegion(own.directory) ? own.mode : undefined);
+    begun = true;
+    if (options.join === true) join(own.directory, options);
+    else tell(examine(own, options), options.json === true);
   } catch (error) {
-    if (!(error instanceof StpError)) throw error;
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ directory: place, code: error.code, reason: error.message })}\n`);
-    throw new CliFailure(`${place}: ${PLAIN_WORDS[error.code] ?? 'it can not hold a region'}`, ExitCode.failed, `  ${error.message}`);
+    if (codeOf(error) === undefined) throw error;
+    const told = fileError(error, 'stp doctor', own.directory);
+    if (options.json === true) process.stdout.write(`${JSON.stringify({ directory: own.directory, code: told.code, reason: told.message })}\n`);
+    throw new CliFailure(`${own.directory}: ${plainWords(told, own.directory, begun)}`, ExitCode.failed, `  ${told.message}`);
   }
 }
 
-function join(directory: string, limitMs: number): void {
-  process.stdout.write(`Waiting for stp doctor ${directory} --peer on the other host ...\n`);
-  answerProbe(directory, sideOf(directory), limitMs);
-  process.stdout.write('Measured; the other side tells the result.\n');
+function plainWords({ code }: StpError, directory: string, begun: boolean): string {
+  if (code !== 'ENOENT') return PLAIN_WORDS[code] ?? 'it can not hold a region';
+  if (fs.existsSync(directory)) return 'files that are made there vanish: somebody removes them, or it is not a file system for files';
+  if (begun) return 'it was removed or unmounted while it was measured';
+  return isLink(directory) ? 'it is a symbolic link that leads nowhere' : 'there is no such directory on this host: is the shared file system mounted?';
+}
+
+function hasRegion(directory: string): boolean {
+  return fs.existsSync(path.join(directory, 'region'));
+}
+
+function isLink(directory: string): boolean {
+  return fs.lstatSync(directory, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
+
+function join(directory: string, options: DoctorOptions): void {
+  process.stderr.write(`Waiting for stp doctor DIR --peer on the other host; here DIR is ${directory}\n`);
+  const other = nameOf(answerProbe(directory, sideOf(directory), secondsOf(options) * 1000));
+  process.stdout.write(options.json === true ? `${JSON.stringify({ directory, other })}\n` : 'Measured; the other side tells the result.\n');
+}
+
+function secondsOf({ timeout }: DoctorOptions): number {
+  return Number(timeout);
+}
+
+/** Of what a side tells of itself, see {@link sideOf}. */
+function nameOf(side: string): string {
+  return side.split(' ').slice(1).join(' ');
 }
 
 /** Name of this host, and what tells whether two sides share a page cache. */
@@ -69,8 +101,7 @@ function sideOf(directory: string): string {
   return `${sharingId(machine().bootId, storage.mount())} ${os.hostname()}`;
 }
 
-function examine(directory: string, wanted: WantedDriver, options: DoctorOptions): Findings {
-  if (!fs.existsSync(directory)) throw new StpError('ENOENT', directory, 'stat');
+function examine({ directory, driver: wanted }: RegionOptions, options: DoctorOptions): Findings {
   const here = probeOneSide(directory);
   const driver = chooseDriver(directory, wanted);
   let both: TwoSides | undefined;
@@ -78,10 +109,9 @@ function examine(directory: string, wanted: WantedDriver, options: DoctorOptions
   if (options.peer === true) {
     process.stderr.write(`Waiting for stp doctor DIR --join on the other host; here DIR is ${directory}\n`);
     const side = sideOf(directory);
-    const measured = probeTwoSides(directory, side, Number(options.timeout) * 1000);
-    const [id, ...name] = measured.other.split(' ');
-    sharesPageCache = id === side.split(' ')[0];
-    both = { ...measured, other: name.join(' ') };
+    const measured = probeTwoSides(directory, side, secondsOf(options) * 1000);
+    sharesPageCache = measured.other.split(' ')[0] === side.split(' ')[0];
+    both = { ...measured, other: nameOf(measured.other) };
   }
   return { directory, driver, here, both, sharesPageCache, problems: problemsOf(directory, here, both, sharesPageCache, driver) };
 }
@@ -96,7 +126,7 @@ function problemsOf(directory: string, here: OneSide, both: TwoSides | undefined
   if (shares === false && here.local && both?.otherLocal === true) problems.push(`${here.fileSystem} is taken for local, and the other side has a page cache of its own: use STP_DRIVER=direct on a file system that is made to be shared`);
   if (here.mapping === false) problems.push('what is stored into mapped memory is not what others read: use STP_DRIVER=direct');
   if (both !== undefined) problems.push(...problemsOfBoth(both, shares, driver));
-  if (fs.existsSync(path.join(directory, 'region'))) problems.push(...inspectRegion(directory).problems);
+  if (hasRegion(directory)) problems.push(...inspectRegion(directory).problems);
   return problems;
 }
 
@@ -125,11 +155,12 @@ function lines({ directory, driver, here, both, sharesPageCache, problems }: Fin
     `file system  ${here.fileSystem}, ${here.local ? 'local: one page cache' : 'shared between hosts, or not known to be local'}`,
     `driver       ${driver.driver}: ${driver.detail}`,
     `block        written in ${ms(here.writeBlockP50Ms)}, read in ${ms(here.readBlockP50Ms)} (median)`,
-    `throughput   ${here.writeMBs.toFixed(0)} MB/s in writes of 1 MiB`,
+    `throughput   ${here.writeMBs.toFixed(0)} MB/s in writes of 1 MiB, ${here.local ? 'to the page cache' : 'to the file server'}`,
     `can          O_DIRECT ${yes(here.odirect)}, FIFOs ${yes(here.fifos)}, link ${yes(here.links)}, rename ${yes(here.rename)}, mapping ${here.mapping === undefined ? 'not tried' : yes(here.mapping)}`,
     ...(both === undefined ? [] : [
       `other side   ${both.other}, ${sharesPageCache === true ? 'same kernel and mount: shares our page cache' : 'with a page cache of its own'}`,
       `visible      after ${ms(both.visibleP50Ms)}, p99 ${ms(both.visibleP99Ms)}; round trip ${ms(both.roundTripP50Ms)}, p99 ${ms(both.roundTripP99Ms)}`,
+      `from there   ${both.readMBs.toFixed(0)} MB/s in chunks of 1 MiB, written there and read here`,
       `torn reads   ${both.torn.map(({ bytes, reads, torn }) => `${bytes} B: ${torn} of ${reads}`).join(', ')} (checksums find them, and they are read again)`,
       `mapping      of their stores we see: ${seen(both.mapping.theirs)}; of ours they see: ${seen(both.mapping.ours)}`,
       `locks        ${both.lock.lost} of ${both.lock.updates} updates lost under a lock (mkdir); to take it and give it back ${ms(both.lock.p50Ms)}, p99 ${ms(both.lock.p99Ms)}`,

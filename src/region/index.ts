@@ -1,6 +1,7 @@
 /** The region layer: who is here, who listens where, which sockets there are, and who is dead. */
 export { addressTag, ANY_ADDRESS } from './address-tag';
 export { type FoundListener, type PortInfo, Bindings } from './bindings';
+export { checkRegionDirectory } from './directory';
 export { type RegionFacts, type RegionLimits } from './header';
 export { type Host, Hosts } from './hosts';
 export { inspectRegion, type InspectedProcess, type InspectedSocket, type RegionSnapshot } from './inspect';

@@ -4,7 +4,7 @@ export { type Access, accessOf, admitGroupToDirectory, isForGroup } from './acce
 export { chooseDriver, type DriverChoice, type DriverReason, type WantedDriver } from './choose-driver';
 export { canListen, closeFifo, makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
 export { io } from './file-calls';
-export { closeQuietly, fileError } from './file-error';
+export { closeQuietly, codeOf, fileError } from './file-error';
 export { FileStorage, type FileStorageOptions } from './file-storage';
 export { TEMPORARY_PREFIX } from './temporary';
 export { fileSystemOf, fileSystemOfType, type FileSystemInfo } from './file-system';

@@ -4,7 +4,6 @@
 import fs from 'node:fs';
 import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
-import { PRIVATE } from './access';
 import { FileBlockReader, FileBlockWriter } from './block-file';
 import { codeOf, removeFile } from './files';
 import { loadNative } from './native';
@@ -48,7 +47,7 @@ export function countTorn(side: Side, bytes: number): TornReads {
 
 export function writeAgainAndAgain(side: Side, bytes: number): void {
   if (!TEAR_BYTES.includes(bytes)) throw new StpError('ESTPCORRUPT', `the other side asks for writes of ${bytes} bytes`);
-  const file = createFile(side.fresh(`data-${bytes}`), side.direct);
+  const file = side.create(`data-${bytes}`);
   const memory = file.takeMemory(Math.max(bytes, BLOCK_BYTES));
   const ends = performance.now() + LOOK_MS;
   for (let value = 1; performance.now() < ends; value = (value % 255) + 1) {
@@ -57,6 +56,49 @@ export function writeAgainAndAgain(side: Side, bytes: number): void {
   }
   file.giveMemory(memory);
   file.close();
+}
+
+// --- throughput ---
+
+/** What is written at once, bytes: as a log of frames under load. */
+const CHUNK_BYTES = 1 << 20;
+/** Chunks that lie in the file: a reader who is late by more has missed some. */
+const CHUNKS = 4;
+const STREAM = 'stream';
+const STREAM_MS = 500;
+
+/** Writes one chunk after the other, each with its number at both ends. */
+export function writeStream(side: Side): void {
+  const file = side.create(STREAM);
+  const memory = file.takeMemory(CHUNK_BYTES);
+  const ends = performance.now() + STREAM_MS;
+  for (let n = 1; performance.now() < ends; n++) {
+    memory.writeUInt32LE(n, 0);
+    memory.writeUInt32LE(n, CHUNK_BYTES - 4);
+    file.writeAt(memory, 0, CHUNK_BYTES, ((n - 1) % CHUNKS) * CHUNK_BYTES);
+  }
+  file.giveMemory(memory);
+  file.close();
+}
+
+/** MB/s of whole chunks that were read while the other side wrote them; 0 where none was. */
+export function readStream(side: Side): number {
+  const ends = performance.now() + STREAM_MS;
+  const file = side.awaitFile(STREAM, CHUNK_BYTES, ends);
+  if (file === undefined) return 0;
+  const memory = file.takeMemory(CHUNK_BYTES);
+  let [chunks, last] = [0, 0];
+  const began = performance.now();
+  while (performance.now() < ends) {
+    if (file.readAt(memory, 0, CHUNK_BYTES, (last % CHUNKS) * CHUNK_BYTES) !== CHUNK_BYTES) continue;
+    const n = memory.readUInt32LE(0);
+    if (n <= last || memory.readUInt32LE(CHUNK_BYTES - 4) !== n) continue;
+    chunks += 1;
+    last = n;
+  }
+  file.giveMemory(memory);
+  file.close();
+  return (chunks * CHUNK_BYTES) / 1e3 / (performance.now() - began);
 }
 
 // --- mapped memory ---
@@ -70,7 +112,7 @@ const mapName = (leads: boolean): string => `map-${leads ? 'a' : 'b'}`;
 
 /** Makes a file and maps it. False: that is impossible. */
 export function makeMapping(side: Side): boolean {
-  const file = createFile(side.fresh(mapName(side.leads)), false);
+  const file = side.create(mapName(side.leads), false);
   side.atEnd(() => { file.close(); });
   file.writeAt(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
   // Else a network file system keeps it to itself, and the other side finds an empty file.
@@ -140,7 +182,7 @@ export function renameAgainAndAgain(side: Side): void {
   const next = side.fresh(`${NAMED}-next`);
   const ends = performance.now() + LOOK_MS;
   for (let value = 1; performance.now() < ends; value = (value % 255) + 1) {
-    const file = createFile(next, side.direct);
+    const file = createFile(next, side.direct, side.access);
     const memory = file.takeMemory(BLOCK_BYTES).fill(value);
     file.writeAt(memory, 0, BLOCK_BYTES, 0);
     file.giveMemory(memory);
@@ -164,7 +206,7 @@ export function lookByName(side: Side): Renames {
 
 function lookOnce(side: Side): 'right' | 'missing' | 'wrong' {
   try {
-    const file = PlainFile.open(side.at(NAMED), { direct: side.direct, access: PRIVATE });
+    const file = PlainFile.open(side.at(NAMED), { direct: side.direct, access: side.access });
     if (file === undefined) return 'missing';
     const memory = file.takeMemory(BLOCK_BYTES);
     try {
@@ -223,7 +265,7 @@ const countName = (leads: boolean): string => `count-${leads ? 'a' : 'b'}`;
  * Where no update is lost the highest number is the count of all.
  */
 export function countUnderLock(side: Side): LockCount {
-  const mine = createFile(side.fresh(countName(side.leads)), side.direct);
+  const mine = side.create(countName(side.leads));
   side.atEnd(() => { mine.close(); });
   const writer = new FileBlockWriter(mine);
   let value = 0;

@@ -6,16 +6,18 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { StpError } from '../errors';
-import { PRIVATE } from './access';
+import { type Access, accessOf, admitGroupToDirectory, awaitGroup, distrust } from './access';
 import { FileBlockReader, FileBlockWriter } from './block-file';
 import { fileSystemOf } from './file-system';
-import { fileError, removeFile } from './files';
+import { codeOf, fileError, type FileIdentity, removeFile } from './files';
 import { PlainFile } from './positioned-file';
 
 /** Where the measurements lie inside the directory; removed again. */
 export const PROBE_DIRECTORY = '.stp-doctor';
 
 const LOOK_MS = 5;
+/** How often a side looks whether its file and that of the other are still the same. */
+const CHECK_MS = 500;
 
 const pauseWord = new Int32Array(new SharedArrayBuffer(4));
 
@@ -43,26 +45,78 @@ export function tryTo(act: () => void): boolean {
   }
 }
 
-/** Makes the place of the measurements; throws EACCES, EROFS, ENOSPC, ENOENT ... */
-export function openPlace(directory: string): string {
-  const place = path.join(path.resolve(directory), PROBE_DIRECTORY);
+/** Where measurements lie, and who may use them: those who may use a region there. */
+export interface Place {
+  readonly path: string;
+  readonly access: Access;
+}
+
+/** Makes the place of the measurements, and takes away what one that was killed has left there long ago. Throws EACCES, EROFS, ENOSPC, ENOENT ... */
+export function openPlace(directory: string): Place {
+  const place = { path: path.join(path.resolve(directory), PROBE_DIRECTORY), access: accessOf(directory) };
   try {
-    fs.mkdirSync(place, { mode: 0o700 });
+    fs.mkdirSync(place.path, { mode: place.access.directoryMode });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError(error, 'mkdir', place);
-    if (!fs.lstatSync(place).isDirectory()) throw new StpError('ESTPCORRUPT', `${place} is not a directory`, 'mkdir');
+    if (codeOf(error) !== 'EEXIST') throw fileError(error, 'mkdir', place.path);
+    checkPlace(place);
+    clearOld(place.path);
+    return place;
   }
+  admitGroupToDirectory(place.path, place.access);
   return place;
 }
 
-export function createFile(place: string, direct: boolean): PlainFile {
+function checkPlace({ path: place, access }: Place): void {
+  awaitGroup(place, access, access.directoryMode);
+  const stat = fs.lstatSync(place, { throwIfNoEntry: false });
+  if (stat?.isDirectory() !== true) throw new StpError('ESTPCORRUPT', `${place} is not a directory`, 'mkdir');
+  const why = distrust(stat, access);
+  if (why !== undefined) throw new StpError('EACCES', `${place} ${why}`, 'mkdir');
+}
+
+/** What is so old is of nobody who still measures, milliseconds; clocks of hosts differ. */
+const OLD_MS = 3_600_000;
+
+function clearOld(place: string): void {
+  for (const name of listOf(place)) {
+    const file = path.join(place, name);
+    tryTo(() => {
+      if (Date.now() - fs.lstatSync(file).mtimeMs > OLD_MS) removeFile(file);
+    });
+  }
+}
+
+/** Makes a file for us and whom the place is for, in the place of one that an earlier run may have left. */
+export function createFile(place: string, direct: boolean, access: Access): PlainFile {
   removeFile(place);
-  const file = PlainFile.create(place, { direct, access: PRIVATE });
+  const file = PlainFile.create(place, { direct, access });
   if (file === undefined) throw new StpError('EBUSY', `${place}: somebody else measures here`);
   return file;
 }
 
-export type TurnKind = 'hello' | 'ping' | 'write' | 'map-make' | 'map-open' | 'map-store' | 'map-watch' | 'rename' | 'exclusive' | 'lock' | 'bye';
+function listOf(place: string): string[] {
+  try {
+    return fs.readdirSync(place);
+  } catch (error) {
+    throw fileError(error, 'readdir', place);
+  }
+}
+
+/** Which file a name leads to; undefined: to none, or to one that the file system knows no more. */
+function identityOf(place: string): FileIdentity | undefined {
+  try {
+    return fs.lstatSync(place, { throwIfNoEntry: false });
+  } catch (error) {
+    if (codeOf(error) === 'ESTALE' || codeOf(error) === 'ENOENT') return undefined;
+    throw fileError(error, 'lstat', place);
+  }
+}
+
+function isSame(a: FileIdentity, b: FileIdentity): boolean {
+  return a.ino === b.ino && a.dev === b.dev;
+}
+
+export type TurnKind = 'hello' | 'ping' | 'write' | 'stream' | 'map-make' | 'map-open' | 'map-store' | 'map-watch' | 'rename' | 'exclusive' | 'lock' | 'bye';
 
 export interface Turn {
   readonly n: number;
@@ -74,7 +128,7 @@ export interface Turn {
   readonly values: readonly number[];
 }
 
-const KINDS: readonly string[] = ['hello', 'ping', 'write', 'map-make', 'map-open', 'map-store', 'map-watch', 'rename', 'exclusive', 'lock', 'bye'] satisfies TurnKind[];
+const KINDS: readonly string[] = ['hello', 'ping', 'write', 'stream', 'map-make', 'map-open', 'map-store', 'map-watch', 'rename', 'exclusive', 'lock', 'bye'] satisfies TurnKind[];
 const WHO_LENGTH_MAX = 100;
 const VALUES_MAX = 8;
 
@@ -95,6 +149,20 @@ function decodeTurn(text: string, place: string): Turn {
   return { n, op: op as TurnKind, bytes, atMs, who: who.slice(0, WHO_LENGTH_MAX).replace(/[^\x20-\x7e]/gu, '?'), values };
 }
 
+/** The place, and the file that a side speaks through. Whoever has just ended may take the place away in between. */
+function openWith(directory: string, name: string, direct: boolean): { place: Place; file: PlainFile } {
+  for (let tries = 1; ; tries++) {
+    const place = openPlace(directory);
+    try {
+      return { place, file: createFile(path.join(place.path, name), direct, place.access) };
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || tries === OPEN_TRIES_MAX) throw error;
+    }
+  }
+}
+
+const OPEN_TRIES_MAX = 3;
+
 /** One side of a conversation: writes turns into its own file and reads those of the other. */
 export class Side {
   /** True for the side that measures. */
@@ -103,12 +171,19 @@ export class Side {
   shown: Int32Array | undefined;
   watched: Int32Array | undefined;
   readonly place: string;
+  readonly access: Access;
   readonly direct: boolean;
   readonly #name: string;
   readonly #otherName: string;
   readonly #file: PlainFile;
+  readonly #identity: FileIdentity;
   readonly #writer: FileBlockWriter;
   #reader: FileBlockReader | undefined;
+  /** The file that is read. */
+  #otherIdentity: FileIdentity | undefined;
+  /** The two have begun to measure. */
+  #met = false;
+  #checkedMs = 0;
   #last = '';
 
   /** Things to remove at the end, and what to do before. */
@@ -119,11 +194,19 @@ export class Side {
     this.leads = leads;
     const [name, otherName] = leads ? ['peer', 'join'] : ['join', 'peer'];
     this.direct = !fileSystemOf(directory).local;
-    this.place = openPlace(directory);
+    const { file, place } = openWith(directory, name, this.direct);
+    this.place = place.path;
+    this.access = place.access;
     this.#name = name;
     this.#otherName = otherName;
-    this.#file = createFile(path.join(this.place, name), this.direct);
-    this.#writer = new FileBlockWriter(this.#file);
+    this.#file = file;
+    this.#identity = fs.fstatSync(file.fd);
+    this.#writer = new FileBlockWriter(file);
+  }
+
+  /** Makes a file of the measurements, which is removed at the end. */
+  create(name: string, direct = this.direct): PlainFile {
+    return createFile(this.fresh(name), direct, this.access);
   }
 
   /** Path of a file of the measurements that is removed at the end; what an earlier run left there is removed now. */
@@ -142,7 +225,7 @@ export class Side {
   awaitFile(name: string, bytes: number, endsMs: number, direct = this.direct): PlainFile | undefined {
     while (performance.now() < endsMs) {
       // By list first: a network file system remembers for seconds that a name was not there.
-      const file = fs.readdirSync(this.place).includes(name) ? PlainFile.open(this.at(name), { direct, access: PRIVATE }) : undefined;
+      const file = listOf(this.place).includes(name) ? PlainFile.open(this.at(name), { direct, access: this.access }) : undefined;
       if (file !== undefined && file.sizeBytes() >= bytes) return file;
       file?.close();
       pauseMs(1);
@@ -155,28 +238,38 @@ export class Side {
   }
 
   say(turn: Turn): void {
-    this.#writer.write(0, Buffer.from(JSON.stringify(turn)));
+    try {
+      this.#writer.write(0, Buffer.from(JSON.stringify(turn)));
+    } catch (error) {
+      this.#check();
+      throw error;
+    }
   }
 
   /** The next turn of the other side that `fits`. ETIMEDOUT where none comes. */
   hear(fits: (turn: Turn) => boolean, limitMs: number, quick: boolean): Turn {
     for (const began = performance.now(); performance.now() - began < limitMs; ) {
       const turn = this.#look();
-      if (turn !== undefined && fits(turn)) return turn;
+      if (turn !== undefined && fits(turn)) {
+        this.#met = true;
+        return turn;
+      }
+      if (performance.now() - this.#checkedMs > CHECK_MS) this.#check();
       if (!quick || this.#reader === undefined) pauseMs(LOOK_MS);
     }
     throw new StpError('ETIMEDOUT', `nothing came from the other side in ${limitMs / 1000} s`);
   }
 
   #look(): Turn | undefined {
-    // By list first: a network file system remembers for seconds that a name was not there.
-    if (this.#reader === undefined) {
-      if (!fs.readdirSync(this.place).includes(this.#otherName)) return undefined;
-      const file = PlainFile.open(path.join(this.place, this.#otherName), { direct: this.direct, access: PRIVATE });
-      if (file === undefined) return undefined;
-      this.#reader = new FileBlockReader(file);
+    if (this.#reader === undefined && !this.#openOther()) return undefined;
+    let block: { readonly payload: Uint8Array } | undefined;
+    try {
+      block = this.#reader?.read(0);
+    } catch (error) {
+      // Read on where the file was replaced; what is wrong otherwise is told by the error.
+      this.#check();
+      if (this.#reader !== undefined) throw error;
     }
-    const block = this.#reader.read(0);
     if (block === undefined) return undefined;
     const text = Buffer.from(block.payload).toString();
     if (text === this.#last) return undefined;
@@ -184,12 +277,42 @@ export class Side {
     return decodeTurn(text, path.join(this.place, this.#otherName));
   }
 
+  #openOther(): boolean {
+    // By list first: a network file system remembers for seconds that a name was not there.
+    if (!listOf(this.place).includes(this.#otherName)) return false;
+    const file = PlainFile.open(this.at(this.#otherName), { direct: this.direct, access: this.access });
+    if (file === undefined) return false;
+    this.#reader = new FileBlockReader(file);
+    this.#otherIdentity = fs.fstatSync(file.fd);
+    return true;
+  }
+
+  /** Looks whether both files are still those that we use. A side that was killed leaves its file behind, and the next one of its kind puts another in its place. */
+  #check(): void {
+    this.#checkedMs = performance.now();
+    const mine = identityOf(this.at(this.#name));
+    if (mine === undefined) throw new StpError('ENOENT', `${this.at(this.#name)} was removed while it was used`);
+    if (!isSame(mine, this.#identity)) throw new StpError('EBUSY', `another stp doctor --${this.#name} has begun here`);
+    if (this.#otherIdentity === undefined) return;
+    const theirs = identityOf(this.at(this.#otherName));
+    if (theirs !== undefined && isSame(theirs, this.#otherIdentity)) return;
+    // Who answers answers the next one too: the first may have been left by one that was killed.
+    if (this.#met && (this.leads || theirs === undefined)) throw new StpError(theirs === undefined ? 'ECONNRESET' : 'EBUSY', theirs === undefined ? `stp doctor --${this.#otherName} has ended` : `another stp doctor --${this.#otherName} has begun`);
+    this.#reader?.close();
+    this.#reader = undefined;
+    this.#otherIdentity = undefined;
+  }
+
   close(): void {
     for (const act of this.#ends) tryTo(act);
     for (const place of this.#left) tryTo(() => { removeFile(place); });
     this.#reader?.close();
     this.#file.close();
-    tryTo(() => { removeFile(path.join(this.place, this.#name)); });
+    // Unless another of our kind has begun.
+    tryTo(() => {
+      const now = identityOf(this.at(this.#name));
+      if (now !== undefined && isSame(now, this.#identity)) removeFile(this.at(this.#name));
+    });
     tryTo(() => { fs.rmdirSync(this.place); });
   }
 }

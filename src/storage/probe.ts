@@ -4,16 +4,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { BLOCK_BYTES } from '../layout';
-import { PRIVATE } from './access';
 import { fileSystemOf } from './file-system';
 import { makeFifo, removeFifo } from './fifo';
 import { removeFile } from './files';
 import { mappingWorks } from './mapping-probe';
 import {
-  clearExclusive, clearLock, countTorn, countUnderLock, EXCLUSIVE_FILES, lookByName, makeMapping, type MappingVerdict, openMapping, raceToCreate, renameAgainAndAgain, type Renames, storeMapped,
-  TEAR_BYTES, type TornReads, verdictOf, watchMapping, writeAgainAndAgain,
+  clearExclusive, clearLock, countTorn, countUnderLock, EXCLUSIVE_FILES, lookByName, makeMapping, type MappingVerdict, openMapping, raceToCreate, readStream, renameAgainAndAgain, type Renames, storeMapped,
+  TEAR_BYTES, type TornReads, verdictOf, watchMapping, writeAgainAndAgain, writeStream,
 } from './probe-pair';
-import { createFile, openPlace, percentile, Side, timed, tryTo, type Turn, type TurnKind } from './probe-side';
+import { PlainFile } from './positioned-file';
+import { createFile, openPlace, percentile, type Place, Side, timed, tryTo, type Turn, type TurnKind } from './probe-side';
 
 const PINGS_MAX = 200;
 const PING_MS_MAX = 3000;
@@ -25,7 +25,7 @@ export interface OneSide {
   readonly fileSystem: string;
   /** All who see it share one page cache. */
   readonly local: boolean;
-  /** Reads and writes pass the page cache by when they are asked to. */
+  /** Reads and writes pass the page cache by when they are asked to. Where it is local, nobody asks. */
   readonly odirect: boolean;
   readonly fifos: boolean;
   /** link(2), which puts a region's header in place in one step. */
@@ -46,6 +46,8 @@ export interface TwoSides {
   /** Half a round trip: until a block that was written is seen on the other side. */
   readonly visibleP50Ms: number;
   readonly visibleP99Ms: number;
+  /** What we can read while the other side writes, in chunks of 1 MiB. */
+  readonly readMBs: number;
   /** Reads that showed two writes at once, by size. */
   readonly torn: readonly TornReads[];
   /** What one side sees of what the other stores into mapped memory: we of theirs, they of ours. */
@@ -68,10 +70,14 @@ export interface TwoSides {
 export function probeOneSide(directory: string): OneSide {
   const { name, local } = fileSystemOf(directory);
   const place = openPlace(directory);
-  const mine = path.join(place, `one-${process.pid}`);
+  const { access } = place;
+  const mine = path.join(place.path, `one-${process.pid}`);
   const other = `${mine}-other`;
-  const file = createFile(mine, !local);
+  const { bavail, bsize } = fs.statfsSync(place.path);
+  const file = createFile(mine, !local, access);
   try {
+    // A server that gives what we make to another user shows now.
+    PlainFile.open(mine, { direct: false, access })?.close();
     const block = file.takeMemory(BLOCK_BYTES);
     const big = file.takeMemory(STREAM_BYTES);
     const writes = Array.from({ length: 30 }, () => timed(() => { file.writeAt(block, 0, BLOCK_BYTES, 0); }));
@@ -90,18 +96,30 @@ export function probeOneSide(directory: string): OneSide {
       fs.renameSync(other, mine);
     });
     const fifos = tryTo(() => {
-      if (!makeFifo(other, PRIVATE)) throw new Error('no FIFOs');
+      if (!makeFifo(other, access)) throw new Error('no FIFOs');
     });
     if (fifos) removeFifo(other);
-    const { bavail, bsize } = fs.statfsSync(place);
     return {
-      fileSystem: name, local, odirect: file.direct, fifos, links, rename, mapping: mappingWorks(place), freeBytes: bavail * bsize,
+      fileSystem: name, local, odirect: local ? takesDirect(place, other) : file.direct, fifos, links, rename, mapping: mappingWorks(place.path), freeBytes: bavail * bsize,
       writeBlockP50Ms: percentile(writes, 0.5), readBlockP50Ms: percentile(reads, 0.5), writeMBs,
     };
   } finally {
     file.close();
-    removeFile(mine);
-    tryTo(() => { fs.rmdirSync(place); });
+    tryTo(() => { removeFile(mine); });
+    tryTo(() => { fs.rmdirSync(place.path); });
+  }
+}
+
+function takesDirect({ access }: Place, name: string): boolean {
+  const file = createFile(name, true, access);
+  try {
+    const block = file.takeMemory(BLOCK_BYTES);
+    file.writeAt(block, 0, BLOCK_BYTES, 0);
+    file.giveMemory(block);
+    return file.direct;
+  } finally {
+    file.close();
+    removeFile(name);
   }
 }
 
@@ -128,8 +146,11 @@ export function probeTwoSides(directory: string, who: string, limitMs: number): 
       ask('write', bytes, () => { seen = countTorn(side, bytes); });
       return seen;
     });
-    const told = { torn, mapping: mapBothWays(side, ask), rename: renameThere(side, ask), exclusive: createBoth(side, ask), lock: lockBoth(side, ask) };
-    ask('bye');
+    let readMBs = 0;
+    ask('stream', 0, () => { readMBs = readStream(side); });
+    const told = { readMBs, torn, mapping: mapBothWays(side, ask), rename: renameThere(side, ask), exclusive: createBoth(side, ask), lock: lockBoth(side, ask) };
+    // The other side ends with its answer, and takes it away.
+    tryTo(() => { ask('bye'); });
     return { ...trips, ...told, other, otherLocal: values[0] === 1 };
   } finally {
     side.close();
@@ -192,7 +213,9 @@ export function answerProbe(directory: string, who: string, limitMs: number): st
       const values = answer(side, turn);
       side.say({ ...turn, atMs: Date.now(), who, values });
       if (turn.op === 'bye') return turn.who;
-      turn = side.hear(() => true, ANSWER_MS, true);
+      // A greeting may have been left by one that was killed.
+      const greeted = turn.op === 'hello';
+      turn = side.hear(() => true, greeted ? limitMs : ANSWER_MS, !greeted);
     }
   } finally {
     side.close();
@@ -204,6 +227,7 @@ function answer(side: Side, { op, bytes }: Turn): number[] {
   switch (op) {
     case 'hello': return [side.direct ? 0 : 1];
     case 'write': writeAgainAndAgain(side, bytes); return [];
+    case 'stream': writeStream(side); return [];
     case 'map-make': return [makeMapping(side) ? 1 : 0];
     case 'map-open': return [openMapping(side) ? 1 : 0];
     case 'map-store': return [storeMapped(side) ? 1 : 0];

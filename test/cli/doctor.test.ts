@@ -1,10 +1,21 @@
 /** `stp doctor` measures a directory and says in plain words what is wrong with it. */
+import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { memoryDirectory } from '../memory-directory';
+import { until } from '../region/kit';
 import { startStp, stp } from './stp-process';
+
+/** How a process ends, and what it has said by then. */
+async function ended(child: ChildProcess): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const said = { stdout: '', stderr: '' };
+  child.stdout?.on('data', (text: Buffer) => { said.stdout += text.toString(); });
+  child.stderr?.on('data', (text: Buffer) => { said.stderr += text.toString(); });
+  const [status] = (await once(child, 'close')) as [number | null];
+  return { status, ...said };
+}
 
 void t.test('one side: file system, driver and figures, and nothing is left behind', (t) => {
   const directory = fs.mkdtempSync(path.join(memoryDirectory(), 'stp-doctor-'));
@@ -18,10 +29,14 @@ void t.test('one side: file system, driver and figures, and nothing is left behi
 
 void t.test('both sides: what one sees of the other', async (t) => {
   const directory = t.testdir({});
-  const joining = once(startStp(['doctor', directory, '--join', '--timeout', '30']), 'close');
-  const told = stp(['doctor', directory, '--peer', '--json', '--timeout', '30']);
+  const first = ended(startStp(['doctor', directory, '--peer', '--timeout', '30']));
+  await until(() => fs.existsSync(path.join(directory, '.stp-doctor', 'peer')));
+  const second = ended(startStp(['doctor', directory, '--peer', '--json', '--timeout', '30']));
+  t.match(await first, { status: 1, stderr: /another stp doctor measures here/ }, 'of two that measure the first is told so');
+  t.match(stp(['doctor', directory, '--join', '--timeout', '30']), { status: 0 });
+  const told = await second;
   t.equal(told.status, 0, told.stderr);
-  const found = JSON.parse(told.stdout) as { here: { mapping?: boolean }; both: { torn: { reads: number }[]; lock: { updates: number }; rename: { reads: number } } };
+  const found = JSON.parse(told.stdout) as { here: { mapping?: boolean }; both: { torn: { reads: number }[]; lock: { updates: number }; rename: { reads: number }; readMBs: number } };
   const seen = found.here.mapping === true ? 'seen' : 'impossible';
   t.match(found, {
     directory,
@@ -35,15 +50,18 @@ void t.test('both sides: what one sees of the other', async (t) => {
     },
     problems: [],
   });
+  t.ok(found.both.readMBs > 0, 'throughput from there');
   t.ok(found.both.torn.every(({ reads }) => reads > 0) && found.both.lock.updates > 1 && found.both.rename.reads > 0, 'all was measured');
-  t.equal((await joining)[0], 0);
   t.same(fs.readdirSync(directory), []);
 });
 
 void t.test('what is wrong is told in plain words', (t) => {
-  const directory = t.testdir({ file: 'x' });
+  const directory = t.testdir({ file: 'x', open: {}, dangling: t.fixture('symlink', 'nothing') });
+  fs.chmodSync(path.join(directory, 'open'), 0o777);
   t.match(stp(['doctor', path.join(directory, 'nowhere')]), { status: 1, stderr: /no such directory on this host/ });
-  t.match(stp(['doctor', path.join(directory, 'file')]), { status: 1, stderr: /^stp: .*file/ });
+  t.match(stp(['doctor', path.join(directory, 'file')]), { status: 1, stderr: /file is not a directory/ });
+  t.match(stp(['doctor', path.join(directory, 'dangling'), '--join', '--json']), { status: 1, stderr: /symbolic link that leads nowhere/, stdout: /^\{.*"code":"ENOENT"/ });
+  if (process.getuid !== undefined) t.match(stp(['doctor', path.join(directory, 'open')]), { status: 1, stderr: /everybody may write to/ }, 'what a region refuses');
   t.match(stp(['doctor', directory, '--peer', '--timeout', '1']), { status: 1, stderr: /the other side was not seen/ });
   t.match(stp(['doctor', directory, '--peer', '--join']), { status: 2, stderr: /one or the other/ });
   t.match(stp(['doctor', directory, '--timeout', '0']), { status: 2, stderr: /--timeout 0/ });
