@@ -20,6 +20,8 @@ import { Endpoint } from './endpoint';
 const BEATS_PER_LOOK = 5;
 /** Byte counts reach the socket table so late at most, milliseconds. */
 const COUNTS_FLUSH_MS = 250;
+/** How often a process to which the directory is local looks for those of other hosts, milliseconds. */
+const LOOK_OUT_MS = 1000;
 const TIMER_MAX_MS = 0x7fff_ffff;
 
 export class Runtime implements EnginePorts, LinkTableEvents {
@@ -34,6 +36,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   #timerAtMs = Infinity;
   #countsTimer: NodeJS.Timeout | null = null;
   #beatTimer: NodeJS.Timeout | null = null;
+  #lookOutTimer: NodeJS.Timeout | null = null;
   #flushQueued = false;
   readonly #changed = new Set<EngineSocket>();
   #left = false;
@@ -49,6 +52,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.engine = new Engine(this);
     [this.region, this.links] = this.#join();
     if (this.region.storage.shared) this.#startBeating(this.region);
+    if (this.region.mayBeServed) this.#startLookingOut();
     // What the kernel does for TCP at exit: the other ends learn that this is an orderly end.
     process.once('exit', this.leave);
   }
@@ -240,6 +244,21 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#beatTimer.unref();
   }
 
+  /** The host that serves the directory hears no knock from elsewhere: it looks who is there, and once somebody is, which links they have made. */
+  #startLookingOut(): void {
+    this.#lookOutTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setInterval, undefined, () => {
+      if (this.#adrift) return;
+      try {
+        this.region.lookForOtherHosts();
+      } catch (error) {
+        // The next look tries again.
+        if (!(error instanceof StpError)) throw error;
+      }
+      if (this.region.otherHostSeen) this.links.poller.setNeedsClock(true);
+    }, LOOK_OUT_MS);
+    this.#lookOutTimer.unref();
+  }
+
   #beat(): void {
     const stoodStill = performance.now() - this.#beatAtMs >= this.region.limits.leaseMs;
     this.#beats += 1;
@@ -301,7 +320,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#left = true;
     process.removeListener('exit', this.leave);
     for (const timer of [this.#timer, this.#countsTimer]) if (timer !== null) clearTimeout(timer);
-    if (this.#beatTimer !== null) clearInterval(this.#beatTimer);
+    for (const timer of [this.#beatTimer, this.#lookOutTimer]) if (timer !== null) clearInterval(timer);
     this.links.close();
     crashPoint('leave.published');
     this.region.close();

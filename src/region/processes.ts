@@ -78,6 +78,16 @@ export class Processes {
     this.#leaseMs = leaseMs;
   }
 
+  /** True where a process of another host has been seen. */
+  get otherHostSeen(): boolean {
+    return this.#otherHostSeen;
+  }
+
+  /** The lowest number of a process that had not told of itself when we listed last. */
+  get lowestUnannounced(): number | undefined {
+    return this.#unannounced.size === 0 ? undefined : Math.min(...this.#unannounced);
+  }
+
   /** Called once, as soon as a process of another host is seen that may live; at once where one has been. */
   set onOtherHost(told: () => void) {
     this.#onOtherHost = told;

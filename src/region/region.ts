@@ -16,6 +16,7 @@ import { checkLimits, defaultLimits, type RegionLimits } from './header';
 import { outageMsMax } from './heartbeat';
 import { Hosts } from './hosts';
 import { type Liveness } from './machine';
+import { OtherHostWatch } from './other-hosts';
 import { checkRegionOptions, type RegionOptions } from './options';
 import { Pulse } from './pulse';
 import { encodeIdentity, type MutableProcessInfo, type ProcessInfo } from './process-info';
@@ -50,6 +51,7 @@ export class Region {
   readonly #self: MutableProcessInfo;
   readonly #processes: Processes;
   readonly #file: BlockWriter;
+  readonly #watch: OtherHostWatch | undefined;
   #door: Door | undefined;
   #closed = false;
 
@@ -108,6 +110,8 @@ export class Region {
     this.#publish('live');
     crashPoint('open.live');
     this.recovered = recover(storage, this.#processes, RECOVERY_MS);
+    // Recovery has looked at all that were there.
+    if (seat.mayBeServed) this.#watch = new OtherHostWatch(storage, self.bootId, (this.#processes.lowestUnannounced ?? self.number) - 1);
   }
 
   /** Path of our door bell; undefined where FIFOs are impossible. */
@@ -157,6 +161,21 @@ export class Region {
   /** Called once, as soon as a process of another host is seen; at once where one has been. */
   set onOtherHost(told: () => void) {
     this.#processes.onOtherHost = told;
+  }
+
+  /** True where the directory is local to us, and may be served to other hosts: then somebody must call lookForOtherHosts() now and then. */
+  get mayBeServed(): boolean {
+    return this.#watch !== undefined;
+  }
+
+  get otherHostSeen(): boolean {
+    return this.#processes.otherHostSeen;
+  }
+
+  /** Looks whether somebody of another host has come, and tells `onOtherHost`. Throws what the storage throws. */
+  lookForOtherHosts(): void {
+    const number = this.otherHostSeen ? undefined : this.#watch?.look();
+    if (number !== undefined) this.#processes.get(number);
   }
 
   /** Writes the heartbeat, unless the thread of `pulse` does. */

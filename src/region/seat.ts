@@ -5,7 +5,7 @@
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS } from '../layout';
-import { accessOf, type BlockWriter, chooseDriver, FileStorage, loadNative, type Storage } from '../storage';
+import { accessOf, type BlockWriter, chooseDriver, FileStorage, fileSystemOf, loadNative, type Storage } from '../storage';
 import { checkRegionDirectory, makeRegionDirectory } from './directory';
 import { type Door, makeDoor, shutDoor } from './door';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
@@ -32,6 +32,8 @@ export interface Seat {
   readonly machine: Machine;
   readonly file: BlockWriter;
   readonly door: Door | undefined;
+  /** The directory is local to us, and may be served to other hosts. */
+  readonly mayBeServed: boolean;
   /** Why this driver, in words. */
   readonly driverDetail: string;
 }
@@ -41,12 +43,13 @@ export function takeSeat(options: RegionOptions, limits: Partial<RegionLimits>, 
   if (setup.storage === undefined) makeRegionDirectory(options.directory, options.mode);
   crashPoint('open.directory');
   try {
-    const { storage, driverDetail } = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given' };
+    const opened = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given', mayBeServed: false };
+    const { storage } = opened;
     const facts = openHeader(storage, limits);
     if (facts === undefined) return undefined;
     crashPoint('open.header');
     makeDirectories(storage);
-    return sitDown(storage, facts, options, setup.machine ?? machine(), driverDetail);
+    return sitDown(opened, facts, options, setup.machine ?? machine());
   } catch (error) {
     if (error instanceof StpError && error.code === 'ENOENT') return undefined;
     throw error;
@@ -90,10 +93,17 @@ export function isStillThere(storage: Storage, facts: RegionFacts, number: numbe
   return awaitHeader(storage)?.id === facts.id && listNumbers(storage).includes(number);
 }
 
-function openStorage(options: RegionOptions): { storage: Storage; driverDetail: string } {
+interface Opened {
+  readonly storage: Storage;
+  readonly driverDetail: string;
+  readonly mayBeServed: boolean;
+}
+
+function openStorage(options: RegionOptions): Opened {
   checkRegionDirectory(options.directory, 'write', options.mode);
   const choice = chooseDriver(options.directory, options.driver);
-  return { storage: new FileStorage(options.directory, { driver: choice.driver, local: choice.localFs, access: accessOf(options.directory) }), driverDetail: choice.detail };
+  const storage = new FileStorage(options.directory, { driver: choice.driver, local: choice.localFs, access: accessOf(options.directory) });
+  return { storage, driverDetail: choice.detail, mayBeServed: choice.localFs && !fileSystemOf(options.directory).inMemory };
 }
 
 /** The header, made where there is none; undefined where it vanished again at once. */
@@ -104,7 +114,7 @@ function openHeader(storage: Storage, limits: Partial<RegionLimits>): RegionFact
   return awaitHeader(storage);
 }
 
-function sitDown(storage: Storage, facts: RegionFacts, options: RegionOptions, machine: Machine, driverDetail: string): Seat {
+function sitDown({ storage, driverDetail, mayBeServed }: Opened, facts: RegionFacts, options: RegionOptions, machine: Machine): Seat {
   const bootId = isGuessedBootId(machine.bootId) ? agreedBootId(machine.bootId, bootIdsInUse(storage)) : sharingId(machine.bootId, storage.mount());
   // A process that dies between its number and its identity leaves a riddle for some minutes: what takes time comes before.
   loadNative();
@@ -126,7 +136,7 @@ function sitDown(storage: Storage, facts: RegionFacts, options: RegionOptions, m
       bootId,
       machine,
     });
-    return { storage, facts, self, machine: { ...machine, bootId }, file, door, driverDetail };
+    return { storage, facts, self, machine: { ...machine, bootId }, file, door, driverDetail, mayBeServed };
   } catch (error) {
     giveUpPlace(storage, number, file, door);
     throw error;

@@ -12,21 +12,22 @@ export interface FileSystemInfo {
   readonly name: string;
   /** True where every reader is on this kernel, or sees the same page cache. */
   readonly local: boolean;
+  /** True where it lies in the memory of this host, which hardly anybody serves to others. */
+  readonly inMemory: boolean;
 }
 
-interface KnownType {
+interface KnownType extends FileSystemInfo {
   readonly type: number;
-  readonly name: string;
-  readonly local: boolean;
 }
 
-const local = (type: number, name: string): KnownType => ({ type, name, local: true });
-const remote = (type: number, name: string): KnownType => ({ type, name, local: false });
+const memory = (type: number, name: string): KnownType => ({ type, name, local: true, inMemory: true });
+const local = (type: number, name: string): KnownType => ({ type, name, local: true, inMemory: false });
+const remote = (type: number, name: string): KnownType => ({ type, name, local: false, inMemory: false });
 
 /** f_type of statfs(2) on Linux; from linux/magic.h and the file systems' own headers. */
 const LINUX_TYPES: readonly KnownType[] = [
-  local(0x0102_1994, 'tmpfs'),
-  local(0x8584_58f6, 'ramfs'),
+  memory(0x0102_1994, 'tmpfs'),
+  memory(0x8584_58f6, 'ramfs'),
   local(0xef53, 'ext4'),
   local(0x5846_5342, 'xfs'),
   local(0x9123_683e, 'btrfs'),
@@ -71,6 +72,6 @@ export function fileSystemOfType(type: number, platform: NodeJS.Platform = proce
   const unsigned = type < 0 ? type + 0x1_0000_0000 : type;
   const types = platform === 'linux' ? LINUX_TYPES : platform === 'darwin' ? DARWIN_TYPES : [];
   const known = types.find((candidate) => candidate.type === unsigned);
-  if (known !== undefined) return { name: known.name, local: known.local };
-  return { name: `unknown (0x${unsigned.toString(16)})`, local: false };
+  if (known !== undefined) return { name: known.name, local: known.local, inMemory: known.inMemory };
+  return { name: `unknown (0x${unsigned.toString(16)})`, local: false, inMemory: false };
 }

@@ -25,6 +25,8 @@ export interface OneSide {
   readonly fileSystem: string;
   /** All who see it share one page cache. */
   readonly local: boolean;
+  /** It lies in the memory of this host. */
+  readonly inMemory: boolean;
   /** Reads and writes pass the page cache by when they are asked to. Where it is local, nobody asks. */
   readonly odirect: boolean;
   readonly fifos: boolean;
@@ -68,7 +70,7 @@ export interface TwoSides {
 
 /** Measures what one side can tell. */
 export function probeOneSide(directory: string): OneSide {
-  const { name, local } = fileSystemOf(directory);
+  const { name, local, inMemory } = fileSystemOf(directory);
   const place = openPlace(directory);
   const { access } = place;
   const mine = path.join(place.path, `one-${process.pid}`);
@@ -100,7 +102,7 @@ export function probeOneSide(directory: string): OneSide {
     });
     if (fifos) removeFifo(other);
     return {
-      fileSystem: name, local, odirect: local ? takesDirect(place, other) : file.direct, fifos, links, rename, mapping: mappingWorks(place.path), freeBytes: bavail * bsize,
+      fileSystem: name, local, inMemory, odirect: local ? takesDirect(place, other) : file.direct, fifos, links, rename, mapping: mappingWorks(place.path), freeBytes: bavail * bsize,
       writeBlockP50Ms: percentile(writes, 0.5), readBlockP50Ms: percentile(reads, 0.5), writeMBs,
     };
   } finally {

@@ -7,6 +7,7 @@ import { type Server } from 'node:net';
 import path from 'node:path';
 import { Actor, freshRegion } from '../calls/actor';
 import { type Kit } from '../calls/kit';
+import { diskDirectory } from '../memory-directory';
 import { assert, type Teardown } from './stage';
 
 /** A process that the machine keeps waiting for longer is taken for dead: on a busy one a short lease tells of deaths that are none. */
@@ -213,4 +214,22 @@ const serving: LeasePlay = {
   },
 };
 
-export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced, serverReplaced, heldUp, heldUpWithoutThread, serving];
+/** Again when all connections between the two are over. In memory nobody looks for others, so this wants a disk. */
+const called: LeasePlay = {
+  title: 'a process of the host that serves the directory to others notices that it is called from another host, each time',
+  async run(test) {
+    const region = freshRegion(test, diskDirectory());
+    const [one, two] = await Promise.all([startOn(test, 'one', region), startOn(test, 'two', region, 'two', LEASE_MS, [])]);
+    await two.run(serve, 4600, 'alpha');
+    for (let i = 0; i < 2; i++) {
+      const caller = await startOn(test, `caller-${i}`, region);
+      assert((await caller.run(ask, 4600, 'two')) === 'alpha', 'the server answers');
+      await caller.kill();
+      assert((await two.run((kit) => kit.notes.get('ended'))) === 'ECONNRESET', 'the server knows of the death');
+    }
+    assert((await one.run(ask, 4600, 'two')) === 'alpha', 'the server answers who was there before it was called');
+    return undefined;
+  },
+};
+
+export const LEASE_PLAYS: readonly LeasePlay[] = [killed, stopped, replaced, serverReplaced, heldUp, heldUpWithoutThread, serving, called];

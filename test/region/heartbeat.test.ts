@@ -6,10 +6,11 @@ import { Region, type RegionOptions } from '../../src/region';
 import { Baton, BeatClock } from '../../src/region/beat-clock';
 import { LeaseWatch, outageMsMax } from '../../src/region/heartbeat';
 import { machine } from '../../src/region/machine';
+import { OtherHostWatch } from '../../src/region/other-hosts';
 import { Pulse, type PulseReason } from '../../src/region/pulse';
-import { FileStorage } from '../../src/storage';
+import { FileStorage, fileSystemOf } from '../../src/storage';
 import { SimulatedDisk, SimulatedStorage } from '../../src/storage/simulated-storage';
-import { temporaryDirectory, until } from './kit';
+import { openRegion, optionsFor, temporaryDirectory, until } from './kit';
 
 const BEAT_MS = 200;
 const LEASE_MS = 1000;
@@ -129,6 +130,29 @@ void t.test('A region whose storage did not answer for twelve leases is out of r
   t.notOk(region.outOfReach, 'an answer in time');
   region.pulse.clock.begin(now - outageMsMax(LEASE_MS) - 1);
   t.ok(region.outOfReach);
+  t.end();
+});
+
+void t.test('To whom the directory is local, and others not, sees who comes from another host', (t) => {
+  const options = optionsFor(t);
+  const region = openRegion(t, options);
+  t.equal(region.mayBeServed, !fileSystemOf(options.directory).inMemory);
+  const storage = new FileStorage(options.directory, { driver: 'direct', local: true });
+  const watch = new OtherHostWatch(storage, region.self.bootId, region.self.number - 1);
+  t.equal(watch.look(), undefined, 'nobody but us');
+  openRegion(t, options);
+  t.equal(watch.look(), undefined, 'somebody of our own kernel');
+  const untold = storage.createBlocks(`processes/${region.self.number + 2}`);
+  t.equal(watch.look(), undefined, 'one that has not told of itself');
+  const elsewhere = { machine: { ...machine(), bootId: 'another-kernel' }, storage: new FileStorage(options.directory, { driver: 'direct', local: false }) };
+  const other = openRegion(t, options, elsewhere);
+  t.equal(watch.look(), other.self.number, 'whoever comes before has told of itself or not');
+  untold?.close();
+  let told = 0;
+  region.onOtherHost = () => { told += 1; };
+  region.lookForOtherHosts();
+  region.lookForOtherHosts();
+  t.equal(told, region.mayBeServed ? 1 : 0);
   t.end();
 });
 

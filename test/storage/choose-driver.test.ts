@@ -19,13 +19,13 @@ function inProcess(code: string, directory: string, nodeOptions: string[]): unkn
 }
 
 void t.test('file systems are told apart by type, and one that is not known is not local', (tt) => {
-  tt.same(fileSystemOfType(0x0102_1994, 'linux'), { name: 'tmpfs', local: true });
-  tt.same(fileSystemOfType(0xef53, 'linux'), { name: 'ext4', local: true });
-  tt.same(fileSystemOfType(0x9123_683e - 2 ** 32, 'linux'), { name: 'btrfs', local: true }, 'signed');
-  tt.same(fileSystemOfType(0x6969, 'linux'), { name: 'nfs', local: false });
-  tt.same(fileSystemOfType(0x6573_5546, 'linux'), { name: 'fuse', local: false });
-  tt.same(fileSystemOfType(0x1a, 'darwin'), { name: 'apfs', local: true });
-  tt.same(fileSystemOfType(0x1a, 'linux'), { name: 'unknown (0x1a)', local: false });
+  tt.same(fileSystemOfType(0x0102_1994, 'linux'), { name: 'tmpfs', local: true, inMemory: true });
+  tt.same(fileSystemOfType(0xef53, 'linux'), { name: 'ext4', local: true, inMemory: false });
+  tt.same(fileSystemOfType(0x9123_683e - 2 ** 32, 'linux'), { name: 'btrfs', local: true, inMemory: false }, 'signed');
+  tt.same(fileSystemOfType(0x6969, 'linux'), { name: 'nfs', local: false, inMemory: false });
+  tt.same(fileSystemOfType(0x6573_5546, 'linux'), { name: 'fuse', local: false, inMemory: false });
+  tt.same(fileSystemOfType(0x1a, 'darwin'), { name: 'apfs', local: true, inMemory: false });
+  tt.same(fileSystemOfType(0x1a, 'linux'), { name: 'unknown (0x1a)', local: false, inMemory: false });
   tt.equal(fileSystemOfType(0, 'win32').local, false);
   const missing = path.join(os.tmpdir(), 'not', 'there', 'yet');
   tt.same(fileSystemOf(missing), fileSystemOf(os.tmpdir()), 'the place where it will be made');
