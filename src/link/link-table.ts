@@ -18,6 +18,7 @@ import { doorPathOf, pairOfName, type ProcessInfo, type Region } from '../region
 import { canListen, closeFifo, closeQuietly, loadNative, type LogIdentity, makeFifo, type Native, openFifoReader, openFifoWriter } from '../storage';
 import { BellReader, ring } from './bell';
 import { Link, type LinkSink } from './link';
+import { closeBells, type Ends, willHear } from './link-ends';
 import { Poller, type PollerEvents } from './poller';
 
 export interface LinkTableEvents extends LinkSink {
@@ -25,26 +26,6 @@ export interface LinkTableEvents extends LinkSink {
   peerGone(link: Link, errno: number): void;
   /** The end of a turn in which something happened. */
   turnOver(): void;
-}
-
-interface Ends {
-  readonly info: ProcessInfo;
-  readonly link: Link;
-  /** Both on this kernel, and FIFOs work. */
-  readonly hasBells: boolean;
-  /** Listens to the peer's bell. */
-  bell: BellReader | null;
-  /** The bell where nobody can listen to it: the peer must find it open all the same. */
-  readonly heldFd: number | undefined;
-  /** Which file the peer's log is; 0: it is not open, or that can't be told. */
-  peerFile: number;
-  /** Since when the peer's log is there and can't be opened for a reason that may pass; 0: it is not so. */
-  unopenedSinceMs: number;
-  /** Times in a row that a file which must be there was not. */
-  missing: number;
-  bellWriter: number | null;
-  /** The peer's bell rang: it has a writer, so its end will tell of the peer's death. */
-  heard: boolean;
 }
 
 /** How often the life of a peer without a bell is looked at. */
@@ -171,7 +152,7 @@ export class LinkTable implements PollerEvents {
       throw error;
     }
     const listens = canListen();
-    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, peerFile: 0, unopenedSinceMs: 0, heard: false };
+    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, peerFile: 0, ownFile: this.#ownFile(info), forsaken: false, unopenedSinceMs: 0, heard: false };
     if (bellFd !== undefined && listens) {
       ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#peerDied(ends); });
     }
@@ -211,7 +192,7 @@ export class LinkTable implements PollerEvents {
     const place = this.#path(info.number, self.number);
     try {
       // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
-      ends.peerFile = storage.info(place)?.id ?? 0;
+      ends.peerFile = this.#fileOf(info.number, self.number);
       const reader = storage.openLog(place, { ring: limits.ringBytes, frames: limits.framesBytes });
       if (reader === undefined) return false;
       const { from, to, fromEpoch, toEpoch, regionId } = reader.identity;
@@ -222,6 +203,10 @@ export class LinkTable implements PollerEvents {
       }
       link.in = reader;
       crashPoint('link.opened');
+      if (this.#isForsaken(ends)) {
+        ends.forsaken = true;
+        throw new StpError('ECONNRESET', `process ${info.number} began anew`);
+      }
       if (ends.hasBells) this.#openBell(ends);
       ends.unopenedSinceMs = 0;
     } catch (error) {
@@ -307,6 +292,8 @@ export class LinkTable implements PollerEvents {
 
   #meetAll(names: readonly string[]): void {
     const suffix = `-${this.#region.self.number}`;
+    // One that gave up waiting may come again, and then has all its time.
+    for (const from of this.#unmet.keys()) if (!names.includes(`${from}${suffix}`)) this.#unmet.delete(from);
     for (const name of names) {
       if (!name.endsWith(suffix)) continue;
       const from = Number(name.slice(0, -suffix.length));
@@ -378,8 +365,8 @@ export class LinkTable implements PollerEvents {
   /** True where the peer has given the link up and begun another under the same name. */
   #isReplaced({ link, info, peerFile }: Ends): boolean {
     if (link.in === null || peerFile === 0) return false;
-    const now = this.#region.storage.info(this.#path(info.number, this.#region.self.number));
-    return now !== undefined && now.id !== peerFile;
+    const now = this.#fileOf(info.number, this.#region.self.number);
+    return now !== 0 && now !== peerFile;
   }
 
   #isMeeting(): boolean {
@@ -436,9 +423,28 @@ export class LinkTable implements PollerEvents {
     link.close();
   }
 
+  /** True where our log lost its name, which only the peer takes away: it will never read what we write there, though its own log is in place. */
+  #isForsaken({ info, ownFile }: Ends): boolean {
+    if (info === this.#region.self || ownFile === undefined) return false;
+    return ownFile === 0 || this.#fileOf(this.#region.self.number, info.number) !== ownFile;
+  }
+
+  #ownFile(peer: ProcessInfo): number | undefined {
+    try {
+      return this.#fileOf(this.#region.self.number, peer.number);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Which file a log is; 0 where there is none. */
+  #fileOf(from: number, to: number): number {
+    return this.#region.storage.info(this.#path(from, to))?.id ?? 0;
+  }
+
   #hasBegunAnew(ends: Ends): boolean {
     try {
-      return this.#isReplaced(ends);
+      return ends.forsaken || this.#isReplaced(ends);
     } catch {
       return false;
     }
@@ -480,11 +486,6 @@ export class LinkTable implements PollerEvents {
   }
 }
 
-/** True where the end of the peer's bell tells of its death. A peer that died before it opened its end leaves a bell that never ends. */
-function willHear(ends: Ends): boolean {
-  return ends.bell !== null && ends.heard;
-}
-
 /** False where nobody hears it: then the end of the other bell tells more. */
 function ringQuietly(fd: number): boolean {
   try {
@@ -492,12 +493,6 @@ function ringQuietly(fd: number): boolean {
   } catch {
     return false;
   }
-}
-
-function closeBells(ends: Ends): void {
-  ends.bell?.close();
-  if (ends.heldFd !== undefined) closeFifo(ends.heldFd);
-  if (ends.bellWriter !== null) closeQuietly(ends.bellWriter);
 }
 
 function yieldOf(native: Native | undefined): (() => void) | undefined {

@@ -24,7 +24,14 @@ export interface DriverChoice {
   readonly localFs: boolean;
 }
 
-/** Chooses; `directory` need not exist yet. ESTPDRIVER where `mapped` was asked for and is not possible. */
+interface Obstacle {
+  readonly reason: DriverReason;
+  readonly detail: string;
+  /** It may pass, and this is the error until then. */
+  readonly failure?: StpError;
+}
+
+/** Chooses; `directory` need not exist yet. ESTPDRIVER where `mapped` was asked for and is not possible, ENOBUFS or EMFILE where it is not just now. */
 export function chooseDriver(directory: string, wanted: WantedDriver): DriverChoice {
   if (os.endianness() !== 'LE') throw new StpError('ESTPDRIVER', 'the format of a region is little endian, this machine is not');
   const { name, local } = fileSystemOf(directory);
@@ -34,14 +41,17 @@ export function chooseDriver(directory: string, wanted: WantedDriver): DriverCho
     const reason = wanted === 'mapped' ? 'asked' : 'local';
     return { driver: 'mapped', reason, detail: `${name} is local, and memory mapped there holds what it is given`, localFs: local };
   }
-  if (wanted === 'mapped') throw new StpError('ESTPDRIVER', `mapped: ${obstacle.detail}`);
-  return { driver: 'direct', ...obstacle, localFs: local };
+  const { reason, detail, failure } = obstacle;
+  if (wanted === 'mapped') throw failure ?? new StpError('ESTPDRIVER', `mapped: ${detail}`);
+  return { driver: 'direct', reason, detail, localFs: local };
 }
 
-function mappedObstacle(directory: string, name: string, local: boolean): { reason: DriverReason; detail: string } | undefined {
+function mappedObstacle(directory: string, name: string, local: boolean): Obstacle | undefined {
   if (!local) return { reason: 'not-local', detail: `file system ${name} is not known to be local to this host` };
   if (loadNative() === undefined) return { reason: 'no-native', detail: whyNoNative() };
   // Undefined, where no file could be made: that is told by what comes next.
-  if (mappingWorks(directory) === false) return { reason: 'not-mappable', detail: `${name} is local, but what is stored into mapped memory there is not what is read` };
+  const works = mappingWorks(directory);
+  if (works instanceof StpError) return { reason: 'not-mappable', detail: `${name} is local, but no memory can be mapped just now: ${works.message}`, failure: works };
+  if (works === false) return { reason: 'not-mappable', detail: `${name} is local, but what is stored into mapped memory there is not what is read` };
   return undefined;
 }

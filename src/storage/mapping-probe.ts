@@ -5,6 +5,7 @@
  * It tells of one kernel only. That nobody else sees the directory can't be measured from here: that is for the type of the file system to say.
  */
 import path from 'node:path';
+import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
 import { PRIVATE } from './access';
 import { removeFile } from './files';
@@ -16,8 +17,11 @@ const BUFFERED = { direct: false, access: PRIVATE };
 const STORED = 0x5354_5001;
 const WRITTEN = 0x5354_5002;
 
-/** Undefined where it can't be tried: no koffi, or a file fails there. Never throws. */
-export function mappingWorks(directory: string): boolean | undefined {
+/** Why a file can't be mapped just now, though it could at another time: memory or mappings have run out. */
+const PASSES: ReadonlySet<string> = new Set(['ENOBUFS', 'EMFILE']);
+
+/** Undefined where it can't be tried: no koffi, or a file fails there. The error where memory or mappings have run out. Never throws. */
+export function mappingWorks(directory: string): boolean | StpError | undefined {
   const native = loadNative();
   if (native === undefined) return undefined;
   const place = path.join(directory, `${TEMPORARY_PREFIX}${process.pid}-map-${Math.random().toString(36).slice(2)}`);
@@ -40,11 +44,12 @@ export function mappingWorks(directory: string): boolean | undefined {
 }
 
 /** Throws where a file fails. */
-function isCoherent(native: Native, file: PlainFile, again: PlainFile): boolean {
+function isCoherent(native: Native, file: PlainFile, again: PlainFile): boolean | StpError {
   const one = mapOrNot(native, file, true);
   const other = mapOrNot(native, again, false);
   try {
-    if (one === undefined || other === undefined) return false;
+    if (!isMapping(one)) return one;
+    if (!isMapping(other)) return other;
     const words = new Int32Array(other.buffer);
     Atomics.store(new Int32Array(one.buffer), 0, STORED);
     const block = Buffer.alloc(BLOCK_BYTES);
@@ -54,17 +59,21 @@ function isCoherent(native: Native, file: PlainFile, again: PlainFile): boolean 
     file.writeAt(block, 0, BLOCK_BYTES, 0);
     return Atomics.load(words, 1) === WRITTEN;
   } finally {
-    one?.release();
-    other?.release();
+    for (const mapping of [one, other]) if (isMapping(mapping)) mapping.release();
   }
 }
 
-function mapOrNot(native: Native, file: PlainFile, writable: boolean): Mapping | undefined {
+/** What is not a mapping is what mappingWorks is to tell. */
+function mapOrNot(native: Native, file: PlainFile, writable: boolean): Mapping | StpError | false {
   try {
     return native.map(file.fd, BLOCK_BYTES, writable);
-  } catch {
-    return undefined;
+  } catch (error) {
+    return error instanceof StpError && PASSES.has(error.code) ? error : false;
   }
+}
+
+function isMapping(made: Mapping | StpError | false): made is Mapping {
+  return made !== false && !(made instanceof StpError);
 }
 
 function tryToRemove(place: string): void {

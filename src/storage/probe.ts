@@ -3,6 +3,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
 import { fileSystemOf } from './file-system';
 import { makeFifo, removeFifo } from './fifo';
@@ -33,7 +34,7 @@ export interface OneSide {
   /** link(2), which puts a region's header in place in one step. */
   readonly links: boolean;
   readonly rename: boolean;
-  /** What is stored into a mapped file is read back by another mapping and by a read: undefined where nothing can be mapped. */
+  /** What is stored into a mapped file is read back by another mapping and by a read: undefined where nothing can be mapped, or just now nothing more. */
   readonly mapping: boolean | undefined;
   readonly freeBytes: number | undefined;
   readonly writeBlockP50Ms: number;
@@ -66,6 +67,11 @@ export interface TwoSides {
   readonly other: string;
   /** Its file system is local to it. */
   readonly otherLocal: boolean;
+}
+
+function mappingOf(place: string): boolean | undefined {
+  const works = mappingWorks(place);
+  return works instanceof StpError ? undefined : works;
 }
 
 /** Measures what one side can tell. */
@@ -102,7 +108,7 @@ export function probeOneSide(directory: string): OneSide {
     });
     if (fifos) removeFifo(other);
     return {
-      fileSystem: name, local, inMemory, odirect: local ? takesDirect(place, other) : file.direct, fifos, links, rename, mapping: mappingWorks(place.path), freeBytes: bavail * bsize,
+      fileSystem: name, local, inMemory, odirect: local ? takesDirect(place, other) : file.direct, fifos, links, rename, mapping: mappingOf(place.path), freeBytes: bavail * bsize,
       writeBlockP50Ms: percentile(writes, 0.5), readBlockP50Ms: percentile(reads, 0.5), writeMBs,
     };
   } finally {

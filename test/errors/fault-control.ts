@@ -104,11 +104,20 @@ export class FaultControl {
     const creates = operation === 'open' && ((args[1] as number) & O_CREAT) !== 0;
     const name = `${creates ? 'create' : operation} ${kind}`;
     this.seen.add(name);
-    if (name === this.#fault?.call && this.#left > 0) return this.#fail(operation, name, this.#fault.code);
+    if (name === this.#fault?.call && this.#left > 0) {
+      // What close(2) reports comes after the descriptor is released.
+      if (operation.startsWith('close')) this.#release(real, args);
+      return this.#fail(operation, name, this.#fault.code);
+    }
     const result = real(...args);
     if (operation === 'open' || operation === 'openPastNode') this.#files.set(result as number, String(args[0]));
     if (operation.startsWith('close')) this.#files.delete(args[0] as number);
     return result;
+  }
+
+  #release(close: Call, args: readonly unknown[]): void {
+    close(...args);
+    this.#files.delete(args[0] as number);
   }
 
   #kind(operation: string, args: readonly unknown[]): string | undefined {

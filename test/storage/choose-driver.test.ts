@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
+import { StpError } from '../../src/errors';
 import { chooseDriver, FileStorage, fileSystemOf, fileSystemOfType, loadNative } from '../../src/storage';
 import { codeOf } from './conformance';
 import { freshDirectory } from './kits';
@@ -65,6 +66,9 @@ void t.test('where mapped memory is not what others read the driver is direct', 
   tt.equal(codeOf(() => chooseDriver(directory, 'mapped')), 'ESTPDRIVER');
   native.map = () => { throw new Error('no mappings here'); };
   tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable' });
+  native.map = () => { throw new StpError('ENOBUFS', 'mmap failed with ENOMEM', 'mmap'); };
+  tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable', detail: /just now: .*ENOMEM/u });
+  tt.equal(codeOf(() => chooseDriver(directory, 'mapped')), 'ENOBUFS', 'what may pass is not called impossible');
   tt.same(fs.readdirSync(directory), []);
   fs.rmdirSync(directory);
   tt.end();
