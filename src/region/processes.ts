@@ -37,6 +37,8 @@ const LOOK_GOOD_PER_LEASE = 1 / 20;
 
 /** Of a lease: what is seen late, and told after the look that finds it, is to be known when the lease is over. */
 const LEASE_SHARE = 0.8;
+/** So many files without an identity are held open: a directory may hold any number of them. */
+const UNANNOUNCED_OPEN_MAX = 16;
 /** A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds. */
 const TIME_GRAIN_MS = 100;
 
@@ -57,8 +59,11 @@ export class Processes {
   readonly #dead = new Map<number, ProcessInfo>();
   /** Damaged, not ours to read, or of another region: never looked at again. */
   readonly #unusable = new Set<number>();
-  /** Listed, but without an identity yet: just being opened, or its owner died in that moment. */
-  readonly #unannounced = new Set<number>();
+  /**
+   * Listed, but without an identity yet: just being opened, or its owner died in that moment. Their files are held open: to open one again for each look
+   * costs a file server several trips, and an NFS client may hold up for 5 s whoever opens a file that another process of its host is just closing.
+   */
+  readonly #unannounced = new Map<number, BlockReader | undefined>();
   /** Some file could not be read for a reason that may pass. */
   #failed = false;
   /** Of other kernels, and taken for dead by somebody: for everybody then. */
@@ -85,7 +90,7 @@ export class Processes {
 
   /** The lowest number of a process that had not told of itself when we listed last. */
   get lowestUnannounced(): number | undefined {
-    return this.#unannounced.size === 0 ? undefined : Math.min(...this.#unannounced);
+    return this.#unannounced.size === 0 ? undefined : Math.min(...this.#unannounced.keys());
   }
 
   /** Called once, as soon as a process of another host is seen that may live; at once where one has been. */
@@ -206,6 +211,8 @@ export class Processes {
   close(): void {
     for (const entry of this.#entries.values()) entry.reader.close();
     this.#entries.clear();
+    for (const reader of this.#unannounced.values()) reader?.close();
+    this.#unannounced.clear();
   }
 
   /** Brings the entries in line with the directory. */
@@ -223,22 +230,28 @@ export class Processes {
     for (const entry of this.#entries.values()) if (!numbers.has(entry.info.number)) this.#drop(entry);
     for (const number of this.#dead.keys()) if (!numbers.has(number)) this.#dead.delete(number);
     for (const number of this.#unusable) if (!numbers.has(number)) this.#unusable.delete(number);
-    this.#unannounced.clear();
+    for (const number of this.#unannounced.keys()) if (!numbers.has(number)) this.#forgetUnannounced(number);
     this.#failed = false;
     for (const number of numbers) this.#admit(number);
   }
 
   #admit(number: number): void {
     if (number === this.#self.number || this.#entries.has(number) || this.#dead.has(number) || this.#unusable.has(number)) return;
-    let reader: BlockReader | undefined;
+    let reader = this.#unannounced.get(number);
     let keep = false;
     try {
-      reader = this.#storage.openBlocks(processPath(number));
+      reader ??= this.#storage.openBlocks(processPath(number));
       const block = reader?.read(PROCESS_BLOCKS.identity);
       if (reader === undefined) return;
-      if (block === undefined) this.#unannounced.add(number);
-      else keep = this.#take({ info: decodeIdentity(block.payload, number), reader, lease: undefined, lookedAtMs: -Infinity, verdict: 'unknown' });
+      if (block === undefined) {
+        keep = this.#unannounced.get(number) !== undefined || this.#unannounced.size < UNANNOUNCED_OPEN_MAX;
+        this.#unannounced.set(number, keep ? reader : undefined);
+        return;
+      }
+      this.#unannounced.delete(number);
+      keep = this.#take({ info: decodeIdentity(block.payload, number), reader, lease: undefined, lookedAtMs: -Infinity, verdict: 'unknown' });
     } catch (error) {
+      this.#unannounced.delete(number);
       const code = error instanceof StpError ? error.code : 'EIO';
       if (code === 'EMFILE') throw error;
       // A damaged or foreign file is the end of that process for us, and of nobody else; other failures may pass.
@@ -247,6 +260,11 @@ export class Processes {
     } finally {
       if (!keep) reader?.close();
     }
+  }
+
+  #forgetUnannounced(number: number): void {
+    this.#unannounced.get(number)?.close();
+    this.#unannounced.delete(number);
   }
 
   /** Takes in a process that told of itself; false where it is dead already: the dead are not worth a descriptor each. */
