@@ -10,6 +10,8 @@ export interface PeerPort {
   /** Number of the process in the region. */
   readonly process: number;
   readonly epoch: number;
+  /** What is published costs a trip to a file server: better seldom and much. */
+  readonly distant: boolean;
   /**
    * Appends one record. DATA and the HAND records may be taken in part: returns the bytes of payload taken. Others go whole or not at all.
    * -1: no room now; the engine is told by `roomMade` when there is.

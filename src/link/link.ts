@@ -210,7 +210,8 @@ export class Link {
   }
 
   publishNow(): void {
-    if (this.#publishedTurn !== this.#owner.turn) this.publish();
+    // Where it is a trip to a file server, what follows in this turn goes with it.
+    if (!this.distant && this.#publishedTurn !== this.#owner.turn) this.publish();
     this.#owner.publishLater(this);
   }
 
@@ -289,7 +290,8 @@ export class Link {
     if (this.in === null) return false;
     const before = this.out.freeBytes;
     try {
-      this.out.released(this.in.peerRead());
+      this.out.released(this.in.peerReadSeen);
+      if (this.out.freeBytes === before) this.out.released(this.in.peerRead());
     } catch (error) {
       this.fail(error);
     }
@@ -451,6 +453,7 @@ export class Link {
       return;
     }
     crashPoint('data.told');
+    if (this.out.dirty) this.#owner.publishLater(this);
     this.#ringIf(SLEEPS | WANTS_ROOM);
   }
 

@@ -131,6 +131,13 @@ export class Poller implements LinkOwner {
     if (!this.#polling) this.turn = (this.turn + 1) | 0;
   }
 
+  /** What the program sends in answer to what it was just given goes out with our own, in one trip to the file server. */
+  #flushAfterProgram(): void {
+    if (this.#dirty.length === 0 || this.#flushQueued) return;
+    this.#flushQueued = true;
+    this.#root.runInAsyncScope(setImmediate, undefined, flushOf, this);
+  }
+
   /** Begins to look for records, if it does not already. */
   wake(): void {
     this.#calmSinceMs = performance.now();
@@ -189,10 +196,13 @@ export class Poller implements LinkOwner {
   #look(): boolean {
     this.turn = (this.turn + 1) | 0;
     this.#polling = true;
+    // The rest of a frame is in memory, but to look for another of the other links is a trip each: they come with the next frame.
+    const restOnly = this.distant && this.#behind;
     this.#behind = false;
     let any = false;
     try {
       for (const link of this.links) {
+        if (restOnly && !link.behind && link.failure === null && !link.peerGone) continue;
         const came = link.poll();
         if (link.behind) this.#behind = true;
         if (came || (link.needsRoom && link.checkRoom())) any = true;
@@ -200,7 +210,8 @@ export class Poller implements LinkOwner {
       }
     } finally {
       this.#polling = false;
-      this.flush();
+      if (this.distant) this.#flushAfterProgram();
+      else this.flush();
     }
     if (any) this.#events.turnOver();
     return any;

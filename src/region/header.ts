@@ -35,11 +35,13 @@ export interface RegionFacts {
 const RING_BYTES = 1_048_576;
 const SMALL_RING_BYTES = 262_144;
 const ROOM_FOR_RINGS_BYTES = 256 * RING_BYTES;
+/** The least in which frames are as long as they may be. */
+const FRAMES_BYTES = 1056 * 1024;
 
 /** Limits of a region made on a volume with so many bytes free; undefined: nobody knows. */
 export function defaultLimits(freeBytes: number | undefined): RegionLimits {
   const roomy = freeBytes !== undefined && freeBytes >= ROOM_FOR_RINGS_BYTES;
-  return { socketsMax: 16_384, ringBytes: roomy ? RING_BYTES : SMALL_RING_BYTES, framesBytes: 1_048_576, leaseMs: 5000 };
+  return { socketsMax: 16_384, ringBytes: roomy ? RING_BYTES : SMALL_RING_BYTES, framesBytes: FRAMES_BYTES, leaseMs: 5000 };
 }
 
 /** The mark of a reset: there from before it looks for live processes until all is removed, or left as it was. */

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, BlockHeader, FRAME_CRC_FROM, FRAME_MAGIC, LINK_AT } from '../layout';
 import { blockCrc, blockSequence, checkBlock, isSameBlock } from './block-file';
-import { FRAME_HEADER_BYTES, FRAME_WORD, frameMaxBytes, paddedBytes, STATUS_AT, STATUS_INDEX } from './frame';
+import { FRAME_HEADER_BYTES, FRAME_WORD, frameMaxBytes, nextFrameAt, offsetOf, paddedBytes, STATUS_AT, STATUS_INDEX } from './frame';
 import { type LinkInfo } from './link-header';
 import { type PositionedFile } from './positioned-file';
 import { type LogIdentity, type LogReader } from './storage';
@@ -22,8 +22,6 @@ const SHARED_LATE_MS = 60_000;
 /** The same where writer and reader share one page cache: a write may be held up between two pages by a busy disk. */
 const LOCAL_LATE_MS = 3000;
 const STATUS_LOOKS = 4;
-/** What #look() returns for an empty frame. */
-const SKIPPED = -1;
 
 /** Never 0, which stands for "not late". */
 function steadyMs(): number {
@@ -63,8 +61,10 @@ export class FrameReader implements LogReader {
   #offset: number;
   #sequenceLow = 1;
   #sequenceHigh = 0;
-  /** How much the next look reads: one block, or as much as the last frame had. */
+  /** How much the next look reads: as much as the last frame had where that was there at the first look, else one block. */
   #lookBytes = BLOCK_BYTES;
+  /** True where a look since the last frame found none. */
+  #missed = false;
   /** Since when a frame that is known to be written can't be read; 0: none is. */
   #lateSinceMs = 0;
   #statusLateSinceMs = 0;
@@ -88,7 +88,7 @@ export class FrameReader implements LogReader {
     this.bytes = file.takeMemory(this.#frameMax);
     this.words = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, this.#frameMax / 4);
     this.#position = this.#peerRead = start | 0;
-    this.#offset = (start >>> 0) % this.#capacity;
+    this.#offset = offsetOf(start, this.#capacity);
   }
 
   get position(): number {
@@ -96,11 +96,7 @@ export class FrameReader implements LogReader {
   }
 
   poll(): number {
-    if (this.#run > 0 || this.#capacity === 0) return this.#run;
-    const found = this.#look();
-    if (found !== SKIPPED) return found;
-    const next = this.#look();
-    return next === SKIPPED ? 0 : next;
+    return this.#run > 0 || this.#capacity === 0 ? this.#run : this.#look();
   }
 
   consume(bytes: number): void {
@@ -113,6 +109,10 @@ export class FrameReader implements LogReader {
       this.#advance(this.#frameBytes);
       this.#frameBytes = 0;
     }
+  }
+
+  get peerReadSeen(): number {
+    return this.#peerRead >>> 0;
   }
 
   peerRead(): number {
@@ -141,11 +141,10 @@ export class FrameReader implements LogReader {
     this.#file.close();
   }
 
-  /** Looks for the next frame: the bytes of records in it, 0 where it is not there, or SKIPPED. */
+  /** Looks for the next frame: the bytes of records in it, 0 where it is not there. */
   #look(): number {
     const words = this.words;
-    const rest = this.#capacity - this.#offset;
-    const want = this.#lookBytes < rest ? this.#lookBytes : rest;
+    const want = this.#lookBytes;
     const got = this.#file.readAt(this.bytes, 0, want, LINK_AT.data + this.#offset);
     if (got < want) return this.#short();
     if (
@@ -157,8 +156,7 @@ export class FrameReader implements LogReader {
       return this.#nothing();
     }
     const length = (words[FRAME_WORD.lengthBytes] ?? 0) >>> 0;
-    const limit = this.#frameMax < rest ? this.#frameMax : rest;
-    if ((length & 7) !== 0 || length > limit - FRAME_HEADER_BYTES) this.#damaged('a frame with a length that can not be');
+    if ((length & 7) !== 0 || length === 0 || length > this.#frameMax - FRAME_HEADER_BYTES) this.#damaged('a frame with a length that can not be');
     if (words[FRAME_WORD.position] !== this.#position) this.#damaged('a frame with a position that can not be');
     const size = paddedBytes(length);
     if (size > got) {
@@ -173,12 +171,9 @@ export class FrameReader implements LogReader {
   #take(length: number, size: number): number {
     this.#lateSinceMs = 0;
     this.#noteRead(this.words[FRAME_WORD.read] ?? 0);
-    if (length === 0) {
-      this.#advance(this.#capacity - this.#offset);
-      this.#lookBytes = BLOCK_BYTES;
-      return SKIPPED;
-    }
-    this.#lookBytes = this.#frameBytes = size;
+    this.#frameBytes = size;
+    this.#lookBytes = this.#missed ? BLOCK_BYTES : size;
+    this.#missed = false;
     this.at = FRAME_HEADER_BYTES;
     this.#run = length;
     return length;
@@ -193,6 +188,7 @@ export class FrameReader implements LogReader {
   /** No frame, as far as can be seen: late where the writer has told that it wrote one. */
   #nothing(): number {
     this.#lookBytes = BLOCK_BYTES;
+    this.#missed = true;
     return ((this.#framesWritten - this.#sequenceLow) | 0) >= 0 ? this.#late() : 0;
   }
 
@@ -204,9 +200,9 @@ export class FrameReader implements LogReader {
   }
 
   #advance(length: number): void {
-    this.#position = (this.#position + length) | 0;
-    this.#offset += length;
-    if (this.#offset === this.#capacity) this.#offset = 0;
+    const next = nextFrameAt(this.#offset + length, this.#capacity);
+    this.#position = (this.#position + (next === 0 ? this.#capacity - this.#offset : length)) | 0;
+    this.#offset = next;
     this.#sequenceLow = (this.#sequenceLow + 1) | 0;
     if (this.#sequenceLow === 0) this.#sequenceHigh++;
   }

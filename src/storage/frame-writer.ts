@@ -1,8 +1,8 @@
 /**
  * The writing end of a log of frames: for file systems that are not mapped, or have readers on other hosts.
  *
- * Records are gathered in memory and go out as one frame with one write. A frame never wraps; where the rest of a lap is too
- * short for a claim, an empty frame sends the reader to the start of the next. The status block, the only place that is
+ * Records are gathered in memory and go out as one frame with one write. A frame never wraps: each begins where the longest would fit, see nextFrameAt.
+ * The status block, the only place that is
  * written again and again, carries what can't wait for a frame.
  *
  * Invariants: a place is written again only after the reader has told that it has read past it. Positions count bytes of
@@ -12,7 +12,7 @@ import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, FRAME_CRC_FROM, FRAME_MAGIC, LINK_AT } from '../layout';
 import { sealBlock } from './block-file';
-import { FRAME_HEADER_BYTES, FRAME_WORD, frameMaxBytes, paddedBytes, STATUS_AT, STATUS_INDEX } from './frame';
+import { FRAME_HEADER_BYTES, FRAME_WORD, frameMaxBytes, nextFrameAt, offsetOf, paddedBytes, shownBytes, STATUS_AT, STATUS_INDEX } from './frame';
 import { linkFileBytes, type LinkInfo } from './link-header';
 import { type PositionedFile } from './positioned-file';
 import { type LogIdentity, type LogWriter } from './storage';
@@ -41,6 +41,7 @@ export class FrameWriter implements LogWriter {
   readonly #file: PositionedFile;
   readonly #seed: number;
   readonly #frameMax: number;
+  readonly #shownBytes: number;
   #capacity: number;
   #status: Buffer;
   readonly #statusPayload = Buffer.alloc(STATUS_AT.sizeBytes);
@@ -65,17 +66,18 @@ export class FrameWriter implements LogWriter {
     this.#seed = link.seed;
     this.#capacity = link.capacityBytes;
     this.#frameMax = frameMaxBytes(link.capacityBytes);
+    this.#shownBytes = shownBytes(link.capacityBytes);
     this.claimMaxBytes = this.#frameMax - FRAME_HEADER_BYTES;
     this.bytes = file.takeMemory(this.#frameMax);
     this.words = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, this.#frameMax / 4);
     this.#status = file.takeMemory(BLOCK_BYTES);
     this.#head = this.#tail = this.#read = this.#readShown = startPosition | 0;
-    this.#offset = (startPosition >>> 0) % this.#capacity;
+    this.#offset = offsetOf(startPosition, this.#capacity);
     this.#writeStatus();
   }
 
   get dirty(): boolean {
-    return this.#filled > 0;
+    return this.#filled > 0 || this.#owesStatus();
   }
 
   get freeBytes(): number {
@@ -99,6 +101,7 @@ export class FrameWriter implements LogWriter {
 
   publish(): void {
     if (this.#filled > 0) this.#writeFrame();
+    else if (this.#owesStatus()) this.#writeStatus();
   }
 
   released(position: number): void {
@@ -113,7 +116,11 @@ export class FrameWriter implements LogWriter {
 
   acknowledge(position: number): void {
     this.#read = position | 0;
-    if (((this.#read - this.#readShown) | 0) >= this.#capacity >>> 2) this.#writeStatus();
+  }
+
+  /** What was read is to be shown, and goes out by itself where no frame takes it along. */
+  #owesStatus(): boolean {
+    return ((this.#read - this.#readShown) | 0) >= this.#shownBytes;
   }
 
   setAsleep(word: number): void {
@@ -125,7 +132,7 @@ export class FrameWriter implements LogWriter {
     if (this.#capacity === 0) return;
     this.#capacity = 0;
     this.#filled = 0;
-    this.#head = this.#tail = 0;
+    this.#head = this.#tail = this.#read = this.#readShown = 0;
     this.#file.giveMemory(this.bytes);
     this.#file.giveMemory(this.#status);
     this.bytes = this.#status = NO_BYTES;
@@ -136,23 +143,18 @@ export class FrameWriter implements LogWriter {
   /** Bytes that the frame under construction can still take. */
   #room(): number {
     const free = this.#capacity - ((this.#head - this.#tail) | 0);
-    const rest = this.#capacity - this.#offset;
-    let limit = free < rest ? free : rest;
-    if (limit > this.#frameMax) limit = this.#frameMax;
+    const limit = free < this.#frameMax ? free : this.#frameMax;
     return limit - FRAME_HEADER_BYTES - this.#filled;
   }
 
-  /** Goes on to a new frame, and to a new lap, where that gives room for `minBytes`; the room there is then. */
+  /** Goes on to a new frame where that gives room for `minBytes`; the room there is then. */
   #makeRoom(minBytes: number): number {
     if (minBytes > this.claimMaxBytes) throw new StpError('EINVAL', `a claim of ${minBytes} bytes; ${this.claimMaxBytes} is the most`);
-    const free = this.#capacity - ((this.#head - this.#tail) | 0);
-    const sealed = this.#filled > 0 ? paddedBytes(this.#filled) : 0;
-    const need = paddedBytes(minBytes);
-    const rest = this.#capacity - this.#offset - sealed;
-    const skipped = rest < need ? rest : 0;
-    if (sealed + skipped + need > free) return 0;
-    if (sealed > 0) this.#writeFrame();
-    if (skipped > 0 && this.#offset > 0) this.#writeSkip();
+    if (this.#filled === 0) return 0;
+    const length = paddedBytes(this.#filled);
+    const free = this.#capacity - ((this.#head - this.#tail) | 0) - this.#lengthOnDisk(length);
+    if (paddedBytes(minBytes) > free) return 0;
+    this.#writeFrame();
     return this.#room();
   }
 
@@ -163,10 +165,10 @@ export class FrameWriter implements LogWriter {
     this.#filled = 0;
   }
 
-  /** An empty frame: the next one lies at the start of the next lap. */
-  #writeSkip(): void {
-    this.#send(BLOCK_BYTES);
-    this.#advance(this.#capacity - this.#offset);
+  /** Bytes of log that a frame here takes, with the end of the lap where no other begins behind it. */
+  #lengthOnDisk(length: number): number {
+    const next = nextFrameAt(this.#offset + length, this.#capacity);
+    return next === 0 ? this.#capacity - this.#offset : length;
   }
 
   #send(length: number): void {
@@ -184,9 +186,8 @@ export class FrameWriter implements LogWriter {
   }
 
   #advance(length: number): void {
-    this.#head = (this.#head + length) | 0;
-    this.#offset += length;
-    if (this.#offset === this.#capacity) this.#offset = 0;
+    this.#head = (this.#head + this.#lengthOnDisk(length)) | 0;
+    this.#offset = nextFrameAt(this.#offset + length, this.#capacity);
     this.#sequenceLow = (this.#sequenceLow + 1) | 0;
     if (this.#sequenceLow === 0) this.#sequenceHigh++;
   }

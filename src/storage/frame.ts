@@ -1,8 +1,11 @@
 /** Frames: what the writer and the reader of a log of frames must agree on, besides layout/link-file.ts. */
 import { BLOCK_BYTES, FrameHeader, LinkStatus } from '../layout';
 
-/** Longest frame, header and padding included, bytes: beyond it a single write gains nothing. */
-export const FRAME_MAX_BYTES = 256 * 1024;
+/**
+ * Longest frame, header and padding included, bytes: what a turn sends goes in one write, and no burst of half a window (256 KiB) that comes with what was
+ * left of the last is cut in two.
+ */
+export const FRAME_MAX_BYTES = 396 * 1024;
 export const FRAME_HEADER_BYTES = FrameHeader.sizeBytes;
 
 /** Words of a frame's header. */
@@ -26,12 +29,33 @@ export const STATUS_AT = {
 /** The status block's index in its file. */
 export const STATUS_INDEX = 1;
 
+/** A reader shows how far it has read when so much of the log has come since it last did. */
+const SHOWN_SHARE = 1 / 4;
+
+/** Bytes after which a reader shows how far it has read. */
+export function shownBytes(capacityBytes: number): number {
+  return capacityBytes * SHOWN_SHARE;
+}
+
 /**
- * Longest frame of a log of `capacityBytes`: small enough that a skipped end of a lap and one frame fit together into
- * three quarters of the log, which is what a writer knows to be free at least once its reader has caught up.
+ * Longest frame of a log of `capacityBytes`: small enough that the end of a lap and one frame fit together into
+ * what a writer knows to be free at least once its reader has caught up.
  */
 export function frameMaxBytes(capacityBytes: number): number {
-  return Math.min(FRAME_MAX_BYTES, Math.floor(capacityBytes / 4 / BLOCK_BYTES) * BLOCK_BYTES);
+  return Math.min(FRAME_MAX_BYTES, Math.floor((capacityBytes * (1 - SHOWN_SHARE)) / 2 / BLOCK_BYTES) * BLOCK_BYTES);
+}
+
+/**
+ * Offset of the frame after one that ends at `end`: there, or at the start of the next lap where the longest frame would not fit any more. Writer and reader
+ * so agree on it without a word, and no burst is cut in two by the end of a lap.
+ */
+export function nextFrameAt(end: number, capacityBytes: number): number {
+  return end > capacityBytes - frameMaxBytes(capacityBytes) ? 0 : end;
+}
+
+/** Offset of a log's first frame, where its positions do not begin at 0. */
+export function offsetOf(startPosition: number, capacityBytes: number): number {
+  return nextFrameAt((startPosition >>> 0) % capacityBytes, capacityBytes);
 }
 
 /** Bytes of file that a frame with `recordBytes` of records takes. */

@@ -203,6 +203,10 @@ export class RingReader implements LogReader {
     this.#position = (this.#position + bytes) | 0;
   }
 
+  get peerReadSeen(): number {
+    return this.peerRead();
+  }
+
   peerRead(): number {
     return Atomics.load(this.#control, READ) >>> 0;
   }

@@ -82,17 +82,17 @@ export interface LogWriter {
   claim(minBytes: number, wantBytes: number): number;
   /** Takes the first `bytes` (multiple of 8) of the claimed run into the log. Not visible to the reader before publish(). */
   commit(bytes: number): void;
-  /** True while something is committed and not published. */
+  /** True while something is to be published. */
   readonly dirty: boolean;
-  /** Makes all that is committed visible, with the read position and asleep word last set. */
+  /** Makes all that is committed visible, with the read position and asleep word last set; or the read position alone, see acknowledge(). */
   publish(): void;
   /** Bytes that are free for claims right now, as far as known from the last released(). */
   readonly freeBytes: number;
   /** The reader of this log has told that it has read up to `position`. ESTPCORRUPT where that can't be true. */
   released(position: number): void;
   /**
-   * Tells how far we have read the opposite log. A ring shows it at once; frames carry it with the next frame, and by
-   * themselves write it in the status block when it moved by a quarter of the capacity since it was last shown.
+   * Tells how far we have read the opposite log. A ring shows it at once; frames carry it with the next frame, and where none comes publish() writes it
+   * in the status block when it moved by a quarter of the capacity since it was last shown.
    */
   acknowledge(position: number): void;
   /** Publishes the asleep word (odd: ring my bell once). Visible on return. */
@@ -121,6 +121,8 @@ export interface LogReader {
   readonly position: number;
   /** How far the writer of this log says it has read the opposite log; unchecked, released() checks. Fresh: may cost a read. */
   peerRead(): number;
+  /** The same as far as what was read last tells: costs nothing. */
+  readonly peerReadSeen: number;
   /** The asleep word of the writer of this log. Fresh: may cost a read. Like peerRead it can throw EIO and ESTPCORRUPT. */
   peerAsleep(): number;
   /**

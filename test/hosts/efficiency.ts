@@ -23,8 +23,21 @@ export interface Efficiency {
   readonly stpMegabytesPerS: number;
   readonly readsPerTrip: number;
   readonly writesPerTrip: number;
+  /** Of the one that sends and the one that receives, for a MiB. */
+  readonly bulkCalls: { readonly sender: Calls; readonly receiver: Calls };
   readonly idleReadsPerS: number;
   readonly idleCpuPercent: number;
+}
+
+interface Calls {
+  readonly reads: number;
+  readonly writes: number;
+}
+
+interface Stream {
+  readonly megabytesPerS: number;
+  readonly sender: Calls;
+  readonly receiver: Calls;
 }
 
 function median(values: readonly number[]): number {
@@ -77,10 +90,8 @@ async function rawStream(stand: Stand, a: HostActor, b: HostActor, name: string)
   return BULK_BYTES / 1e3 / (performance.now() - began);
 }
 
-interface Trips {
+interface Trips extends Calls {
   readonly ms: number;
-  readonly reads: number;
-  readonly writes: number;
 }
 
 async function stpTrips(a: HostActor, b: HostActor): Promise<Trips> {
@@ -104,15 +115,32 @@ async function stpTrips(a: HostActor, b: HostActor): Promise<Trips> {
   return { ms: median(trips.times), reads: trips.reads, writes: trips.writes };
 }
 
-async function stpStream(a: HostActor, b: HostActor): Promise<number> {
+async function stpStream(a: HostActor, b: HostActor): Promise<Stream> {
   const began = performance.now();
-  const read = b.runWithin(STEP_MS, (kit, bytes, chunk) => kit.drain(kit.fds['s'] ?? -1, 1, 0, bytes, chunk), BULK_BYTES, CHUNK_BYTES);
-  await a.runWithin(STEP_MS, (kit, bytes, chunk) => kit.feed(kit.fds['s'] ?? -1, 1, 0, bytes, chunk), BULK_BYTES, CHUNK_BYTES);
-  await read;
-  return BULK_BYTES / 1e3 / (performance.now() - began);
+  const read = b.runWithin(STEP_MS, async (kit, bytes, chunk) => {
+    const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
+    await kit.swallow(kit.fds['s'] ?? -1, bytes, chunk);
+    return { reads: kit.readCalls() - reads, writes: kit.writeCalls() - writes };
+  }, BULK_BYTES, CHUNK_BYTES);
+  const sent = await a.runWithin(STEP_MS, async (kit, bytes, chunk) => {
+    const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
+    await kit.pour(kit.fds['s'] ?? -1, bytes, chunk);
+    return { reads: kit.readCalls() - reads, writes: kit.writeCalls() - writes };
+  }, BULK_BYTES, CHUNK_BYTES);
+  const received = await read;
+  return { megabytesPerS: BULK_BYTES / 1e3 / (performance.now() - began), sender: perMebibyte(sent), receiver: perMebibyte(received) };
 }
 
-/** Reads a second of the pair, and the higher share of a processor. */
+function perMebibyte({ reads, writes }: Calls): Calls {
+  const mebibytes = BULK_BYTES / 1024 / 1024;
+  return { reads: reads / mebibytes, writes: writes / mebibytes };
+}
+
+function medianCalls(calls: readonly Calls[]): Calls {
+  return { reads: median(calls.map(({ reads }) => reads)), writes: median(calls.map(({ writes }) => writes)) };
+}
+
+/** Reads a second and share of a processor, of the pair. */
 async function silence(actors: readonly HostActor[]): Promise<{ reads: number; cpu: number }> {
   const idle = await Promise.all(actors.map((actor) => actor.run(async (kit, before, during) => {
     await new Promise((resolve) => setTimeout(resolve, before));
@@ -121,7 +149,7 @@ async function silence(actors: readonly HostActor[]): Promise<{ reads: number; c
     const seconds = (kit.nowMs() - began) / 1000;
     return { reads: (kit.readCalls() - reads) / seconds, cpu: (kit.cpuMs() - cpu) / seconds / 10 };
   }, IDLE_BEFORE_MS, IDLE_MS)));
-  return { reads: idle.reduce((sum, one) => sum + one.reads, 0), cpu: Math.max(...idle.map((one) => one.cpu)) };
+  return { reads: idle.reduce((sum, one) => sum + one.reads, 0), cpu: idle.reduce((sum, one) => sum + one.cpu, 0) };
 }
 
 /** All figures of one stand; plain files and sockets take turns. */
@@ -131,7 +159,7 @@ export async function measureEfficiency(stand: Stand, say: (text: string) => voi
   try {
     await joinActors(a, b);
     const raw: { trip: number[]; stream: number[] } = { trip: [], stream: [] };
-    const stp: { trip: Trips[]; stream: number[] } = { trip: [], stream: [] };
+    const stp: { trip: Trips[]; stream: Stream[] } = { trip: [], stream: [] };
     for (let round = 0; round < ROUNDS; round++) {
       say(`round ${round + 1} of ${ROUNDS}`);
       raw.trip.push(await rawTrips(stand, a, b, `trip-${round}`));
@@ -145,7 +173,8 @@ export async function measureEfficiency(stand: Stand, say: (text: string) => voi
       rawTripMs: median(raw.trip),
       stpTripMs: median(stp.trip.map(({ ms }) => ms)),
       rawMegabytesPerS: median(raw.stream),
-      stpMegabytesPerS: median(stp.stream),
+      stpMegabytesPerS: median(stp.stream.map(({ megabytesPerS }) => megabytesPerS)),
+      bulkCalls: { sender: medianCalls(stp.stream.map(({ sender }) => sender)), receiver: medianCalls(stp.stream.map(({ receiver }) => receiver)) },
       readsPerTrip: median(stp.trip.map((trip) => trip.reads)),
       writesPerTrip: median(stp.trip.map((trip) => trip.writes)),
       idleReadsPerS: reads,
@@ -157,11 +186,15 @@ export async function measureEfficiency(stand: Stand, say: (text: string) => voi
 }
 
 export function efficiencyTable(figures: Efficiency): string {
-  const { rawTripMs, stpTripMs, rawMegabytesPerS, stpMegabytesPerS } = figures;
+  const { rawTripMs, stpTripMs, rawMegabytesPerS, stpMegabytesPerS, bulkCalls: { sender, receiver } } = figures;
   return [
     '                          files      stp  ratio',
     `round trip, ms         ${rawTripMs.toFixed(2).padStart(8)} ${stpTripMs.toFixed(2).padStart(8)}  ${(stpTripMs / rawTripMs).toFixed(2)}   (${figures.readsPerTrip.toFixed(1)} reads and ${figures.writesPerTrip.toFixed(1)} writes at each end)`,
-    `bulk one way, MB/s     ${rawMegabytesPerS.toFixed(1).padStart(8)} ${stpMegabytesPerS.toFixed(1).padStart(8)}  ${(stpMegabytesPerS / rawMegabytesPerS).toFixed(2)}`,
+    `bulk one way, MB/s     ${rawMegabytesPerS.toFixed(1).padStart(8)} ${stpMegabytesPerS.toFixed(1).padStart(8)}  ${(stpMegabytesPerS / rawMegabytesPerS).toFixed(2)}   (for a MiB ${callsText(sender)} at the sender, ${callsText(receiver)} at the receiver)`,
     `silence: ${figures.idleReadsPerS.toFixed(1)} reads a second for the pair, ${figures.idleCpuPercent.toFixed(1)} % of a processor`,
   ].join('\n');
+}
+
+function callsText({ reads, writes }: Calls): string {
+  return `${reads.toFixed(1)} reads and ${writes.toFixed(1)} writes`;
 }

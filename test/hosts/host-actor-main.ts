@@ -1,6 +1,7 @@
 /** The process of a HostActor: runs the steps that come as lines on standard input. */
 import { readFileSync } from 'node:fs';
 import readline from 'node:readline';
+import * as stp from '../../src';
 import { Region } from '../../src/region';
 import { Kit } from '../calls/kit';
 import { OUTCOME_PREFIX, type Outcome, type Step } from './host-actor';
@@ -30,6 +31,28 @@ export class HostKit extends Kit {
     const region = Region.open({ directory, system, group: 'STG', driver: 'auto' });
     region.close();
     return region.self.number;
+  }
+
+  /** Sends `total` bytes as a stream does: the next chunk waits behind the one that is under way. */
+  async pour(s: number, total: number, chunkBytes: number): Promise<void> {
+    const chunk = Buffer.alloc(chunkBytes, 'x');
+    let last: Promise<number> = Promise.resolve(0);
+    for (let at = 0; at < total; at += chunkBytes) {
+      const next = stp.STPsend(s, chunk);
+      await last;
+      last = next;
+    }
+    await last;
+  }
+
+  /** Receives `total` bytes, whatever they are. */
+  async swallow(s: number, total: number, chunkBytes: number): Promise<void> {
+    const into = Buffer.allocUnsafe(chunkBytes);
+    for (let at = 0; at < total;) {
+      const n = await stp.STPrecv(s, into);
+      if (n === 0) throw new Error(`the stream ended after ${at} bytes`);
+      at += n;
+    }
   }
 
   /** A plain file to write (`out`, made with all its bytes) or to read. */

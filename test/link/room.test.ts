@@ -9,7 +9,7 @@ import { FileStorage, loadNative, type LogReader, type LogWriter } from '../../s
 import { memoryDirectory } from '../memory-directory';
 import { IDENTITY, OPPOSITE } from '../storage/kits';
 
-const CAPACITY_BYTES = 65_536;
+const CAPACITY_BYTES = 131_072;
 const SLEEPS_AND_WANTS_ROOM = 3;
 const PAYLOAD = Buffer.alloc(1000, 'x');
 const ignore = (): void => undefined;
@@ -76,6 +76,7 @@ async function fillAndSleep(all: Pair): Promise<number> {
 function readAll({ peerIn, peerOut }: Pair): void {
   for (let found = peerIn.poll(); found > 0; found = peerIn.poll()) peerIn.consume(found);
   peerOut.acknowledge(peerIn.position);
+  peerOut.publish();
 }
 
 for (const driver of ['mapped', 'direct'] as const) {

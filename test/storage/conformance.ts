@@ -7,7 +7,7 @@ import { sealBlock } from '../../src/storage/block-file';
 import { encodeLinkHeader, seedOf } from '../../src/storage/link-header';
 import { crc32 } from 'node:zlib';
 import { seededRandom } from '../../src/storage/simulated-disk';
-import { IDENTITY, type Kit, OPPOSITE, type Site } from './kits';
+import { IDENTITY, type Kit, OPPOSITE, type Site, tellRead } from './kits';
 
 type Test = Pick<typeof t, 'test' | 'equal' | 'ok' | 'same' | 'throws' | 'comment' | 'not' | 'teardown'>;
 
@@ -202,7 +202,7 @@ function randomTraffic(here: Site, kit: Kit, seed: number, steps: number): void 
       else pair.out.publish();
     } else if (roll < 0.65) pair.out.publish();
     else if (roll < 0.85) received = readRecords(pair.in, received, random() < 0.3 ? 3 : Infinity);
-    else if (roll < 0.95) pair.answer.acknowledge(pair.in.position);
+    else if (roll < 0.95) tellRead(pair.answer, pair.in.position);
     else pair.out.released(pair.answers.peerRead());
     if (random() < 0.4) here.tick();
   }
@@ -268,7 +268,7 @@ export function logSuite(test: Test, kit: Kit): void {
       here.settle();
       received = readRecords(pair.in, received);
       tt.equal(received, sent);
-      pair.answer.acknowledge(pair.in.position);
+      tellRead(pair.answer, pair.in.position);
       here.settle();
       pair.out.released(pair.answers.peerRead());
       tt.ok(pair.out.freeBytes >= capacity * 0.75);
@@ -286,7 +286,7 @@ export function logSuite(test: Test, kit: Kit): void {
       here.settle();
       tt.equal(pair.in.peerAsleep(), word);
     }
-    pair.out.acknowledge(capacity);
+    tellRead(pair.out, capacity);
     here.settle();
     tt.equal(pair.in.peerRead(), capacity);
     tt.end();

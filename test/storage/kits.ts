@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { LINK_AT } from '../../src/layout';
-import { FileStorage, fileSystemOf, loadNative, type FileStorageOptions, type LogIdentity, type Storage } from '../../src/storage';
+import { FileStorage, fileSystemOf, loadNative, type FileStorageOptions, type LogIdentity, type LogWriter, type Storage } from '../../src/storage';
 import { SimulatedDisk, type SimulatedFile } from '../../src/storage/simulated-disk';
 import { SimulatedStorage } from '../../src/storage/simulated-storage';
 
@@ -149,4 +149,10 @@ export function allKits(): Kit[] {
     simulatedKit('simulated frames', 'frames', 8, 0),
     simulatedKit('simulated frames of one host', 'frames', 0, 0),
   ];
+}
+
+/** Tells the other end how far its log was read; for a log of frames that has nothing else to send, too. */
+export function tellRead(log: LogWriter, position: number): void {
+  log.acknowledge(position);
+  log.publish();
 }

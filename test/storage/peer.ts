@@ -85,6 +85,7 @@ class Exchange {
     reader.consume(run);
     this.receivedBytes += run;
     this.#out.acknowledge(reader.position);
+    this.#out.publish();
     return true;
   }
 }

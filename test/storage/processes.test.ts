@@ -63,6 +63,7 @@ for (const kit of allKits()) {
     while (next < 1000) {
       next = readFlood(reader, next);
       answer.acknowledge(reader.position);
+      answer.publish();
       await new Promise(setImmediate);
     }
     await peer.kill();
