@@ -87,7 +87,10 @@ export function isListening(port: number): boolean {
 }
 
 function isMounted(directory: string): boolean {
-  return attempt(() => { fs.statSync(directory); }) && fs.statSync(directory).dev !== fs.statSync(path.dirname(directory)).dev;
+  let mounted = false;
+  // A client that is just connecting, or trying again to, has no answer yet.
+  attempt(() => { mounted = fs.statSync(directory).dev !== fs.statSync(path.dirname(directory)).dev; });
+  return mounted;
 }
 
 function attempt(act: () => void): boolean {
