@@ -1,15 +1,15 @@
 /**
  * `npm run test:hosts`: programs on two hosts that share a file system and no network.
  *
- * Runs itself again in network, mount and pid namespaces of its own: all that it mounts and starts is gone when it ends, however it ends.
+ * Runs itself again in network, mount and pid namespaces of its own (enclosure.ts): all that it mounts and starts is gone when it ends, however it ends.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { CASES, Scene } from './cases';
 import { efficiencyTable, measureEfficiency } from './efficiency';
+import { endWithOuter, enter, insideDirectory } from './enclosure';
 import { glusterStand } from './gluster';
 import { type Stand } from './host';
 import { nfsStand } from './nfs';
@@ -28,7 +28,6 @@ const USAGE = `usage: npm run test:hosts -- [options]
 
 const QUICK_SCALE = 0.125;
 const CASE_MS_MAX = 180_000;
-const INSIDE = 'STP_TEST_HOSTS_INSIDE';
 const STANDS: Readonly<Record<StandName, (directory: string) => Promise<Stand>>> = { gluster: glusterStand, nfs: nfsStand };
 
 interface Plan {
@@ -42,6 +41,9 @@ interface Plan {
   /** They were asked for by name. */
   readonly named: boolean;
 }
+
+/** What is to be taken down before the end. */
+const standing = new Set<Stand>();
 
 interface Tally {
   passed: number;
@@ -80,14 +82,6 @@ function numberOf(option: string, text: string): number {
   return value;
 }
 
-/** The same again in namespaces of its own; its exit code. */
-function enter(args: readonly string[]): number {
-  const unshare = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private', '--'];
-  const { status, error } = spawnSync('unshare', [...unshare, process.execPath, __filename, ...args], { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } });
-  if (error !== undefined) say(`unshare: ${error.message}`);
-  return status ?? 1;
-}
-
 async function withinLimit(work: Promise<string>): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_resolve, reject) => {
@@ -120,11 +114,13 @@ async function runCases(stand: Stand, { quick, filter }: Plan, tally: Tally): Pr
   }
 }
 
-async function runStand(name: StandName, plan: Plan, tally: Tally): Promise<void> {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-hosts-'));
+async function runStand(name: StandName, inside: string, plan: Plan, tally: Tally): Promise<void> {
+  const directory = path.join(inside, name);
+  fs.mkdirSync(directory);
   let stand: Stand | undefined;
   try {
     stand = await STANDS[name](directory);
+    standing.add(stand);
     say(`== ${stand.title}`);
     if (plan.bench) {
       say(efficiencyTable(await measureEfficiency(stand, say)));
@@ -137,6 +133,7 @@ async function runStand(name: StandName, plan: Plan, tally: Tally): Promise<void
     say(`FAILED  ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   } finally {
     await stand?.close();
+    if (stand !== undefined) standing.delete(stand);
     removeQuietly(directory);
   }
 }
@@ -166,15 +163,17 @@ async function main(): Promise<number> {
     say(USAGE);
     return 0;
   }
-  if (process.env[INSIDE] !== '1') {
+  const inside = insideDirectory();
+  if (inside === undefined) {
     const possible = wanted.stands.filter((name) => isPossible(name, wanted));
-    if (possible.length > 0) return enter([...args, ...possible.flatMap((name) => ['--stand', name])]);
+    if (possible.length > 0) return enter(__filename, [...args, ...possible.flatMap((name) => ['--stand', name])]);
     say('0 passed, 1 failed');
     return 1;
   }
+  endWithOuter(() => Promise.all([...standing].map((stand) => stand.close())));
   spawnSync('ip', ['link', 'set', 'lo', 'up']);
   const tally: Tally = { passed: 0, failed: 0 };
-  for (const name of wanted.stands) await runStand(name, wanted, tally);
+  for (const name of wanted.stands) await runStand(name, inside, wanted, tally);
   say(`${tally.passed} passed, ${tally.failed} failed`);
   return tally.failed === 0 && tally.passed > 0 ? 0 : 1;
 }
