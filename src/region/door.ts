@@ -28,7 +28,7 @@ export function makeDoor(storage: Storage, number: number): Door | undefined {
   storage.remove(doorPathOf(number));
   if (!makeFifo(absolute, storage.access)) return undefined;
   crashPoint('open.door-made');
-  const fd = openDoor(absolute);
+  const fd = openDoor(absolute, storage.access);
   if (fd === undefined) throw new StpError('ENOENT', `${absolute} was removed while it was made`);
   return { path: absolute, fd, inode: io.fstatSync(fd).ino };
 }
@@ -47,7 +47,7 @@ export function shutDoor(door: Door): void {
 export function probeDoor(storage: Storage, number: number): DoorState {
   const absolute = absoluteDoorPath(storage, number);
   if (absolute === undefined) return 'missing';
-  const fd = openFifoWriter(absolute);
+  const fd = openFifoWriter(absolute, storage.access);
   if (fd !== undefined) {
     closeQuietly(fd);
     return 'open';
@@ -59,7 +59,7 @@ export function probeDoor(storage: Storage, number: number): DoorState {
 /** Makes who lives behind a door look around. Does nothing where nobody does. */
 export function knockAtDoor(storage: Storage, number: number): void {
   const absolute = absoluteDoorPath(storage, number);
-  const fd = absolute === undefined ? undefined : openFifoWriter(absolute);
+  const fd = absolute === undefined ? undefined : openFifoWriter(absolute, storage.access);
   if (fd === undefined) return;
   try {
     ringFifo(fd);

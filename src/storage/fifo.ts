@@ -8,12 +8,12 @@
  * thread ends, Node closes what fs opened and has not closed, though the number may be a file of another thread by then. @note Node 20-26
  */
 import type * as ChildProcess from 'node:child_process';
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import os from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { dirname } from 'node:path';
 import { StpError } from '../errors';
-import { type Access, admitGroupToBell, awaitGroup, PRIVATE } from './access';
+import { type Access, admitGroupToBell, awaitGroup, distrust, PRIVATE } from './access';
 import { io } from './file-calls';
 import { closeQuietly, codeOf, fileError, isPassing, removeFile } from './files';
 import { loadNative } from './native';
@@ -70,16 +70,23 @@ function throwIfUnwritable(path: string, failure: unknown): void {
 }
 
 function mustBeFifo(path: string, access: Access): boolean {
-  let isFifo: boolean;
+  let stat: Stats;
   try {
-    isFifo = io.lstatSync(path).isFIFO();
+    stat = io.lstatSync(path);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;
     throw fileError(error, 'lstat', path);
   }
-  if (!isFifo) throw new StpError('ESTPCORRUPT', `${path} is not a FIFO`, 'mkfifo');
+  checkFifo(stat, path, access, 'mkfifo');
   awaitGroup(path, access, access.bellMode);
   return true;
+}
+
+/** ESTPCORRUPT: no FIFO; EACCES: one that others than `access` says may have made, or may write. */
+function checkFifo(stat: Stats, path: string, access: Access, call: string): void {
+  if (!stat.isFIFO()) throw new StpError('ESTPCORRUPT', `${path} is not a FIFO`, call);
+  const why = distrust(stat, access);
+  if (why !== undefined) throw new StpError('EACCES', `${path} ${why}`, call);
 }
 
 /** True where a socket may take over what openFifoReader and openDoor return. Elsewhere it can only be held open. */
@@ -95,41 +102,38 @@ export function closeFifo(fd: number): void {
 }
 
 /** Opens the reading end; undefined where there is no such FIFO. It reads as ended until its writer has come. */
-export function openFifoReader(path: string): number | undefined {
-  return openFifo(path, O_RDONLY);
+export function openFifoReader(path: string, access: Access = PRIVATE): number | undefined {
+  return openFifo(path, O_RDONLY, access);
 }
 
 /** Opens a door: both ends, so that it never reads as ended. Undefined where there is no such FIFO. */
-export function openDoor(path: string): number | undefined {
-  return openFifo(path, O_RDWR);
+export function openDoor(path: string, access: Access = PRIVATE): number | undefined {
+  return openFifo(path, O_RDWR, access);
 }
 
 /** Opens the writing end; undefined where nobody has it open for reading (its process is gone), or there is none. */
-export function openFifoWriter(path: string): number | undefined {
-  return openFifo(path, O_WRONLY);
+export function openFifoWriter(path: string, access: Access = PRIVATE): number | undefined {
+  return openFifo(path, O_WRONLY, access);
 }
 
-function openFifo(path: string, access: number): number | undefined {
-  const native = isMainThread || access === O_WRONLY ? undefined : loadNative();
+function openFifo(path: string, flags: number, access: Access): number | undefined {
+  const native = isMainThread || flags === O_WRONLY ? undefined : loadNative();
   let fd: number;
   try {
-    fd = openAgain(native === undefined ? io.openSync : openPastNode, path, access | O_NONBLOCK | O_NOFOLLOW);
+    fd = openAgain(native === undefined ? io.openSync : openPastNode, path, flags | O_NONBLOCK | O_NOFOLLOW);
   } catch (error) {
     const code = codeOf(error);
-    if (code === 'ENOENT' || (code === 'ENXIO' && access === O_WRONLY)) return undefined;
+    if (code === 'ENOENT' || (code === 'ENXIO' && flags === O_WRONLY)) return undefined;
     throw fileError(error, 'open', path);
   }
-  const close = access === O_WRONLY ? closeQuietly : closeFifo;
-  let isFifo: boolean;
   try {
-    isFifo = io.fstatSync(fd).isFIFO();
+    checkFifo(io.fstatSync(fd), path, access, 'open');
+    return fd;
   } catch (error) {
-    close(fd);
+    if (flags === O_WRONLY) closeQuietly(fd);
+    else closeFifo(fd);
     throw fileError(error, 'fstat', path);
   }
-  if (isFifo) return fd;
-  close(fd);
-  throw new StpError('ESTPCORRUPT', `${path} is not a FIFO`, 'open');
 }
 
 function openAgain(open: (path: string, flags: number) => number, path: string, flags: number): number {

@@ -4,6 +4,7 @@ import net from 'node:net';
 import path from 'node:path';
 import t from 'tap';
 import { makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from '../../src/storage';
+import { PRIVATE } from '../../src/storage/access';
 import { codeOf } from './conformance';
 import { freshDirectory } from './kits';
 import { startPeer } from './start-peer';
@@ -38,6 +39,20 @@ if (process.platform === 'win32') {
     }
     tt.equal(fs.readFileSync(place('plain'), 'utf8'), 'abc');
     for (const open of [openFifoReader, openDoor, openFifoWriter]) tt.equal(open(place('missing')), undefined);
+    tt.end();
+  });
+
+  void t.test('a bell that everybody may write, or that somebody else has made, is refused', { skip: process.geteuid === undefined ? 'no users here' : false }, (tt) => {
+    const { O_RDWR, O_NONBLOCK } = fs.constants;
+    for (const name of ['open', 'strange']) makeFifo(place(name));
+    fs.chmodSync(place('open'), 0o666);
+    const held = ['open', 'strange'].map((name) => fs.openSync(place(name), O_RDWR | O_NONBLOCK));
+    const strangers = { ...PRIVATE, owners: new Set([65_533]) };
+    for (const open of [makeFifo, openFifoReader, openDoor, openFifoWriter]) {
+      tt.equal(codeOf(() => open(place('open'))), 'EACCES');
+      tt.equal(codeOf(() => open(place('strange'), strangers)), 'EACCES');
+    }
+    for (const fd of held) fs.closeSync(fd);
     tt.end();
   });
 
