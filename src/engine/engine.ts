@@ -10,7 +10,7 @@ import { errnoOf, StpError } from '../errors';
 import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
 import { offerAll, withdraw } from './asking';
 import { listenerLost, onAccept, onAsk, onCancel, onConnect, onDecline, onOffered, onRefuse, sendCancel, stopListening } from './handshake';
-import { handAborted, handPeerGone, handProcessGone, onHandOver } from './hand-over';
+import { handAborted, handPeerGone, handProcessGone, onClaimAnswered, onHandOver } from './hand-over';
 import { handPump, moveOn, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
 import { forEach } from './for-each';
@@ -218,8 +218,13 @@ export class Engine {
 
   #onGone(peer: Peer, index: number, payload: Buffer): void {
     const socket = this.sockets[index];
-    if (socket?.peer !== peer || payload.length < GonePayload.sizeBytes) return;
+    if (socket === undefined || payload.length < GonePayload.sizeBytes) return;
     const gone = GonePayload.decode(payload);
+    if (gone.type === RecordType.claim) {
+      onClaimAnswered(this, peer, socket, gone.socket, gone.generation);
+      return;
+    }
+    if (socket.peer !== peer) return;
     if (socket.remoteSocket !== gone.socket || socket.remoteGeneration !== gone.generation) return;
     if (gone.type === RecordType.fin) onFinAck(this, socket);
     else if (gone.type === RecordType.freeze) otherEndGone(this, socket);

@@ -220,6 +220,14 @@ export function moveOn(engine: Engine, socket: EngineSocket): void {
   if (hand?.role === 'giver' && hand.phase === 'moving' && hand.taker !== null) commit(engine, socket, hand, hand.taker);
 }
 
+/** The taker, which is ready, says that the other end is gone: nobody is left to be moved. True where it has the socket now. */
+export function letGo(engine: Engine, socket: EngineSocket, hand: Giver): boolean {
+  if (hand.phase !== 'moving') return false;
+  socket.peerGone = true;
+  moveOn(engine, socket);
+  return true;
+}
+
 /** The peer of a hand-over that came to nothing goes on with us. */
 export function thawPeer(engine: Engine, socket: EngineSocket, hand: Giver): void {
   if (hand.phase === 'offered' || hand.phase === 'waiting' || socket.peerGone) return;

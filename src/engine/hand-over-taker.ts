@@ -118,7 +118,23 @@ function filled(engine: Engine, socket: EngineSocket, hand: Taker): void {
   hand.giver.control(RecordType.handReady, socket.index, hand.giverSocket, hand.giverGeneration, freezePayload(socket.generation, 0));
   crashPoint('take.ready');
   hand.giver.port.publishNow();
-  if (socket.peerGone) establish(engine, socket, hand);
+  if (socket.peerGone) claimFromGiver(engine, socket, hand);
+}
+
+/** Nobody is left who could attach us: whether the bytes of the other end are ours is the giver's to say. Without the giver they are. */
+export function claimFromGiver(engine: Engine, socket: EngineSocket, hand: Taker): void {
+  if (hand.giver.gone) establish(engine, socket, hand);
+  else {
+    hand.giver.control(RecordType.claim, socket.index, hand.giverSocket, hand.giverGeneration, claimPayload(socket, hand.giver));
+    crashPoint('take.claiming');
+    hand.giver.port.publishNow();
+  }
+}
+
+export function claimPayload(socket: EngineSocket, giver: Peer): Uint8Array {
+  const payload = new Uint8Array(MovePayload.sizeBytes);
+  MovePayload.encode({ process: giver.process, socket: socket.index, generation: socket.generation, epoch: giver.port.epoch }, payload);
+  return payload;
 }
 
 export function onAttach(engine: Engine, peer: Peer, source: number, index: number, generation: number, payload: Buffer): void {

@@ -6,7 +6,8 @@
  * FREEZE stops the peer's sending, so that after FROZEN nothing is under way and the byte counts of both ends agree; the giver's
  * unread and unsent bytes then travel with the state. MOVE is the point of no return: before it the death of the taker (or its refusal)
  * thaws the peer and gives the socket back; after it the giver is not needed. A taker whose giver dies between READY and
- * ATTACH asks the peer (CLAIM): the peer has read all that the giver sent, so it knows.
+ * ATTACH asks the peer (CLAIM): the peer has read all that the giver sent, so it knows. Where the peer has ended its stream and is
+ * gone, only bytes are left to hand over, and a taker that is ready asks the giver: else both could have them, if the taker died then.
  *
  * Both ends may be handed over at once. Then the end that connected goes first: it ignores the other's FREEZE, and the
  * other starts again, towards the new peer, when it is moved or thawed.
@@ -15,9 +16,9 @@ import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
 import { type Engine, reason } from './engine';
-import { freeze, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
+import { freeze, letGo, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
 import { freezePayload, type HandOver, socketAt } from './hand-over-state';
-import { establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
+import { claimFromGiver, claimPayload, establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
 import { finishIfDone, pump } from './stream';
@@ -129,12 +130,29 @@ function onClaim(engine: Engine, peer: Peer, index: number, generation: number, 
   const claim = MovePayload.decode(payload);
   const socket = socketAt(engine, index, generation);
   if (socket?.peer === peer) return;
-  const tell = (): void => {
-    peer.control(RecordType.reset, 0, claim.socket, claim.generation, reason(errnoOf('ECONNRESET')));
-  };
+  // Not RESET: it may have been attached and have come to its end by now, and its ATTACH still be on the way to it.
+  const tell = (): void => { engine.answerGone(peer, RecordType.claim, claim.socket, index, generation); };
+  if (socket?.hand?.role === 'giver' && socket.hand.taker === peer) {
+    if (letGo(engine, socket, socket.hand)) tell();
+    return;
+  }
   // A MOVE may still be in the log of the giver, which we read to its end before we call it dead.
   if (socket?.frozen === true) socket.claimant = tell;
   else tell();
+}
+
+/**
+ * A taker that is ready learns that it was given nothing, and by whom: by the other end, which knows of no MOVE, or by the giver, which has
+ * let go and was the last who could have had the socket back.
+ */
+export function onClaimAnswered(engine: Engine, peer: Peer, socket: EngineSocket, index: number, generation: number): void {
+  const { hand } = socket;
+  if (hand?.role !== 'taker' || hand.phase !== 'ready') return;
+  if (socket.peer === null) {
+    if (hand.giver === peer && hand.giverSocket === index && hand.giverGeneration === generation) establish(engine, socket, hand);
+  } else if (socket.peer === peer && socket.remoteSocket === index && socket.remoteGeneration === generation) {
+    engine.abort(socket, errnoOf('ECONNRESET'), false);
+  }
 }
 
 /** `abort` of a socket in a hand-over: true where that is all there is to do. */
@@ -160,8 +178,7 @@ export function handPeerGone(engine: Engine, socket: EngineSocket, hand: HandOve
     if (hand.phase === 'waiting' || hand.phase === 'freezing') freeze(engine, socket, hand);
     else moveOn(engine, socket);
   } else if (hand.phase === 'ready') {
-    // The giver commits as soon as it sees that we are ready; nobody is left to tell us.
-    establish(engine, socket, hand);
+    claimFromGiver(engine, socket, hand);
   }
 }
 
@@ -170,13 +187,11 @@ export function handProcessGone(engine: Engine, socket: EngineSocket, process: P
   const hand = socket.hand;
   if (hand?.role === 'giver' && hand.taker === process) rollBack(engine, socket, hand);
   if (hand?.role !== 'taker' || hand.giver !== process) return;
-  if (hand.phase !== 'ready' || socket.peer === null) {
-    failTake(engine, socket, hand, errnoOf('ECONNRESET'));
-    return;
+  if (hand.phase !== 'ready') failTake(engine, socket, hand, errnoOf('ECONNRESET'));
+  else if (socket.peer === null) establish(engine, socket, hand);
+  else {
+    engine.tell(socket, RecordType.claim, claimPayload(socket, process));
+    crashPoint('take.claiming');
+    socket.peer.port.publishNow();
   }
-  const payload = new Uint8Array(MovePayload.sizeBytes);
-  MovePayload.encode({ process: process.process, socket: socket.index, generation: socket.generation, epoch: process.port.epoch }, payload);
-  engine.tell(socket, RecordType.claim, payload);
-  crashPoint('take.claiming');
-  socket.peer.port.publishNow();
 }

@@ -26,6 +26,10 @@ function mistake(name: string, shows: string, size: number): Mistake {
   return { name, shows, check: shows === ENDLESS ? 'progress' : 'safety', definitions: [`RECORDS=${size}`] };
 }
 
+function inHandOver(name: string, ...definitions: string[]): Mistake {
+  return { name, shows: WRONG, check: 'safety', definitions };
+}
+
 export const MODELS: readonly Model[] = [
   {
     file: 'log.pml',
@@ -49,6 +53,26 @@ export const MODELS: readonly Model[] = [
       mistake('NO_FREE_CHECK', WRONG, 3),
       mistake('NO_LAP_END', WRONG, 3),
       mistake('ROOMY_TOO_SMALL', ENDLESS, 4),
+    ],
+  },
+  {
+    file: 'hand-over.pml',
+    checks: [
+      { check: 'safety', definitions: ['BYTES=1', 'DEATHS=2'] },
+      { check: 'safety', definitions: ['BYTES=1', 'DEATHS=0', 'BOTH'] },
+      { check: 'safety', definitions: ['BYTES=0', 'DEATHS=1', 'BOTH'] },
+      { check: 'safety', definitions: ['BYTES=1', 'DEATHS=1', 'CLOSES=O'] },
+    ],
+    mistakes: [
+      inHandOver('TAKEN_BEFORE_MOVE', 'BYTES=0', 'DEATHS=1'),
+      inHandOver('RESET_FOR_CLAIM', 'BYTES=0', 'DEATHS=1'),
+      inHandOver('NO_CLAIM', 'BYTES=0', 'DEATHS=1'),
+      inHandOver('NO_THAW', 'BYTES=0', 'DEATHS=1'),
+      inHandOver('ESTABLISH_ALONE', 'BYTES=1', 'DEATHS=1'),
+      inHandOver('NO_FREEZE', 'BYTES=1', 'DEATHS=0'),
+      inHandOver('NO_UNSENT', 'BYTES=1', 'DEATHS=0'),
+      inHandOver('NO_CREDIT_AFTER_TAKE', 'BYTES=2', 'DEATHS=0'),
+      inHandOver('BOTH_GO_FIRST', 'BYTES=0', 'DEATHS=0', 'BOTH'),
     ],
   },
 ];
