@@ -24,9 +24,9 @@ const ZEROS_BYTES = 64 * BLOCK_BYTES;
 /** Takes the blocks of a whole link file by writing zeros: ENOSPC comes here and never later. */
 export function reserveFrames(file: PositionedFile, capacityBytes: number): void {
   const total = linkFileBytes(capacityBytes);
-  const zeros = file.takeMemory(ZEROS_BYTES);
+  const zeros = file.takeMemory(Math.min(ZEROS_BYTES, total));
   try {
-    for (let at = 0; at < total; at += ZEROS_BYTES) file.writeAt(zeros, 0, Math.min(ZEROS_BYTES, total - at), at);
+    for (let at = 0; at < total; at += zeros.length) file.writeAt(zeros, 0, Math.min(zeros.length, total - at), at);
   } finally {
     file.giveMemory(zeros);
   }

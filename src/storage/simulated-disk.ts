@@ -58,6 +58,7 @@ export interface SimulatedRing {
   last: Int32Array;
 }
 
+/** The bytes of a file. What was only reserved, and holds zeros, may lie past their end: most of a log is never written. */
 export class SimulatedFile {
   readonly owner: number;
   readonly host: number;
@@ -65,15 +66,20 @@ export class SimulatedFile {
   sizeBytes = 0;
   seenBytes = 0;
   current = new Uint8Array(0);
-  seen = new Uint8Array(0);
+  /** The same as `current` where nothing is seen late. */
+  seen: Uint8Array;
   /** Order of the write that each sector in `seen` comes from. */
   seenOrder = new Int32Array(0);
   pending: PendingWrite[] = [];
   ring: SimulatedRing | undefined;
 
-  constructor(owner: number, host: number) {
+  readonly #late: boolean;
+
+  constructor(owner: number, host: number, late: boolean) {
     this.owner = owner;
     this.host = host;
+    this.#late = late;
+    this.seen = late ? new Uint8Array(0) : this.current;
   }
 
   /** Makes room for `bytes` in both views. */
@@ -81,12 +87,16 @@ export class SimulatedFile {
     if (bytes <= this.current.length) return;
     const size = Math.max(bytes, this.current.length * 2);
     const current = new Uint8Array(size);
+    current.set(this.current);
+    this.current = current;
+    if (!this.#late) {
+      this.seen = current;
+      return;
+    }
     const seen = new Uint8Array(size);
     const order = new Int32Array(Math.ceil(size / SECTOR_BYTES));
-    current.set(this.current);
     seen.set(this.seen);
     order.set(this.seenOrder);
-    this.current = current;
     this.seen = seen;
     this.seenOrder = order;
   }
@@ -167,19 +177,21 @@ export class SimulatedDisk {
     const more = Math.max(0, end - file.sizeBytes);
     if (this.#usedBytes + more > this.capacityBytes) throw new StpError('ENOSPC', path, 'write');
     this.#usedBytes += more;
-    file.grow(end);
     file.sizeBytes += more;
     file.modifiedAtTick = this.#nowTick;
-    file.current.set(data, position);
     this.#order++;
     // Reserving is seen at once: nothing depends on when zeros come, and they would be most of the work.
-    if (this.options.delayTicksMax === 0 || (more === data.length && isZero(data))) {
-      file.seen.set(data, position);
+    const reserves = more === data.length && isZero(data);
+    if (!reserves) {
+      file.grow(end);
+      file.current.set(data, position);
+    }
+    if (this.options.delayTicksMax === 0 || reserves) {
       file.seenBytes = file.sizeBytes;
       return;
     }
     const seenAt = this.#delays(Math.ceil(data.length / SECTOR_BYTES));
-    file.pending.push({ order: this.#order, position, data: Uint8Array.from(data), seenAt, left: seenAt.length });
+    file.pending.push({ order: this.#order, position, data: new Uint8Array(data), seenAt, left: seenAt.length });
     this.#waiting.add(file);
   }
 
@@ -223,7 +235,7 @@ export class SimulatedDisk {
   }
 
   #settleRing(ring: SimulatedRing): void {
-    if (ring.written.some((word, index) => word !== ring.last[index])) {
+    if (differ(ring.written, ring.last)) {
       ring.last = Int32Array.from(ring.written);
       const delay = Math.floor(this.#random() * (this.options.ringDelayTicksMax + 1));
       const after = ring.pending.at(-1)?.atTick ?? 0;
@@ -234,6 +246,11 @@ export class SimulatedDisk {
       ring.pending.shift();
     }
   }
+}
+
+function differ(one: Int32Array, other: Int32Array): boolean {
+  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return true;
+  return false;
 }
 
 const ZEROS = Buffer.alloc(64 * BLOCK_BYTES);
@@ -263,7 +280,9 @@ export class SimulatedHandle implements PositionedFile {
     this.#check();
     const bytes = Math.max(0, Math.min(length, this.sizeBytes() - position));
     const source = this.#local ? this.#file.current : this.#file.seen;
-    target.set(source.subarray(position, position + bytes), at);
+    const kept = source.subarray(position, position + bytes);
+    target.set(kept, at);
+    if (kept.length < bytes) target.fill(0, at + kept.length, at + bytes);
     return bytes;
   }
 

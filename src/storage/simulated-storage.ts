@@ -138,7 +138,7 @@ export class SimulatedStorage implements Storage {
   #create(path: string): SimulatedFile | undefined {
     this.#disk.checkAlive(this.process);
     if (this.#disk.files.has(path)) return undefined;
-    const file = new SimulatedFile(this.process, this.host);
+    const file = new SimulatedFile(this.process, this.host, this.#disk.options.delayTicksMax > 0);
     this.#disk.files.set(path, file);
     return file;
   }

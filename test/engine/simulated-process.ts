@@ -272,7 +272,8 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
 
   flush(): void {
     for (let i = 0; i < this.#dirty.length; i++) this.#dirty[i]?.publish();
-    this.#dirty.length = 0;
+    // Setting the length costs even where it is 0.
+    if (this.#dirty.length > 0) this.#dirty.length = 0;
     if (!this.#polling) this.turn++;
   }
 

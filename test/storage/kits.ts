@@ -110,6 +110,7 @@ function overwriteSimulated(file: SimulatedFile, position: number, bytes: Uint8A
   else if (ring !== undefined && position >= LINK_AT.words) {
     for (const words of [ring.written, ring.seen]) new Uint8Array(words.buffer).set(bytes, position - LINK_AT.words);
   } else {
+    file.grow(position + bytes.length);
     file.current.set(bytes, position);
     file.seen.set(bytes, position);
   }

@@ -1,4 +1,0 @@
-/** See run-schedules.ts. */
-import { runSchedules } from './run-schedules';
-
-runSchedules(2);
