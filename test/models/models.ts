@@ -56,6 +56,21 @@ export const MODELS: readonly Model[] = [
     ],
   },
   {
+    file: 'frames.pml',
+    checks: [{ check: 'safety', definitions: ['RECORDS=8'] }],
+    mistakes: [
+      mistake('NO_SEQUENCE', WRONG, 8),
+      mistake('NO_CRC', WRONG, 8),
+      mistake('NO_FREE_CHECK', WRONG, 8),
+      mistake('SKIP_NOT_COUNTED', WRONG, 8),
+      mistake('TELL_AHEAD', WRONG, 8),
+      mistake('TELL_RARELY', STUCK, 8),
+      mistake('FRAME_TOO_LARGE', STUCK, 8),
+      mistake('NO_SKIP_FRAME', STUCK, 8),
+      mistake('NO_LAP', STUCK, 8),
+    ],
+  },
+  {
     file: 'hand-over.pml',
     checks: [
       { check: 'safety', definitions: ['BYTES=1', 'DEATHS=2'] },
