@@ -10,6 +10,7 @@ import { configuration, type Configuration } from './configuration';
 import { type ChannelTarget, watchChannel } from './channel';
 import { loadChildProcess, loadTls, loadTranslator } from './lazy';
 import { Patches } from './patches';
+import { connectUnloaded, listenUnloaded, translatorNow } from './unloaded';
 // Loaded with the hook for the context in which it is loaded.
 import './root';
 
@@ -55,10 +56,12 @@ export function install(): Hook {
 
 function patchAll(patches: Patches, settings: Configuration): void {
   patches.replace<Method>('net.Socket.prototype.connect', net.Socket.prototype, 'connect', (native) => function connect(...args) {
-    return loadTranslator().connect(settings, native, this, args);
+    const translator = translatorNow();
+    return translator instanceof Error ? connectUnloaded(settings, native, this as net.Socket, args, translator) : translator.connect(settings, native, this, args);
   });
   patches.replace<Method>('net.Server.prototype.listen', net.Server.prototype, 'listen', (native) => function listen(...args) {
-    return loadTranslator().listen(settings, native, this, args);
+    const translator = translatorNow();
+    return translator instanceof Error ? listenUnloaded(settings, native, this as net.Server, args, translator) : translator.listen(settings, native, this, args);
   });
   patches.replace<Method>('net._createServerHandle', net, '_createServerHandle', (native) => function createServerHandle(...args) {
     return loadTranslator().sharedHandle(settings, native, args);
@@ -81,7 +84,9 @@ function patchAll(patches: Patches, settings: Configuration): void {
 /** tls is loaded for it (2 to 7 ms): there is no other way to know when a program loads it. */
 function patchTls(patches: Patches, settings: Configuration, secure: typeof tls): void {
   patches.replace<Method>('tls.connect', secure, 'connect', (native) => function connect(...args) {
-    return loadTranslator().tlsConnect(settings, native, this, args);
+    const translator = translatorNow();
+    // Node's own makes a socket and connects it, which comes here as any other.
+    return translator instanceof Error ? Reflect.apply(native, this, args) : translator.tlsConnect(settings, native, this, args);
   });
   patches.replace<Method>('tls.TLSSocket.prototype._init', secure.TLSSocket.prototype, '_init', (native) => function init(...args) {
     const result = Reflect.apply(native, this, args);

@@ -70,7 +70,15 @@ export function claimNumber(storage: Storage): { number: number; file: BlockWrit
     if (number > PROCESS_NUMBER_MAX) throw new StpError('ESTPCORRUPT', `${processPath(PROCESS_NUMBER_MAX)} leaves no number for another process`);
     const file = storage.createBlocks(processPath(number));
     if (file === undefined) continue;
-    if (highest(listNumbers(storage)) === number) return { number, file };
+    let isHighest: boolean;
+    try {
+      isHighest = highest(listNumbers(storage)) === number;
+    } catch (error) {
+      // To list takes a descriptor, and ours may have been the last one. The empty file is left to recovery: it may be the highest.
+      file.close();
+      throw error;
+    }
+    if (isHighest) return { number, file };
     file.close();
     storage.remove(processPath(number));
   }
