@@ -120,8 +120,9 @@ function problemsOf(directory: string, here: OneSide, both: TwoSides | undefined
   const problems: string[] = [];
   if (here.freeBytes !== undefined && here.freeBytes < ROOM_BYTES) problems.push(`only ${here.freeBytes} bytes are free: a few links take ${ROOM_BYTES}`);
   if (!here.local && !here.odirect) problems.push('O_DIRECT does not work here: other hosts may never see what is written');
-  if (shares === false && here.inMemory && both?.otherLocal === false) {
-    problems.push('this side has the directory in its own memory, and serves it: processes here can call those of other hosts, and do not notice when they are called. Mount it here too, as the other hosts do, and use that mount');
+  if (shares === false && here.local !== both?.otherLocal) {
+    const late = here.inMemory ? 'processes here do not notice when they are called' : 'calls are noticed there up to a second late, and a file server that caches what it has looked up (NFS-Ganesha) shows others up to a minute late what is made there';
+    problems.push(`${here.local ? 'this side' : 'the other side'} has the directory on a file system of its own, and serves it: ${late}. Mount it there too, as the other hosts do, and use that mount`);
   }
   if (shares === false && here.local && both?.otherLocal === true) problems.push(`${here.fileSystem} is taken for local, and the other side has a page cache of its own: use STP_DRIVER=direct on a file system that is made to be shared`);
   if (here.mapping === false) problems.push('what is stored into mapped memory is not what others read: use STP_DRIVER=direct');
