@@ -26,7 +26,7 @@ function mistake(name: string, shows: string, size: number): Mistake {
   return { name, shows, check: shows === ENDLESS ? 'progress' : 'safety', definitions: [`RECORDS=${size}`] };
 }
 
-function inHandOver(name: string, ...definitions: string[]): Mistake {
+function wrong(name: string, ...definitions: string[]): Mistake {
   return { name, shows: WRONG, check: 'safety', definitions };
 }
 
@@ -71,6 +71,22 @@ export const MODELS: readonly Model[] = [
     ],
   },
   {
+    file: 'connect.pml',
+    checks: [
+      { check: 'safety', definitions: ['DEATHS=2'] },
+      { check: 'safety', definitions: ['DEATHS=1', 'PATIENT'] },
+    ],
+    mistakes: [
+      wrong('NO_GONE', 'DEATHS=1'),
+      wrong('NO_GENERATION', 'DEATHS=1'),
+      wrong('QUEUE_KEEPS_DEAD', 'DEATHS=1'),
+      wrong('NO_BACKLOG', 'DEATHS=1'),
+      wrong('NO_RETRY', 'DEATHS=0', 'PATIENT'),
+      wrong('NO_REFUSE', 'DEATHS=0', 'PATIENT'),
+      wrong('NO_REFUSE_AT_END', 'DEATHS=0', 'PATIENT'),
+    ],
+  },
+  {
     file: 'hand-over.pml',
     checks: [
       { check: 'safety', definitions: ['BYTES=1', 'DEATHS=2'] },
@@ -79,15 +95,15 @@ export const MODELS: readonly Model[] = [
       { check: 'safety', definitions: ['BYTES=1', 'DEATHS=1', 'CLOSES=O'] },
     ],
     mistakes: [
-      inHandOver('TAKEN_BEFORE_MOVE', 'BYTES=0', 'DEATHS=1'),
-      inHandOver('RESET_FOR_CLAIM', 'BYTES=0', 'DEATHS=1'),
-      inHandOver('NO_CLAIM', 'BYTES=0', 'DEATHS=1'),
-      inHandOver('NO_THAW', 'BYTES=0', 'DEATHS=1'),
-      inHandOver('ESTABLISH_ALONE', 'BYTES=1', 'DEATHS=1'),
-      inHandOver('NO_FREEZE', 'BYTES=1', 'DEATHS=0'),
-      inHandOver('NO_UNSENT', 'BYTES=1', 'DEATHS=0'),
-      inHandOver('NO_CREDIT_AFTER_TAKE', 'BYTES=2', 'DEATHS=0'),
-      inHandOver('BOTH_GO_FIRST', 'BYTES=0', 'DEATHS=0', 'BOTH'),
+      wrong('TAKEN_BEFORE_MOVE', 'BYTES=0', 'DEATHS=1'),
+      wrong('RESET_FOR_CLAIM', 'BYTES=0', 'DEATHS=1'),
+      wrong('NO_CLAIM', 'BYTES=0', 'DEATHS=1'),
+      wrong('NO_THAW', 'BYTES=0', 'DEATHS=1'),
+      wrong('ESTABLISH_ALONE', 'BYTES=1', 'DEATHS=1'),
+      wrong('NO_FREEZE', 'BYTES=1', 'DEATHS=0'),
+      wrong('NO_UNSENT', 'BYTES=1', 'DEATHS=0'),
+      wrong('NO_CREDIT_AFTER_TAKE', 'BYTES=2', 'DEATHS=0'),
+      wrong('BOTH_GO_FIRST', 'BYTES=0', 'DEATHS=0', 'BOTH'),
     ],
   },
 ];
