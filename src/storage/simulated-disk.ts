@@ -9,6 +9,7 @@ import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
 import { LOOKS_APART } from './block-file';
 import { type PositionedFile } from './positioned-file';
+import { type DiskImage, restoreFiles, saveFiles } from './simulated-image';
 
 const SECTOR_BYTES = 512;
 
@@ -39,7 +40,7 @@ export function seededRandom(seed: number): () => number {
 }
 
 /** A write that other hosts have not seen whole. */
-interface PendingWrite {
+export interface PendingWrite {
   readonly order: number;
   readonly position: number;
   readonly data: Uint8Array;
@@ -109,6 +110,8 @@ export class SimulatedDisk {
   readonly #random: () => number;
   readonly #waiting = new Set<SimulatedFile>();
   readonly #dead = new Set<number>();
+  /** Called before a file is made, written or removed. */
+  onOperation: (() => void) | null = null;
   /** Room on the disk, bytes; may be changed at any time. */
   capacityBytes: number;
   #usedBytes = 0;
@@ -167,12 +170,27 @@ export class SimulatedDisk {
     if (this.#dead.has(process)) throw new StpError('EIO', `simulated process ${process} has crashed`);
   }
 
+  /** What process `process` has written so far; {@link restore} takes back what it writes from now on. */
+  imageOf(process: number): DiskImage {
+    return saveFiles(this.files, process);
+  }
+
+  restore(process: number, image: DiskImage): void {
+    restoreFiles(this.files, process, image);
+    this.#usedBytes = 0;
+    for (const file of this.files.values()) {
+      this.#usedBytes += file.sizeBytes;
+      if (file.pending.length > 0 || file.ring !== undefined) this.#waiting.add(file);
+    }
+  }
+
   /** Takes back the room of a file that was removed. */
   forget(file: SimulatedFile): void {
     this.#usedBytes -= file.sizeBytes;
   }
 
   write(file: SimulatedFile, data: Uint8Array, position: number, path: string): void {
+    this.onOperation?.();
     const end = position + data.length;
     const more = Math.max(0, end - file.sizeBytes);
     if (this.#usedBytes + more > this.capacityBytes) throw new StpError('ENOSPC', path, 'write');

@@ -67,6 +67,7 @@ export class SimulatedStorage implements Storage {
     this.#disk.checkAlive(this.process);
     const file = this.#disk.files.get(path);
     if (file === undefined) return false;
+    this.#disk.onOperation?.();
     this.#disk.forget(file);
     return this.#disk.files.delete(path);
   }
@@ -138,6 +139,7 @@ export class SimulatedStorage implements Storage {
   #create(path: string): SimulatedFile | undefined {
     this.#disk.checkAlive(this.process);
     if (this.#disk.files.has(path)) return undefined;
+    this.#disk.onOperation?.();
     const file = new SimulatedFile(this.process, this.host, this.#disk.options.delayTicksMax > 0);
     this.#disk.files.set(path, file);
     return file;

@@ -4,9 +4,11 @@
  * A schedule is some dozen rounds of anything that may happen, then an end in which all finish what they began. What must
  * hold is checked on the way (see simulated-socket.ts) and at the end: nothing hangs and nothing is left.
  */
+import { watchCrashPoints } from './crash-moments';
 import { connect, type EngineSocket, type Peer, take } from '../../src/engine';
 import { StpError } from '../../src/errors';
 import { SimulatedDisk } from '../../src/storage/simulated-storage';
+import { type Moment, momentOf, weightOf } from './death-moment';
 import { Connection, fail, type Gift, SimulationFailure } from './connection-model';
 import { Random } from './random';
 import { SimulatedListener } from './simulated-listener';
@@ -86,9 +88,10 @@ export class Simulation implements World {
     for (const process of random.shuffle([...this.processes])) {
       if (process.dead || this.#stalled(process) || random.chance(theme.pauseChance)) continue;
       if (theme.faults && !this.draining) process.faults = true;
-      this.#turnOf(process);
+      if (!this.draining && random.chance(this.#deathChance(process))) this.#lastTurnOf(process);
+      else this.#turnOf(process);
       moved ||= process.moved;
-      if (!this.draining && random.chance(this.#deathChance(process))) this.#kill(process);
+      if (!this.draining && random.chance(this.#deathChance(process) / 2)) this.#kill(process);
     }
     this.#watchIdle(moved);
   }
@@ -215,7 +218,7 @@ export class Simulation implements World {
 
   /** A death, or (half of them) an orderly end. Others learn of it later. */
   #kill(process: ActorProcess): void {
-    const { random, theme } = this;
+    const { random } = this;
     if (process.dead || this.processes.filter((other) => !other.dead).length < 2) return;
     const orderly = random.chance(0.4);
     const torn = !orderly && random.chance(0.5);
@@ -223,6 +226,43 @@ export class Simulation implements World {
     this.tally.deaths++;
     this.#excuseDeathOf(process, torn);
     if (orderly) process.leave();
+    this.#bury(process, torn);
+  }
+
+  /** Dies at a moment drawn from all of its turn; what it did after that is taken back, as far as others could see it. */
+  #lastTurnOf(process: ActorProcess): void {
+    const { disk, random } = this;
+    if (this.processes.filter((other) => !other.dead).length < 2) return;
+    const torn = random.chance(0.5);
+    this.#excuseDeathOf(process, torn);
+    let count = 0;
+    let weight = 0;
+    let last: Moment | undefined;
+    // Each in turn takes the place of the one before it with such a chance that in the end all were as likely as they weigh.
+    const pass = (name: string): void => {
+      count++;
+      weight += weightOf(name);
+      if (random.below(weight) < weightOf(name)) last = momentOf(name, disk.imageOf(process.process));
+    };
+    disk.onOperation = () => { pass('file'); };
+    try {
+      watchCrashPoints(pass, () => { this.#turnOf(process); });
+    } finally {
+      disk.onOperation = null;
+    }
+    if (process.dead) return;
+    this.#excuseDeathOf(process, torn);
+    this.tally.deaths++;
+    if (last !== undefined) {
+      this.tally[last.kind]++;
+      disk.restore(process.process, last.image);
+    }
+    this.trace(() => `p${process.process} dies in its turn at ${last?.name ?? 'its end'}, of ${count} moments${torn ? ', torn' : ''}`);
+    this.#bury(process, torn);
+  }
+
+  #bury(process: ActorProcess, torn: boolean): void {
+    const { random, theme } = this;
     process.dead = true;
     this.disk.crash(process.process, { torn });
     for (const other of this.processes) {
