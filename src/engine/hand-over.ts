@@ -17,7 +17,7 @@ import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
 import { type Engine, reason } from './engine';
 import { freeze, letGo, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
-import { freezePayload, type HandOver, socketAt } from './hand-over-state';
+import { freezePayload, type Giver, type HandOver, socketAt } from './hand-over-state';
 import { claimFromGiver, claimPayload, establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
@@ -132,13 +132,18 @@ function onClaim(engine: Engine, peer: Peer, index: number, generation: number, 
   if (socket?.peer === peer) return;
   // Not RESET: it may have been attached and have come to its end by now, and its ATTACH still be on the way to it.
   const tell = (): void => { engine.answerGone(peer, RecordType.claim, claim.socket, index, generation); };
-  if (socket?.hand?.role === 'giver' && socket.hand.taker === peer) {
+  if (socket?.hand?.role === 'giver' && isTaker(socket.hand, peer, claim)) {
     if (letGo(engine, socket, socket.hand)) tell();
     return;
   }
   // A MOVE may still be in the log of the giver, which we read to its end before we call it dead.
   if (socket?.frozen === true) socket.claimant = tell;
   else tell();
+}
+
+/** Not only of its process: where both ends are handed over, one that takes the other end may live there as well. */
+function isTaker(hand: Giver, peer: Peer, claim: Move): boolean {
+  return hand.taker === peer && hand.takerSocket === claim.socket && hand.takerGeneration === claim.generation;
 }
 
 /**
