@@ -386,7 +386,9 @@ export class LinkTable implements PollerEvents {
       return;
     }
     const needed = incomplete ? `${self}-${info.number}` : `${info.number}-${self}`;
-    ends.missing = names.includes(needed) ? 0 : ends.missing + 1;
+    // A list of what others change meanwhile may lack a name that is there.
+    const listed = names.includes(needed) || (ends.missing > 0 && this.#region.storage.info(`${REGION_PATHS.links}/${needed}`) !== undefined);
+    ends.missing = listed ? 0 : ends.missing + 1;
     if (ends.missing >= MISSING_MAX || (!ends.heard && this.#isReplaced(ends))) link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
   }
 

@@ -46,6 +46,14 @@ export function listProcesses(storage: Storage): { numbers: Set<number>; marked:
   return { numbers, marked };
 }
 
+/**
+ * True where process `number` has no file. A list of a directory on a file server that others change meanwhile may lack a name that is there all the time;
+ * who is not in it is dead only if a look at the name itself finds nothing.
+ */
+export function lacksFile(storage: Storage, listed: ReadonlySet<number>, number: number): boolean {
+  return !listed.has(number) && !(storage.shared && storage.info(processPath(number)) !== undefined);
+}
+
 /** Numbers that have a process file, in no order. */
 export function listNumbers(storage: Storage): number[] {
   const numbers: number[] = [];

@@ -13,7 +13,7 @@ import { probeDoor } from './door';
 import { LeaseWatch, readBeat } from './heartbeat';
 import { type Liveness, type Machine } from './machine';
 import { damaged, decodeIdentity, type MutableProcessInfo, processPath, type ProcessInfo } from './process-info';
-import { highest, listProcesses, markPath } from './process-numbers';
+import { highest, lacksFile, listProcesses, markPath } from './process-numbers';
 
 /** A process that we know, with its file held open. */
 export interface KnownProcess {
@@ -182,7 +182,7 @@ export class Processes {
     if (this.#dead.has(number)) return true;
     const { numbers } = listProcesses(this.#storage);
     // A list that shows no younger one may be old: the highest file is never removed.
-    return !numbers.has(number) && number < highest([...numbers]);
+    return number < highest([...numbers]) && lacksFile(this.#storage, numbers, number);
   }
 
   /**
@@ -192,7 +192,7 @@ export class Processes {
   takenForDead(): boolean {
     const { number } = this.#self;
     const { numbers, marked } = listProcesses(this.#storage);
-    return marked.has(number) || !numbers.has(number);
+    return marked.has(number) || lacksFile(this.#storage, numbers, number);
   }
 
   /** True where process `number` had a file without an identity when we last listed. */
@@ -227,7 +227,7 @@ export class Processes {
     this.#listedAtMs = nowMs;
     const { numbers, marked } = listProcesses(this.#storage);
     this.#marked = marked;
-    for (const entry of this.#entries.values()) if (!numbers.has(entry.info.number)) this.#drop(entry);
+    for (const entry of this.#entries.values()) if (lacksFile(this.#storage, numbers, entry.info.number)) this.#drop(entry);
     for (const number of this.#dead.keys()) if (!numbers.has(number)) this.#dead.delete(number);
     for (const number of this.#unusable) if (!numbers.has(number)) this.#unusable.delete(number);
     for (const number of this.#unannounced.keys()) if (!numbers.has(number)) this.#forgetUnannounced(number);

@@ -12,7 +12,7 @@ import { crashPoint } from '../crash-points';
 import { REGION_PATHS } from '../layout';
 import { type Storage, TEMPORARY_PREFIX } from '../storage';
 import { doorPathOf, processPath } from './process-info';
-import { highest, listProcesses, markPath, numberOfName } from './process-numbers';
+import { highest, lacksFile, listProcesses, markPath, numberOfName } from './process-numbers';
 import { knockAtDoor } from './door';
 import { type Processes } from './processes';
 
@@ -124,13 +124,13 @@ class Sweep implements RecoverySummary {
 
   /** Doors whose process file is gone: of a process that left, or whose remover died. */
   #removeDoor(number: number): void {
-    if (number === 0 || number >= this.#top || this.#listed.has(number) || this.#late()) return;
+    if (number === 0 || number >= this.#top || this.#late() || !lacksFile(this.#storage, this.#listed, number)) return;
     if (this.#storage.remove(doorPathOf(number))) this.files += 1;
   }
 
   /** The mark of a process whose file is gone: that tells the same. */
   #removeMark(number: number): void {
-    if (number >= this.#top || this.#listed.has(number) || this.#late()) return;
+    if (number >= this.#top || this.#late() || !lacksFile(this.#storage, this.#listed, number)) return;
     if (this.#storage.remove(markPath(number))) this.files += 1;
   }
 
@@ -153,7 +153,7 @@ class Sweep implements RecoverySummary {
 
   #judge(number: number): boolean {
     if (number > this.#top) return false;
-    if (!this.#listed.has(number)) return true;
+    if (lacksFile(this.#storage, this.#listed, number)) return true;
     // Each look that lists again is a trip to a file server, and there may be hundreds of dead: only who may live is looked at.
     if (this.#known.isDead(number)) return true;
     const info = this.#known.seen(number);

@@ -59,3 +59,36 @@ void t.test('A directory full of empty files does not take all descriptors', (t)
   t.equal(storage.open, 0);
   t.end();
 });
+
+/** A file server whose lists lack names that are there, as they may while others change the directory. */
+class ForgetfulStorage extends FileStorage {
+  readonly forgotten = new Set<string>();
+
+  override list(directory: string): string[] {
+    return super.list(directory).filter((name) => !this.forgotten.has(`${directory}/${name}`));
+  }
+}
+
+void t.test('Who is missing in a list of a shared directory is not dead for it, and loses nothing', (t) => {
+  const directory = path.join(temporaryDirectory(t), 'region');
+  const options = optionsFor(t, { directory });
+  const shared = (): ForgetfulStorage => new ForgetfulStorage(directory, { driver: 'direct', local: false });
+  openRegion(t, options).close();
+  const [first, other] = [openRegion(t, options, { storage: shared() }), openRegion(t, options, { storage: shared() })];
+  openRegion(t, options, { storage: shared() });
+  const storage = shared();
+  const region = openRegion(t, options, { storage });
+  const info = region.process(first.self.number);
+  if (info === undefined) throw new Error('the first is not known');
+  const pair = `${first.self.number}-${other.self.number}`;
+  fs.writeFileSync(path.join(directory, 'links', pair), 'x');
+  for (const { number } of [first.self, other.self, region.self]) storage.forgotten.add(`processes/${number}`);
+  t.not(region.isAlive(info), 'dead');
+  t.equal(region.isGone(first.self.number), false);
+  t.equal(region.takenForDead, false, 'nor is one oneself');
+  region.recover();
+  t.ok(fs.existsSync(path.join(directory, 'links', pair)), 'the link of two that are missing stays');
+  first.close();
+  t.equal(region.isAlive(info), 'dead', 'one that leaves is gone');
+  t.end();
+});

@@ -8,6 +8,8 @@ import { type Sample, type Soak } from './soak';
 
 const MIB = 1 << 20;
 const PROGRESS_MS = 30_000;
+/** A host sees so late that another one changed the times of a file, at the latest: NFS keeps them for a minute. */
+const SEEN_MS = 75_000;
 const FAILURES_SHOWN = 20;
 
 /** Runs it, with a line of progress now and then. True where all was well. */
@@ -52,9 +54,14 @@ async function leftBehind(place: SoakPlace): Promise<string[]> {
   const processes = path.join(place.region, 'processes');
   // A file without an identity stays until it is old: its owner may be just opening the region.
   for (const name of fs.readdirSync(processes)) fs.utimesSync(path.join(processes, name), new Date(0), new Date(0));
-  const stay = new Set(['region', ...(await place.visit()).map((number) => `processes/${number}`)]);
-  const rest = fs.readdirSync(place.region, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
-  return rest.map((entry) => path.relative(place.region, path.join(entry.parentPath, entry.name))).filter((name) => !stay.has(name));
+  const stay = new Set(['region']);
+  for (const endMs = performance.now() + SEEN_MS; ;) {
+    for (const number of await place.visit()) stay.add(`processes/${number}`);
+    const files = fs.readdirSync(place.region, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
+    const rest = files.map((entry) => path.relative(place.region, path.join(entry.parentPath, entry.name))).filter((name) => !stay.has(name));
+    if (rest.length === 0 || performance.now() > endMs) return rest;
+    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+  }
 }
 
 function conclude(soak: Soak, seconds: number): boolean {
