@@ -158,12 +158,12 @@ void t.test('A process of another host lives by its heartbeat: seen moving it is
   const info = region.process(2);
   if (info === undefined) throw new Error('not seen');
   t.equal(region.isAlive(info), 'unknown', 'at first sight');
+  const startedMs = performance.now();
   region.beat();
   other.beat();
   t.equal(region.isAlive(info), 'alive');
   other.bindings.bind(80, 'STG', 1);
   t.throws(() => region.bindings.bind(80, 'STG', 1), { code: 'EADDRINUSE' });
-  const startedMs = performance.now();
   const seen = new Set<Liveness>();
   await until(() => {
     // Who does not beat can't tell how long the storage has answered, and declares nobody dead.
