@@ -3,20 +3,20 @@
  *
  * Order that matters. Each end opens the reading end of its bell before it creates its log, so that whoever sees the log can open the
  * writing end; a log is found by listing the directory (a look-up by name may be answered from a stale cache on another host), after a knock at the
- * door where there is one. The peer's death is the end of its bell; before it is taken as final, all that the peer published is delivered.
+ * door where there is one. The peer's death is the end of its bell and a shut door; before it is taken as final, all that the peer published is delivered.
  *
  * Who gives a link up, because the peer is dead or what it wrote is damaged, removes the files of both directions before it lets go of the bells:
  * nobody must take an old log for a new one. A living peer learns of it by the end of the bell, or by the missing file.
  *
  * Nothing here throws into the event loop: what fails for lack of room or descriptors is tried again by the clock.
  */
-import path from 'node:path';
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { doorPathOf, pairOfName, type ProcessInfo, type Region } from '../region';
-import { canListen, closeFifo, closeQuietly, loadNative, type LogIdentity, makeFifo, type Native, openFifoReader, openFifoWriter } from '../storage';
-import { BellReader, ring } from './bell';
+import { pairOfName, type ProcessInfo, type Region } from '../region';
+import { canListen, closeFifo, loadNative, type LogIdentity, type Native } from '../storage';
+import { BellReader, ringQuietly } from './bell';
+import { BellFiles } from './bell-files';
 import { Link, type LinkSink } from './link';
 import { closeBells, type Ends, willHear } from './link-ends';
 import { Poller, type PollerEvents } from './poller';
@@ -52,6 +52,7 @@ export class LinkTable implements PollerEvents {
   readonly poller: Poller;
   readonly #region: Region;
   readonly #events: LinkTableEvents;
+  readonly #bells: BellFiles;
   readonly #ends = new Map<number, Ends>();
   /** Damaged links by process. */
   readonly #failures = new Map<number, number>();
@@ -68,6 +69,7 @@ export class LinkTable implements PollerEvents {
   constructor(region: Region, events: LinkTableEvents) {
     this.#region = region;
     this.#events = events;
+    this.#bells = new BellFiles(region);
     this.#cleared = region.recovered.complete;
     this.poller = new Poller(events, this, region.limits.socketsMax, yieldOf(loadNative()));
     const { shared } = region.storage;
@@ -123,20 +125,12 @@ export class LinkTable implements PollerEvents {
     return `${REGION_PATHS.links}/${from}-${to}`;
   }
 
-  #bellPath(from: number, to: number): string {
-    return `${REGION_PATHS.bells}/${from}-${to}`;
-  }
-
-  #absolute(relative: string): string {
-    return path.join(this.#region.storage.root, relative);
-  }
-
   #make(info: ProcessInfo): Ends {
     const { storage, self } = this.#region;
     const sameKernel = info.bootId === self.bootId;
-    const hasBells = info !== self && sameKernel && self.hasDoor && info.hasDoor && this.#makeBells(info.number);
+    const hasBells = info !== self && sameKernel && self.hasDoor && info.hasDoor && this.#bells.make(info.number);
     crashPoint('link.bells');
-    const bellFd = hasBells ? openFifoReader(this.#absolute(this.#bellPath(info.number, self.number))) : undefined;
+    const bellFd = hasBells ? this.#bells.openReader(info.number) : undefined;
     crashPoint('link.bell-open');
     const mechanism = this.#mechanism(info);
     const capacityBytes = mechanism === 'ring' ? this.#region.limits.ringBytes : this.#region.limits.framesBytes;
@@ -154,7 +148,7 @@ export class LinkTable implements PollerEvents {
     const listens = canListen();
     const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, peerFile: 0, ownFile: this.#ownFile(info), forsaken: false, unopenedSinceMs: 0, heard: false };
     if (bellFd !== undefined && listens) {
-      ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#peerDied(ends); });
+      this.#listen(ends, bellFd);
     }
     this.#ends.set(info.number, ends);
     this.poller.links.add(link);
@@ -168,18 +162,14 @@ export class LinkTable implements PollerEvents {
     return { from: from.number, to: to.number, fromEpoch: from.epoch, toEpoch: to.epoch, regionId: this.#region.id };
   }
 
-  #makeBells(peer: number): boolean {
-    const { storage, self } = this.#region;
-    return makeFifo(this.#absolute(this.#bellPath(self.number, peer)), storage.access) && makeFifo(this.#absolute(this.#bellPath(peer, self.number)), storage.access);
+  #listen(ends: Ends, bellFd: number): void {
+    ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#bellEnded(ends); });
   }
 
   /** Tells the peer that there is a new link. False: nobody lives there any more. */
   #knock(ends: Ends): boolean {
     if (!ends.hasBells) return true;
-    const fd = openFifoWriter(this.#absolute(doorPathOf(ends.info.number)));
-    if (fd === undefined) return false;
-    const heard = ring(fd);
-    closeQuietly(fd);
+    const heard = this.#bells.knock(ends.info.number);
     crashPoint('link.knocked');
     return heard;
   }
@@ -230,7 +220,7 @@ export class LinkTable implements PollerEvents {
   }
 
   #openBell(ends: Ends): void {
-    const fd = openFifoWriter(this.#absolute(this.#bellPath(this.#region.self.number, ends.info.number)));
+    const fd = this.#bells.openWriter(ends.info.number);
     if (fd === undefined) {
       // The peer opened it before it created the log that we just saw, so it is gone.
       this.#peerDied(ends);
@@ -250,6 +240,37 @@ export class LinkTable implements PollerEvents {
       this.#updateClock();
     }
     this.poller.rung();
+  }
+
+  /** The last writer of the peer's bell is gone: the peer died or gave the link up, or what it closed was still its end of the link before this one. */
+  #bellEnded(ends: Ends): void {
+    if (this.#closed || ends.link.peerGone) return;
+    if (this.#hasDied(ends) || this.#isGivenUp(ends)) this.#peerDied(ends);
+    else this.#listenAgain(ends);
+  }
+
+  #isGivenUp(ends: Ends): boolean {
+    try {
+      return this.#isForsaken(ends) || (ends.link.in !== null && this.#fileOf(ends.info.number, this.#region.self.number) !== ends.peerFile);
+    } catch {
+      return true;
+    }
+  }
+
+  /** Until the bell rings, the clock looks after the peer. */
+  #listenAgain(ends: Ends): void {
+    const ended = ends.bell;
+    ends.bell = null;
+    ends.heard = false;
+    try {
+      // Before the other is closed: a bell without a reader can't be rung.
+      const bellFd = this.#bells.openReader(ends.info.number);
+      if (bellFd !== undefined) this.#listen(ends, bellFd);
+    } catch {
+      // It goes by the clock alone.
+    }
+    ended?.close();
+    this.#updateClock();
   }
 
   #peerDied(ends: Ends): void {
@@ -417,8 +438,7 @@ export class LinkTable implements PollerEvents {
     if ((link.peerGone || link.failure !== null) && !this.#hasBegunAnew(ends)) this.#remove(this.#path(peer, self));
     if (link.peerGone && this.#hasDied(ends)) {
       // The dead do not clean up; whoever comes first does. A peer that lives uses them for its next link.
-      this.#remove(this.#bellPath(self, peer));
-      this.#remove(this.#bellPath(peer, self));
+      for (const name of this.#bells.names(peer)) this.#remove(name);
     }
     closeBells(ends);
     link.ringPeer = null;
@@ -478,22 +498,14 @@ export class LinkTable implements PollerEvents {
     if (this.#closed) return;
     this.poller.flush();
     this.#closed = true;
+    // First: whoever sees the end of a bell looks here whether we live.
+    this.#door?.close();
     for (const ends of [...this.#ends.values()]) {
       closeBells(ends);
       ends.link.close();
     }
     this.#ends.clear();
-    this.#door?.close();
     this.poller.close();
-  }
-}
-
-/** False where nobody hears it: then the end of the other bell tells more. */
-function ringQuietly(fd: number): boolean {
-  try {
-    return ring(fd);
-  } catch {
-    return false;
   }
 }
 

@@ -60,31 +60,23 @@ export class Walk {
   }
 
   async #call(phase: Phase, faults: readonly Fault[]): Promise<void> {
-    let failed = false;
     for (const fault of faults) {
       const title = `${this.#scene.variant.title}, ${phase.title}, ${fault.call}, ${fault.code}${fault.times === 1 ? ' once' : ''}`;
       this.report.pairs += 1;
       const beganMs = performance.now();
-      const { code, hits } = await this.#retry(phase, fault, failed);
+      const { code, hits } = await this.#try(phase, fault);
       this.#note(title, hits === 0 ? 'not reached' : code === '' ? 'goes on' : code, performance.now() - beganMs);
       const told = fault.times === 1 ? '' : TOLD[fault.code];
       // To its peer, a process whose link fails has reset the connection.
       if (code !== '' && code !== told && !((phase.armed === 'server' || phase.title === 'give') && code === 'ECONNRESET')) this.find(`${title}: ${code}`);
       const bystander = await this.#scene.bystander();
       if (bystander !== '') this.find(`${title}: the bystander has ${bystander}`);
-      failed = code !== '';
       // What has not come about can be tried again by the same thread.
-      if (!failed) await this.#scene.leave();
+      if (code === '') await this.#scene.leave();
     }
-    const { code } = await this.#retry(phase, undefined, true);
+    const { code } = await this.#try(phase, undefined);
     if (code !== '') this.find(`${this.#scene.variant.title}, ${phase.title}, ${faults.at(-1)?.call ?? ''}: ${code} when its cause was gone`);
     await this.#scene.leave();
-  }
-
-  /** After a link has failed, the other side may not know yet: the next connect can meet the end of the old one, and is told that it was reset. */
-  async #retry(phase: Phase, fault: Fault | undefined, failed: boolean): Promise<Tried> {
-    const first = await this.#try(phase, fault);
-    return failed && first.code === 'ECONNRESET' ? this.#try(phase, fault) : first;
   }
 
   #note(title: string, outcome: string, ms: number): void {

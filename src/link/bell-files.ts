@@ -1,0 +1,54 @@
+/**
+ * The FIFOs behind the bells of this process, and the doors of others: made, opened, rung and removed by name.
+ *
+ * Whoever comes first makes both bells of a pair; each is read by one process and rung by the other. They keep their names, and stay where a link is given up
+ * and begun again between two that live.
+ */
+import path from 'node:path';
+import { REGION_PATHS } from '../layout';
+import { doorPathOf, type Region } from '../region';
+import { closeQuietly, makeFifo, openFifoReader, openFifoWriter } from '../storage';
+import { ring } from './bell';
+
+export class BellFiles {
+  readonly #region: Region;
+
+  constructor(region: Region) {
+    this.#region = region;
+  }
+
+  /** Makes both bells between us and `peer` unless they are there; false where there are no FIFOs. */
+  make(peer: number): boolean {
+    const { storage } = this.#region;
+    return this.names(peer).every((name) => makeFifo(this.#absolute(name), storage.access));
+  }
+
+  /** The end of the peer's bell that we listen to; undefined where there is no such bell. */
+  openReader(peer: number): number | undefined {
+    return openFifoReader(this.#absolute(this.names(peer)[1]), this.#region.storage.access);
+  }
+
+  /** The end of our bell that the peer listens to; undefined where it does not listen. */
+  openWriter(peer: number): number | undefined {
+    return openFifoWriter(this.#absolute(this.names(peer)[0]), this.#region.storage.access);
+  }
+
+  /** Knocks at the door of a process; false where nobody lives there any more. */
+  knock(number: number): boolean {
+    const fd = openFifoWriter(this.#absolute(doorPathOf(number)), this.#region.storage.access);
+    if (fd === undefined) return false;
+    const heard = ring(fd);
+    closeQuietly(fd);
+    return heard;
+  }
+
+  /** Names of the bells between us and `peer`: ours, then the peer's. */
+  names(peer: number): readonly [string, string] {
+    const self = this.#region.self.number;
+    return [`${REGION_PATHS.bells}/${self}-${peer}`, `${REGION_PATHS.bells}/${peer}-${self}`];
+  }
+
+  #absolute(relative: string): string {
+    return path.join(this.#region.storage.root, relative);
+  }
+}
