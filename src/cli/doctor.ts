@@ -165,7 +165,7 @@ function lines({ directory, driver, here, both, sharesPageCache, problems }: Fin
       `torn reads   ${both.torn.map(({ bytes, reads, torn }) => `${bytes} B: ${torn} of ${reads}`).join(', ')} (checksums find them, and they are read again)`,
       `mapping      of their stores we see: ${seen(both.mapping.theirs)}; of ours they see: ${seen(both.mapping.ours)}`,
       `locks        ${both.lock.lost} of ${both.lock.updates} updates lost under a lock (mkdir); to take it and give it back ${ms(both.lock.p50Ms)}, p99 ${ms(both.lock.p99Ms)}`,
-      `creating     O_EXCL: ${both.exclusive.doubles} of ${both.exclusive.files} files with two creators or none`,
+      `creating     ${both.exclusive.doubles} of ${both.exclusive.files} files with two creators or none`,
       `renaming     ${both.rename.missing} of ${both.rename.reads} looks by name found nothing, ${both.rename.wrong} neither the old nor the new file`,
       `clocks       ${both.clockSkewMs} ms apart`,
     ]),

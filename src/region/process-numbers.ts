@@ -1,7 +1,7 @@
 /**
  * Process numbers: from 1, growing, and never used twice in the life of a region.
  *
- * What makes that true: a number is claimed by creating its file exclusively, one above the highest there is; the
+ * What makes that true: a number is claimed by creating its file exclusively (on a file server by link, see storage/temporary.ts), one above the highest there is; the
  * claim is good only if no higher one has appeared meanwhile (else the number may have been used and reclaimed between
  * our look and our claim); and the highest-numbered file is never removed by anybody.
  */

@@ -19,11 +19,8 @@ import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type 
 import { loadNative, whyNoNative, type Native } from './native';
 import { PlainFile, type PlainFileOptions } from './positioned-file';
 import { RingReader, RingWriter, ringMemory } from './ring-log';
-import { TEMPORARY_PREFIX } from './temporary';
+import { linkInPlace, temporaryName } from './temporary';
 import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogSizes, type LogWriter, type Storage } from './storage';
-
-/** Errors of link(2) that mean: not on this file system. */
-const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
 export interface FileStorageOptions {
   readonly driver: 'mapped' | 'direct';
@@ -123,7 +120,8 @@ export class FileStorage implements Storage {
   }
 
   createBlocks(name: string): BlockWriter | undefined {
-    const file = PlainFile.create(this.#place(name), this.#control);
+    const place = this.#place(name);
+    const file = this.shared ? PlainFile.createLinked(place, this.root, this.#control) : PlainFile.create(place, this.#control);
     return file === undefined ? undefined : new FileBlockWriter(file);
   }
 
@@ -134,8 +132,8 @@ export class FileStorage implements Storage {
 
   publishOnce(name: string, payload: Uint8Array): boolean {
     const place = this.#place(name);
-    let temporary = temporaryName(place);
-    while (!this.#writeFirstBlock(temporary, payload)) temporary = temporaryName(place);
+    let temporary = temporaryName(path.dirname(place));
+    while (!this.#writeFirstBlock(temporary, payload)) temporary = temporaryName(path.dirname(place));
     crashPoint('open.header-written');
     try {
       // Where files can't be linked, an opener may see the file empty for a moment, and takes it for not there.
@@ -247,32 +245,4 @@ function mapRing(native: Native, file: PlainFile, link: LinkInfo, writable: bool
   return ringMemory(mapping.buffer, LINK_AT.words, LINK_AT.data, link.capacityBytes, () => {
     mapping.release();
   });
-}
-
-/** A name beside `place` that hardly anybody has; who has it is found out when the file is created. */
-function temporaryName(place: string): string {
-  return path.join(path.dirname(place), `${TEMPORARY_PREFIX}${process.pid}-${Math.random().toString(36).slice(2)}`);
-}
-
-/** Gives `temporary` its real name; false where that exists, undefined where the file system has no links. */
-function linkInPlace(temporary: string, place: string): boolean | undefined {
-  try {
-    io.linkSync(temporary, place);
-    return true;
-  } catch (error) {
-    const code = codeOf(error) ?? '';
-    // A network file system may lose the answer of a link that was made, and then say EEXIST: the count knows.
-    if (linkCount(temporary) === 2) return true;
-    if (code === 'EEXIST') return false;
-    if (NO_LINKS.includes(code)) return undefined;
-    throw fileError(error, 'link', place);
-  }
-}
-
-function linkCount(place: string): number {
-  try {
-    return io.lstatSync(place).nlink;
-  } catch {
-    return 0;
-  }
 }

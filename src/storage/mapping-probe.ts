@@ -4,14 +4,13 @@
  *
  * It tells of one kernel only. That nobody else sees the directory can't be measured from here: that is for the type of the file system to say.
  */
-import path from 'node:path';
 import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
 import { PRIVATE } from './access';
 import { removeFile } from './files';
 import { loadNative, type Mapping, type Native } from './native';
 import { PlainFile } from './positioned-file';
-import { TEMPORARY_PREFIX } from './temporary';
+import { temporaryName } from './temporary';
 
 const BUFFERED = { direct: false, access: PRIVATE };
 const STORED = 0x5354_5001;
@@ -24,7 +23,7 @@ const PASSES: ReadonlySet<string> = new Set(['ENOBUFS', 'EMFILE']);
 export function mappingWorks(directory: string): boolean | StpError | undefined {
   const native = loadNative();
   if (native === undefined) return undefined;
-  const place = path.join(directory, `${TEMPORARY_PREFIX}${process.pid}-map-${Math.random().toString(36).slice(2)}`);
+  const place = temporaryName(directory);
   const files: PlainFile[] = [];
   try {
     const file = PlainFile.create(place, BUFFERED);

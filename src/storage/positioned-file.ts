@@ -10,7 +10,8 @@ import { BLOCK_BYTES } from '../layout';
 import { type Access } from './access';
 import { canAlign, giveAligned, takeAligned } from './aligned-memory';
 import { io } from './file-calls';
-import { closeQuietly, codeOf, createExclusive, type FileIdentity, fileError, isPassing, openExisting, reopenWritable } from './files';
+import { closeQuietly, codeOf, createExclusive, type FileIdentity, fileError, isPassing, openExisting, removeFile, reopenWritable } from './files';
+import { linkInPlace, temporaryName } from './temporary';
 
 export interface PositionedFile {
   /** For messages. */
@@ -80,7 +81,30 @@ export class PlainFile implements PositionedFile {
   /** Creates a file; undefined where the path exists. */
   static create(path: string, options: PlainFileOptions): PlainFile | undefined {
     const fd = createExclusive(path, options.access);
-    if (fd === undefined) return undefined;
+    return fd === undefined ? undefined : PlainFile.#made(path, fd, options);
+  }
+
+  /**
+   * As {@link create}, where hosts that share the path may create it at the same moment (temporary.ts). The file is made in `directory`, of the same file
+   * system, where it stays if we are killed meanwhile.
+   */
+  static createLinked(path: string, directory: string, options: PlainFileOptions): PlainFile | undefined {
+    let temporary: string;
+    let made: number | undefined;
+    do made = createExclusive((temporary = temporaryName(directory)), options.access);
+    while (made === undefined);
+    try {
+      const linked = linkInPlace(temporary, path);
+      if (linked === undefined) return PlainFile.create(path, options);
+      // By its name: an NFS client keeps a file whose name is removed, under another one, for as long as it is open by that name.
+      return linked ? PlainFile.#made(path, reopenWritable(path, made), options) : undefined;
+    } finally {
+      closeQuietly(made);
+      removeFile(temporary);
+    }
+  }
+
+  static #made(path: string, fd: number, options: PlainFileOptions): PlainFile {
     const plain = new PlainFile(path, fd, false, options.direct, true, options.access);
     // Not in one step: some file systems create the file and then refuse the flag, and nobody could tell whose it is.
     if (options.direct && O_DIRECT !== undefined && canAlign()) plain.#tryDirect(O_DIRECT);

@@ -221,21 +221,19 @@ function lookOnce(side: Side): 'right' | 'missing' | 'wrong' {
   }
 }
 
-// --- O_EXCL ---
+// --- creation ---
 
 /** Files that both sides try to create. */
 export const EXCLUSIVE_FILES = 60;
 
-/** Creates files that the other side creates as well; how many were ours. */
+/** Creates files that the other side creates as well, as processes claim their numbers; how many were ours. */
 export function raceToCreate(side: Side): number {
   let won = 0;
   for (let i = 0; i < EXCLUSIVE_FILES; i++) {
-    try {
-      fs.closeSync(fs.openSync(side.at(`exclusive-${i}`), 'wx', 0o600));
-      won += 1;
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
-    }
+    const file = PlainFile.createLinked(side.at(`exclusive-${i}`), side.place, { direct: false, access: side.access });
+    if (file === undefined) continue;
+    file.close();
+    won += 1;
   }
   return won;
 }

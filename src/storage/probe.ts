@@ -59,7 +59,7 @@ export interface TwoSides {
   readonly lock: { readonly updates: number; readonly lost: number; readonly p50Ms: number; readonly p99Ms: number };
   /** Looks at a name while the other side renames new files to it. */
   readonly rename: Renames;
-  /** Files that both tried to create with O_EXCL, and those that not exactly one of them created. */
+  /** Files that both tried to create as a process claims its number, and those that not exactly one of them created. */
   readonly exclusive: { readonly files: number; readonly doubles: number };
   /** How far the other clock is ahead. */
   readonly clockSkewMs: number;

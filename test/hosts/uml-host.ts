@@ -28,20 +28,11 @@ export const SHARED = '/mnt/nfs';
 const BOOT_MS = 60_000;
 const MEMORY = '1G';
 
-const PIDS_APART = 200;
-
-/** So many process ids are used up first, others on each host. */
-function pidsAhead(name: string): number {
-  return (name.charCodeAt(0) & 3) * PIDS_APART;
-}
-
 const initScript = ({ name, address, serverAddress, modules }: UmlOptions): string => `#!/bin/bash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /mnt; mount -t tmpfs tmpfs /dev/shm 2>/dev/null
 # Equal host names are equal NFSv4 clients to the server, which then takes each one's state for the other's.
 hostname stp-${name}
-# Linux tells an NFS server who creates a file exclusively by its clock ticks since boot and the pid: two kernels that boot in step, with equal pids, would both create it.
-for ((i = 0; i < ${pidsAhead(name)}; i++)); do (:); done
 ip link set lo up; ip addr add ${address}/24 dev vec0; ip link set vec0 up
 modprobe -d ${modules} nfsv4; mkdir -p ${SHARED}
 mount -i -t nfs4 -o vers=4.1,addr=${serverAddress},clientaddr=${address},hard ${serverAddress}:/x ${SHARED}

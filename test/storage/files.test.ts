@@ -1,7 +1,9 @@
 /** Files that somebody put in the way, views that outlive their mapping, and what the drivers leave behind. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { FileStorage, loadNative, makeFifo, TEMPORARY_PREFIX } from '../../src/storage';
 import { codeOf } from './conformance';
@@ -17,8 +19,8 @@ void t.test('a link, a FIFO, a device or a directory in a file\'s place is ESTPC
   fs.symlinkSync(path.join(outside, 'nothing'), path.join(root, 'dangling'));
   fs.mkdirSync(path.join(root, 'directory'));
   if (process.platform !== 'win32') makeFifo(path.join(root, 'fifo'));
-  for (const odirect of [false, true]) {
-    const storage = new FileStorage(root, { driver: 'direct', odirect });
+  for (const options of [{ odirect: false }, { odirect: true }, { local: false }]) {
+    const storage = new FileStorage(root, { driver: 'direct', ...options });
     for (const name of fs.readdirSync(root)) {
       tt.equal(codeOf(() => storage.openBlocks(name)), 'ESTPCORRUPT', `open ${name}`);
       tt.equal(codeOf(() => storage.openLog(name)), 'ESTPCORRUPT', `open log ${name}`);
@@ -35,6 +37,29 @@ void t.test('a link, a FIFO, a device or a directory in a file\'s place is ESTPC
   fs.rmSync(root, { recursive: true });
   fs.rmSync(outside, { recursive: true });
   tt.end();
+});
+
+void t.test('of those who create one file on shared storage at the same moment one has made it, and nothing else is left', async (tt) => {
+  const root = freshDirectory();
+  const names = Array.from({ length: 200 }, (_, i) => `file-${i}`);
+  const sides = Array.from({ length: 4 }, () => new Worker(
+    `const { workerData, parentPort } = require('node:worker_threads');
+     const { FileStorage } = require(workerData.storage);
+     const storage = new FileStorage(workerData.root, { driver: 'direct', local: false });
+     parentPort.postMessage(workerData.names.filter((name) => {
+       const file = storage.createBlocks(name);
+       file?.write(0, Buffer.from(name));
+       file?.close();
+       return file !== undefined;
+     }));`,
+    { eval: true, workerData: { storage: STORAGE, root, names } },
+  ));
+  const won = (await Promise.all(sides.map(async (side) => (await once(side, 'message')) as [string[]]))).flat(2);
+  tt.same(won.sort(), [...names].sort());
+  tt.same(fs.readdirSync(root).sort(), [...names].sort());
+  const storage = new FileStorage(root, { driver: 'direct', local: false });
+  tt.equal(storage.openBlocks('file-7')?.read(0)?.payload.toString(), 'file-7');
+  fs.rmSync(root, { recursive: true });
 });
 
 void t.test('files are 0600, directories 0700, and a directory that may not be written says EACCES', (tt) => {
