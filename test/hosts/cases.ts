@@ -5,6 +5,7 @@ import { projectRoot } from '../../scripts/project-root';
 import { type Duplex } from '../calls/duplex';
 import { hooked, type Host, type HostProcess, LocalHost, type Stand } from './host';
 import { HostActor, type HostActorOptions } from './host-actor';
+import { measureSilence, silenceText } from './silence';
 
 const MEBIBYTE = 1 << 20;
 const PORT = 3000;
@@ -338,9 +339,6 @@ async function heldUp(scene: Scene): Promise<string> {
   return `held up for ${HELD_UP_MS / 1000} s with a lease of 5 s, and the connection goes on`;
 }
 
-const IDLE_BEFORE_MS = 5000;
-const IDLE_MS = 5000;
-
 /** What a small message costs, and what silence costs. */
 async function figures(scene: Scene): Promise<string> {
   const [a, b] = await scene.actors();
@@ -362,15 +360,8 @@ async function figures(scene: Scene): Promise<string> {
     return times.sort((one, other) => one - other);
   }, messages);
   await echoed;
-  const idle = await Promise.all([a, b].map((actor) => actor.run(async (kit, before, during) => {
-    await new Promise((resolve) => setTimeout(resolve, before));
-    const [reads, cpu, began] = [kit.readCalls(), kit.cpuMs(), kit.nowMs()];
-    await new Promise((resolve) => setTimeout(resolve, during));
-    const seconds = (kit.nowMs() - began) / 1000;
-    return { reads: (kit.readCalls() - reads) / seconds, cpu: (kit.cpuMs() - cpu) / seconds / 10 };
-  }, IDLE_BEFORE_MS, IDLE_MS)));
-  const reads = idle.reduce((sum, one) => sum + one.reads, 0);
-  return `64 bytes and back: median ${(trips[messages / 2] ?? 0).toFixed(2)} ms, p99 ${(trips[Math.floor(messages * 0.99)] ?? 0).toFixed(2)} ms; idle: ${reads.toFixed(1)} reads a second for the pair, ${idle.map((one) => `${one.cpu.toFixed(1)} %`).join(' and ')} processor`;
+  const silence = await measureSilence([a, b]);
+  return `64 bytes and back: median ${(trips[messages / 2] ?? 0).toFixed(2)} ms, p99 ${(trips[Math.floor(messages * 0.99)] ?? 0).toFixed(2)} ms; idle: ${silenceText(silence)}`;
 }
 
 /** What the doctor measures between the two hosts. */

@@ -6,14 +6,13 @@ import path from 'node:path';
 import { type Stand } from './host';
 import { HostActor } from './host-actor';
 import { joinActors } from './cases';
+import { measureSilence, type Silence, silenceText } from './silence';
 
 const TRIPS = 300;
 const BLOCK_BYTES = 4096;
 const CHUNK_BYTES = 256 * 1024;
 const BULK_BYTES = 32 * 1024 * 1024;
 const ROUNDS = 3;
-const IDLE_BEFORE_MS = 5000;
-const IDLE_MS = 10_000;
 const STEP_MS = 300_000;
 
 export interface Efficiency {
@@ -25,8 +24,7 @@ export interface Efficiency {
   readonly writesPerTrip: number;
   /** Of the one that sends and the one that receives, for a MiB. */
   readonly bulkCalls: { readonly sender: Calls; readonly receiver: Calls };
-  readonly idleReadsPerS: number;
-  readonly idleCpuPercent: number;
+  readonly silence: Silence;
 }
 
 interface Calls {
@@ -140,18 +138,6 @@ function medianCalls(calls: readonly Calls[]): Calls {
   return { reads: median(calls.map(({ reads }) => reads)), writes: median(calls.map(({ writes }) => writes)) };
 }
 
-/** Reads a second and share of a processor, of the pair. */
-async function silence(actors: readonly HostActor[]): Promise<{ reads: number; cpu: number }> {
-  const idle = await Promise.all(actors.map((actor) => actor.run(async (kit, before, during) => {
-    await new Promise((resolve) => setTimeout(resolve, before));
-    const [reads, cpu, began] = [kit.readCalls(), kit.cpuMs(), kit.nowMs()];
-    await new Promise((resolve) => setTimeout(resolve, during));
-    const seconds = (kit.nowMs() - began) / 1000;
-    return { reads: (kit.readCalls() - reads) / seconds, cpu: (kit.cpuMs() - cpu) / seconds / 10 };
-  }, IDLE_BEFORE_MS, IDLE_MS)));
-  return { reads: idle.reduce((sum, one) => sum + one.reads, 0), cpu: idle.reduce((sum, one) => sum + one.cpu, 0) };
-}
-
 /** All figures of one stand; plain files and sockets take turns. */
 export async function measureEfficiency(stand: Stand, say: (text: string) => void): Promise<Efficiency> {
   const start = (index: 0 | 1): Promise<HostActor> => HostActor.start(stand.hosts[index], { region: 'region-bench', system: index === 0 ? 'alpha' : 'beta' });
@@ -168,7 +154,7 @@ export async function measureEfficiency(stand: Stand, say: (text: string) => voi
       stp.stream.push(await stpStream(a, b));
     }
     say('silence');
-    const { reads, cpu } = await silence([a, b]);
+    const silence = await measureSilence([a, b]);
     return {
       rawTripMs: median(raw.trip),
       stpTripMs: median(stp.trip.map(({ ms }) => ms)),
@@ -177,8 +163,7 @@ export async function measureEfficiency(stand: Stand, say: (text: string) => voi
       bulkCalls: { sender: medianCalls(stp.stream.map(({ sender }) => sender)), receiver: medianCalls(stp.stream.map(({ receiver }) => receiver)) },
       readsPerTrip: median(stp.trip.map((trip) => trip.reads)),
       writesPerTrip: median(stp.trip.map((trip) => trip.writes)),
-      idleReadsPerS: reads,
-      idleCpuPercent: cpu,
+      silence,
     };
   } finally {
     await Promise.all([a.kill(), b.kill()]);
@@ -191,7 +176,7 @@ export function efficiencyTable(figures: Efficiency): string {
     '                          files      stp  ratio',
     `round trip, ms         ${rawTripMs.toFixed(2).padStart(8)} ${stpTripMs.toFixed(2).padStart(8)}  ${(stpTripMs / rawTripMs).toFixed(2)}   (${figures.readsPerTrip.toFixed(1)} reads and ${figures.writesPerTrip.toFixed(1)} writes at each end)`,
     `bulk one way, MB/s     ${rawMegabytesPerS.toFixed(1).padStart(8)} ${stpMegabytesPerS.toFixed(1).padStart(8)}  ${(stpMegabytesPerS / rawMegabytesPerS).toFixed(2)}   (for a MiB ${callsText(sender)} at the sender, ${callsText(receiver)} at the receiver)`,
-    `silence: ${figures.idleReadsPerS.toFixed(1)} reads a second for the pair, ${figures.idleCpuPercent.toFixed(1)} % of a processor`,
+    `silence: ${silenceText(figures.silence)}`,
   ].join('\n');
 }
 

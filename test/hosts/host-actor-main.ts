@@ -1,5 +1,6 @@
 /** The process of a HostActor: runs the steps that come as lines on standard input. */
-import { readFileSync } from 'node:fs';
+// First: it puts itself between the library and its file calls.
+import { callsOf } from './call-counts';
 import readline from 'node:readline';
 import * as stp from '../../src';
 import { Region } from '../../src/region';
@@ -73,14 +74,19 @@ export class HostKit extends Kit {
     return file;
   }
 
-  /** System calls that write, of this process. */
+  /** Calls that write files of the region; without the heartbeat, which may have a thread of its own. */
   writeCalls(): number {
-    return Number(/^syscw: (\d+)$/mu.exec(readFileSync('/proc/self/io', 'utf8'))?.[1] ?? NaN);
+    return callsOf('write');
   }
 
-  /** System calls that read, of this process. */
+  /** Calls that read files of the region. */
   readCalls(): number {
-    return Number(/^syscr: (\d+)$/mu.exec(readFileSync('/proc/self/io', 'utf8'))?.[1] ?? NaN);
+    return callsOf('read');
+  }
+
+  /** Calls that list directories of the region. */
+  listCalls(): number {
+    return callsOf('readdir');
   }
 
   /** Processor time of this process, milliseconds. */
