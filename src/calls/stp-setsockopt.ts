@@ -33,7 +33,7 @@ export function STPsetsockopt(s: number, level: number, name: number, value: num
     case C.SO_LINGER: endpoint.linger = linger(call, value); return 0;
     case C.SO_RCVBUF:
       if (socket.state > SocketState.listening) throw new StpError('EISCONN', 'SO_RCVBUF is set before the connection', call);
-      socket.windowBytes = integer(call, 'SO_RCVBUF', value, RECEIVE_WINDOW_MIN, RECEIVE_WINDOW_MAX);
+      socket.wantWindow(integer(call, 'SO_RCVBUF', value, RECEIVE_WINDOW_MIN, RECEIVE_WINDOW_MAX));
       return 0;
     default: throw new StpError('ENOPROTOOPT', `option ${shown(name)} is unknown or can't be set`, call);
   }

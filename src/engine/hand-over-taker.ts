@@ -68,7 +68,10 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
     refuseState(engine, socket, hand, errnoOf('ECONNRESET'));
     return;
   }
-  if (other !== undefined) engine.join(socket, other, state.peerSocket, state.peerGeneration);
+  if (other !== undefined) {
+    engine.join(socket, other, state.peerSocket, state.peerGeneration);
+    socket.openWindow(other.port.distant);
+  }
   Object.assign(socket.local, { system: state.localSystem, group: state.localGroup, port: state.localPort });
   Object.assign(socket.remote, { system: state.remoteSystem, group: state.remoteGroup, port: state.remotePort });
   socket.portForeign = true;

@@ -39,6 +39,7 @@ export function connect(engine: Engine, socket: EngineSocket, peer: Peer, remote
   Object.assign(socket.remote, remote);
   socket.anyListener = anyListener;
   socket.initiator = true;
+  socket.openWindow(peer.port.distant);
   socket.receiveLimitBytes = socket.windowBytes;
   if (!anyListener) engine.join(socket, peer, 0, 0);
   if (timeoutMs > 0) {
@@ -146,7 +147,8 @@ export function accept(engine: Engine, listening: EngineSocket): EngineSocket | 
 function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pending: PendingConnect): void {
   Object.assign(socket.local, listening.local);
   Object.assign(socket.remote, pending.remote);
-  socket.windowBytes = listening.windowBytes;
+  socket.windowWantedBytes = listening.windowWantedBytes;
+  socket.openWindow(pending.peer.port.distant);
   socket.receiveLimitBytes = socket.windowBytes;
   socket.sendLimitBytes = pending.windowBytes;
   engine.join(socket, pending.peer, pending.socket, pending.generation);

@@ -43,6 +43,8 @@ export interface Listener {
 }
 
 export const DEFAULT_WINDOW_BYTES = 524_288;
+/** The same where what is under way takes trips to a file server: four of the longest frames. */
+const DISTANT_WINDOW_BYTES = 1_048_576;
 
 export class EngineSocket {
   readonly index: number;
@@ -58,7 +60,10 @@ export class EngineSocket {
   remoteGeneration = 0;
   /** True for the end that called connect: it goes first where both ends are handed over at once. */
   initiator = false;
+  /** Bytes that the peer may send before our owner has read the first of them. */
   windowBytes = DEFAULT_WINDOW_BYTES;
+  /** The same as the owner wants it, whoever the peer is; 0: it does not care. */
+  windowWantedBytes = 0;
 
   bytesSent = 0;
   /** The peer's credit: bytesSent never passes it. */
@@ -114,6 +119,15 @@ export class EngineSocket {
     this.index = index;
     this.generation = generation;
     this.local = { system, group, port: 0 };
+  }
+
+  wantWindow(bytes: number): void {
+    this.windowBytes = this.windowWantedBytes = bytes;
+  }
+
+  /** The window for a peer that is now known. */
+  openWindow(distant: boolean): void {
+    this.windowBytes = this.windowWantedBytes > 0 ? this.windowWantedBytes : distant ? DISTANT_WINDOW_BYTES : DEFAULT_WINDOW_BYTES;
   }
 
   get connected(): boolean {

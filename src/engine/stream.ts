@@ -16,10 +16,11 @@ const total = Buffer.alloc(Total.sizeBytes);
 /** Credit is given when so much of the window is free again that the sender has not been told of. */
 const CREDIT_SHARE = 1 / 4;
 /**
- * The same where each credit is a write to a file server, which the next data wait behind: two large frames are under way in turn. A little less than half, as
- * a frame of half a window carries headers as well.
+ * The same where each credit is a write to a file server, which the next data wait behind: for nearly half of the window, but no more than nearly a frame, so that
+ * the writer of bulk data always has room for the next one.
  */
 const DISTANT_CREDIT_SHARE = 7 / 16;
+const DISTANT_CREDIT_BYTES = 229_376;
 const U32 = 0x1_0000_0000;
 
 /** True while a hand-over holds back what this end would send. */
@@ -150,8 +151,8 @@ function writeTotal(bytes: number): void {
 
 function creditLater(socket: EngineSocket): void {
   const limit = socket.bytesReceived - socket.received.lengthBytes + socket.windowBytes;
-  const share = socket.peer?.port.distant === true ? DISTANT_CREDIT_SHARE : CREDIT_SHARE;
-  if (limit - socket.receiveLimitBytes >= socket.windowBytes * share) giveCredit(socket);
+  const least = socket.peer?.port.distant === true ? Math.min(socket.windowBytes * DISTANT_CREDIT_SHARE, DISTANT_CREDIT_BYTES) : socket.windowBytes * CREDIT_SHARE;
+  if (limit - socket.receiveLimitBytes >= least) giveCredit(socket);
 }
 
 /** Copies received bytes out. 0: nothing there (see `receivable` for why). */

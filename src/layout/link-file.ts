@@ -47,7 +47,7 @@ export const FrameHeader = defineLayout('FrameHeader', 32, {
   read: { at: 20, kind: 'u32', writer: 'owner', doc: 'as LinkStatus.read, at the time of the frame' },
   position: { at: 24, kind: 'u32', writer: 'owner', doc: 'position of the frame in the log, bytes modulo 2^32' },
   tag: { at: 28, kind: 'u32', writer: 'owner', doc: 'CRC-32 of the payload of block 0: what a payload of an older lap left behind is not taken for a frame' },
-}, { doc: 'Head of a frame; records follow, and the frame is padded to a multiple of 4096 bytes. The next one follows it, or begins the next lap where less than the longest frame (396 KiB, at most three eighths of the log) is left of this one.' });
+}, { doc: 'Head of a frame; records follow, and the frame is padded to a multiple of 4096 bytes. The next one follows it, or begins the next lap where less than the longest frame (256 KiB, at most three eighths of the log) is left of this one.' });
 
 /**
  * Where the CRC of a frame begins. It starts from a seed, CRC-32 of the payload of block 0, that is also the frame's tag:

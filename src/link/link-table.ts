@@ -496,7 +496,7 @@ export class LinkTable implements PollerEvents {
   /** Publishes what is left and lets go of everything; peers see the end of their bells. */
   close(): void {
     if (this.#closed) return;
-    this.poller.flush();
+    this.poller.flush(true);
     this.#closed = true;
     // First: whoever sees the end of a bell looks here whether we live.
     this.#door?.close();

@@ -40,6 +40,9 @@ const WHOLE_BYTES = 2048;
 const TURN_BYTES_MAX = 1 << 20;
 /** Read positions are told at least so often, bytes: the writer of bulk data must not wait for the end of our turn. */
 const ACKNOWLEDGE_BYTES = 32_768;
+/** What full frames leave over of a burst waits for more, so many turns at most, where it is less than this. */
+const REST_TURNS = 4;
+const REST_BYTES = 65_536;
 const SLEEPS = 1;
 const WANTS_ROOM = 2;
 
@@ -91,6 +94,10 @@ export class Link {
   #unacknowledged = 0;
   #publishedTurn = -1;
   #settled: Settled | null = null;
+  /** Full frames that claims have sent out, as far as they are noticed. */
+  #spills = 0;
+  /** Turns that what is left behind them may still wait. */
+  #restTurns = 0;
   #gatheredBytes = 0;
   // The record appended last, while it is not published: bytes for the same socket are added to it.
   #tailAt = -1;
@@ -131,12 +138,21 @@ export class Link {
 
   /** Room in the log, as LogWriter.claim; a log that can't be written any more ends the link, and what is sent to it is lost with it. */
   #claim(minBytes: number, wantBytes: number): number {
+    let granted = 0;
     try {
-      return this.out.claim(minBytes, wantBytes);
+      granted = this.out.claim(minBytes, wantBytes);
     } catch (error) {
       this.fail(error);
-      return 0;
     }
+    if (this.out.spills !== this.#spills) this.#spilled();
+    return granted;
+  }
+
+  /** A full frame went out, and with it all that anybody waits to see published. */
+  #spilled(): void {
+    this.#spills = this.out.spills;
+    if (this.distant) this.#restTurns = REST_TURNS;
+    if (this.#settled !== null) this.#settle();
   }
 
   #appendWhole(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null, from: number, to: number): number {
@@ -219,11 +235,19 @@ export class Link {
     this.#owner.publishLater(this);
   }
 
+  /** True for a few turns where little is left of a burst behind full frames: it had better go with what comes next, for each write is a trip to a file server. */
+  mayWait(): boolean {
+    if (this.#restTurns === 0 || this.failure !== null || this.out.pendingBytes >= REST_BYTES) return false;
+    this.#restTurns -= 1;
+    return true;
+  }
+
   /** Makes all that was appended visible and wakes the peer if it sleeps. */
   publish(): void {
     if (!this.out.dirty || this.failure !== null) return;
     this.#publishedTurn = this.#owner.turn;
     this.#tailAt = -1;
+    this.#restTurns = 0;
     crashPoint('publish.begun');
     try {
       this.out.publish();

@@ -122,12 +122,18 @@ export class Poller implements LinkOwner {
     process.nextTick(flushOf, this);
   }
 
-  /** Publishes what was appended in this turn. */
-  flush(): void {
+  /** Publishes what was appended in this turn; what may wait for the next one only where `all` is to go. */
+  flush(all = false): void {
     this.#flushQueued = false;
+    let waiting = 0;
     // While we publish, links may fail and be added: the list is read by index until it ends.
-    for (let i = 0; i < this.#dirty.length; i++) this.#dirty[i]?.publish();
-    this.#dirty.length = 0;
+    for (let i = 0; i < this.#dirty.length; i++) {
+      const link = this.#dirty[i];
+      // To sleepers nobody would come back.
+      if (!all && !this.asleep && link?.mayWait() === true) this.#dirty[waiting++] = link;
+      else link?.publish();
+    }
+    this.#dirty.length = waiting;
     if (!this.#polling) this.turn = (this.turn + 1) | 0;
   }
 

@@ -35,8 +35,8 @@ export interface RegionFacts {
 const RING_BYTES = 1_048_576;
 const SMALL_RING_BYTES = 262_144;
 const ROOM_FOR_RINGS_BYTES = 256 * RING_BYTES;
-/** The least in which frames are as long as they may be. */
-const FRAMES_BYTES = 1056 * 1024;
+/** Six of the longest frames: four that are under way, one that is being read, and one that is being written. */
+const FRAMES_BYTES = 1536 * 1024;
 
 /** Limits of a region made on a volume with so many bytes free; undefined: nobody knows. */
 export function defaultLimits(freeBytes: number | undefined): RegionLimits {

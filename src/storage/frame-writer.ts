@@ -38,6 +38,7 @@ export class FrameWriter implements LogWriter {
   bytes: Buffer;
   words: Int32Array;
   at = 0;
+  spills = 0;
   readonly #file: PositionedFile;
   readonly #seed: number;
   readonly #frameMax: number;
@@ -78,6 +79,10 @@ export class FrameWriter implements LogWriter {
 
   get dirty(): boolean {
     return this.#filled > 0 || this.#owesStatus();
+  }
+
+  get pendingBytes(): number {
+    return this.#filled;
   }
 
   get freeBytes(): number {
@@ -155,6 +160,7 @@ export class FrameWriter implements LogWriter {
     const free = this.#capacity - ((this.#head - this.#tail) | 0) - this.#lengthOnDisk(length);
     if (paddedBytes(minBytes) > free) return 0;
     this.#writeFrame();
+    this.spills += 1;
     return this.#room();
   }
 

@@ -2,10 +2,10 @@
 import { BLOCK_BYTES, FrameHeader, LinkStatus } from '../layout';
 
 /**
- * Longest frame, header and padding included, bytes: what a turn sends goes in one write, and no burst of half a window (256 KiB) that comes with what was
- * left of the last is cut in two.
+ * Longest frame, header and padding included, bytes. FUSE and NFS cut a write or a read into requests of 128 KiB or a power of two above it, each a trip: full
+ * frames leave no rest that takes one more.
  */
-export const FRAME_MAX_BYTES = 396 * 1024;
+export const FRAME_MAX_BYTES = 256 * 1024;
 export const FRAME_HEADER_BYTES = FrameHeader.sizeBytes;
 
 /** Words of a frame's header. */

@@ -49,6 +49,7 @@ export class RingWriter implements LogWriter {
   bytes: Buffer;
   words: Int32Array;
   at = 0;
+  readonly spills = 0;
   readonly #path: string;
   readonly #release: () => void;
   #control: Int32Array;
@@ -111,6 +112,10 @@ export class RingWriter implements LogWriter {
     // The first record of a lap says where the lap before it ended; the reader needs it before it can see this one.
     if (this.at === 0) Atomics.store(this.#control, LAP_END, this.#head);
     this.#head = (this.#claimed + bytes) | 0;
+  }
+
+  get pendingBytes(): number {
+    return (this.#head - this.#published) | 0;
   }
 
   publish(): void {

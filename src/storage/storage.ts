@@ -84,6 +84,10 @@ export interface LogWriter {
   commit(bytes: number): void;
   /** True while something is to be published. */
   readonly dirty: boolean;
+  /** How many full frames claims have sent out; 0 for a ring. What was committed before such a claim is visible. */
+  readonly spills: number;
+  /** Bytes that are committed and not visible yet. */
+  readonly pendingBytes: number;
   /** Makes all that is committed visible, with the read position and asleep word last set; or the read position alone, see acknowledge(). */
   publish(): void;
   /** Bytes that are free for claims right now, as far as known from the last released(). */

@@ -60,7 +60,7 @@ function fill(directory: string): void {
   }
 }
 
-for (const { variant, sizeBytes } of [{ variant: MAPPED, sizeBytes: 1 << 20 }, { variant: DIRECT, sizeBytes: 5 << 19 }, { variant: MAPPED, sizeBytes: 4 << 20 }, { variant: DIRECT, sizeBytes: 4 << 20 }]) {
+for (const { variant, sizeBytes } of [{ variant: MAPPED, sizeBytes: 1 << 20 }, { variant: DIRECT, sizeBytes: 7 << 19 }, { variant: MAPPED, sizeBytes: 4 << 20 }, { variant: DIRECT, sizeBytes: 4 << 20 }]) {
   void t.test(`a disk of ${sizeBytes / 1024} KiB, ${variant.title}`, skipOf(variant), async (t) => {
     const directory = smallDisk(t, sizeBytes);
     const region = path.join(directory, 'region');

@@ -146,7 +146,7 @@ export class Network implements World {
 
   #open(process: SimulatedProcess): Probe {
     const socket = process.engine.open();
-    socket.windowBytes = this.options.windowBytes ?? 65_536;
+    socket.wantWindow(this.options.windowBytes ?? 65_536);
     return new Probe(this, process, socket);
   }
 

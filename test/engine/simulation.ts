@@ -143,7 +143,7 @@ export class Simulation implements World {
     if (socket === undefined) return;
     const listener = new SimulatedListener(process, socket);
     socket.local.port = port;
-    socket.windowBytes = this.random.pick(this.theme.windows);
+    socket.wantWindow(this.random.pick(this.theme.windows));
     listener.listen(this.random.pick([1, 2, 8]));
     listener.trace('listen');
   }
@@ -181,7 +181,7 @@ export class Simulation implements World {
     if (!connection.shared && this.processes[target - 1]?.dead === true) connection.causes.add('its server is dead');
     socket.hold(connection.ends[0]);
     socket.socket.local.port = connection.id;
-    socket.socket.windowBytes = random.pick(this.theme.windows);
+    socket.socket.wantWindow(random.pick(this.theme.windows));
     const limitMs = random.chance(0.2) ? random.between(1, 300) : 0;
     socket.connectLimited = limitMs > 0;
     const remote = { system: `h${this.processes[target - 1]?.host ?? 0}`, group: 'STG', port: random.between(1, 3) };
@@ -210,7 +210,7 @@ export class Simulation implements World {
     socket.gift = gift;
     socket.rightTake = !wrong && (gift.client === 0 || gift.client === process.process);
     if (socket.rightTake) gift.tries++;
-    socket.socket.windowBytes = random.pick(this.theme.windows);
+    socket.socket.wantWindow(random.pick(this.theme.windows));
     const peer = giver;
     process.call(() => { take(process.engine, socket.socket, peer, gift.socket, gift.generation, secret); });
     socket.trace(`take ${gift.end.name} of p${gift.process} s${gift.socket}${socket.rightTake ? '' : ' (wrong)'}`);
