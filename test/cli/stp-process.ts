@@ -15,6 +15,8 @@ export interface StpRun {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly input?: string;
   readonly cwd?: string;
+  /** User and group to be; needs root. */
+  readonly uid?: number;
 }
 
 /** The environment of this process without what tap or a person may have put in it for Node and for us. */
@@ -27,7 +29,7 @@ function environment(extra: Readonly<Record<string, string | undefined>> = {}): 
 /** Runs it to its end. */
 export function stp(args: readonly string[], run: StpRun = {}): StpEnd {
   const options = { encoding: 'utf8', env: environment(run.env), input: run.input ?? '', timeout: 60_000 } as const;
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [STP, ...args], { ...options, ...(run.cwd === undefined ? {} : { cwd: run.cwd }) });
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [STP, ...args], { ...options, ...(run.cwd === undefined ? {} : { cwd: run.cwd }), ...(run.uid === undefined ? {} : { uid: run.uid, gid: run.uid }) });
   return { status, signal, stdout, stderr };
 }
 
