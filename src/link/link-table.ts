@@ -13,12 +13,13 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { pairOfName, type ProcessInfo, type Region } from '../region';
+import { type ProcessInfo, type Region } from '../region';
 import { canListen, closeFifo, loadNative, type LogIdentity, type Native } from '../storage';
 import { BellReader, ringQuietly } from './bell';
 import { BellFiles } from './bell-files';
 import { Link, type LinkSink } from './link';
 import { closeBells, type Ends, willHear } from './link-ends';
+import { LinkFiles } from './link-files';
 import { Poller, type PollerEvents } from './poller';
 
 export interface LinkTableEvents extends LinkSink {
@@ -53,6 +54,7 @@ export class LinkTable implements PollerEvents {
   readonly #region: Region;
   readonly #events: LinkTableEvents;
   readonly #bells: BellFiles;
+  readonly #files: LinkFiles;
   readonly #ends = new Map<number, Ends>();
   /** Damaged links by process. */
   readonly #failures = new Map<number, number>();
@@ -70,6 +72,7 @@ export class LinkTable implements PollerEvents {
     this.#region = region;
     this.#events = events;
     this.#bells = new BellFiles(region);
+    this.#files = new LinkFiles(region);
     this.#cleared = region.recovered.complete;
     this.poller = new Poller(events, this, region.limits.socketsMax, yieldOf(loadNative()));
     const { shared } = region.storage;
@@ -121,10 +124,6 @@ export class LinkTable implements PollerEvents {
     return info.bootId === self.bootId && self.canMap && info.canMap && storage.mechanisms.has('ring') ? 'ring' : 'frames';
   }
 
-  #path(from: number, to: number): string {
-    return `${REGION_PATHS.links}/${from}-${to}`;
-  }
-
   #make(info: ProcessInfo): Ends {
     const { storage, self } = this.#region;
     const sameKernel = info.bootId === self.bootId;
@@ -136,7 +135,7 @@ export class LinkTable implements PollerEvents {
     const capacityBytes = mechanism === 'ring' ? this.#region.limits.ringBytes : this.#region.limits.framesBytes;
     let link: Link;
     try {
-      const out = storage.createLog(this.#path(self.number, info.number), this.#identity(self, info), mechanism, capacityBytes);
+      const out = storage.createLog(this.#files.ours(info.number), this.#identity(self, info), mechanism, capacityBytes);
       link = new Link(this.poller, info.number, info.epoch, out, mechanism === 'ring');
       link.unheard = info !== self && !hasBells;
       link.distant = storage.shared;
@@ -146,10 +145,8 @@ export class LinkTable implements PollerEvents {
       throw error;
     }
     const listens = canListen();
-    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, peerFile: 0, ownFile: this.#ownFile(info), forsaken: false, unopenedSinceMs: 0, heard: false };
-    if (bellFd !== undefined && listens) {
-      this.#listen(ends, bellFd);
-    }
+    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, peerFile: 0, ownFile: this.#files.ownId(info.number), forsaken: false, unopenedSinceMs: 0, heard: false };
+    if (bellFd !== undefined && listens) this.#listen(ends, bellFd);
     this.#ends.set(info.number, ends);
     this.poller.links.add(link);
     this.poller.wake();
@@ -179,10 +176,10 @@ export class LinkTable implements PollerEvents {
     const { link, info } = ends;
     const { self, storage, limits } = this.#region;
     if (link.in !== null) return true;
-    const place = this.#path(info.number, self.number);
+    const place = this.#files.theirs(info.number);
     try {
       // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
-      ends.peerFile = this.#fileOf(info.number, self.number);
+      ends.peerFile = this.#files.id(place);
       const reader = storage.openLog(place, { ring: limits.ringBytes, frames: limits.framesBytes });
       if (reader === undefined) return false;
       const { from, to, fromEpoch, toEpoch, regionId } = reader.identity;
@@ -193,7 +190,7 @@ export class LinkTable implements PollerEvents {
       }
       link.in = reader;
       crashPoint('link.opened');
-      if (this.#isForsaken(ends)) {
+      if (this.#files.isForsaken(ends)) {
         ends.forsaken = true;
         throw new StpError('ECONNRESET', `process ${info.number} began anew`);
       }
@@ -245,16 +242,8 @@ export class LinkTable implements PollerEvents {
   /** The last writer of the peer's bell is gone: the peer died or gave the link up, or what it closed was still its end of the link before this one. */
   #bellEnded(ends: Ends): void {
     if (this.#closed || ends.link.peerGone) return;
-    if (this.#hasDied(ends) || this.#isGivenUp(ends)) this.#peerDied(ends);
+    if (this.#hasDied(ends) || this.#files.isGivenUp(ends)) this.#peerDied(ends);
     else this.#listenAgain(ends);
-  }
-
-  #isGivenUp(ends: Ends): boolean {
-    try {
-      return this.#isForsaken(ends) || (ends.link.in !== null && this.#fileOf(ends.info.number, this.#region.self.number) !== ends.peerFile);
-    } catch {
-      return true;
-    }
   }
 
   /** Until the bell rings, the clock looks after the peer. */
@@ -287,28 +276,12 @@ export class LinkTable implements PollerEvents {
     try {
       const known = this.#ends.size;
       this.#meetAll(this.#region.storage.list(REGION_PATHS.links));
-      if (this.#ends.size === known) this.#bury();
+      if (this.#ends.size === known) this.#files.bury(this.#ends);
       this.#updateClock();
     } catch {
       this.poller.setNeedsClock(true);
     }
     this.poller.wake();
-  }
-
-  /**
-   * Removes links and bells of dead processes that we have no link with: they died before we met. Recovery knows only that we live, so it leaves them
-   * to us, and knocks.
-   */
-  #bury(): void {
-    const { storage, self } = this.#region;
-    for (const directory of [REGION_PATHS.links, REGION_PATHS.bells]) {
-      for (const name of storage.list(directory)) {
-        const pair = pairOfName(name);
-        if (pair === undefined || !pair.includes(self.number)) continue;
-        const other = pair[0] === self.number ? pair[1] : pair[0];
-        if (other !== self.number && !this.#ends.has(other) && this.#region.isGone(other)) this.#remove(`${directory}/${name}`);
-      }
-    }
   }
 
   #meetAll(names: readonly string[]): void {
@@ -325,20 +298,20 @@ export class LinkTable implements PollerEvents {
   #meet(from: number): void {
     const known = this.#ends.get(from);
     if (known !== undefined) {
-      if (!known.heard && this.#isReplaced(known)) known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
+      if (!known.heard && this.#files.isReplaced(known)) known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
       else this.#complete(known);
       return;
     }
     if (this.#isBanned(from)) {
       // It learns by this that we will not answer.
-      this.#remove(this.#path(from, this.#region.self.number));
+      this.#files.remove(this.#files.theirs(from));
       return;
     }
     try {
       const info = this.#region.process(from);
       if (info !== undefined && this.#region.isAlive(info) !== 'dead') this.#make(info);
       // One that was only taken for dead learns by this that it is no more.
-      else if (this.#region.isGone(from)) this.#remove(this.#path(from, this.#region.self.number));
+      else if (this.#region.isGone(from)) this.#files.remove(this.#files.theirs(from));
       else throw new StpError('EIO', `process ${from} can not be read`);
       this.#unmet.delete(from);
     } catch {
@@ -348,7 +321,7 @@ export class LinkTable implements PollerEvents {
       this.#unmet.set(from, since);
       if (now - since < UNMET_MS_MAX) return;
       this.#unmet.delete(from);
-      this.#remove(this.#path(from, this.#region.self.number));
+      this.#files.remove(this.#files.theirs(from));
     }
   }
 
@@ -371,7 +344,7 @@ export class LinkTable implements PollerEvents {
     try {
       if (now - this.#buriedMs >= BURY_MS) {
         this.#buriedMs = now;
-        this.#bury();
+        this.#files.bury(this.#ends);
         if (!this.#cleared) this.#cleared = this.#region.recover(CLEAR_MS).complete;
       }
       const names = this.#region.storage.list(REGION_PATHS.links);
@@ -381,13 +354,6 @@ export class LinkTable implements PollerEvents {
     } catch {
       // The clock goes on, and tries again.
     }
-  }
-
-  /** True where the peer has given the link up and begun another under the same name. */
-  #isReplaced({ link, info, peerFile }: Ends): boolean {
-    if (link.in === null || peerFile === 0) return false;
-    const now = this.#fileOf(info.number, this.#region.self.number);
-    return now !== 0 && now !== peerFile;
   }
 
   #isMeeting(): boolean {
@@ -410,7 +376,7 @@ export class LinkTable implements PollerEvents {
     // A list of what others change meanwhile may lack a name that is there.
     const listed = names.includes(needed) || (ends.missing > 0 && this.#region.storage.info(`${REGION_PATHS.links}/${needed}`) !== undefined);
     ends.missing = listed ? 0 : ends.missing + 1;
-    if (ends.missing >= MISSING_MAX || (!ends.heard && this.#isReplaced(ends))) link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
+    if (ends.missing >= MISSING_MAX || (!ends.heard && this.#files.isReplaced(ends))) link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
   }
 
   linkOver(link: Link): void {
@@ -428,48 +394,20 @@ export class LinkTable implements PollerEvents {
   }
 
   #drop(ends: Ends): void {
-    const self = this.#region.self.number;
     const peer = ends.info.number;
     const { link } = ends;
     this.#ends.delete(peer);
     this.poller.links.delete(link);
-    this.#remove(this.#path(self, peer));
+    this.#files.remove(this.#files.ours(peer));
     if (link.peerGone) crashPoint('death.log-removed');
-    if ((link.peerGone || link.failure !== null) && !this.#hasBegunAnew(ends)) this.#remove(this.#path(peer, self));
+    if ((link.peerGone || link.failure !== null) && !this.#files.hasBegunAnew(ends)) this.#files.remove(this.#files.theirs(peer));
     if (link.peerGone && this.#hasDied(ends)) {
       // The dead do not clean up; whoever comes first does. A peer that lives uses them for its next link.
-      for (const name of this.#bells.names(peer)) this.#remove(name);
+      for (const name of this.#bells.names(peer)) this.#files.remove(name);
     }
     closeBells(ends);
     link.ringPeer = null;
     link.close();
-  }
-
-  /** True where our log lost its name, which only the peer takes away: it will never read what we write there, though its own log is in place. */
-  #isForsaken({ info, ownFile }: Ends): boolean {
-    if (info === this.#region.self || ownFile === undefined) return false;
-    return ownFile === 0 || this.#fileOf(this.#region.self.number, info.number) !== ownFile;
-  }
-
-  #ownFile(peer: ProcessInfo): number | undefined {
-    try {
-      return this.#fileOf(this.#region.self.number, peer.number);
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** Which file a log is; 0 where there is none. */
-  #fileOf(from: number, to: number): number {
-    return this.#region.storage.info(this.#path(from, to))?.id ?? 0;
-  }
-
-  #hasBegunAnew(ends: Ends): boolean {
-    try {
-      return ends.forsaken || this.#isReplaced(ends);
-    } catch {
-      return false;
-    }
   }
 
   #hasDied({ info }: Ends): boolean {
@@ -477,15 +415,6 @@ export class LinkTable implements PollerEvents {
       return this.#region.isAlive(info) === 'dead';
     } catch {
       return true;
-    }
-  }
-
-  /** What can't be removed now is left to recovery. */
-  #remove(name: string): void {
-    try {
-      this.#region.storage.remove(name);
-    } catch {
-      // See above.
     }
   }
 

@@ -12,6 +12,7 @@ import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType } from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
+import { copyBytes, gather, GATHER_BYTES_MAX, gatheredBytes, gatherMemory, padded } from './records';
 
 /** Where records and news of links go. */
 export interface LinkSink {
@@ -57,10 +58,6 @@ function settled(): Settled {
   return { promise, resolve };
 }
 
-function padded(bytes: number): number {
-  return (bytes + 7) & ~7;
-}
-
 export class Link {
   readonly process: number;
   readonly epoch: number;
@@ -98,7 +95,6 @@ export class Link {
   #spills = 0;
   /** Turns that what is left behind them may still wait. */
   #restTurns = 0;
-  #gatheredBytes = 0;
   // The record appended last, while it is not published: bytes for the same socket are added to it.
   #tailAt = -1;
   #tailLength = 0;
@@ -424,11 +420,11 @@ export class Link {
         lastTurns[socket] = turn;
       }
     }
-    const gather = type === RecordType.data && lengthBytes <= GATHER_BYTES_MAX && total < run;
-    const gathered = gather ? this.#gather(reader, run, key, socket, generation, lengthBytes) : 0;
+    const joins = type === RecordType.data && lengthBytes <= GATHER_BYTES_MAX && total < run;
+    const gathered = joins ? gather(reader, run, key, socket, generation, lengthBytes) : 0;
     const used = gathered > 0 ? gathered : total;
     try {
-      if (gathered > 0) this.#owner.sink.record(this, type, key >>> 16, socket, generation, gatherBytes, 0, this.#gatheredBytes);
+      if (gathered > 0) this.#owner.sink.record(this, type, key >>> 16, socket, generation, gatherMemory, 0, gatheredBytes());
       else this.#owner.sink.record(this, type, key >>> 16, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
       crashPoint('data.delivered');
     } finally {
@@ -439,30 +435,6 @@ export class Link {
         if (this.#unacknowledged >= ACKNOWLEDGE_BYTES) this.#acknowledge();
       }
     }
-    return used;
-  }
-
-  /**
-   * Small records of one socket that lie one after another are given to the sink as one: a reader that fell behind a writer of small messages
-   * catches up by it. Bytes of log taken, 0 where there is nothing to join; what does not fit is left to be checked like any other.
-   */
-  #gather(reader: LogReader, run: number, key: number, socket: number, generation: number, firstBytes: number): number {
-    const { words, bytes, at } = reader;
-    let used = 0;
-    let filled = 0;
-    let lengthBytes = firstBytes;
-    for (;;) {
-      copyBytes(bytes, at + used + RECORD_HEADER_BYTES, at + used + RECORD_HEADER_BYTES + lengthBytes, gatherBytes, filled);
-      filled += lengthBytes;
-      used += RECORD_HEADER_BYTES + padded(lengthBytes);
-      if (run - used < RECORD_HEADER_BYTES) break;
-      const word = (at + used) >> 2;
-      lengthBytes = (words[word] ?? 0) >>> 0;
-      const same = words[word + 1] === key && (words[word + 2] ?? 0) >>> 0 === socket && (words[word + 3] ?? 0) >>> 0 === generation;
-      if (!same || lengthBytes > GATHER_BYTES_MAX || filled + lengthBytes > gatherBytes.length || RECORD_HEADER_BYTES + padded(lengthBytes) > run - used) break;
-    }
-    if (filled === firstBytes) return 0;
-    this.#gatheredBytes = filled;
     return used;
   }
 
@@ -506,21 +478,5 @@ export class Link {
     this.in = null;
     reader?.close();
     this.out.close();
-  }
-}
-
-/** Records of more bytes than this are worth a turn of their own. */
-const GATHER_BYTES_MAX = 2048;
-/** The sink is done with it when it returns. */
-const gatherBytes = Buffer.alloc(32_768);
-
-/** Small copies are cheaper in a loop than through the native call. */
-const LOOP_COPY_BYTES = 64;
-
-function copyBytes(source: Uint8Array, from: number, to: number, target: Buffer, at: number): void {
-  if (to - from <= LOOP_COPY_BYTES) {
-    for (let i = from, j = at; i < to; i++, j++) target[j] = source[i] ?? 0;
-  } else {
-    target.set(from === 0 && to === source.length ? source : source.subarray(from, to), at);
   }
 }

@@ -1,0 +1,97 @@
+/**
+ * The names of the logs between this process and others, and which files lie under them.
+ *
+ * A link that is given up and begun again between two that live has the same names. What tells the two apart is the file: each end knows which one it made, and
+ * which one of the peer it opened. Our own log loses its name only by the peer, or by who knows that we are dead.
+ */
+import { REGION_PATHS } from '../layout';
+import { pairOfName, type Region } from '../region';
+import { type Ends } from './link-ends';
+
+export class LinkFiles {
+  readonly #region: Region;
+
+  constructor(region: Region) {
+    this.#region = region;
+  }
+
+  /** Path of the log that we write and `peer` reads. */
+  ours(peer: number): string {
+    return `${REGION_PATHS.links}/${this.#region.self.number}-${peer}`;
+  }
+
+  /** Path of the log that `peer` writes and we read. */
+  theirs(peer: number): string {
+    return `${REGION_PATHS.links}/${peer}-${this.#region.self.number}`;
+  }
+
+  /** Which file lies there; 0 where there is none. */
+  id(name: string): number {
+    return this.#region.storage.info(name)?.id ?? 0;
+  }
+
+  /** Which file our log is; undefined where that can't be told. */
+  ownId(peer: number): number | undefined {
+    try {
+      return this.id(this.ours(peer));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** True where the peer has given the link up and begun another under the same name. */
+  isReplaced({ link, info, peerFile }: Ends): boolean {
+    if (link.in === null || peerFile === 0) return false;
+    const now = this.id(this.theirs(info.number));
+    return now !== 0 && now !== peerFile;
+  }
+
+  /** True where our log lost its name, which only the peer takes away: it will never read what we write there, though its own log is in place. */
+  isForsaken({ info, ownFile }: Ends): boolean {
+    if (info === this.#region.self || ownFile === undefined) return false;
+    return ownFile === 0 || this.id(this.ours(info.number)) !== ownFile;
+  }
+
+  /** True where the peer has given this link up, as far as can be told. */
+  isGivenUp(ends: Ends): boolean {
+    try {
+      return this.isForsaken(ends) || (ends.link.in !== null && this.id(this.theirs(ends.info.number)) !== ends.peerFile);
+    } catch {
+      return true;
+    }
+  }
+
+  /** True where what lies under the peer's name is for our next link. */
+  hasBegunAnew(ends: Ends): boolean {
+    try {
+      return ends.forsaken || this.isReplaced(ends);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Removes a file of the region; what can't be removed now is left to recovery. */
+  remove(name: string): void {
+    try {
+      this.#region.storage.remove(name);
+    } catch {
+      // See above.
+    }
+  }
+
+  /**
+   * Removes links and bells of dead processes that we have no link with: they died before we met. Recovery knows only that we live, so it leaves them
+   * to us, and knocks. `met`: those that we have a link with.
+   */
+  bury(met: ReadonlyMap<number, unknown>): void {
+    const { storage, self } = this.#region;
+    for (const directory of [REGION_PATHS.links, REGION_PATHS.bells]) {
+      for (const name of storage.list(directory)) {
+        const pair = pairOfName(name);
+        if (pair === undefined || !pair.includes(self.number)) continue;
+        const other = pair[0] === self.number ? pair[1] : pair[0];
+        if (other !== self.number && !met.has(other) && this.#region.isGone(other)) this.remove(`${directory}/${name}`);
+      }
+    }
+  }
+}
