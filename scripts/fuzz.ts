@@ -4,12 +4,15 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { failureOf } from '../test/engine/simulation';
 import { newTally, type Tally } from '../test/engine/tally';
 import { commandLine } from './command-line';
 
 interface Fuzz {
   readonly seed: number;
+  /** From one seed to the next: jobs take turns, so that none plays what another does. */
+  readonly seedStep: number;
   readonly schedules: number;
   readonly seconds: number;
   readonly failuresMax: number;
@@ -20,11 +23,12 @@ interface Outcome {
   readonly done: number;
   readonly failures: number;
   readonly tally: Tally;
+  readonly over: boolean;
 }
 
 const JOBS_MAX = 256;
-/** Seeds of one job come one after another, and far from those of the next. */
-const SEEDS_PER_JOB = 10_000_000;
+const TELL_MS = 1000;
+const PROGRESS_MS = 30_000;
 
 function numberOf(name: string, text: string | undefined, otherwise: number, least = 0): number {
   if (text === undefined) return otherwise;
@@ -42,41 +46,57 @@ function quickFailureOf(seed: number, tally: Tally, traceLines: number): string 
   return failure === undefined ? undefined : (failureOf(seed, newTally(), traceLines) ?? `NOT DETERMINISTIC: ${failure}`);
 }
 
-function run({ seed, schedules, seconds, failuresMax, traceLines }: Fuzz): Outcome {
+/** Tells how far it is from time to time, and at the end. */
+async function run({ seed, seedStep, schedules, seconds, failuresMax, traceLines }: Fuzz, tell: (outcome: Outcome) => void): Promise<void> {
   const tally = newTally();
   const endMs = performance.now() + seconds * 1000;
+  let toldMs = performance.now();
   let done = 0;
   let failures = 0;
   while (done < schedules && performance.now() < endMs && failures < failuresMax) {
-    const failure = quickFailureOf(seed + done, tally, traceLines);
+    const failing = seed + done * seedStep;
+    const failure = quickFailureOf(failing, tally, traceLines);
     if (failure !== undefined) {
       failures++;
-      console.log(`FAILED. Again with: npm run fuzz -- --seed ${seed + done} --schedules 1\n${failure}`);
+      console.log(`FAILED. Again with: npm run fuzz -- --seed ${failing} --schedules 1\n${failure}`);
     }
     done++;
+    if (performance.now() - toldMs < TELL_MS) continue;
+    toldMs = performance.now();
+    tell({ done, failures, tally, over: false });
+    await setImmediate();
   }
-  return { done, failures, tally };
+  tell({ done, failures, tally, over: true });
 }
 
-/** Runs a share of the schedules in a process of its own. */
-function runElsewhere(fuzz: Fuzz): Promise<Outcome> {
-  const numbers = { seed: fuzz.seed, schedules: fuzz.schedules, seconds: fuzz.seconds, failures: fuzz.failuresMax, trace: fuzz.traceLines };
-  const args = Object.entries(numbers).flatMap(([name, value]) => (Number.isFinite(value) ? [`--${name}`, String(value)] : []));
-  return outcomeOf(fork(__filename, [...args, '--jobs', '1']));
+/** Runs a share of the schedules in a process of its own; '' or why it came to no end. What it told before counts all the same. */
+function runElsewhere(fuzz: Fuzz, tell: (outcome: Outcome) => void, children: Set<ChildProcess>): Promise<string> {
+  const child = fork(__filename, ['--job'], { serialization: 'advanced' });
+  children.add(child);
+  return new Promise((resolve) => {
+    let over = false;
+    child.on('message', (outcome: Outcome) => {
+      over = outcome.over;
+      tell(outcome);
+    });
+    child.once('error', (error) => { resolve(error.message); });
+    child.once('close', (code, signal) => { resolve(over || !children.delete(child) ? '' : `a job ended with ${signal ?? String(code)}`); });
+    child.send(fuzz);
+  });
 }
 
-function outcomeOf(child: ChildProcess): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    child.once('message', (outcome: Outcome) => { resolve(outcome); });
-    child.once('error', reject);
-    child.once('exit', (code, signal) => { reject(new Error(`a job ended with ${signal ?? String(code)}`)); });
+/** A job: runs what it is sent. */
+function serve(): void {
+  process.once('message', (fuzz: Fuzz) => {
+    void run(fuzz, (outcome) => process.send?.(outcome)).then(() => { process.disconnect(); });
   });
 }
 
 function join(outcomes: readonly Outcome[]): Outcome {
   const tally = newTally();
   for (const outcome of outcomes) for (const name of Object.keys(tally) as (keyof Tally)[]) tally[name] += outcome.tally[name];
-  return { done: outcomes.reduce((sum, { done }) => sum + done, 0), failures: outcomes.reduce((sum, { failures }) => sum + failures, 0), tally };
+  const sum = (name: 'done' | 'failures'): number => outcomes.reduce((all, outcome) => all + outcome[name], 0);
+  return { done: sum('done'), failures: sum('failures'), tally, over: outcomes.every(({ over }) => over) };
 }
 
 const USAGE = `usage: npm run fuzz -- [options]
@@ -93,11 +113,12 @@ const OPTIONS = {
 
 function plan(values: Partial<Record<keyof typeof OPTIONS, string>>): { fuzz: Fuzz; jobs: number } {
   const seed = numberOf('seed', values.seed ?? process.env['STP_SEED'], Math.floor(Math.random() * 0x4000_0000));
-  const schedules = numberOf('schedules', values.schedules, Infinity);
+  const schedules = numberOf('schedules', values.schedules, Infinity, 1);
   const jobs = Math.min(JOBS_MAX, schedules, numberOf('jobs', values.jobs, os.availableParallelism(), 1));
   const fuzz: Fuzz = {
     seed,
-    schedules: Math.ceil(schedules / Math.max(1, jobs)),
+    seedStep: jobs,
+    schedules,
     seconds: numberOf('seconds', values.seconds, values.schedules === undefined ? 10 : Infinity),
     failuresMax: numberOf('failures', values.failures, 1),
     traceLines: numberOf('trace', values.trace, 60),
@@ -107,22 +128,32 @@ function plan(values: Partial<Record<keyof typeof OPTIONS, string>>): { fuzz: Fu
 
 async function main(): Promise<void> {
   const { fuzz, jobs } = commandLine(USAGE, OPTIONS, plan);
-  const { seed } = fuzz;
-  if (process.send !== undefined) {
-    process.send(run(fuzz), () => { process.disconnect(); });
-    return;
-  }
+  const { seed, schedules, failuresMax } = fuzz;
   console.log(`base seed ${seed}, ${jobs} at a time`);
   const beganMs = performance.now();
-  const shares = Array.from({ length: jobs }, (_, i) => ({ ...fuzz, seed: seed + i * SEEDS_PER_JOB }));
-  const { done, failures, tally } = join(jobs > 1 ? await Promise.all(shares.map(runElsewhere)) : [run(fuzz)]);
-  const seconds = (performance.now() - beganMs) / 1000;
-  console.log(JSON.stringify(tally));
-  console.log(`${done} schedules, ${failures} failed, ${(done / seconds).toFixed(0)} a second`);
-  process.exitCode = failures > 0 ? 1 : 0;
+  const outcomes: Outcome[] = [];
+  const children = new Set<ChildProcess>();
+  const tell = (job: number) => (outcome: Outcome): void => {
+    outcomes[job] = outcome;
+    if (join(Object.values(outcomes)).failures < failuresMax) return;
+    // Enough is known: the rest is not waited for.
+    for (const child of children) child.kill();
+    children.clear();
+  };
+  const rate = ({ done, failures }: Outcome): string => `${done} schedules, ${failures} failed, ${((done * 1000) / (performance.now() - beganMs)).toFixed(0)} a second`;
+  const progress = setInterval(() => { console.log(`  ... ${rate(join(Object.values(outcomes)))}`); }, PROGRESS_MS);
+  const shares = Array.from({ length: jobs }, (_, job) => ({ ...fuzz, seed: seed + job, schedules: Math.ceil((schedules - job) / jobs) }));
+  const broken = await Promise.all(jobs > 1 ? shares.map((share, job) => runElsewhere(share, tell(job), children)) : [run(fuzz, tell(0)).then(() => '')]);
+  clearInterval(progress);
+  const all = join(Object.values(outcomes));
+  console.log(JSON.stringify(all.tally));
+  for (const why of broken) if (why !== '') console.log(`FAILED ${why}`);
+  console.log(rate(all));
+  process.exitCode = all.failures > 0 || broken.some((why) => why !== '') ? 1 : 0;
 }
 
-main().catch((error: unknown) => {
+if (process.argv[2] === '--job' && process.send !== undefined) serve();
+else main().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 });
