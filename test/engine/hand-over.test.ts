@@ -202,6 +202,30 @@ eachMechanism('a peer that has closed, and resets for bytes it threw away, ends 
   }
 });
 
+eachMechanism('both ends are given to one process, and a giver dies at any moment: both takers come to an end', (tt, mechanism) => {
+  const wrong: string[] = [];
+  for (const dying of [1, 2]) {
+    for (const first of [1, 2]) {
+      for (let moment = 0; moment < 60; moment++) {
+        const network = small(mechanism, 3);
+        const ends = network.pair(1, 2);
+        for (const end of ends) end.send('unread');
+        network.settle();
+        const [one, other] = (first === 1 ? ends : [...ends].reverse()).map((end) => network.take(3, end.give()));
+        for (let round = 0; round < moment; round++) network.round();
+        network.end(dying);
+        network.wait(60_000);
+        const told = `process ${dying} dies after ${moment} rounds, ${first} gave first: ${JSON.stringify([one?.told, other?.told])}`;
+        for (const taker of [one, other]) if (taker?.told.some((what) => what.startsWith('took ')) !== true) wrong.push(told);
+        for (const probe of [...ends, one, other]) if (probe !== undefined && probe.process.process !== dying && probe.socket.state !== SocketState.free) probe.close();
+        network.wait(60_000);
+        if (network.socketCount > 0) wrong.push(`${network.socketCount} sockets are left where ${told}`);
+      }
+    }
+  }
+  tt.same(wrong, []);
+});
+
 eachMechanism('a give that runs out while the other end is handed over resets it all the same', (tt, mechanism) => {
   for (const closes of [true, false]) {
     const network = small(mechanism, 3);
