@@ -43,8 +43,8 @@ export interface Listener {
 }
 
 export const DEFAULT_WINDOW_BYTES = 524_288;
-/** The same where what is under way takes trips to a file server: four of the longest frames. */
-const DISTANT_WINDOW_BYTES = 1_048_576;
+/** The same where what is under way takes trips to a file server: five of the longest frames, of which a log holds six. */
+const DISTANT_WINDOW_BYTES = 1_310_720;
 
 export class EngineSocket {
   readonly index: number;

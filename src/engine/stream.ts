@@ -16,11 +16,11 @@ const total = Buffer.alloc(Total.sizeBytes);
 /** Credit is given when so much of the window is free again that the sender has not been told of. */
 const CREDIT_SHARE = 1 / 4;
 /**
- * The same where each credit is a write to a file server, which the next data wait behind: for nearly half of the window, but no more than nearly a frame, so that
- * the writer of bulk data always has room for the next one.
+ * The same where each credit is a write to a file server, which the next data wait behind: for nearly half of the window, but no more than nearly two of the longest
+ * frames, so that the writer of bulk data always has room for the next ones.
  */
 const DISTANT_CREDIT_SHARE = 7 / 16;
-const DISTANT_CREDIT_BYTES = 229_376;
+const DISTANT_CREDIT_BYTES = 512_000;
 const U32 = 0x1_0000_0000;
 
 /** True while a hand-over holds back what this end would send. */

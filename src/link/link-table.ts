@@ -36,6 +36,8 @@ const LIFE_CHECKS_PER_LEASE = 20;
 const LIFE_CHECKS_PER_SHARED_LEASE = 10;
 /** How often the directory is looked at for those who want to meet us, while nobody is being met. */
 const LIST_MS = 20;
+/** The same where records come and go, and each list is a trip to a file server that they wait behind. */
+const LIST_BUSY_MS = 200;
 /** How often we look for what the dead left us, where nobody can knock. */
 const BURY_MS = 5000;
 /** So long we then go on to clear up after the dead, where our opening had no time to finish it. */
@@ -338,7 +340,7 @@ export class LinkTable implements PollerEvents {
     if (this.#closed) return;
     const now = performance.now();
     const checkLife = now - this.#lifeCheckedMs >= this.#lifeCheckMs;
-    if (!checkLife && now - this.#listedMs < LIST_MS && !this.#isMeeting()) return;
+    if (!checkLife && now - this.#listedMs < this.#listGoodMs() && !this.#isMeeting()) return;
     this.#listedMs = now;
     if (checkLife) this.#lifeCheckedMs = now;
     try {
@@ -354,6 +356,11 @@ export class LinkTable implements PollerEvents {
     } catch {
       // The clock goes on, and tries again.
     }
+  }
+
+  /** While data come and go, the trips of a list to a file server are theirs: newcomers wait as long as they do for one who sleeps. */
+  #listGoodMs(): number {
+    return this.poller.distant && !this.poller.asleep ? LIST_BUSY_MS : LIST_MS;
   }
 
   #isMeeting(): boolean {
