@@ -1,42 +1,13 @@
 /** A region on a disk that is full, or gets full: ENOSPC for what is new, nothing lost of what is there, and work again when there is room. */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
-import { Actor, freshRegion } from './actor';
+import { mountTmpfs, whyNoTmpfs } from '../tmpfs';
+import { Actor } from './actor';
 import { type Duplex } from './duplex';
 import { DIRECT, MAPPED, type Variant } from './variants';
 
-function mount(directory: string, sizeBytes: number): void {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', directory], { stdio: 'ignore' });
-}
-
-/** Not every user and every container may mount. */
-function whyNoMount(): string | undefined {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-mount-'));
-  try {
-    mount(directory, 4096);
-    execFileSync('umount', [directory]);
-    return undefined;
-  } catch {
-    return 'a tmpfs can not be mounted here';
-  } finally {
-    fs.rmdirSync(directory);
-  }
-}
-
-/** A small tmpfs for a region. */
-function smallDisk(test: Parameters<typeof freshRegion>[0], sizeBytes: number): string {
-  const directory = path.dirname(freshRegion(test));
-  mount(directory, sizeBytes);
-  test.teardown(() => {
-    execFileSync('umount', ['-l', directory], { stdio: 'ignore' });
-  });
-  return directory;
-}
-
-const noMount = whyNoMount();
+const noMount = whyNoTmpfs();
 
 function skipOf(variant: Variant): { readonly skip?: string } {
   return noMount === undefined ? variant.skip : { skip: noMount };
@@ -62,7 +33,7 @@ function fill(directory: string): void {
 
 for (const { variant, sizeBytes } of [{ variant: MAPPED, sizeBytes: 1 << 20 }, { variant: DIRECT, sizeBytes: 7 << 19 }, { variant: MAPPED, sizeBytes: 4 << 20 }, { variant: DIRECT, sizeBytes: 4 << 20 }]) {
   void t.test(`a disk of ${sizeBytes / 1024} KiB, ${variant.title}`, skipOf(variant), async (t) => {
-    const directory = smallDisk(t, sizeBytes);
+    const directory = mountTmpfs(t, `size=${sizeBytes}`);
     const region = path.join(directory, 'region');
     const start = (name: string): Promise<Actor> => Actor.start(t, { region, ...variant.options, name });
     const [server, client, late] = await Promise.all([start('server'), start('client'), start('late')]);
@@ -132,7 +103,7 @@ for (const variant of [MAPPED, DIRECT]) {
   void t.test(`disks of every small size: a process works there or is told ENOSPC, ${variant.title}`, skipOf(variant), async (t) => {
     const answers: string[] = [];
     for (const sizeBytes of [4096, 65_536, 300_000, 600_000, 1_200_000, 3_300_000]) {
-      const directory = smallDisk(t, sizeBytes);
+      const directory = mountTmpfs(t, `size=${sizeBytes}`);
       const region = path.join(directory, 'region');
       const [one, two] = await Promise.all(['one', 'two'].map((name) => Actor.start(t, { region, ...variant.options, name })));
       const listening = await one?.run((kit) => kit.code(() => {
