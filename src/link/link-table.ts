@@ -277,7 +277,7 @@ export class LinkTable implements PollerEvents {
     if (this.#closed) return;
     try {
       const known = this.#ends.size;
-      this.#meetAll(this.#region.storage.list(REGION_PATHS.links));
+      this.#meetAll(this.#region.storage.list(REGION_PATHS.links), true);
       if (this.#ends.size === known) this.#files.bury(this.#ends);
       this.#updateClock();
     } catch {
@@ -286,21 +286,22 @@ export class LinkTable implements PollerEvents {
     this.poller.wake();
   }
 
-  #meetAll(names: readonly string[]): void {
+  /** `knocked`: somebody has just made a log for us, which may be a known peer's next. By the clock that is looked at with its life. */
+  #meetAll(names: readonly string[], knocked: boolean): void {
     const suffix = `-${this.#region.self.number}`;
     // One that gave up waiting may come again, and then has all its time.
     for (const from of this.#unmet.keys()) if (!names.includes(`${from}${suffix}`)) this.#unmet.delete(from);
     for (const name of names) {
       if (!name.endsWith(suffix)) continue;
       const from = Number(name.slice(0, -suffix.length));
-      if (Number.isSafeInteger(from) && from > 0 && from !== this.#region.self.number) this.#meet(from);
+      if (Number.isSafeInteger(from) && from > 0 && from !== this.#region.self.number) this.#meet(from, knocked);
     }
   }
 
-  #meet(from: number): void {
+  #meet(from: number, knocked: boolean): void {
     const known = this.#ends.get(from);
     if (known !== undefined) {
-      if (!known.heard && this.#files.isReplaced(known)) known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
+      if (knocked && !known.heard && this.#files.isReplaced(known)) known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
       else this.#complete(known);
       return;
     }
@@ -351,7 +352,7 @@ export class LinkTable implements PollerEvents {
       }
       const names = this.#region.storage.list(REGION_PATHS.links);
       for (const ends of [...this.#ends.values()]) if (ends.info !== this.#region.self) this.#careFor(ends, names, checkLife);
-      this.#meetAll(names);
+      this.#meetAll(names, false);
       this.#updateClock();
     } catch {
       // The clock goes on, and tries again.

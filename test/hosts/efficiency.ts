@@ -9,10 +9,12 @@ import { joinActors } from './cases';
 import { measureSilence, type Silence, silenceText } from './silence';
 
 const TRIPS = 300;
+/** Trips of each kind before the first that counts, and one transfer: a program is compiled while it runs. */
+const WARM_TRIPS = 1000;
 const BLOCK_BYTES = 4096;
 const CHUNK_BYTES = 256 * 1024;
 const BULK_BYTES = 32 * 1024 * 1024;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const STEP_MS = 300_000;
 
 export interface Efficiency {
@@ -51,15 +53,15 @@ async function rawPair(stand: Stand, a: HostActor, b: HostActor, name: string, b
 }
 
 /** Median milliseconds of one block there and back. */
-async function rawTrips(stand: Stand, a: HostActor, b: HostActor, name: string): Promise<number> {
+async function rawTrips(stand: Stand, a: HostActor, b: HostActor, name: string, trips = TRIPS): Promise<number> {
   await rawPair(stand, a, b, name, BLOCK_BYTES);
   const echoed = b.runWithin(STEP_MS, (kit, count, bytes) => {
     for (let i = 1; i <= count; i++) {
       kit.raw('in').await(i, bytes, 0);
       kit.raw('out').write(i, bytes, 0, bytes);
     }
-  }, TRIPS, BLOCK_BYTES);
-  const trips = await a.runWithin(STEP_MS, (kit, count, bytes) => {
+  }, trips, BLOCK_BYTES);
+  const measured = await a.runWithin(STEP_MS, (kit, count, bytes) => {
     const times: number[] = [];
     for (let i = 1; i <= count; i++) {
       const began = kit.nowMs();
@@ -68,9 +70,9 @@ async function rawTrips(stand: Stand, a: HostActor, b: HostActor, name: string):
       times.push(kit.nowMs() - began);
     }
     return times;
-  }, TRIPS, BLOCK_BYTES);
+  }, trips, BLOCK_BYTES);
   await echoed;
-  return median(trips);
+  return median(measured);
 }
 
 /** Megabytes a second of blocks that one side writes and the other reads as they come. */
@@ -92,12 +94,12 @@ interface Trips extends Calls {
   readonly ms: number;
 }
 
-async function stpTrips(a: HostActor, b: HostActor): Promise<Trips> {
+async function stpTrips(a: HostActor, b: HostActor, trips = TRIPS): Promise<Trips> {
   const echoed = b.runWithin(STEP_MS, async (kit, count) => {
     const s = kit.fds['s'] ?? -1;
     for (let i = 0; i < count; i++) await kit.sendText(s, await kit.text(s, 64));
-  }, TRIPS);
-  const trips = await a.runWithin(STEP_MS, async (kit, count) => {
+  }, trips);
+  const measured = await a.runWithin(STEP_MS, async (kit, count) => {
     const s = kit.fds['s'] ?? -1;
     const times: number[] = [];
     const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
@@ -108,9 +110,9 @@ async function stpTrips(a: HostActor, b: HostActor): Promise<Trips> {
       times.push(kit.nowMs() - began);
     }
     return { times, reads: (kit.readCalls() - reads) / count, writes: (kit.writeCalls() - writes) / count };
-  }, TRIPS);
+  }, trips);
   await echoed;
-  return { ms: median(trips.times), reads: trips.reads, writes: trips.writes };
+  return { ms: median(measured.times), reads: measured.reads, writes: measured.writes };
 }
 
 async function stpStream(a: HostActor, b: HostActor): Promise<Stream> {
@@ -146,6 +148,11 @@ export async function measureEfficiency(stand: Stand, say: (text: string) => voi
     await joinActors(a, b);
     const raw: { trip: number[]; stream: number[] } = { trip: [], stream: [] };
     const stp: { trip: Trips[]; stream: Stream[] } = { trip: [], stream: [] };
+    say('warming up');
+    await rawTrips(stand, a, b, 'trip-warm', WARM_TRIPS);
+    await stpTrips(a, b, WARM_TRIPS);
+    await rawStream(stand, a, b, 'stream-warm');
+    await stpStream(a, b);
     for (let round = 0; round < ROUNDS; round++) {
       say(`round ${round + 1} of ${ROUNDS}`);
       raw.trip.push(await rawTrips(stand, a, b, `trip-${round}`));

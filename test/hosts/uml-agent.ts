@@ -49,7 +49,8 @@ function obey(order: Order): void {
 
 function main(): void {
   const input = readline.createInterface({ input: fs.createReadStream('', { fd: ORDERS }) });
-  input.on('line', (line) => { obey(JSON.parse(line) as Order); });
+  // Empty lines only wake this end of the serial line.
+  input.on('line', (line) => { if (line !== '') obey(JSON.parse(line) as Order); });
   input.on('close', () => process.exit());
   say({ ready: true, mounted: fs.readFileSync('/proc/mounts', 'utf8').includes(` ${process.argv[2] ?? ''} nfs4 `) });
 }

@@ -27,6 +27,9 @@ export interface UmlOptions {
 export const SHARED = '/mnt/nfs';
 const BOOT_MS = 60_000;
 const MEMORY = '1G';
+/** User-Mode Linux now and then does not tell its reader of a line, until another comes: empty ones follow each order, so far apart and so many. */
+const NUDGE_MS = 500;
+const NUDGES = 6;
 
 const initScript = ({ name, address, serverAddress, modules }: UmlOptions): string => `#!/bin/bash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run
@@ -54,6 +57,8 @@ export class UmlHost implements Host {
   #kernel: ChildProcess | null = null;
   #orders: Writable | null = null;
   #ids = 0;
+  #nudges = 0;
+  #nudger: NodeJS.Timeout | null = null;
   #log: string[] = [];
   readonly #guests = new Map<number, Guest>();
   #ready: ((word: { readonly mounted: boolean }) => void) | null = null;
@@ -130,6 +135,17 @@ export class UmlHost implements Host {
 
   #order(order: Order): void {
     this.#orders?.write(`${JSON.stringify(order)}\n`);
+    this.#nudges = NUDGES;
+    this.#nudger ??= setInterval(() => { this.#nudge(); }, NUDGE_MS).unref();
+  }
+
+  #nudge(): void {
+    if (this.#nudges-- > 0 && this.#orders?.writable === true) {
+      this.#orders.write('\n');
+      return;
+    }
+    if (this.#nudger !== null) clearInterval(this.#nudger);
+    this.#nudger = null;
   }
 
   #hear(line: string): void {
