@@ -37,8 +37,9 @@ const POLL_MAX_MS = 50;
 const POLL_DISTANT_MAX_MS = 200;
 /** Longest time without a sleep in which answers of distant peers are waited for. */
 const DISTANT_WAIT_MS = 20;
-/** How often duties of the clock are looked after while records keep us awake. */
+/** How often duties of the clock are looked after while records keep us awake; and the clock is read once in so many turns. */
 const CARE_AWAKE_MS = 50;
+const CARE_TURNS = 8;
 
 export interface PollerEvents {
   /** A link failed or its peer is gone, and all it sent has been delivered. */
@@ -83,6 +84,7 @@ export class Poller implements LinkOwner {
   /** When we woke last, or went to sleep. */
   #calmSinceMs = 0;
   #caredMs = 0;
+  #careTurns = 0;
   #keeper: BellReader | NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -256,6 +258,8 @@ export class Poller implements LinkOwner {
 
   /** Records that keep coming must not hold up those who want to meet us, nor hide that a peer is dead. */
   #careAwake(): void {
+    this.#careTurns = (this.#careTurns + 1) % CARE_TURNS;
+    if (this.#careTurns !== 0) return;
     const now = performance.now();
     if (now - this.#caredMs < CARE_AWAKE_MS) return;
     this.#caredMs = now;

@@ -8,9 +8,9 @@ import { HostActor } from './host-actor';
 import { joinActors } from './cases';
 import { measureSilence, type Silence, silenceText } from './silence';
 
-const TRIPS = 300;
+const TRIPS = 1000;
 /** Trips of each kind before the first that counts, and one transfer: a program is compiled while it runs. */
-const WARM_TRIPS = 1000;
+const WARM_TRIPS = 2000;
 const BLOCK_BYTES = 4096;
 const CHUNK_BYTES = 256 * 1024;
 const BULK_BYTES = 32 * 1024 * 1024;
