@@ -35,6 +35,7 @@ export const CRASH_POINTS = {
   'link.knocked': 'the other process has been told',
   'link.opened': 'the log of the other process is open',
   'link.joined': 'the bell of the other process is open and was rung',
+  'link.detached': 'the memory of its log has no name any more',
   'ask.asked': 'ASK is in the log, not published',
   'ask.offered': 'the answer to ASK is in the log',
   'ask.chosen': 'a listener has offered, neither CONNECT nor the CANCELs to the others are in the log',

@@ -2,8 +2,9 @@
  * The file `links/A-B`: the log from process A to process B, and how far A has read the log B-A. Its only writer is A.
  *
  * Block 0 is an ordinary block, written once, and names the two processes and the format. A `ring` is memory that both
- * map: words, each alone in its cache line, then the data. `frames` are for plain file I/O: a status block, then frames at
- * multiples of 4096 bytes. Records are the same in both (see records.ts).
+ * map: words, each alone in its cache line, then the data. It lies in a file of its own, `links/A-B.N`, which begins with the same block 0 and loses its name
+ * as soon as B has mapped it: what has no name can't be cut short under those who have it mapped, which would end them. `frames` are for plain file I/O and
+ * follow block 0: a status block, then frames at multiples of 4096 bytes. Records are the same in both (see records.ts).
  */
 import { defineLayout } from './define-layout';
 
@@ -20,7 +21,8 @@ export const LinkHeader = defineLayout('LinkHeader', 64, {
   fromEpoch: { at: 16, kind: 'u64', writer: 'creator', doc: 'epoch of the writer' },
   toEpoch: { at: 24, kind: 'u64', writer: 'creator', doc: 'epoch of the reader' },
   regionId: { at: 32, kind: 'u64', writer: 'creator', doc: 'id of the region' },
-}, { doc: 'Payload of block 0 of a link file.' });
+  ring: { at: 40, kind: 'u32', writer: 'creator', doc: 'of a ring: a random number, the N of `links/A-B.N`; frames: 0' },
+}, { doc: 'Payload of block 0 of a link file, and of the file of its ring.' });
 
 /** All words are the writer's own; each has a cache line, so that polling one does not slow stores to another. */
 export const RingWords = defineLayout('RingWords', 256, {

@@ -70,6 +70,15 @@ export class LinkFiles {
     }
   }
 
+  /** Removes a log; what can't be removed now is left to recovery. */
+  removeLog(name: string): void {
+    try {
+      this.#region.storage.removeLog(name);
+    } catch {
+      // See above.
+    }
+  }
+
   /** Removes a file of the region; what can't be removed now is left to recovery. */
   remove(name: string): void {
     try {

@@ -198,6 +198,9 @@ export class LinkTable implements PollerEvents {
       }
       if (ends.hasBells) this.#openBell(ends);
       ends.unopenedSinceMs = 0;
+      // Last: what fails before it is tried again, and opens the log again.
+      reader.detach();
+      crashPoint('link.detached');
     } catch (error) {
       this.#notOpened(ends, error);
       return false;
@@ -307,14 +310,14 @@ export class LinkTable implements PollerEvents {
     }
     if (this.#isBanned(from)) {
       // It learns by this that we will not answer.
-      this.#files.remove(this.#files.theirs(from));
+      this.#files.removeLog(this.#files.theirs(from));
       return;
     }
     try {
       const info = this.#region.process(from);
       if (info !== undefined && this.#region.isAlive(info) !== 'dead') this.#make(info);
       // One that was only taken for dead learns by this that it is no more.
-      else if (this.#region.isGone(from)) this.#files.remove(this.#files.theirs(from));
+      else if (this.#region.isGone(from)) this.#files.removeLog(this.#files.theirs(from));
       else throw new StpError('EIO', `process ${from} can not be read`);
       this.#unmet.delete(from);
     } catch {
@@ -324,7 +327,7 @@ export class LinkTable implements PollerEvents {
       this.#unmet.set(from, since);
       if (now - since < UNMET_MS_MAX) return;
       this.#unmet.delete(from);
-      this.#files.remove(this.#files.theirs(from));
+      this.#files.removeLog(this.#files.theirs(from));
     }
   }
 
@@ -406,9 +409,9 @@ export class LinkTable implements PollerEvents {
     const { link } = ends;
     this.#ends.delete(peer);
     this.poller.links.delete(link);
-    this.#files.remove(this.#files.ours(peer));
+    this.#files.removeLog(this.#files.ours(peer));
     if (link.peerGone) crashPoint('death.log-removed');
-    if ((link.peerGone || link.failure !== null) && !this.#files.hasBegunAnew(ends)) this.#files.remove(this.#files.theirs(peer));
+    if ((link.peerGone || link.failure !== null) && !this.#files.hasBegunAnew(ends)) this.#files.removeLog(this.#files.theirs(peer));
     if (link.peerGone && this.#hasDied(ends)) {
       // The dead do not clean up; whoever comes first does. A peer that lives uses them for its next link.
       for (const name of this.#bells.names(peer)) this.#files.remove(name);

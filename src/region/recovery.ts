@@ -32,7 +32,8 @@ export interface RecoverySummary {
  */
 const ABANDONED_MS = 30_000;
 const ABANDONED_SHARED_MS = 600_000;
-const PAIR = /^([0-9]+)-([0-9]+)$/u;
+/** A link or pair bell, or the ring of a link that nobody has opened. */
+const PAIR = /^([0-9]+)-([0-9]+)(?:\.[0-9]+)?$/u;
 
 /** Removes what the dead left behind, for at most about `budgetMs` milliseconds. Never throws: what fails is left to the next one. */
 export function recover(storage: Storage, processes: Processes, budgetMs: number): RecoverySummary {
@@ -48,12 +49,12 @@ export function recover(storage: Storage, processes: Processes, budgetMs: number
 /** Removes the links and pair bells between a live process and one that is gone. The caller has closed its ends and knows that `gone` is dead. */
 export function dropPair(storage: Storage, self: number, gone: number): void {
   for (const pair of [`${self}-${gone}`, `${gone}-${self}`]) {
-    storage.remove(`${REGION_PATHS.links}/${pair}`);
+    storage.removeLog(`${REGION_PATHS.links}/${pair}`);
     storage.remove(`${REGION_PATHS.bells}/${pair}`);
   }
 }
 
-/** The two numbers of a name `A-B`. */
+/** The two numbers of a name `A-B` or `A-B.N`. */
 export function pairOfName(name: string): readonly [number, number] | undefined {
   const match = PAIR.exec(name);
   const from = numberOfName(match?.[1] ?? '');

@@ -2,8 +2,8 @@
  * Who may use the files of a region: its user alone, or a group as well. Decided by the region's directory, so that all who
  * share it agree.
  *
- * For a group, files are 0640 and not 0660: each has one writer, and nobody else needs to write (a file that others can not open for
- * writing they can not cut short under who has it mapped). Bells are 0660, as they are rung by others; directories 2770, so that what is
+ * For a group, files are 0640 and not 0660: each has one writer, and nobody else needs to write (what others can not open for
+ * writing they can not cut short under who has mapped it, as long as it has a name). Bells are 0660, as they are rung by others; directories 2770, so that what is
  * made in them belongs to the group. Modes are set on the descriptor: neither the umask nor a link put in a file's place gets in between.
  */
 import { constants, type Stats } from 'node:fs';

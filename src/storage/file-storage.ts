@@ -15,7 +15,7 @@ import { fileSystemOf } from './file-system';
 import { codeOf, fileError, removeFile } from './files';
 import { FrameReader } from './frame-reader';
 import { FrameWriter, reserveFrames } from './frame-writer';
-import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type Mechanism } from './link-header';
+import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type Mechanism, ringPath } from './link-header';
 import { loadNative, whyNoNative, type Native } from './native';
 import { PlainFile, type PlainFileOptions } from './positioned-file';
 import { RingReader, RingWriter, ringMemory } from './ring-log';
@@ -47,6 +47,8 @@ export class FileStorage implements Storage {
   readonly #native: Native | undefined;
   readonly #control: PlainFileOptions;
   readonly #frames: PlainFileOptions;
+  /** Of rings: their words live in the page cache. */
+  readonly #memory: PlainFileOptions;
   readonly #options: FileStorageOptions;
 
   /** `root` need not exist yet. ESTPDRIVER where `mapped` is not possible here. */
@@ -59,6 +61,7 @@ export class FileStorage implements Storage {
     this.access = options.access ?? PRIVATE;
     this.#control = { direct, access: this.access };
     this.#frames = { direct, access: this.access };
+    this.#memory = { direct: false, access: this.access };
     this.#native = options.driver === 'mapped' ? loadNative() : undefined;
     if (options.driver === 'mapped' && this.#native === undefined) throw new StpError('ESTPDRIVER', `mapped: ${whyNoNative()}`);
     this.mechanisms = new Set<Mechanism>(options.driver === 'mapped' ? ['ring', 'frames'] : ['frames']);
@@ -148,12 +151,11 @@ export class FileStorage implements Storage {
     const header = encodeLinkHeader(identity, mechanism, capacityBytes);
     const place = this.#place(name);
     const link = decodeLinkHeader(header, place);
-    // The words of a ring live in the page cache; its header is read by whoever opens it, on any host.
-    const file = PlainFile.create(place, mechanism === 'ring' ? { ...this.#frames, direct: false } : this.#frames);
+    const file = PlainFile.create(place, this.#frames);
     if (file === undefined) throw new StpError('ESTPCORRUPT', `${place} exists already`, 'open');
     crashPoint('link.log-empty');
     try {
-      const writer = mechanism === 'ring' ? this.#createRing(file, link) : this.#createFrames(file, link);
+      const writer = mechanism === 'ring' ? this.#createRing(ringPath(place, link), link, header) : this.#createFrames(file, link);
       crashPoint('link.log-reserved');
       // Last: an opener who finds the header finds the rest in place.
       new FileBlockWriter(file).write(LINK_AT.header / BLOCK_BYTES, header);
@@ -162,8 +164,18 @@ export class FileStorage implements Storage {
     } catch (error) {
       file.close();
       removeFile(place);
+      if (mechanism === 'ring') removeFile(ringPath(place, link));
       throw error;
     }
+  }
+
+  removeLog(name: string): boolean {
+    const place = this.#place(name);
+    const ring = this.mechanisms.has('ring') ? this.#ringOf(place) : undefined;
+    // First: who opens a ring that is gone looks whether the log still is there.
+    const was = removeFile(place);
+    if (ring !== undefined) removeFile(ring);
+    return was;
   }
 
   openLog(name: string, largest?: LogSizes): LogReader | undefined {
@@ -175,11 +187,9 @@ export class FileStorage implements Storage {
       const header = new FileBlockReader(file).read(LINK_AT.header / BLOCK_BYTES);
       if (header === undefined) return undefined;
       const link = decodeLinkHeader(header.payload, place, largest);
-      // Touching a mapped page past the end of its file kills the process: nothing is looked at before this. Sizes that other
-      // hosts see may be old, so there it is for the reader of frames to find out.
-      const wholeNow = link.mechanism === 'ring' || !this.shared;
-      if (wholeNow && file.sizeBytes() < linkFileBytes(link.capacityBytes)) throw new StpError('ESTPCORRUPT', `${place} is cut short`, 'open');
-      if (link.mechanism === 'ring') return this.#openRing(file, link);
+      if (link.mechanism === 'ring') return this.#openRing(place, link, header.payload);
+      // Sizes that other hosts see may be old: there it is for the reader to find out.
+      if (!this.shared) checkWhole(file, link);
       const reader = new FrameReader(file, link, { ...this.#options, shared: this.shared });
       keep = true;
       return reader;
@@ -193,16 +203,54 @@ export class FileStorage implements Storage {
     return new FrameWriter(file, link, this.#options.startPosition);
   }
 
-  #createRing(file: PlainFile, link: LinkInfo): RingWriter {
-    const native = this.#needNative(file.path);
-    const bytes = linkFileBytes(link.capacityBytes);
-    if (!native.reserve(file.fd, bytes)) reserveFrames(file, link.capacityBytes);
-    return new RingWriter(mapRing(native, file, link, true), link.identity, file.path, this.#options.startPosition);
+  #createRing(place: string, link: LinkInfo, header: Uint8Array): RingWriter {
+    const native = this.#needNative(place);
+    const file = PlainFile.create(place, this.#memory);
+    if (file === undefined) throw new StpError('ESTPCORRUPT', `${place} exists already`, 'open');
+    try {
+      if (!native.reserve(file.fd, linkFileBytes(link.capacityBytes))) reserveFrames(file, link.capacityBytes);
+      new FileBlockWriter(file).write(LINK_AT.header / BLOCK_BYTES, header);
+      return new RingWriter(mapRing(native, file, link, true), link.identity, place, this.#options.startPosition);
+    } finally {
+      file.close();
+    }
   }
 
-  #openRing(file: PlainFile, link: LinkInfo): RingReader {
-    const native = this.#needNative(file.path);
-    return new RingReader(mapRing(native, file, link, false), link.identity, file.path, this.#options.startPosition);
+  /** The ring of a log whose header is `header`; undefined where the log has just been removed. */
+  #openRing(log: string, link: LinkInfo, header: Uint8Array): RingReader | undefined {
+    const place = ringPath(log, link);
+    const native = this.#needNative(place);
+    const file = PlainFile.open(place, this.#memory);
+    if (file === undefined) {
+      // Removed, or begun anew.
+      if (this.#ringOf(log) !== place) return undefined;
+      throw new StpError('ESTPCORRUPT', `${log} has lost its memory`, 'open');
+    }
+    try {
+      const own = new FileBlockReader(file).read(LINK_AT.header / BLOCK_BYTES)?.payload;
+      if (own === undefined || Buffer.compare(own, header) !== 0) throw new StpError('ESTPCORRUPT', `${place} is not the memory of ${log}`, 'open');
+      // Touching a mapped page past the end of its file kills the process: nothing is looked at before this.
+      checkWhole(file, link);
+      return new RingReader(mapRing(native, file, link, false), link.identity, place, this.#options.startPosition, () => { removeQuietly(place); });
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Path of the ring of a log; undefined where that can't be told, or there is none. */
+  #ringOf(place: string): string | undefined {
+    let file: PlainFile | undefined;
+    try {
+      file = PlainFile.open(place, this.#frames);
+      if (file === undefined) return undefined;
+      const header = new FileBlockReader(file).read(LINK_AT.header / BLOCK_BYTES);
+      const link = header === undefined ? undefined : decodeLinkHeader(header.payload, place);
+      return link?.mechanism === 'ring' ? ringPath(place, link) : undefined;
+    } catch {
+      return undefined;
+    } finally {
+      file?.close();
+    }
   }
 
   #needNative(place: string): Native {
@@ -237,6 +285,19 @@ export class FileStorage implements Storage {
   #place(name: string): string {
     if (!PATH.test(name)) throw new StpError('EINVAL', `${JSON.stringify(name)} is not a path inside a region`);
     return path.join(this.root, name);
+  }
+}
+
+function checkWhole(file: PlainFile, { capacityBytes }: LinkInfo): void {
+  if (file.sizeBytes() < linkFileBytes(capacityBytes)) throw new StpError('ESTPCORRUPT', `${file.path} is cut short`, 'open');
+}
+
+/** What stays is left to recovery. */
+function removeQuietly(place: string): void {
+  try {
+    removeFile(place);
+  } catch {
+    // See above.
   }
 }
 

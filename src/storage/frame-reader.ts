@@ -131,6 +131,10 @@ export class FrameReader implements LogReader {
     return (written && this.#run === 0) || this.#lateSinceMs > 0 || this.#statusLateSinceMs > 0;
   }
 
+  detach(): void {
+    // What is cut short is an error of a read here.
+  }
+
   close(): void {
     if (this.#capacity === 0) return;
     this.#capacity = 0;

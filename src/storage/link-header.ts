@@ -1,6 +1,7 @@
 /**
  * Block 0 of a link file: which log it is. Written last by its creator, so that an opener who finds it finds the rest too.
  */
+import { randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, LINK_AT, LinkFormat, LinkHeader } from '../layout';
@@ -12,6 +13,8 @@ export interface LinkInfo {
   readonly mechanism: Mechanism;
   readonly capacityBytes: number;
   readonly identity: LogIdentity;
+  /** Number of the file where a ring lies; 0 for frames. */
+  readonly ring: number;
   /** Tag and CRC seed of the log's frames, see FRAME_CRC_FROM. */
   readonly seed: number;
 }
@@ -20,6 +23,13 @@ export interface LinkInfo {
 export const CAPACITY_MAX_BYTES = 0x4000_0000;
 export const RING_MIN_BYTES = BLOCK_BYTES;
 export const FRAMES_MIN_BYTES = 4 * BLOCK_BYTES;
+
+const RING_LIMIT = 0x1_0000_0000;
+
+/** Path of the file in which the ring of a log lies. */
+export function ringPath(log: string, { ring }: LinkInfo): string {
+  return `${log}.${ring}`;
+}
 
 /** Size of the whole file. */
 export function linkFileBytes(capacityBytes: number): number {
@@ -41,7 +51,7 @@ export function encodeLinkHeader(identity: LogIdentity, mechanism: Mechanism, ca
   const fault = capacityFault(mechanism, capacityBytes);
   if (fault !== undefined) throw new StpError('EINVAL', `a capacity of ${capacityBytes} bytes ${fault}`);
   const payload = Buffer.alloc(LinkHeader.sizeBytes);
-  LinkHeader.encode({ format: LinkFormat[mechanism], capacityBytes, ...identityFields(identity) }, payload);
+  LinkHeader.encode({ format: LinkFormat[mechanism], capacityBytes, ...identityFields(identity), ring: mechanism === 'ring' ? randomInt(1, RING_LIMIT) : 0 }, payload);
   return payload;
 }
 
@@ -61,8 +71,9 @@ export function decodeLinkHeader(payload: Uint8Array, path: string, largest?: Lo
   const fault = capacityFault(mechanism, values.capacityBytes);
   if (fault !== undefined) throw bad(`a capacity of ${values.capacityBytes} bytes ${fault}`);
   const limit = largest?.[mechanism] ?? CAPACITY_MAX_BYTES;
+  if ((values.ring === 0) === (mechanism === 'ring')) throw bad(`ring ${values.ring} does not fit the format`);
   if (values.capacityBytes > limit) throw bad(`a capacity of ${values.capacityBytes} bytes, where this region allows ${limit}`);
-  return { mechanism, capacityBytes: values.capacityBytes, identity: identityFields(values), seed: seedOf(payload) };
+  return { mechanism, capacityBytes: values.capacityBytes, identity: identityFields(values), ring: values.ring, seed: seedOf(payload) };
 }
 
 /** Tag and CRC seed of a log's frames. */

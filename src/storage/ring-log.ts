@@ -165,6 +165,7 @@ export class RingReader implements LogReader {
   at = 0;
   readonly #path: string;
   readonly #release: () => void;
+  readonly #detach: () => void;
   #control: Int32Array;
   #capacity: number;
   readonly #mask: number;
@@ -172,7 +173,9 @@ export class RingReader implements LogReader {
   /** What is left of the run that poll() found. */
   #run = 0;
 
-  constructor(memory: RingMemory, identity: LogIdentity, path: string, startPosition = 0) {
+  /** `detach` takes the name of its file away. */
+  constructor(memory: RingMemory, identity: LogIdentity, path: string, startPosition = 0, detach: () => void = () => undefined) {
+    this.#detach = detach;
     this.identity = identity;
     this.#path = path;
     this.#release = memory.release.bind(memory);
@@ -223,6 +226,10 @@ export class RingReader implements LogReader {
   /** What is published in a ring can be read at once. */
   late(): boolean {
     return false;
+  }
+
+  detach(): void {
+    this.#detach();
   }
 
   close(): void {

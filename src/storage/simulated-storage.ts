@@ -121,6 +121,10 @@ export class SimulatedStorage implements Storage {
     }
   }
 
+  removeLog(path: string): boolean {
+    return this.remove(path);
+  }
+
   openLog(path: string, largest?: LogSizes): LogReader | undefined {
     this.#disk.checkAlive(this.process);
     const file = this.#disk.files.get(path);

@@ -101,7 +101,7 @@ export interface LogWriter {
   acknowledge(position: number): void;
   /** Publishes the asleep word (odd: ring my bell once). Visible on return. */
   setAsleep(word: number): void;
-  /** Removes the mapping and closes; `bytes` and `words` become empty. The file stays. */
+  /** Removes the mapping and closes; `bytes` and `words` become empty. The log stays. */
   close(): void;
 }
 
@@ -134,6 +134,11 @@ export interface LogReader {
    * sleep must come back by the clock. May cost a read and throw.
    */
   late(): boolean;
+  /**
+   * Takes the names away by which others could reach the bytes of a ring, and cut them short under those who have it mapped. Who can't go on with the log leaves
+   * them, and may open it again.
+   */
+  detach(): void;
   close(): void;
 }
 
@@ -184,6 +189,8 @@ export interface Storage {
    * `largest` is ESTPCORRUPT, before any memory is taken for it.
    */
   openLog(path: string, largest?: LogSizes): LogReader | undefined;
+  /** Removes a log with all that belongs to it; false where it was not there. */
+  removeLog(path: string): boolean;
   /** Mechanisms that createLog and openLog take here. */
   readonly mechanisms: ReadonlySet<'ring' | 'frames'>;
 }

@@ -26,7 +26,7 @@ const BEFORE_CONNECTION: readonly CrashPoint[] = [
 const clientPlay: Play = {
   title: 'client',
   points: [
-    ...BEFORE_CONNECTION, 'link.knocked', 'link.opened', 'link.joined', 'slot.published', 'connect.asked', 'connect.published', 'connect.accepted', 'fin.sent',
+    ...BEFORE_CONNECTION, 'link.knocked', 'link.opened', 'link.joined', 'link.detached', 'slot.published', 'connect.asked', 'connect.published', 'connect.accepted', 'fin.sent',
     'fin.received', 'fin.acknowledged', 'close.begun', 'close.released', 'leave.told', 'leave.published', 'leave.left', 'leave.file', 'leave.door',
   ],
   run: playClient,
@@ -96,7 +96,7 @@ function checkFirst(stage: Stage, words: { atMs: number; acknowledged: number },
 /** A server with a client that sends and wants everything back. */
 const serverPlay: Play = {
   title: 'server',
-  points: ['accept.queued', 'accept.begun', 'accept.answered', 'link.bells', 'link.bell-open', 'link.log-empty', 'link.log-reserved', 'link.log', 'link.opened', 'link.joined', 'data.delivered', 'data.appended', 'publish.begun', 'publish.done', 'fin.received', 'reset.told'],
+  points: ['accept.queued', 'accept.begun', 'accept.answered', 'link.bells', 'link.bell-open', 'link.log-empty', 'link.log-reserved', 'link.log', 'link.opened', 'link.joined', 'link.detached', 'data.delivered', 'data.appended', 'publish.begun', 'publish.done', 'fin.received', 'reset.told'],
   async run(stage, point) {
     const victim = await stage.victim();
     const port = await victim.run(serveVictim);

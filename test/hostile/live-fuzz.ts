@@ -1,8 +1,8 @@
 /**
  * Damage to the files of a region that processes use: the damaged pair gets an error or goes on, in time; a third process never notices; nobody ends.
  *
- * Each damage hits what one client and the server have between them, or what anybody may write to. A process that has a file mapped which is cut short is
- * ended by the system (SIGBUS, see SECURITY.md): that is counted, and is a finding in any other case.
+ * Each damage hits what one client and the server have between them, or what anybody may write to. The memory of a ring has no name once both ends have mapped
+ * it: it is written over all the same, where the system lets us.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,6 +11,7 @@ import { inspectRegion } from '../../src/region';
 import { Actor } from '../calls/actor';
 import { type Duplex } from '../calls/duplex';
 import { Random } from '../engine/random';
+import { mappedRing } from './mapped-memory';
 import { damaged } from './mutate';
 
 export interface LiveReport {
@@ -40,6 +41,9 @@ const DAMAGES_PER_CLIENT = 6;
 const PROGRESS_DAMAGES = 100;
 const ERRORS: ReadonlySet<string> = new Set(['ECONNRESET', 'ECONNREFUSED', 'ESTPCORRUPT', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ECONNABORTED', 'EACCES', 'ENOTCONN', 'EIO']);
 
+/** Ways that leave the file as long as it is, and itself. */
+const OVERWRITES: ReadonlySet<string> = new Set(['scribble', 'words', 'whole']);
+
 interface Scene {
   readonly region: string;
   readonly server: Actor;
@@ -57,8 +61,6 @@ type Next = 'same' | 'client' | 'region';
 
 interface Spoil {
   readonly title: string;
-  /** A file was cut short. */
-  readonly cut: boolean;
   /** The pair goes on with a file that has no name any more: nothing can be done to it again. */
   readonly spent: boolean;
   undo(): void;
@@ -156,8 +158,7 @@ class LiveFuzz {
     what.undo();
     const ended = await this.#ended(scene, client);
     if (ended !== undefined) {
-      if (what.cut && ended.endsWith('SIGBUS')) this.#count('SIGBUS after a mapped file was cut short');
-      else this.findings.push(`${text}: ${ended}`);
+      this.findings.push(`${text}: ${ended}`);
       await this.#clear();
       return 'region';
     }
@@ -232,18 +233,20 @@ class LiveFuzz {
   }
 
   /** Damages one file in one way. */
-  #spoil({ region, serverNumber }: Scene, { number }: Client): Spoil {
+  #spoil({ region, server, serverNumber }: Scene, { number }: Client): Spoil {
     const random = this.#random;
     const pair = random.pick([`${number}-${serverNumber}`, `${serverNumber}-${number}`]);
     const name = random.pick([`links/${pair}`, `links/${pair}`, `links/${pair}`, `links/${pair}`, `processes/${number}`, `processes/${serverNumber}`, 'region', `processes/${random.between(900, 4_000_000_000)}`, `links/${random.between(900, 999)}-${serverNumber}`]);
-    const file = path.join(region, name);
+    const way = random.pick(['scribble', 'scribble', 'words', 'words', 'whole', 'cut', 'grow', 'replace', 'remove', 'link', 'directory']);
+    const ring = OVERWRITES.has(way) && server.child.pid !== undefined ? mappedRing(server.child.pid, name) : undefined;
+    if (ring !== undefined) this.#count('memory written over');
+    const file = ring ?? path.join(region, name);
     const good = fs.existsSync(file) ? fs.readFileSync(file) : undefined;
     // Most of a log is empty: what is cut off counts near its beginning.
     const cutAt = random.chance(0.7) ? random.below(9000) : random.below((good?.length ?? 0) + 1);
-    const way = random.pick(['scribble', 'scribble', 'words', 'words', 'whole', 'cut', 'grow', 'replace', 'remove', 'link', 'directory']);
     // What outlives the damage is put right after it, so that the next is not only about this one.
     const undo = (): void => {
-      if (good !== undefined && name.startsWith('links/') && !spent) return;
+      if (ring !== undefined || (good !== undefined && name.startsWith('links/') && !spent)) return;
       fs.rmSync(file, { recursive: true, force: true });
       if (good !== undefined && !name.startsWith('links/')) fs.writeFileSync(file, good, { mode: 0o600 });
     };
@@ -251,7 +254,7 @@ class LiveFuzz {
     const title = `${way} ${name.replace(/\d+/gu, 'N')}`;
     if (good === undefined) {
       fs.writeFileSync(file, random.bytes(random.below(9000)), { mode: 0o600 });
-      return { title: `invent ${title}`, cut: false, spent, undo };
+      return { title: `invent ${title}`, spent, undo };
     }
     switch (way) {
       case 'scribble': writeInto(file, damaged(good.subarray(0, 16_384), random).subarray(0, 16_384)); break;
@@ -269,7 +272,7 @@ class LiveFuzz {
       case 'link': fs.rmSync(file); fs.symlinkSync('/etc/passwd', file); break;
       default: fs.rmSync(file); fs.mkdirSync(file);
     }
-    return { title, cut: way === 'cut', spent, undo };
+    return { title, spent, undo };
   }
 }
 

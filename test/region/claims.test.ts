@@ -56,6 +56,7 @@ function stepping(storage: Storage, step: () => void): Storage {
     publishOnce: (path, payload) => (step(), storage.publishOnce(path, payload)),
     createLog: () => { throw new Error('no logs here'); },
     openLog: () => undefined,
+    removeLog: () => false,
   };
 }
 

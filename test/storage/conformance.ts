@@ -343,7 +343,7 @@ export function logSuite(test: Test, kit: Kit): void {
     const here = site(tt, kit);
     const header = encodeLinkHeader(IDENTITY, kit.mechanism, capacity);
     const made = here.a.createBlocks('header');
-    for (const [field, value] of [['format', 3], ['format', 0], ['capacityBytes', 100], ['capacityBytes', 2 ** 31]] as const) {
+    for (const [field, value] of [['format', 3], ['format', 0], ['capacityBytes', 100], ['capacityBytes', 2 ** 31], ['ring', kit.mechanism === 'ring' ? 0 : 1]] as const) {
       const payload = Buffer.from(header);
       payload.writeUInt32LE(value, LinkHeader.fields[field].at);
       made?.write(0, payload);

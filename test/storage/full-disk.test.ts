@@ -1,23 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { BLOCK_BYTES } from '../../src/layout';
 import { FileStorage, loadNative, makeFifo, type LogWriter, type Storage } from '../../src/storage';
 import { SimulatedDisk, SimulatedStorage } from '../../src/storage/simulated-storage';
 import { codeOf } from './conformance';
-import { freshDirectory, IDENTITY } from './kits';
+import { mountTmpfs, whyNoTmpfs } from '../tmpfs';
+import { IDENTITY } from './kits';
 
 const DISK_BYTES = 1 << 20;
 
-function mountTmpfs(directory: string, options: string): boolean {
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
+const noMount = whyNoTmpfs();
 
 type Test = Pick<typeof t, 'equal' | 'ok'>;
 
@@ -50,40 +42,21 @@ function fill(tt: Test, storage: Storage, mechanism: 'ring' | 'frames'): void {
   tt.equal(storage.openBlocks('blocks')?.read(0)?.payload[0], 3, 'what was written can be written again');
   // Room comes back only when nobody has the file open or mapped any more.
   made[0]?.close();
-  tt.ok(storage.remove('log-0'));
+  tt.ok(storage.removeLog('log-0'));
   blocks?.write(index, Buffer.alloc(4000, 4));
   tt.equal(storage.publishOnce('once', Buffer.alloc(10)), true, 'when there is room again it goes on');
 }
 
 for (const [driver, mechanism] of [['mapped', 'ring'], ['mapped', 'frames'], ['direct', 'frames']] as const) {
-  const skip = driver === 'mapped' && loadNative() === undefined ? { skip: 'koffi is missing' } : {};
-  void t.test(`a full tmpfs gives ENOSPC where something is made, and never harms what is there: ${driver}, ${mechanism}`, skip, (tt) => {
-    const root = freshDirectory();
-    if (!mountTmpfs(root, `size=${DISK_BYTES}`)) {
-      fs.rmdirSync(root);
-      tt.plan(0, 'no right to mount');
-      return;
-    }
-    tt.teardown(() => {
-      execFileSync('umount', ['-l', root]);
-      fs.rmdirSync(root);
-    });
-    fill(tt, new FileStorage(root, { driver }), mechanism);
+  const skip = noMount ?? (driver === 'mapped' && loadNative() === undefined ? 'koffi is missing' : false);
+  void t.test(`a full tmpfs gives ENOSPC where something is made, and never harms what is there: ${driver}, ${mechanism}`, { skip }, (tt) => {
+    fill(tt, new FileStorage(mountTmpfs(tt, `size=${DISK_BYTES}`), { driver }), mechanism);
     tt.end();
   });
 }
 
-void t.test('a read-only file system gives EROFS', (tt) => {
-  const root = freshDirectory();
-  if (!mountTmpfs(root, 'ro')) {
-    fs.rmdirSync(root);
-    tt.plan(0, 'no right to mount');
-    return;
-  }
-  tt.teardown(() => {
-    execFileSync('umount', ['-l', root]);
-    fs.rmdirSync(root);
-  });
+void t.test('a read-only file system gives EROFS', { skip: noMount ?? false }, (tt) => {
+  const root = mountTmpfs(tt, 'ro');
   const storage = new FileStorage(root, { driver: 'direct' });
   tt.equal(codeOf(() => { storage.makeDirectory('x'); }), 'EROFS');
   tt.equal(codeOf(() => storage.createBlocks('x')), 'EROFS');

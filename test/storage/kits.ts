@@ -47,6 +47,13 @@ export function freshDirectory(under = os.tmpdir()): string {
   return fs.mkdtempSync(path.join(under, 'stp-storage-'));
 }
 
+/** The file where byte `position` of a log lies: a ring has one of its own. */
+function memoryOf(log: string, position: number): string {
+  if (position < LINK_AT.words) return log;
+  const name = fs.readdirSync(path.dirname(log)).find((other) => other.startsWith(`${path.basename(log)}.`));
+  return name === undefined ? log : path.join(path.dirname(log), name);
+}
+
 function fileKit(name: string, mechanism: Mechanism, file: FileStorageOptions, skip: string | undefined, under?: string): Kit {
   const make = (options: SiteOptions = {}): Site => {
     const root = freshDirectory(under);
@@ -57,12 +64,12 @@ function fileKit(name: string, mechanism: Mechanism, file: FileStorageOptions, s
       settle: nothing,
       tick: nothing,
       overwrite(place, position, bytes) {
-        const fd = fs.openSync(path.join(root, place), 'r+');
+        const fd = fs.openSync(memoryOf(path.join(root, place), position), 'r+');
         fs.writeSync(fd, bytes, 0, bytes.length, position);
         fs.closeSync(fd);
       },
       truncate(place, sizeBytes) {
-        fs.truncateSync(path.join(root, place), sizeBytes);
+        fs.truncateSync(memoryOf(path.join(root, place), sizeBytes), sizeBytes);
       },
       remove() {
         fs.rmSync(root, { recursive: true, force: true });
