@@ -154,14 +154,16 @@ export class FileStorage implements Storage {
     const file = PlainFile.create(place, this.#frames);
     if (file === undefined) throw new StpError('ESTPCORRUPT', `${place} exists already`, 'open');
     crashPoint('link.log-empty');
+    let writer: LogWriter | undefined;
     try {
-      const writer = mechanism === 'ring' ? this.#createRing(ringPath(place, link), link, header) : this.#createFrames(file, link);
+      writer = mechanism === 'ring' ? this.#createRing(ringPath(place, link), link, header) : this.#createFrames(file, link);
       crashPoint('link.log-reserved');
       // Last: an opener who finds the header finds the rest in place.
       new FileBlockWriter(file).write(LINK_AT.header / BLOCK_BYTES, header);
       if (mechanism === 'ring') file.close();
       return writer;
     } catch (error) {
+      writer?.close();
       file.close();
       removeFile(place);
       if (mechanism === 'ring') removeFile(ringPath(place, link));
