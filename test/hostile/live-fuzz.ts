@@ -105,12 +105,16 @@ class LiveFuzz {
     const port = await server.run((kit) => {
       const { stp } = kit;
       const { s, port: chosen } = kit.listen();
-      const echo = (c: number): void => {
+      // A loop: promises that each wait for the next would never be let go.
+      const echo = async (c: number): Promise<void> => {
         const into = Buffer.alloc(65_536);
-        const next = (): Promise<void> => stp.STPrecv(c, into).then((n) => (n === 0 ? stp.STPclose(c).then(() => undefined) : stp.STPsend(c, into.subarray(0, n)).then(next)));
-        next().catch(() => stp.STPclose(c)).catch(() => undefined);
+        try {
+          for (let n = await stp.STPrecv(c, into); n > 0; n = await stp.STPrecv(c, into)) await stp.STPsend(c, into.subarray(0, n));
+        } finally {
+          await stp.STPclose(c);
+        }
       };
-      stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: () => { void stp.STPaccept(s).then(echo, () => undefined); } });
+      stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: () => { stp.STPaccept(s).then(echo).catch(() => undefined); } });
       return chosen;
     });
     await honest.run(async (kit, to) => {
