@@ -59,10 +59,12 @@ const SECTIONS: readonly Section[] = [
     },
   },
   {
-    title: 'Files `links/A-B`',
+    title: 'Files `links/A-B` and `links/A-B.N`',
     lines: [
       'The log from process A to process B, and how far A has read the log `B-A`. Block 0 is an ordinary block and names the',
-      'two processes; a ring then has words and data, a log of frames a status block and frames at multiples of 4096 bytes.',
+      'two processes; in a log of frames a status block and frames at multiples of 4096 bytes follow. A ring, its words and',
+      'data, lies behind the same block 0 in a file of its own, `links/A-B.N`. B removes that name when it has mapped the file',
+      'and goes on with it: what has no name can not be cut short under those who have it mapped.',
     ],
     layouts: layoutsOf(linkFile),
     values: { 'Formats (`LinkFormat`)': LinkFormat, 'Where the parts begin, bytes (`LINK_AT`)': LINK_AT },
@@ -85,6 +87,7 @@ const MAP = [
   '| `processes/N` | process (thread) | identity, heartbeat, bound ports, sockets, in blocks | process N |',
   '| `processes/N.dead` | process of another host whose lease ran out | nothing: its name is the verdict, and tells N if it was only stopped | who saw it, once |',
   '| `links/A-B` | ordered pair of processes that talk | the log from A to B | process A |',
+  '| `links/A-B.N` | ring, until B has mapped it | the memory of the log | process A |',
   '| `bells/N` | process | FIFO, the door of process N: whoever opens its log rings here; nobody behind it means that N is gone | anyone |',
   '| `bells/A-B` | ordered pair of processes that talk | FIFO: A wakes B; its end of file tells B that A is gone | process A |',
 ];

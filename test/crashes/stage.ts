@@ -181,7 +181,7 @@ export class Stage {
     const living = new Set(processes.filter(({ alive }) => alive === 'alive').map(({ info }) => info.number));
     const numbers = fs.readdirSync(path.join(this.region, 'processes')).map(Number);
     const top = Math.max(...numbers);
-    const ours = (name: string): boolean => name.split('-').every((number) => living.has(Number(number)));
+    const ours = (name: string): boolean => name.split(/[-.]/u, 2).every((number) => living.has(Number(number)));
     const pairs = ['links', 'bells'].flatMap((folder) => fs.readdirSync(path.join(this.region, folder)).filter((name) => !ours(name)).map((name) => `${folder}/${name}`));
     const files = numbers.filter((number) => !living.has(number) && number !== top).map((number) => `processes/${number}`);
     const temporary = fs.readdirSync(this.region).filter((name) => !['region', 'processes', 'links', 'bells'].includes(name));
