@@ -1,18 +1,24 @@
 /**
- * The hook: patches Node's net in place, once for each thread, so that http, https, http2, fetch and whoever captured the module are reached.
+ * The hook: patches Node's net in place, once for each thread, so that http, https, http2, fetch and whatever captured the module are reached.
  *
- * The patched functions here only ask the translator, which is loaded by the first of them that is called.
+ * Under each patched function lies Node's own. Which way a connection goes is decided where net.js asks the handle for it; the hook loads
+ * the translator with the first call that STP may concern.
  */
+// First, so that what the program replaces later is not what we have.
+import '../src/host';
 import net from 'node:net';
-import { syncBuiltinESMExports } from 'node:module';
-import type tls from 'node:tls';
-import { configuration, type Configuration } from './configuration';
-import { type ChannelTarget, watchChannel } from './channel';
-import { loadChildProcess, loadTls, loadTranslator } from './lazy';
-import { Patches } from './patches';
-import { connectUnloaded, listenUnloaded, translatorNow } from './unloaded';
-// Loaded with the hook for the context in which it is loaded.
-import './root';
+import { type Configuration, configuration } from './configuration';
+import { rememberHost } from './connect/host';
+import { regionPresent } from './connect/presence';
+import { type ChannelTarget, watchChannel } from './handoff/channel';
+import type { ClusterInternals } from './handoff/cluster';
+import { loadChildProcess, loadCluster, loadedTranslator, loadTranslator } from './lazy';
+import { type ConnectRequest, type Handle, type InternalSocket, type TcpHandle, tcpPrototype, type WriteCallback } from './node/internals';
+import { Patches } from './node/patches';
+import { status } from './node/status';
+// Loaded with the hook for the context and the function that are there now.
+import './node/root';
+import './node/tick';
 
 /** On the net module: a second copy of this package (ESM beside CommonJS, two versions) must not patch what is patched. */
 const HOOK = Symbol.for('stp-net.hook');
@@ -46,7 +52,6 @@ export function install(): Hook {
     take: (token, options) => loadTranslator().take(token, options),
     uninstall: () => {
       patches.restore();
-      syncBuiltinESMExports();
       Reflect.deleteProperty(net, HOOK);
     },
   };
@@ -55,18 +60,95 @@ export function install(): Hook {
 }
 
 function patchAll(patches: Patches, settings: Configuration): void {
+  patchSockets(patches, settings);
+  patchServers(patches, settings);
+  patchHandles(patches, settings);
+  patchChannels(patches);
+  if (process.channel !== undefined) patchWorker(patches, settings);
+}
+
+function patchSockets(patches: Patches, settings: Configuration): void {
   patches.replace<Method>('net.Socket.prototype.connect', net.Socket.prototype, 'connect', (native) => function connect(...args) {
-    const translator = translatorNow();
-    return translator instanceof Error ? connectUnloaded(settings, native, this as net.Socket, args, translator) : translator.connect(settings, native, this, args);
+    const translator = translatorFor(settings);
+    return translator === undefined ? Reflect.apply(native, this, args) : translator.connect(settings, native, this, args);
   });
+  patches.replace<Method>('net.Socket.prototype._writeGeneric', net.Socket.prototype, '_writeGeneric', (native) => function writeGeneric(writev, data, encoding, callback) {
+    const socket = this as InternalSocket;
+    const translator = loadedTranslator();
+    if (translator === undefined || socket.connecting || !(socket._handle instanceof translator.StpStream)) {
+      return Reflect.apply(native, this, [writev, data, encoding, callback]);
+    }
+    const oneEncoding = writev === true ? undefined : (encoding as string);
+    translator.writeGeneric(socket, socket._handle, data, oneEncoding, callback as WriteCallback);
+    return undefined;
+  });
+  // @note Node 20 to 26 throw for handles that are not of Node's TCP class.
+  patches.replace<Method>('net.Socket.prototype.resetAndDestroy', net.Socket.prototype, 'resetAndDestroy', (native) => function resetAndDestroy() {
+    const socket = this as InternalSocket;
+    const translator = loadedTranslator();
+    if (translator === undefined || !(socket._handle instanceof translator.StpStream)) return Reflect.apply(native, this, []);
+    if (socket.connecting) socket.once('connect', () => { socket._reset(); });
+    else socket._reset();
+    return this;
+  });
+  patches.add('net.Socket.prototype.stpGive', net.Socket.prototype, 'stpGive', function stpGive(this: InternalSocket, clientId?: never) {
+    return loadTranslator().giveSocket(this, clientId ?? null);
+  });
+}
+
+function patchServers(patches: Patches, settings: Configuration): void {
   patches.replace<Method>('net.Server.prototype.listen', net.Server.prototype, 'listen', (native) => function listen(...args) {
-    const translator = translatorNow();
-    return translator instanceof Error ? listenUnloaded(settings, native, this as net.Server, args, translator) : translator.listen(settings, native, this, args);
+    rememberListenHost(this as net.Server, args);
+    return Reflect.apply(native, this, args);
   });
   patches.replace<Method>('net._createServerHandle', net, '_createServerHandle', (native) => function createServerHandle(...args) {
-    return loadTranslator().sharedHandle(settings, native, args);
+    forWorkers += 1;
+    try {
+      return loadTranslator().sharedHandle(settings, () => Reflect.apply(native, net, args), args);
+    } finally {
+      forWorkers -= 1;
+    }
   });
-  // Children have their channels long before there is a socket to send through one.
+}
+
+/** More than 0: what is bound now goes to other processes, and is bound in the kernel whatever the mode. */
+let forWorkers = 0;
+
+/** The host that a listen names, for rules: the handle only sees an address. */
+function rememberListenHost(server: net.Server, args: readonly unknown[]): void {
+  const [first, second] = args;
+  const host: unknown = typeof first === 'object' && first !== null ? (first as { host?: unknown }).host : second;
+  rememberHost(server, typeof host === 'string' && host !== '' ? host : undefined);
+}
+
+/** Node's TCP handles: net.js calls these methods for each address that it connects to or listens at. */
+function patchHandles(patches: Patches, settings: Configuration): void {
+  for (const name of ['connect', 'connect6'] as const) {
+    patches.replace<Connect>(`TCP.prototype.${name}`, tcpPrototype, name, (native) => function connect(request, ip, port) {
+      const translator = translatorFor(settings);
+      if (translator !== undefined) return translator.connectTcpHandle(settings, this, request, ip, port);
+      return settings.mode === 'stp' ? status('EMFILE') : native.call(this, request, ip, port);
+    });
+  }
+  for (const name of ['bind', 'bind6'] as const) {
+    patches.replace<Bind>(`TCP.prototype.${name}`, tcpPrototype, name, (native) => function bind(ip, port, flags) {
+      const translator = forWorkers > 0 ? undefined : translatorFor(settings, true);
+      return translator === undefined ? native.call(this, ip, port, flags) : translator.bindTcpHandle(settings, native, this, ip, port, flags);
+    });
+  }
+  patches.replace<Listen>('TCP.prototype.listen', tcpPrototype, 'listen', (native) => function listen(backlog) {
+    const translator = translatorFor(settings, true);
+    const byNode = (length: number): number => native.call(this, length);
+    return translator === undefined ? byNode(backlog) : translator.listenHandle(settings, byNode, this, backlog);
+  });
+}
+
+type Connect = (this: TcpHandle, request: ConnectRequest, ip: string, port: number) => number;
+type Bind = (this: TcpHandle, ip: string, port: number, flags?: number) => number;
+type Listen = (this: TcpHandle, backlog: number) => number;
+
+/** Children have their channels long before there is a socket to send through one. */
+function patchChannels(patches: Patches): void {
   const children = loadChildProcess().ChildProcess.prototype as unknown as Record<string, Method>;
   patches.replace<Method>('child_process.ChildProcess.prototype.spawn', children, 'spawn', (native) => function spawn(...args) {
     const result = Reflect.apply(native, this, args);
@@ -74,25 +156,32 @@ function patchAll(patches: Patches, settings: Configuration): void {
     return result;
   });
   watchChannel(process as unknown as ChannelTarget);
-  const secure = loadTls();
-  if (secure === undefined) return;
-  patchTls(patches, settings, secure);
-  // `import { connect } from 'node:tls'` is a copy of the export. The other patches lie on prototypes, which are shared.
-  syncBuiltinESMExports();
 }
 
-/** tls is loaded for it (2 to 7 ms): there is no other way to know when a program loads it. */
-function patchTls(patches: Patches, settings: Configuration, secure: typeof tls): void {
-  patches.replace<Method>('tls.connect', secure, 'connect', (native) => function connect(...args) {
-    const translator = translatorNow();
-    // Node's own makes a socket and connects it, which comes here as any other.
-    return translator instanceof Error ? Reflect.apply(native, this, args) : translator.tlsConnect(settings, native, this, args);
+/** The workers of a cluster listen at STP themselves. */
+function patchWorker(patches: Patches, settings: Configuration): void {
+  const cluster = loadCluster();
+  if (!cluster.isWorker) return;
+  patches.replace<ClusterInternals['_getServer']>('cluster._getServer', cluster, '_getServer', (native) => function getServer(...args) {
+    const listen = (handle: Handle, backlog: number): number => loadTranslator().listenHandle(settings, () => 0, handle, backlog);
+    loadTranslator().getServer(native, args, listen, cluster as unknown as ClusterInternals);
   });
-  patches.replace<Method>('tls.TLSSocket.prototype._init', secure.TLSSocket.prototype, '_init', (native) => function init(...args) {
-    const result = Reflect.apply(native, this, args);
-    // A TLS socket on a handle of Node's own is no concern of ours, and must not load the translator.
-    const inner = args[0] as { _handle?: unknown } | null | undefined;
-    if (inner !== null && inner !== undefined && inner._handle === null) loadTranslator().tlsInit(this, args);
-    return result;
-  });
+}
+
+const SCARCE: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM'];
+
+/**
+ * The translator where it may be needed: a client in `auto` has no use for it while there is no region. Undefined also where it can't be loaded just
+ * now, because the program has no descriptor or no memory left; the next call tries again.
+ */
+function translatorFor(settings: Configuration, toListen = false): ReturnType<typeof loadTranslator> | undefined {
+  const loaded = loadedTranslator();
+  if (loaded !== undefined) return loaded;
+  if (!toListen && settings.mode === 'auto' && settings.rules.length === 0 && !regionPresent(settings)) return undefined;
+  try {
+    return loadTranslator();
+  } catch (error) {
+    if (error instanceof Error && SCARCE.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
 }

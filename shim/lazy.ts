@@ -1,23 +1,23 @@
 /**
- * What is loaded late. A preload runs in every process that Node starts, and most of them never open a socket that STP could carry: until the
- * first decision the hook costs a few small files, and neither the call library nor a region.
+ * What the hook loads later, or not at all. `require` and not `import`, so that the preload costs nothing before the first socket
+ * of STP; the types come by `import type`, which loads nothing.
+ *
+ * @note A preload is CommonJS; there is no other way to load something at once when it is needed.
  */
-/* eslint-disable @typescript-eslint/no-require-imports -- the point of this file: a static import would load at once */
-
+/* eslint-disable @typescript-eslint/no-require-imports -- loading at once, later */
 import type * as Calls from '../src/index';
-import type * as Rules from './rules';
-import type * as Translator from './translator';
 import type childProcess from 'node:child_process';
-import type tls from 'node:tls';
+import type * as Rules from './connect/rules';
+import type * as Translator from './translator';
 
-/** The call library. Throws an ESTPCONFIG StpError where the environment of its trace is wrong. */
+/** The call library. */
 export function loadCalls(): typeof Calls {
   return require('../src/index') as typeof Calls;
 }
 
 /** The parser of STP_RULES. */
 export function loadRules(): typeof Rules {
-  return require('./rules') as typeof Rules;
+  return require('./connect/rules') as typeof Rules;
 }
 
 let translator: typeof Translator | undefined;
@@ -27,16 +27,17 @@ export function loadTranslator(): typeof Translator {
   return (translator ??= require('./translator') as typeof Translator);
 }
 
+/** The translator where something has loaded it. */
+export function loadedTranslator(): typeof Translator | undefined {
+  return translator;
+}
+
 /** `node:child_process`: takes a millisecond to load where the program does not need it. */
 export function loadChildProcess(): typeof childProcess {
   return require('node:child_process') as typeof childProcess;
 }
 
-/** `node:tls`; undefined where Node was built without it. */
-export function loadTls(): typeof tls | undefined {
-  try {
-    return require('node:tls') as typeof tls;
-  } catch {
-    return undefined;
-  }
+/** `node:cluster`, in processes that have been forked: the primary of a cluster may have done that. */
+export function loadCluster(): { readonly isWorker: boolean } {
+  return require('node:cluster') as { isWorker: boolean };
 }

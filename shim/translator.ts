@@ -1,7 +1,10 @@
-/** What the patched functions ask: loaded by the first of them that is called, and with it the call library. */
-export { sharedHandle } from './cluster';
-export { connect } from './connect';
-export { listen } from './listen';
-export { receiveFrom, sendThrough } from './send';
-export { take } from './take';
-export { tlsConnect, tlsInit } from './tls';
+/** What the patched functions ask: loaded by the first of them that STP may concern, and with it the call library. */
+export { connect } from './connect/connect';
+export { connectStream, connectTcpHandle } from './connect/attempt';
+export { bindTcpHandle, listenHandle } from './handle/listen';
+export { StpStream } from './handle/stream';
+export { getServer, sharedHandle } from './handoff/cluster';
+export { giveSocket } from './handoff/give';
+export { goesByStp, receiveFrom, sendThrough } from './handoff/send';
+export { take } from './handoff/take';
+export { writeGeneric } from './handle/write-generic';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { matchRules, parseRules } from '../../shim/rules';
+import { matchRules, parseRules } from '../../shim/connect/rules';
 
 const decide = (text: string, host: string, port: number): string | undefined => matchRules(parseRules(text), host, port);
 

@@ -3,10 +3,10 @@
  * taken out of Node's hands. See send.ts for what happens to them.
  *
  * @note Node 20 to 26: `send` is put on each object that has a channel when the channel is made; there is no prototype to patch. `process` has
- * its channel before any preload runs, a ChildProcess gets it in `spawn`.
+ * its channel before any preload runs, a ChildProcess gets it in `spawn`. A handle of ours that reaches Node's own `send` ends the process.
  */
 import net from 'node:net';
-import { loadTranslator } from './lazy';
+import { loadedTranslator, loadTranslator } from '../lazy';
 
 /** A process at the other end of an IPC channel: a ChildProcess, or `process` in one. */
 export interface ChannelTarget extends NodeJS.EventEmitter {
@@ -20,8 +20,9 @@ export interface ChannelTarget extends NodeJS.EventEmitter {
 export const SOCKET_COMMAND = 'NODE_STP_SOCKET';
 export const SERVER_COMMAND = 'NODE_STP_SERVER';
 
-function isStream(handle: unknown): handle is net.Socket | net.Server {
-  return (handle instanceof net.Socket || handle instanceof net.Server) && (handle as unknown as { _handle: unknown })._handle === null;
+/** Before the first STP socket of this process there is nothing of STP that could be sent. */
+function mayBeStp(handle: unknown): boolean {
+  return (handle instanceof net.Socket || handle instanceof net.Server) && loadedTranslator()?.goesByStp(handle) === true;
 }
 
 /** Watches the channel of `target`, if it has one. */
@@ -29,7 +30,7 @@ export function watchChannel(target: ChannelTarget): void {
   const { send } = target;
   if (typeof send !== 'function') return;
   target.send = function (...args) {
-    return isStream(args[1]) || isBusy(this) ? loadTranslator().sendThrough(this, send, args) : Reflect.apply(send, this, args);
+    return mayBeStp(args[1]) || isBusy(this) ? loadTranslator().sendThrough(this, send, args) : Reflect.apply(send, this, args);
   };
   Object.defineProperty(target.send, 'name', { value: send.name, configurable: true });
   Object.defineProperty(target.send, 'length', { value: send.length, configurable: true });

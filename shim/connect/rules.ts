@@ -7,7 +7,7 @@
  *
  * Hosts are compared as the program writes them, without case; a program that names none means `localhost`, a server without one `::`.
  */
-import { configurationError } from './configuration';
+import { configurationError } from '../configuration';
 
 export type RuleAction = 'stp' | 'tcp' | 'auto';
 

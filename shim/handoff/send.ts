@@ -6,32 +6,39 @@
  * is the order of the calls.
  */
 import net from 'node:net';
-import { SO_REUSEPORT, SOL_SOCKET, STPsetsockopt, StpError } from '../src/index';
+import { nextTick } from '../../src/host';
+import { SO_REUSEPORT, SOL_SOCKET, STPsetsockopt, StpError } from '../../src/index';
+import { rememberBound } from '../connect/bound';
+import { rememberHost } from '../connect/host';
 import { type ChannelTarget, SERVER_COMMAND, setBusy, SOCKET_COMMAND } from './channel';
-import { type Names } from './connection';
 import { giveSocket } from './give';
-import { type InternalServer, type InternalSocket, isObject } from './internals';
-import { Listener } from './listener';
-import { note } from './note';
-import { connectionOf } from './stp-socket';
-import { hostOf, listenerOf, setListener } from './stp-server';
+import { listenerOf } from '../handle/listener';
+import { type EndNames, shownEnds } from '../handle/names';
+import { streamOf } from '../handle/stream';
+import { type InternalSocket, isObject, makeTcpHandle } from '../node/internals';
+import { status } from '../node/status';
+import { shareHandle } from './cluster';
+import { note } from '../note';
 import { take } from './take';
 
 type Send = (...args: unknown[]) => boolean;
 type Done = ((error: Error | null) => void) | undefined;
 
-const BACKLOG = 511;
-
 /** Sends that wait for the give before them, by channel. */
 const queues = new WeakMap<ChannelTarget, (() => void)[]>();
+
+/** Whether a socket or server is STP's alone: Node can't send it. */
+export function goesByStp(target: net.Socket | net.Server): boolean {
+  return target instanceof net.Server ? listenerOf(target)?.alone === true : streamOf(target) !== undefined;
+}
 
 /** In place of `target.send`; `native` is Node's own. */
 export function sendThrough(target: ChannelTarget, native: Send, args: readonly unknown[]): boolean {
   const [message, handle] = args;
   const byNode = (): boolean => Reflect.apply(native, target, args);
   const queue = queues.get(target);
-  const isSocket = handle instanceof net.Socket && connectionOf(handle)?.open === true;
-  const isServer = handle instanceof net.Server && listenerOf(handle)?.open === true;
+  const isSocket = handle instanceof net.Socket && goesByStp(handle);
+  const isServer = handle instanceof net.Server && goesByStp(handle);
   // Node itself tells of a channel that is closed.
   if ((!isSocket && !isServer) || target.connected !== true) {
     if (queue === undefined) return byNode();
@@ -40,7 +47,7 @@ export function sendThrough(target: ChannelTarget, native: Send, args: readonly 
   }
   const { options, done } = rest(args);
   const go = isServer
-    ? (): void => { sendServer(target, native, message, handle as unknown as InternalServer, done); }
+    ? (): void => { sendServer(target, native, message, handle, done); }
     : (): void => { sendSocket(target, native, message, handle as unknown as InternalSocket, options, done); };
   if (queue === undefined) go();
   else queue.push(go);
@@ -55,21 +62,21 @@ function rest(args: readonly unknown[]): { options: Record<string, unknown>; don
 }
 
 function failed(target: ChannelTarget, error: Error, done: Done): void {
-  process.nextTick(() => {
+  nextTick(() => {
     if (done === undefined) target.emit('error', error);
     else done(error);
   });
 }
 
 function sendSocket(target: ChannelTarget, native: Send, message: unknown, socket: InternalSocket, options: Record<string, unknown>, done: Done): void {
-  const connection = connectionOf(socket);
-  if (connection === undefined) return;
+  const stream = streamOf(socket);
+  if (stream === undefined) return;
   if (options['keepOpen'] === true) {
     failed(target, new StpError('EOPNOTSUPP', 'keepOpen: a connection has one owner', 'send'), done);
     return;
   }
   const release = hold(target);
-  connected(socket).then(async () => ({ names: connection.open ? connection.names() : undefined, token: await giveSocket(socket, connection, null) })).then(
+  connected(socket).then(async () => ({ names: stream.open ? shownEnds(stream.descriptor, stream.ends) : undefined, token: await giveSocket(socket, null) })).then(
     (given) => {
       // As with a handle: what happens to the connection from here on is nothing to this socket.
       socket.setTimeout(0);
@@ -89,7 +96,7 @@ async function connected(socket: InternalSocket): Promise<void> {
   await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
 }
 
-function sendServer(target: ChannelTarget, native: Send, message: unknown, server: InternalServer, done: Done): void {
+function sendServer(target: ChannelTarget, native: Send, message: unknown, server: net.Server, done: Done): void {
   const listener = listenerOf(server);
   if (listener === undefined) return;
   try {
@@ -98,7 +105,8 @@ function sendServer(target: ChannelTarget, native: Send, message: unknown, serve
     failed(target, error as Error, done);
     return;
   }
-  Reflect.apply(native, target, [{ cmd: SERVER_COMMAND, port: listener.boundPort, host: hostOf(server), msg: message }, undefined, undefined, done]);
+  const { ip, port } = listener.address;
+  Reflect.apply(native, target, [{ cmd: SERVER_COMMAND, port, host: ip, msg: message }, undefined, undefined, done]);
 }
 
 /** All that is sent from now on waits, until the function that it returns is called. */
@@ -131,23 +139,22 @@ export function receiveFrom(target: ChannelTarget, { cmd, token, names, port, ho
   }
   if (typeof port !== 'number' || typeof host !== 'string') return;
   const server = new net.Server();
-  const internal = server as unknown as InternalServer;
-  try {
-    setListener(internal, new Listener(internal, { host, port, backlog: BACKLOG, alone: true, shared: true, required: true }), host);
-  } catch (error) {
-    // @note Node 20 to 26 make a server whose handle can't be used emit 'error', which nobody can listen to yet.
-    process.nextTick(() => target.emit('error', error));
-    return;
-  }
-  note(server, 'TAKEN', `listen ${host}:${port}`);
-  process.nextTick(() => {
-    server.emit('listening');
+  const handle = makeTcpHandle();
+  shareHandle(handle);
+  rememberBound(handle, { ip: host, port, flags: 0, late: () => status('EINVAL') });
+  rememberHost(server, host);
+  // @note Node 20 to 26 make a server whose handle can't be used emit 'error', to which the program can't listen yet.
+  const fail = (error: Error): void => { target.emit('error', error); };
+  server.once('error', fail);
+  server.listen(handle, () => {
+    server.off('error', fail);
+    note(server, 'TAKEN', `listen ${host}:${port}`);
     deliver(target, msg, server);
   });
 }
 
 /** Checked as far as a program could be hurt by what it shows. */
-function namesOf(value: unknown): Names | undefined {
+function namesOf(value: unknown): EndNames | undefined {
   if (!isObject(value) || !isObject(value['local']) || !isObject(value['remote'])) return undefined;
   return { local: value['local'], remote: value['remote'] };
 }

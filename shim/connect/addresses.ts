@@ -6,8 +6,8 @@
  */
 import net from 'node:net';
 import os from 'node:os';
-import { type StpAddress, STPgethostbyname, StpError } from '../src/index';
-import { type SocketName } from './internals';
+import { STPgethostbyname, StpError } from '../../src/index';
+import { nowMs } from '../../src/host';
 
 export type Family = 4 | 6;
 
@@ -31,7 +31,8 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 const systems = new net.BlockList();
 systems.addSubnet('fd00::', 8, 'ipv6');
-const UNSPECIFIED: ReadonlyMap<string, string> = new Map([
+/** "Any" is called as loopback. */
+export const ANY_AS_LOOPBACK: ReadonlyMap<string, string> = new Map([
   ['0.0.0.0', '127.0.0.1'],
   ['::', '::1'],
 ]);
@@ -45,9 +46,9 @@ let ownAddresses = new net.BlockList();
 let ownAddressesAtMs = -Infinity;
 
 function refreshOwnAddresses(): void {
-  const nowMs = performance.now();
-  if (nowMs - ownAddressesAtMs < INTERFACES_FRESH_MS) return;
-  ownAddressesAtMs = nowMs;
+  const now = nowMs();
+  if (now - ownAddressesAtMs < INTERFACES_FRESH_MS) return;
+  ownAddressesAtMs = now;
   ownAddresses = new net.BlockList();
   for (const addresses of Object.values(os.networkInterfaces())) {
     for (const { address, family } of addresses ?? []) ownAddresses.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
@@ -63,7 +64,7 @@ function withoutZone(ip: string): string {
 export function shortest(ip: string): string {
   const address = withoutZone(ip);
   const plain = MAPPED_IPV4.exec(address)?.[1] ?? new net.SocketAddress({ address, family: net.isIPv6(address) ? 'ipv6' : 'ipv4' }).address;
-  return UNSPECIFIED.get(plain) ?? plain;
+  return ANY_AS_LOOPBACK.get(plain) ?? plain;
 }
 
 /** Whether an IP address is one of this machine, loopback and "any" included. */
@@ -72,7 +73,7 @@ export function isOwnAddress(ip: string): boolean {
   if (ip === '127.0.0.1' || ip === '::1') return true;
   const address = withoutZone(ip);
   const type = net.isIPv6(address) ? 'ipv6' : 'ipv4';
-  if (UNSPECIFIED.has(address) || loopback.check(address, type)) return true;
+  if (ANY_AS_LOOPBACK.has(address) || loopback.check(address, type)) return true;
   refreshOwnAddresses();
   return ownAddresses.check(address, type);
 }
@@ -121,34 +122,4 @@ function hostEntry(name: string): ReturnType<typeof STPgethostbyname> | undefine
     if (error instanceof StpError && (error.code === 'EHOSTUNREACH' || error.code === 'EINVAL')) return undefined;
     throw error;
   }
-}
-
-export function socketName(ip: string, port: number): SocketName {
-  return { address: ip, family: net.isIPv6(ip) ? 'IPv6' : 'IPv4', port };
-}
-
-/** The address from which the kernel calls one of this system, where the program names none. */
-function sourceOf(ip: string): string {
-  return ip.startsWith('127.') ? loopbackOf(4) : ip;
-}
-
-/** What a program calls the two ends of a connection. */
-export interface Ips {
-  /** The peer; where that is this system, this end too. Undefined: by the peer's system. */
-  readonly ip?: string | undefined;
-  /** This system, where the peer is of it: of an accepted socket, both ends. */
-  readonly ownIp?: string | undefined;
-  /** The local address that the program asked for. */
-  readonly localIp?: string | undefined;
-}
-
-/** Both ends' addresses as a socket shows them. */
-export function shownNames(local: StpAddress, remote: StpAddress, ips: Ips): { local: SocketName; remote: SocketName } {
-  if (local.system.toLowerCase() === remote.system.toLowerCase()) {
-    const { ip = loopbackOf(4), localIp = '' } = ips;
-    const peer = ips.ownIp ?? UNSPECIFIED.get(ip) ?? ip;
-    const own = localIp === '' || UNSPECIFIED.has(localIp) ? ips.ownIp ?? sourceOf(peer) : localIp;
-    return { local: socketName(own, local.port), remote: socketName(peer, remote.port) };
-  }
-  return { local: socketName(loopbackOf(6), local.port), remote: socketName(ips.ip ?? STPgethostbyname(remote.system).ipv6, remote.port) };
 }

@@ -1,11 +1,12 @@
-/** The registry of everything that the hook changes in Node: who, what, and the original, so that it can be listed and taken back. */
+/** The registry of everything that the hook changes in Node: where, what, and the original, so that it can be listed and taken back. */
 
 export interface Patch {
   /** As in `net.Socket.prototype.connect`. */
   readonly name: string;
   readonly owner: object;
   readonly key: PropertyKey;
-  readonly original: PropertyDescriptor;
+  /** Undefined: there was none. */
+  readonly original: PropertyDescriptor | undefined;
 }
 
 export class Patches {
@@ -24,12 +25,21 @@ export class Patches {
     this.#applied.push({ name, owner, key, original });
   }
 
+  /** Adds a method that is not enumerable. */
+  add(name: string, owner: object, key: PropertyKey, value: (...args: never[]) => unknown): void {
+    Object.defineProperty(owner, key, { value, configurable: true, writable: true });
+    this.#applied.push({ name, owner, key, original: undefined });
+  }
+
   list(): readonly Patch[] {
     return [...this.#applied];
   }
 
   /** Puts every original back, the last one replaced first. */
   restore(): void {
-    for (const { owner, key, original } of this.#applied.splice(0).reverse()) Object.defineProperty(owner, key, original);
+    for (const { owner, key, original } of this.#applied.splice(0).reverse()) {
+      if (original === undefined) Reflect.deleteProperty(owner, key);
+      else Object.defineProperty(owner, key, original);
+    }
   }
 }

@@ -1,0 +1,144 @@
+/**
+ * `handle.connect(request, ip, port)`: one attempt of a socket to connect to one address, by STP or by TCP.
+ *
+ * net.js calls it for each address that it tries, on the handle that the socket has. It is decided here which way that address
+ * is reached, and the socket gets the handle for it. A failure is told after the ticks and immediates of the turn that asked, as the
+ * kernel's can't come sooner.
+ */
+import { PF_STP, SOCK_STREAM, STPconnect, STPsocket } from '../../src/index';
+import { setImmediate } from '../../src/host';
+import { type Configuration } from '../configuration';
+import { NO_DESCRIPTOR, StpStream } from '../handle/stream';
+import { statusOf } from '../node/errors';
+import { status } from '../node/status';
+import { carriesTls, connectByTcp, type ConnectRequest, type Handle, type InternalSocket, isObject, makeTcpHandle, ownerOf, type TcpHandle } from '../node/internals';
+import { placeHandle } from '../node/place';
+import { note } from '../note';
+import { type ReasonCode } from '../reasons';
+import { type Target } from './addresses';
+import { decide, type Decision } from './decision';
+import { boundTo } from './bound';
+import { hostOf } from './host';
+
+type StpDecision = Extract<Decision, { way: 'stp' }>;
+
+interface Attempt {
+  readonly socket: InternalSocket;
+  readonly request: ConnectRequest;
+  readonly ip: string;
+  readonly port: number;
+  /** Where STP can't make the connection, TCP shall. */
+  readonly fallback: boolean;
+}
+
+/** In place of a TCP handle's connect. */
+export function connectTcpHandle(settings: Configuration, handle: TcpHandle, request: ConnectRequest, ip: string, port: number): number {
+  const socket = ownerOf(handle) as InternalSocket | undefined;
+  const byNode = (): number => connectByTcp(handle, request, ip, port);
+  if (!isObject(socket) || socket._handle === null) return byNode();
+  const what = `connect ${hostOf(socket) ?? ip}:${port}`;
+  const decision = decide(settings, hostOf(socket) ?? ip, ip, port);
+  if (decision.way === 'tcp') {
+    note(socket, decision.reason, what, decision.error);
+    return byNode();
+  }
+  if (carriesTls(handle) && socket.encrypted !== true) {
+    // A TLS socket stands on the handle already, which can't be taken from under it.
+    note(socket, 'HAS_HANDLE', what);
+    return decision.way === 'stp' && decision.fallback ? byNode() : status('ECONNREFUSED');
+  }
+  const stream = new StpStream();
+  const bound = boundTo(handle);
+  placeHandle(socket, stream);
+  note(socket, decision.reason, what, decision.way === 'refuse' ? decision.error : undefined);
+  if (decision.way === 'refuse') return fail(stream, request, decision.error === undefined ? status('ECONNREFUSED') : statusOf(decision.error));
+  if (bound !== undefined) {
+    const errno = open(stream) || stream.bind(bound.ip, bound.port);
+    if (errno < 0) return errno;
+  }
+  return begin(stream, decision, { socket, request, ip, port, fallback: decision.fallback });
+}
+
+/** The connect of a handle of ours, which is under a socket before its address is known. */
+export function connectStream(settings: Configuration, stream: StpStream, request: ConnectRequest, ip: string, port: number): number {
+  const socket = stream.owner as InternalSocket;
+  const host = hostOf(socket) ?? ip;
+  const decision = decide(settings, host, ip, port);
+  const attempt: Attempt = { socket, request, ip, port, fallback: decision.way === 'stp' && decision.fallback };
+  if (decision.way === 'tcp') return goByTcp(attempt, decision.reason, decision.error);
+  note(socket, decision.reason, `connect ${host}:${port}`, decision.way === 'refuse' ? decision.error : undefined);
+  if (decision.way === 'refuse') return fail(stream, request, decision.error === undefined ? status('ECONNREFUSED') : statusOf(decision.error));
+  return begin(stream, decision, attempt);
+}
+
+/** Makes the descriptor of a stream that has none: 0, or a negative errno. */
+export function open(stream: StpStream): number {
+  if (stream.descriptor !== NO_DESCRIPTOR) return 0;
+  try {
+    stream.attach(STPsocket(PF_STP, SOCK_STREAM, PF_STP), false);
+    return 0;
+  } catch (error) {
+    return statusOf(error);
+  }
+}
+
+function begin(stream: StpStream, { target, reason }: StpDecision, attempt: Attempt): number {
+  const { request, port } = attempt;
+  stream.ends = { ...stream.ends, ip: target.ip };
+  // Port 0 is none that a server has.
+  if (port === 0) return fail(stream, request, status('ECONNREFUSED'));
+  const errno = open(stream);
+  if (errno < 0) return attempt.fallback ? goByTcp(attempt, 'REGION_UNUSABLE', undefined) : errno;
+  stream.request = request;
+  STPconnect(stream.descriptor, address(target, port)).then(
+    () => {
+      setImmediate(complete, stream, 0);
+    },
+    (error: unknown) => {
+      const failed = statusOf(error);
+      if (attempt.fallback && stream.request === request && !stream.isClosing()) {
+        const errno = goByTcp(attempt, failed === status('ECONNREFUSED') ? 'NO_LISTENER' : 'REGION_UNUSABLE', error as Error);
+        if (errno < 0) fail(stream, request, errno);
+      } else {
+        if (reason !== 'LISTENER_FOUND') note(attempt.socket, reason, `connect ${attempt.ip}:${port}`, error as Error);
+        fail(stream, request, failed);
+      }
+    },
+  );
+  return 0;
+}
+
+function address({ system }: Target, port: number): { system: string | undefined; port: number } {
+  return { system, port };
+}
+
+/** STP did not come about: a TCP handle takes the place of ours. */
+function goByTcp({ socket, request, ip, port }: Attempt, reason: ReasonCode, error: Error | undefined): number {
+  const handle = makeTcpHandle();
+  placeHandle(socket, handle as Handle);
+  note(socket, reason, `connect ${ip}:${port}`, error);
+  return connectByTcp(handle, request, ip, port);
+}
+
+/** Tells of a failure, two turns of the event loop from now. */
+function fail(stream: StpStream, request: ConnectRequest, errno: number): number {
+  stream.request = request;
+  setImmediate(() => {
+    setImmediate(complete, stream, errno);
+  });
+  return 0;
+}
+
+/** The connection stands, or will not. */
+function complete(stream: StpStream, errno: number): void {
+  const { request } = stream;
+  stream.request = undefined;
+  // net.js has given the attempt up, or closed the socket.
+  if (request?.oncomplete === undefined || stream.isClosing()) return;
+  stream.run(tell, stream, request, errno);
+}
+
+function tell(stream: StpStream, request: ConnectRequest, errno: number): void {
+  const done = errno === 0;
+  request.oncomplete?.(errno, stream, request, done, done);
+}

@@ -1,0 +1,79 @@
+/**
+ * Socket.prototype.connect: what must be done before net.js begins.
+ *
+ * Which way a connection goes is decided by its handle (attempt.ts), when the address is known. Two things can't wait for that: names that only the
+ * region knows, and sockets on which the program may put TLS at once, which takes the handle that is there.
+ */
+import net from 'node:net';
+import { type Configuration } from '../configuration';
+import { StpError } from '../../src/index';
+import { StpStream } from '../handle/stream';
+import { connectArguments, type InternalSocket, isObject, kReinitializeHandle } from '../node/internals';
+import { placeHandle } from '../node/place';
+import { note } from '../note';
+import { connectStream, open } from './attempt';
+import { decide, wantedFor } from './decision';
+import { rememberHost } from './host';
+import { lookupFor } from './lookup';
+
+export type Native = (this: unknown, ...args: unknown[]) => unknown;
+
+export function connect(settings: Configuration, native: Native, self: unknown, args: readonly unknown[]): unknown {
+  const socket = self as InternalSocket;
+  const [options, callback] = connectArguments(args);
+  const byNode = (): unknown => Reflect.apply(native, self, args);
+  if (!isObject(options) || socket._parent?.connecting === true) return byNode();
+  if (options['path']) {
+    note(socket, 'UNIX_PATH', 'connect');
+    return byNode();
+  }
+  const host = options['host'] ? options['host'] : 'localhost';
+  const port = Number(options['port']);
+  if (typeof host !== 'string' || host.includes('\0') || !(port >= 0 && port <= 65_535)) return byNode();
+  rememberHost(socket, host);
+  const { wanted } = wantedFor(settings, host, port);
+  if (wanted === 'tcp') return byNode();
+  const lookup = options['lookup'] == null ? ownLookup(host, wanted === 'stp') : undefined;
+  const next = lookup === undefined ? options : { ...options, lookup };
+  const placed = placeEarly(settings, socket, wanted === 'stp', { host, port });
+  const connected = Reflect.apply(native, self, callback === null ? [next] : [next, callback]);
+  // A TLS socket has its handle already, over which the TLS part lies.
+  if (!placed && wanted === 'stp') placeUnderTls(settings, socket);
+  return connected;
+}
+
+/** A region that can't be opened knows no names; the connect itself will tell. */
+function ownLookup(host: string, closed: boolean): ReturnType<typeof lookupFor> {
+  try {
+    return lookupFor(host, closed);
+  } catch (error) {
+    if (error instanceof StpError) return undefined;
+    throw error;
+  }
+}
+
+/** Puts a handle of ours under a socket that has none, where it is certain that it goes by STP. */
+function placeEarly(settings: Configuration, socket: InternalSocket, always: boolean, to: { host: string; port: number }): boolean {
+  // As net.js does first when a socket is used again.
+  if (socket.destroyed) Object.assign(socket, { _handle: null, _peername: null, _sockname: null });
+  if (socket._handle !== null) return false;
+  if (!always && (net.isIP(to.host) === 0 || decide(settings, to.host, to.host, to.port).way !== 'stp')) return false;
+  (socket[kReinitializeHandle] as (handle: StpStream) => void).call(socket, newStream(settings));
+  return true;
+}
+
+let connector: StpStream['onConnect'];
+
+/** A handle for a socket whose address is not known yet. */
+function newStream(settings: Configuration): StpStream {
+  const stream = new StpStream();
+  connector ??= (self, request, ip, port) => connectStream(settings, self, request, ip, port);
+  stream.onConnect = connector;
+  stream.onOpen = open;
+  return stream;
+}
+
+function placeUnderTls(settings: Configuration, socket: InternalSocket): void {
+  const below = socket.encrypted === true ? socket._handle?._parent : undefined;
+  if (below !== undefined && !(below instanceof StpStream)) placeHandle(socket, newStream(settings));
+}

@@ -1,0 +1,137 @@
+/**
+ * `handle.bind` and `handle.listen` of Node's TCP handles: on STP and TCP (`auto`), or on STP alone.
+ *
+ * In `auto` TCP comes first, so that errors, the address and the port are what they would be without us; STP then takes the same port.
+ */
+import util from 'node:util';
+import { StpError } from '../../src/index';
+import { nextTick } from '../../src/host';
+import { type Configuration } from '../configuration';
+import { placeOf } from '../connect/addresses';
+import { boundTo, rememberBound } from '../connect/bound';
+import { wantedFor } from '../connect/decision';
+import { hostOf } from '../connect/host';
+import { holdPort, isShared, servesWorkers } from '../handoff/cluster';
+import { statusOf } from '../node/errors';
+import { status } from '../node/status';
+import { type Handle, type InternalServer, isObject, ownerOf, type SocketName, type TcpHandle } from '../node/internals';
+import { note } from '../note';
+import { type ReasonCode } from '../reasons';
+import { Listener, type ListenAddress } from './listener';
+
+export type NativeBind = (this: TcpHandle, address: string, port: number, flags?: number) => number;
+export type NativeListen = (backlog: number) => number;
+
+/** @note Node 20 to 26: a flag of bind, as libuv has it. */
+const UV_TCP_REUSEPORT = 2;
+
+/** In place of a TCP handle's bind. Where it is certain that STP alone is wanted, nothing is bound in the kernel. */
+export function bindTcpHandle(settings: Configuration, native: NativeBind, handle: TcpHandle, ip: string, port: number, flags = 0): number {
+  const byNode = wantedFor(settings, ip, port).wanted !== 'stp';
+  const bind = (): number => native.call(handle, ip, port, flags);
+  rememberBound(handle, { ip, port, flags, late: byNode ? undefined : bind });
+  return byNode ? bind() : 0;
+}
+
+/** In place of the listen of a TCP handle, or of what a cluster worker has in its place. */
+export function listenHandle(settings: Configuration, native: NativeListen, handle: Handle, backlog: number): number {
+  const server = ownerOf(handle) as InternalServer | undefined;
+  if (!isObject(server)) return native(backlog);
+  const wish = addressOf(handle);
+  if (wish === undefined) {
+    if (settings.mode !== 'stp') return native(backlog);
+    // A descriptor of the system's, which may be TCP.
+    note(server, 'HAS_HANDLE', 'listen');
+    return status('EINVAL');
+  }
+  const host = hostOf(server) ?? wish.ip;
+  const { wanted, byRule } = wantedFor(settings, host, wish.port);
+  const what = `listen ${host}:${wish.port}`;
+  if (wanted === 'stp') return listenAlone(server, handle, wish, { backlog, what, reason: byRule ? 'RULE_STP' : 'MODE_STP' });
+  const errno = bindLate(handle) || native(backlog);
+  if (errno !== 0) return errno;
+  if (wanted === 'tcp') note(server, 'RULE_TCP', what);
+  else if (servesWorkers(server)) note(server, 'CLUSTER_PRIMARY', what);
+  else listenBeside(server, handle, wish.shared, { backlog, what });
+  return 0;
+}
+
+/** What was not bound in the kernel, for its address was to be STP's alone. */
+function bindLate(handle: Handle): number {
+  const bound = boundTo(handle);
+  if (bound?.late === undefined) return 0;
+  rememberBound(handle, { ...bound, late: undefined });
+  return bound.late();
+}
+
+interface Listening {
+  readonly backlog: number;
+  readonly what: string;
+}
+
+function kernelAddress(handle: Handle): Required<SocketName> | undefined {
+  const { address, port, family = '' }: SocketName = nameOf(handle);
+  return address === undefined || port === undefined ? undefined : { address, port, family };
+}
+
+function nameOf(handle: Handle): SocketName {
+  const name: SocketName = {};
+  (handle as Partial<Handle>).getsockname?.(name);
+  return name;
+}
+
+function addressOf(handle: Handle): ListenAddress | undefined {
+  const bound = boundTo(handle);
+  if (bound !== undefined) {
+    // Port 0 of a handle that the kernel has bound is a port by now.
+    const port = bound.late === undefined ? (kernelAddress(handle)?.port ?? bound.port) : bound.port;
+    return { ip: bound.ip, port, shared: isShared(handle) || (bound.flags & UV_TCP_REUSEPORT) !== 0 };
+  }
+  const name = isShared(handle) ? kernelAddress(handle) : undefined;
+  return name === undefined ? undefined : { ip: name.address, port: name.port, shared: true };
+}
+
+function listenAlone(server: InternalServer, handle: Handle, wish: ListenAddress, { backlog, what, reason }: Listening & { reason: ReasonCode }): number {
+  let error: Error | undefined;
+  let errno = 0;
+  try {
+    const place = placeOf(wish.ip, 0);
+    // A server can only listen at an address of this system.
+    if (typeof place === 'string' || place.system !== undefined) throw new StpError('EADDRNOTAVAIL', undefined, 'STPbind');
+    if (servesWorkers(server)) holdPort(handle, wish.ip, wish.port);
+    else watch(server, new Listener(handle, wish, backlog, true), true);
+  } catch (thrown) {
+    errno = statusOf(thrown);
+    error = thrown as Error;
+  }
+  note(server, reason, what, error);
+  return errno;
+}
+
+/** STP at the address at which the handle listens by TCP. */
+function listenBeside(server: InternalServer, handle: Handle, shared: boolean, { backlog, what }: Listening): void {
+  const name = kernelAddress(handle);
+  if (name === undefined) return;
+  try {
+    watch(server, new Listener(handle, { ip: name.address, port: name.port, shared }, backlog, false), false);
+    note(server, 'LISTENING', what);
+  } catch (error) {
+    if (!(error instanceof StpError)) throw error;
+    note(server, error.code === 'EADDRINUSE' ? 'PORT_TAKEN' : 'REGION_UNUSABLE', what, error);
+  }
+}
+
+/** The port may be lost to another process that took this one for dead. TCP has no such thing; the error is the one of a listen. */
+function watch(server: InternalServer, listener: Listener, alone: boolean): void {
+  const { ip, port } = listener.address;
+  listener.onLost = () => {
+    const errno = status('EADDRINUSE');
+    const text = util.getSystemErrorMap().get(errno)?.[1] ?? 'failed';
+    const error = Object.assign(new Error(`listen EADDRINUSE: ${text} ${ip}:${port}`), { code: 'EADDRINUSE', errno, syscall: 'listen', address: ip, port });
+    note(server, 'PORT_TAKEN', `listen ${ip}:${port}`, error);
+    if (!alone) return;
+    server._handle?.close();
+    server._handle = null;
+    nextTick(() => server.emit('error', error));
+  };
+}

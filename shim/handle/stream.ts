@@ -1,0 +1,517 @@
+/**
+ * The handle of a socket that goes by STP: a native stream, whose reads, writes and end are STP calls on one descriptor.
+ *
+ * net.js, http's parser, TLS and http2 use it as they use a TCP handle. Bytes go from STPrecv to the consumer by `readBuffer`, each piece in a
+ * callback of its own; the end comes in a turn of the event loop of its own. The library tells of bytes once, when there begin to
+ * be some, so a stream that does not read must remember that there are more (`#available`).
+ */
+import { AsyncResource } from 'node:async_hooks';
+import {
+  MSG_DONTWAIT,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  type SocketWatcher,
+  SOL_SOCKET,
+  STP_REF,
+  STP_WATCHER,
+  STPbind,
+  STPclose,
+  STPrecv,
+  STPsetopt,
+  STPsetsockopt,
+  STPshutdown,
+  TCP_NODELAY,
+} from '../../src/index';
+import { setImmediate } from '../../src/host';
+import { errnoException, statusOf } from '../node/errors';
+import { status } from '../node/status';
+import { type ConnectRequest, type InternalSocket, kBuffer, kOwner, type SocketName } from '../node/internals';
+import { JsStream } from '../node/js-stream';
+import { endCallback } from '../node/tick';
+import { type Ends, shownEnds } from './names';
+import { WAITS, WriteQueue } from './write-queue';
+
+export const NO_DESCRIPTOR = -1;
+
+/** Largest piece that is handed to a program at once, as Node's own reads. */
+const CHUNK_BYTES = 65_536;
+/** STPshutdown: the outgoing direction. */
+const SENDING = 1;
+const RESET = { onoff: true, linger: 0 } as const;
+
+const scratch = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+
+/** A request of a native consumer that is complete, and has not been told so. */
+interface Finished {
+  readonly kind: 'finishWrite' | 'finishShutdown';
+  readonly request: object;
+  readonly status: number;
+}
+
+/** What the library tells of the descriptor. A handle has methods of the same names that net.js calls. */
+class StreamWatcher implements SocketWatcher {
+  readonly #stream: StpStream;
+
+  constructor(stream: StpStream) {
+    this.#stream = stream;
+  }
+
+  readable(): void {
+    this.#stream.becameReadable();
+  }
+
+  writable(): void {
+    this.#stream.becameWritable();
+  }
+
+  reset(): void {
+    this.#stream.wasReset();
+  }
+
+  taken(taken: boolean): void {
+    const { onTaken } = this.#stream;
+    if (onTaken !== undefined) this.#stream.run(onTaken, taken);
+  }
+}
+
+export class StpStream extends JsStream {
+  descriptor = NO_DESCRIPTOR;
+  /** What the two ends are called, as far as the program or its peer has said. */
+  ends: Ends = {};
+  /** The socket that the handle is under. */
+  owner: object | undefined;
+  /** Told of the socket as soon as net.js has made it over the handle. */
+  onOwner: ((owner: object) => void) | undefined;
+  /** Connects the stream: set where the handle is under a socket before it is known which way that goes. */
+  onConnect: ((stream: StpStream, request: ConnectRequest, ip: string, port: number) => number) | undefined;
+  /** Makes the descriptor where there is none yet: 0, or a negative errno. */
+  onOpen: ((stream: StpStream) => number) | undefined;
+  /** The connect that is under way. */
+  request: ConnectRequest | undefined;
+  readonly writes = new WriteQueue();
+  /** Told how a give ended. */
+  onTaken: ((taken: boolean) => void) | undefined;
+  #reading = false;
+  /** There may be something to receive that the library will not tell of again. */
+  #available = false;
+  #ended = false;
+  #endQueued = false;
+  #pulling = false;
+  #pullQueued = false;
+  #held = false;
+  #closed = false;
+  #referenced = true;
+  /** As the library has it; a new descriptor keeps the process alive. */
+  #holds = true;
+  #holdQueued = false;
+  #settleQueued = false;
+  /** The program brings buffers of its own. */
+  #userBuffer = false;
+  #shutdown: object | undefined;
+  readonly #finished: Finished[] = [];
+  readonly #resource = new AsyncResource('STPSOCKET', { requireManualDestroy: true });
+
+  /** The descriptor is known from now on. `available`: something may have come before. */
+  attach(descriptor: number, available: boolean): void {
+    this.descriptor = this.writes.descriptor = descriptor;
+    this.#available = available;
+    STPsetopt(descriptor, STP_WATCHER, new StreamWatcher(this));
+    this.#holdSoon();
+    if (this.#reading) this.#pullSoon();
+  }
+
+  get open(): boolean {
+    return !this.#closed && this.descriptor !== NO_DESCRIPTOR;
+  }
+
+  /** Runs what may call the program in the socket's own async context, and ends it as a callback of its own. */
+  run<A extends unknown[]>(fn: (...args: A) => void, ...args: A): void {
+    try {
+      this.#resource.runInAsyncScope(fn, undefined, ...args);
+    } finally {
+      endCallback();
+    }
+  }
+
+  // --- from the watcher ---
+
+  becameReadable(): void {
+    this.#available = true;
+    if (this.#reading) this.#pull();
+  }
+
+  becameWritable(): void {
+    if (this.writes.pending) this.run(resume, this);
+  }
+
+  /** The reader finds the error behind the last byte. A paused socket learns of it by its write, as with TCP. */
+  wasReset(): void {
+    if (this.writes.held) this.fail(status('ECONNRESET'));
+    else if (!this.#reading) this.becameWritable();
+  }
+
+  // --- what native code asks ---
+
+  isAlive(): boolean {
+    return !this.#closed;
+  }
+
+  isClosing(): boolean {
+    return this.#closed;
+  }
+
+  onreadstart(): number {
+    this.#reading = true;
+    this.#holdSoon();
+    if (this.#available || this.#ended) this.#pullSoon();
+    return 0;
+  }
+
+  onreadstop(): number {
+    this.#reading = false;
+    this.#holdSoon();
+    return 0;
+  }
+
+  onwrite(request: object, buffers: Uint8Array[]): number {
+    const result = this.open ? this.writes.writeAll(buffers) : status('EBADF');
+    if (result < 0) return result;
+    if (result === WAITS) {
+      this.waitForWrite((errno) => {
+        this.#finish('finishWrite', request, errno);
+      });
+    } else this.#finish('finishWrite', request, 0);
+    return 0;
+  }
+
+  onshutdown(request: object): number {
+    if (!this.open) return status('ENOTCONN');
+    this.#shutdown = request;
+    return this.writes.pending ? 0 : this.#shutDown();
+  }
+
+  #shutDown(): number {
+    const request = this.#shutdown;
+    this.#shutdown = undefined;
+    if (request === undefined) return 0;
+    try {
+      STPshutdown(this.descriptor, SENDING);
+    } catch (error) {
+      statusOf(error);
+      // As the kernel says of a connection that was reset.
+      return status('ENOTCONN');
+    }
+    this.#finish('finishShutdown', request, 0);
+    return 0;
+  }
+
+  /** A write waits until the socket is writable. */
+  waitForWrite(done: (errno: number) => void): void {
+    this.writes.wait(done);
+    this.#holdSoon();
+  }
+
+  /** Completes a request in a turn of its own: native code is still inside of the call that made it. */
+  #finish(kind: Finished['kind'], request: object, errno: number): void {
+    this.#finished.push({ kind, request, status: errno });
+    if (this.#settleQueued) return;
+    this.#settleQueued = true;
+    setImmediate(settleOf, this);
+  }
+
+  /** Also before more is read: what was written in one turn is complete when the next bytes come in, which TLS relies on. */
+  settle(): void {
+    this.#settleQueued = false;
+    for (let next = this.#finished.shift(); next !== undefined; next = this.#finished.shift()) {
+      this[next.kind](next.request, next.status);
+      endCallback();
+    }
+  }
+
+  /** From the watcher: what waits goes on. */
+  resumeWrites(): void {
+    this.writes.resume();
+    if (this.writes.pending || this.#closed) return;
+    this.#holdSoon();
+    const request = this.#shutdown;
+    if (request === undefined) return;
+    const errno = this.#shutDown();
+    if (errno < 0) this.#finish('finishShutdown', request, errno);
+  }
+
+  // --- reading ---
+
+  #pullSoon(): void {
+    if (this.#pullQueued) return;
+    this.#pullQueued = true;
+    setImmediate(pullOf, this);
+  }
+
+  pull(): void {
+    this.#pullQueued = false;
+    this.#pull();
+  }
+
+  /** Receives while the consumer wants bytes and there are some. */
+  #pull(): void {
+    if (this.#pulling) return;
+    this.#pulling = true;
+    try {
+      if (this.#finished.length > 0) this.settle();
+      while (this.#reading && this.#available && !this.#held && this.open) this.#receive();
+      if (this.#ended && this.#reading && this.open) this.#endSoon();
+    } finally {
+      this.#pulling = false;
+      // A listener of the program threw. The library has told of these bytes, so they must not wait for the next ones.
+      if (this.#reading && this.#available && !this.#held && this.open) this.#pullSoon();
+    }
+  }
+
+  /** No more than fits in a buffer of the program's own (`onread`): each of its fillings is a callback. */
+  #pieceBytes(): number {
+    const own = this.#userBuffer ? (this.owner as InternalSocket | undefined)?.[kBuffer] : undefined;
+    return own instanceof Uint8Array ? Math.min(CHUNK_BYTES, own.length) : CHUNK_BYTES;
+  }
+
+  /** One piece, the end, an error, or nothing yet. */
+  #receive(): void {
+    let bytes: number;
+    try {
+      bytes = STPrecv(this.descriptor, scratch, this.#pieceBytes(), MSG_DONTWAIT) as number;
+    } catch (error) {
+      this.#available = false;
+      this.fail(statusOf(error));
+      return;
+    }
+    if (bytes > 0) {
+      this.readBuffer(scratch.subarray(0, bytes));
+      endCallback();
+      if (this.#finished.length > 0) this.settle();
+      return;
+    }
+    this.#available = false;
+    if (bytes === 0) this.#ended = true;
+  }
+
+  /** The end comes after the immediates that the last bytes have set. */
+  #endSoon(): void {
+    if (this.#endQueued) return;
+    this.#endQueued = true;
+    setImmediate(endOf, this);
+  }
+
+  end(): void {
+    this.#endQueued = false;
+    if (!this.#ended || !this.#reading || !this.open) return;
+    this.#reading = false;
+    this.#holdSoon();
+    this.emitEOF();
+    endCallback();
+  }
+
+  /** Reading has failed, or what the socket waited for. */
+  fail(errno: number): void {
+    this.#reading = false;
+    const socket = this.owner as InternalSocket | undefined;
+    if (socket !== undefined) this.run(destroy, socket, errno);
+  }
+
+  // --- hand-over ---
+
+  /** Receives nothing, whatever the program wants, until {@link release}: the socket is being given away. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#available = true;
+    this.#ended = false;
+    if (this.#reading) this.#pullSoon();
+  }
+
+  /** The stream has told its consumer of the end. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Another process has the connection: the descriptor names nothing any more. */
+  detach(): void {
+    this.descriptor = this.writes.descriptor = NO_DESCRIPTOR;
+  }
+
+  // --- what net.js asks of a TCP handle ---
+
+  override useUserBuffer(buffer: Uint8Array): void {
+    this.#userBuffer = true;
+    super.useUserBuffer(buffer);
+  }
+
+  override close(callback?: () => void): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reading = false;
+    this.#cancelWrites();
+    if (this.descriptor !== NO_DESCRIPTOR) {
+      // Rejected where not all was delivered. TCP does not tell a socket that has been destroyed either.
+      STPclose(this.descriptor).catch(() => undefined);
+    }
+    setImmediate(closedOf, this, callback);
+  }
+
+  #cancelWrites(): void {
+    const errno = status('ECANCELED');
+    const shutdown = this.#shutdown;
+    this.#shutdown = undefined;
+    this.writes.abandon(errno);
+    if (shutdown !== undefined) this.#finish('finishShutdown', shutdown, errno);
+  }
+
+  /** The close is complete: what was under way is told first. */
+  closed(callback: (() => void) | undefined): void {
+    this.settle();
+    if (callback !== undefined) this.run(callback);
+    this.#resource.emitDestroy();
+  }
+
+  reset(callback?: () => void): number {
+    if (this.open && !this.writes.held) STPsetsockopt(this.descriptor, SOL_SOCKET, SO_LINGER, RESET);
+    this.close(callback);
+    return 0;
+  }
+
+  override ref(): void {
+    this.#referenced = true;
+    this.#holdSoon();
+  }
+
+  override unref(): void {
+    this.#referenced = false;
+    this.#holdSoon();
+  }
+
+  override hasRef(): boolean {
+    return this.#referenced;
+  }
+
+  /** Whether the socket waits for anything has changed. What changes back in the same turn costs nothing more. */
+  #holdSoon(): void {
+    if (this.#holdQueued) return;
+    this.#holdQueued = true;
+    setImmediate(holdOf, this);
+  }
+
+  /** A handle keeps the process alive while it waits for something: a paused socket with nothing to send does not. */
+  updateHold(): void {
+    this.#holdQueued = false;
+    if (!this.open) return;
+    const waits = this.request !== undefined || this.#reading || this.writes.pending || this.writes.held;
+    const holds = this.#referenced && waits;
+    if (holds === this.#holds) return;
+    this.#holds = holds;
+    STPsetopt(this.descriptor, STP_REF, holds);
+  }
+
+  get writeQueueSize(): number {
+    return this.writes.queuedBytes;
+  }
+
+  get bytesWritten(): number {
+    return this.writes.bytesWritten;
+  }
+
+  connect(request: ConnectRequest, ip: string, port: number): number {
+    return this.onConnect?.(this, request, ip, port) ?? status('EINVAL');
+  }
+
+  connect6(request: ConnectRequest, ip: string, port: number): number {
+    return this.connect(request, ip, port);
+  }
+
+  bind(address: string, port: number): number {
+    const errno = this.descriptor === NO_DESCRIPTOR ? this.onOpen?.(this) ?? 0 : 0;
+    if (errno < 0) return errno;
+    try {
+      STPbind(this.descriptor, { port });
+      this.ends = { ...this.ends, localIp: address };
+      return 0;
+    } catch (error) {
+      return statusOf(error);
+    }
+  }
+
+  bind6(address: string, port: number): number {
+    return this.bind(address, port);
+  }
+
+  override getsockname(out: SocketName): number {
+    return this.#name(out, 'local');
+  }
+
+  getpeername(out: SocketName): number {
+    return this.#name(out, 'remote');
+  }
+
+  #name(out: SocketName, end: 'local' | 'remote'): number {
+    try {
+      Object.assign(out, shownEnds(this.descriptor, this.ends)[end]);
+      return 0;
+    } catch (error) {
+      return statusOf(error);
+    }
+  }
+
+  setNoDelay(enable: boolean): number {
+    if (this.open) STPsetsockopt(this.descriptor, SOL_SOCKET, TCP_NODELAY, enable);
+    return 0;
+  }
+
+  setKeepAlive(enable: boolean): number {
+    if (this.open) STPsetsockopt(this.descriptor, SOL_SOCKET, SO_KEEPALIVE, enable);
+    return 0;
+  }
+}
+
+Object.defineProperty(StpStream.prototype, kOwner, {
+  get(this: StpStream) {
+    return this.owner;
+  },
+  set(this: StpStream, owner: object | undefined) {
+    this.owner = owner;
+    if (owner !== undefined) this.onOwner?.(owner);
+  },
+});
+
+/** The handle of a socket where it is one of STP. */
+export function streamOf(socket: unknown): StpStream | undefined {
+  const handle = (socket as { _handle?: unknown } | null | undefined)?._handle;
+  return handle instanceof StpStream ? handle : undefined;
+}
+
+function resume(stream: StpStream): void {
+  stream.resumeWrites();
+}
+
+function settleOf(stream: StpStream): void {
+  stream.settle();
+}
+
+function pullOf(stream: StpStream): void {
+  stream.pull();
+}
+
+function endOf(stream: StpStream): void {
+  stream.end();
+}
+
+function holdOf(stream: StpStream): void {
+  stream.updateHold();
+}
+
+function closedOf(stream: StpStream, callback: (() => void) | undefined): void {
+  stream.closed(callback);
+}
+
+function destroy(socket: InternalSocket, errno: number): void {
+  socket.destroy(errnoException(errno, 'read'));
+}
