@@ -140,5 +140,6 @@ function complete(stream: StpStream, errno: number): void {
 
 function tell(stream: StpStream, request: ConnectRequest, errno: number): void {
   const done = errno === 0;
+  stream.connected = done;
   request.oncomplete?.(errno, stream, request, done, done);
 }

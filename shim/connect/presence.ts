@@ -14,6 +14,15 @@ export function regionPresent({ directories }: Configuration): boolean {
   const now = nowMs();
   if (now - askedAtMs < FRESH_MS) return present;
   askedAtMs = now;
-  present = directories.some((directory) => statSync(path.join(directory, 'processes'), { throwIfNoEntry: false }) !== undefined);
+  present = directories.some(hasProcesses);
   return present;
+}
+
+/** A directory that can't be looked at holds no region for us. */
+function hasProcesses(directory: string): boolean {
+  try {
+    return statSync(path.join(directory, 'processes'), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
 }

@@ -68,7 +68,7 @@ export class Listener implements SocketWatcher {
       if (wanted.shared) STPsetsockopt(this.descriptor, SOL_SOCKET, SO_REUSEPORT, true);
       STPbind(this.descriptor, { port: wanted.port });
       if (!alone && wanted.ip !== '::' && wanted.ip !== '0.0.0.0') STPsetopt(this.descriptor, STP_TCP_ADDRESS, shortest(wanted.ip));
-      STPlisten(this.descriptor, Math.min(BACKLOG_MAX, Math.max(1, Math.trunc(backlog))));
+      STPlisten(this.descriptor, lengthOf(backlog));
       STPsetopt(this.descriptor, STP_WATCHER, this);
       this.address = { ...wanted, port: STPgethostname(this.descriptor).port };
     } catch (error) {
@@ -154,6 +154,12 @@ export class Listener implements SocketWatcher {
     stream.attach(descriptor, true);
     (this.handle.onconnection as (status: number, client: Handle) => void).call(this.handle, 0, stream);
   }
+}
+
+/** As for kernels, less than none is as much as can be had; net.js passes on whatever the program gave. */
+function lengthOf(backlog: unknown): number {
+  const length = Math.trunc(Number(backlog)) || 0;
+  return length < 0 ? BACKLOG_MAX : Math.min(BACKLOG_MAX, Math.max(1, length));
 }
 
 const listeners = new WeakMap<object, Listener>();

@@ -24,6 +24,11 @@ export function socketName(ip: string, port: number): SocketName {
   return { address: ip, family: familyOf(ip) === 6 ? 'IPv6' : 'IPv4', port };
 }
 
+/** The own end of a descriptor that was bound and has no peer yet. */
+export function boundName(descriptor: number, ip: string): SocketName {
+  return socketName(ip, STPgethostname(descriptor).port);
+}
+
 /** Both ends of a descriptor; throws what the calls throw. */
 export function shownEnds(descriptor: number, ends: Ends): EndNames {
   if (ends.early !== undefined && descriptor < 0) return ends.early;

@@ -23,12 +23,13 @@ import {
   TCP_NODELAY,
 } from '../../src/index';
 import { setImmediate } from '../../src/host';
+import { isOwnAddress } from '../connect/addresses';
 import { errnoException, statusOf } from '../node/errors';
 import { status } from '../node/status';
 import { type ConnectRequest, type InternalSocket, kBuffer, kOwner, type SocketName } from '../node/internals';
 import { JsStream } from '../node/js-stream';
 import { endCallback } from '../node/tick';
-import { type Ends, shownEnds } from './names';
+import { boundName, type Ends, shownEnds } from './names';
 import { WAITS, WriteQueue } from './write-queue';
 
 export const NO_DESCRIPTOR = -1;
@@ -86,6 +87,8 @@ export class StpStream extends JsStream {
   onConnect: ((stream: StpStream, request: ConnectRequest, ip: string, port: number) => number) | undefined;
   /** Makes the descriptor where there is none yet: 0, or a negative errno. */
   onOpen: ((stream: StpStream) => number) | undefined;
+  /** The connection stands, or has stood. */
+  connected = false;
   /** The connect that is under way. */
   request: ConnectRequest | undefined;
   readonly writes = new WriteQueue();
@@ -252,18 +255,23 @@ export class StpStream extends JsStream {
     this.#pull();
   }
 
+  /** Once the end is known there is nothing more to receive, also where the peer resets then: as the kernel has it. */
+  get #wants(): boolean {
+    return this.#reading && this.#available && !this.#ended && !this.#held && this.open;
+  }
+
   /** Receives while the consumer wants bytes and there are some. */
   #pull(): void {
     if (this.#pulling) return;
     this.#pulling = true;
     try {
       if (this.#finished.length > 0) this.settle();
-      while (this.#reading && this.#available && !this.#held && this.open) this.#receive();
+      while (this.#wants) this.#receive();
       if (this.#ended && this.#reading && this.open) this.#endSoon();
     } finally {
       this.#pulling = false;
       // A listener of the program threw. The library has told of these bytes, so they must not wait for the next ones.
-      if (this.#reading && this.#available && !this.#held && this.open) this.#pullSoon();
+      if (this.#wants) this.#pullSoon();
     }
   }
 
@@ -351,7 +359,6 @@ export class StpStream extends JsStream {
     if (this.#closed) return;
     this.#closed = true;
     this.#reading = false;
-    this.#cancelWrites();
     if (this.descriptor !== NO_DESCRIPTOR) {
       // Rejected where not all was delivered. TCP does not tell a socket that has been destroyed either.
       STPclose(this.descriptor).catch(() => undefined);
@@ -359,17 +366,18 @@ export class StpStream extends JsStream {
     setImmediate(closedOf, this, callback);
   }
 
-  #cancelWrites(): void {
+  cancel(): void {
     const errno = status('ECANCELED');
     const shutdown = this.#shutdown;
     this.#shutdown = undefined;
     this.writes.abandon(errno);
     if (shutdown !== undefined) this.#finish('finishShutdown', shutdown, errno);
+    this.settle();
   }
 
   /** The close is complete: what was under way is told first. */
   closed(callback: (() => void) | undefined): void {
-    this.settle();
+    this.run(cancelOf, this);
     if (callback !== undefined) this.run(callback);
     this.#resource.emitDestroy();
   }
@@ -429,6 +437,7 @@ export class StpStream extends JsStream {
   }
 
   bind(address: string, port: number): number {
+    if (!isOwnAddress(address)) return status('EADDRNOTAVAIL');
     const errno = this.descriptor === NO_DESCRIPTOR ? this.onOpen?.(this) ?? 0 : 0;
     if (errno < 0) return errno;
     try {
@@ -454,7 +463,9 @@ export class StpStream extends JsStream {
 
   #name(out: SocketName, end: 'local' | 'remote'): number {
     try {
-      Object.assign(out, shownEnds(this.descriptor, this.ends)[end]);
+      const { localIp } = this.ends;
+      const bound = end === 'local' && !this.connected && localIp !== undefined;
+      Object.assign(out, bound ? boundName(this.descriptor, localIp) : shownEnds(this.descriptor, this.ends)[end]);
       return 0;
     } catch (error) {
       return statusOf(error);
@@ -490,6 +501,10 @@ export function streamOf(socket: unknown): StpStream | undefined {
 
 function resume(stream: StpStream): void {
   stream.resumeWrites();
+}
+
+function cancelOf(stream: StpStream): void {
+  stream.cancel();
 }
 
 function settleOf(stream: StpStream): void {

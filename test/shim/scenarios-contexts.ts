@@ -173,7 +173,6 @@ export const contextScenarios: Record<string, Scenario> = {
       log.add('more', entries.length - made);
       for (const each of [socket, quiet]) each.destroy();
     },
-    differences: [{ end: 'client', tcp: 'entries: ["connect","net",true,true,{"host":"127.0.0.1","port":SERVER}]', stp: 'entries:', reason: 'Node has no way for others to make performance entries of type net.' }],
   },
 
   'rejections of async listeners': {
