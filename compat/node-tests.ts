@@ -24,18 +24,27 @@ export function nodeTests(cache: string): string {
     command('apt-get', [...apt, 'update'], making, HINT);
     say('  the list of sources is there; now the source package (20 MB)');
     const version = sourceVersion(command('apt-cache', [...apt, 'showsrc', 'nodejs'], making, HINT));
-    command('apt-get', [...apt, 'source', '--download-only', `nodejs=${version}`], making, HINT);
-    const archive = fs.readdirSync(making).find((file) => file.endsWith('.orig.tar.xz'));
-    if (archive === undefined) throw new CliFailure('the source package nodejs has no .orig.tar.xz', ExitCode.failed, HINT);
+    const archive = 'nodejs.orig.tar.xz';
+    download(apt, command('apt-get', [...apt, 'source', '--print-uris', '--download-only', `nodejs=${version}`], making, HINT), path.join(making, archive));
     const wildcards = ['--strip-components=2', '--wildcards', '--exclude', '*/fixtures/wpt', ...WANTED];
     command('tar', ['-xJf', archive, ...wildcards], making, 'Is xz installed?');
     for (const file of fs.readdirSync(making)) {
-      if (file === 'apt' || file.startsWith('nodejs_')) fs.rmSync(path.join(making, file), { recursive: true });
+      if (file === 'apt' || file === archive) fs.rmSync(path.join(making, file), { recursive: true });
     }
     if (!fs.existsSync(path.join(making, 'parallel'))) throw new CliFailure(`${archive} holds no tests`, ExitCode.failed, HINT);
   });
   // Some tests write beside themselves where they are not told otherwise, and some read package.json of the folder above.
   return directory;
+}
+
+/**
+ * The archive with the tests, of those that a source package consists of. Debian's own parts change with each security update, and a mirror
+ * may list them before it has them.
+ */
+function download(apt: readonly string[], uris: string, target: string): void {
+  const [, uri, hash] = /^'([^']+\.orig\.tar\.xz)' \S+ \d+ (SHA256:\w+)/mu.exec(uris) ?? [];
+  if (uri === undefined || hash === undefined) throw new CliFailure('the source package nodejs has no .orig.tar.xz', ExitCode.failed, HINT);
+  command('/usr/lib/apt/apt-helper', [...apt, 'download-file', uri, target, hash], path.dirname(target), HINT);
 }
 
 /** A configuration of apt that has nothing of this machine's but its mirror, proxies and trusted keys. */

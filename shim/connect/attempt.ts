@@ -133,6 +133,7 @@ function fail(stream: StpStream, request: ConnectRequest, errno: number): number
 function complete(stream: StpStream, errno: number): void {
   const { request } = stream;
   stream.request = undefined;
+  stream.holdSoon();
   // net.js has given the attempt up, or closed the socket.
   if (request?.oncomplete === undefined || stream.isClosing()) return;
   stream.run(tell, stream, request, errno);

@@ -119,7 +119,7 @@ export class StpStream extends JsStream {
     this.descriptor = this.writes.descriptor = descriptor;
     this.#available = available;
     STPsetopt(descriptor, STP_WATCHER, new StreamWatcher(this));
-    this.#holdSoon();
+    this.holdSoon();
     if (this.#reading) this.#pullSoon();
   }
 
@@ -165,14 +165,14 @@ export class StpStream extends JsStream {
 
   onreadstart(): number {
     this.#reading = true;
-    this.#holdSoon();
+    this.holdSoon();
     if (this.#available || this.#ended) this.#pullSoon();
     return 0;
   }
 
   onreadstop(): number {
     this.#reading = false;
-    this.#holdSoon();
+    this.holdSoon();
     return 0;
   }
 
@@ -211,7 +211,7 @@ export class StpStream extends JsStream {
   /** A write waits until the socket is writable. */
   waitForWrite(done: (errno: number) => void): void {
     this.writes.wait(done);
-    this.#holdSoon();
+    this.holdSoon();
   }
 
   /** Completes a request in a turn of its own: native code is still inside of the call that made it. */
@@ -235,7 +235,7 @@ export class StpStream extends JsStream {
   resumeWrites(): void {
     this.writes.resume();
     if (this.writes.pending || this.#closed) return;
-    this.#holdSoon();
+    this.holdSoon();
     const request = this.#shutdown;
     if (request === undefined) return;
     const errno = this.#shutDown();
@@ -312,7 +312,7 @@ export class StpStream extends JsStream {
     this.#endQueued = false;
     if (!this.#ended || !this.#reading || !this.open) return;
     this.#reading = false;
-    this.#holdSoon();
+    this.holdSoon();
     this.emitEOF();
     endCallback();
   }
@@ -390,12 +390,12 @@ export class StpStream extends JsStream {
 
   override ref(): void {
     this.#referenced = true;
-    this.#holdSoon();
+    this.holdSoon();
   }
 
   override unref(): void {
     this.#referenced = false;
-    this.#holdSoon();
+    this.holdSoon();
   }
 
   override hasRef(): boolean {
@@ -403,7 +403,7 @@ export class StpStream extends JsStream {
   }
 
   /** Whether the socket waits for anything has changed. What changes back in the same turn costs nothing more. */
-  #holdSoon(): void {
+  holdSoon(): void {
     if (this.#holdQueued) return;
     this.#holdQueued = true;
     setImmediate(holdOf, this);
