@@ -9,13 +9,15 @@ import '../src/host';
 import net from 'node:net';
 import { type Configuration, configuration } from './configuration';
 import { rememberHost } from './connect/host';
+import { isOwnAddress } from './connect/own-addresses';
 import { regionPresent } from './connect/presence';
 import { type ChannelTarget, watchChannel } from './handoff/channel';
 import type { ClusterInternals } from './handoff/cluster';
 import { loadChildProcess, loadCluster, loadedTranslator, loadTranslator } from './lazy';
-import { type ConnectRequest, type Handle, type InternalSocket, type TcpHandle, tcpPrototype, type WriteCallback } from './node/internals';
+import { type ConnectRequest, type Handle, type InternalSocket, ownerOf, type TcpHandle, tcpPrototype, type WriteCallback } from './node/internals';
 import { Patches } from './node/patches';
 import { status } from './node/status';
+import { note } from './note';
 // Loaded with the hook for the context and the function that are there now.
 import './node/root';
 import './node/tick';
@@ -70,7 +72,10 @@ function patchAll(patches: Patches, settings: Configuration): void {
 function patchSockets(patches: Patches, settings: Configuration): void {
   patches.replace<Method>('net.Socket.prototype.connect', net.Socket.prototype, 'connect', (native) => function connect(...args) {
     const translator = translatorFor(settings);
-    return translator === undefined ? Reflect.apply(native, this, args) : translator.connect(settings, native, this, args);
+    if (translator !== undefined) return translator.connect(settings, native, this, args);
+    const connected = Reflect.apply(native, this, args);
+    if (hasPath(args)) note(this as object, 'UNIX_PATH', 'connect');
+    return connected;
   });
   patches.replace<Method>('net.Socket.prototype._writeGeneric', net.Socket.prototype, '_writeGeneric', (native) => function writeGeneric(writev, data, encoding, callback) {
     const socket = this as InternalSocket;
@@ -98,8 +103,11 @@ function patchSockets(patches: Patches, settings: Configuration): void {
 
 function patchServers(patches: Patches, settings: Configuration): void {
   patches.replace<Method>('net.Server.prototype.listen', net.Server.prototype, 'listen', (native) => function listen(...args) {
-    rememberListenHost(this as net.Server, args);
-    return Reflect.apply(native, this, args);
+    const server = this as net.Server;
+    rememberListenHost(server, args);
+    if (hasPath(args)) note(server, 'UNIX_PATH', 'listen');
+    if (settings.mode !== 'stp') return Reflect.apply(native, this, args);
+    return loadTranslator().listen(native, server, args);
   });
   patches.replace<Method>('net._createServerHandle', net, '_createServerHandle', (native) => function createServerHandle(...args) {
     forWorkers += 1;
@@ -109,6 +117,13 @@ function patchServers(patches: Patches, settings: Configuration): void {
       forWorkers -= 1;
     }
   });
+}
+
+/** A Unix socket or a pipe: those stay with Node. */
+function hasPath([first]: readonly unknown[]): boolean {
+  if (typeof first === 'string') return Number.isNaN(Number(first));
+  const options: unknown = Array.isArray(first) ? first[0] : first;
+  return typeof options === 'object' && options !== null && typeof (options as { path?: unknown }).path === 'string' && (options as { port?: unknown }).port === undefined;
 }
 
 /** More than 0: what is bound now goes to other processes, and is bound in the kernel whatever the mode. */
@@ -127,7 +142,10 @@ function patchHandles(patches: Patches, settings: Configuration): void {
     patches.replace<Connect>(`TCP.prototype.${name}`, tcpPrototype, name, (native) => function connect(request, ip, port) {
       const translator = translatorFor(settings);
       if (translator !== undefined) return translator.connectTcpHandle(settings, this, request, ip, port);
-      return settings.mode === 'stp' ? status('EMFILE') : native.call(this, request, ip, port);
+      if (settings.mode === 'stp') return status('EMFILE');
+      const socket = ownerOf(this);
+      if (typeof socket === 'object' && socket !== null) note(socket, isOwnAddress(ip) ? 'NO_LISTENER' : 'NOT_OURS', `connect ${ip}:${port}`);
+      return native.call(this, request, ip, port);
     });
   }
   for (const name of ['bind', 'bind6'] as const) {

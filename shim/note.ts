@@ -1,6 +1,9 @@
-/** The `stp` property: which way a socket or server goes and why, for programs to read. */
-import { traceComment, tracing } from '../src/index';
+/** The `stp` property: which way a socket or server goes and why, for programs to read. Loads nothing heavy. */
+import { loadCalls } from './lazy';
 import { REASONS, type ReasonCode, type StpNote } from './reasons';
+
+/** As the call library reads it: the hook has checked the value. */
+const tracing = process.env['STP_TRACE'] === '1';
 
 /** Sets the `stp` property, and writes the decision into the trace. `what` is the operation, such as `connect 127.0.0.1:3000`. */
 export function note(target: object, reason: ReasonCode, what: string, error?: Error): void {
@@ -8,5 +11,5 @@ export function note(target: object, reason: ReasonCode, what: string, error?: E
   const value: StpNote = error === undefined ? { transport, reason } : { transport, reason, error };
   // Not enumerable: a socket that a program prints or copies looks as it does without us.
   Object.defineProperty(target, 'stp', { value: Object.freeze(value), configurable: true, writable: true });
-  if (tracing) traceComment(`${what}: ${transport}, ${reason}${error === undefined ? '' : ` (${error.message})`}`);
+  if (tracing) loadCalls().traceComment(`${what}: ${transport}, ${reason}${error === undefined ? '' : ` (${error.message})`}`);
 }

@@ -7,7 +7,7 @@
 import net from 'node:net';
 import os from 'node:os';
 import { STPgethostbyname, StpError } from '../../src/index';
-import { nowMs } from '../../src/host';
+import { isOwnAddress, shortest, withoutZone } from './own-addresses';
 
 export type Family = 4 | 6;
 
@@ -23,61 +23,11 @@ export interface Target {
 /** Where a host leads: to a system of the region, to an address that is no system of ours, or (a name) to whatever DNS says. */
 export type Place = Target | 'foreign' | 'unknown-name';
 
-/** How long a list of this machine's addresses is good, milliseconds. */
-const INTERFACES_FRESH_MS = 1000;
-
-const loopback = new net.BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
 const systems = new net.BlockList();
 systems.addSubnet('fd00::', 8, 'ipv6');
-/** "Any" is called as loopback. */
-export const ANY_AS_LOOPBACK: ReadonlyMap<string, string> = new Map([
-  ['0.0.0.0', '127.0.0.1'],
-  ['::', '::1'],
-]);
-
 const BOTH_LOOPBACKS = ['127.0.0.1', '::1'];
 /** By family. */
 const LOCALHOST: Readonly<Record<number, readonly string[]>> = { 4: ['127.0.0.1'], 6: ['::1'] };
-const MAPPED_IPV4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/iu;
-
-let ownAddresses = new net.BlockList();
-let ownAddressesAtMs = -Infinity;
-
-function refreshOwnAddresses(): void {
-  const now = nowMs();
-  if (now - ownAddressesAtMs < INTERFACES_FRESH_MS) return;
-  ownAddressesAtMs = now;
-  ownAddresses = new net.BlockList();
-  for (const addresses of Object.values(os.networkInterfaces())) {
-    for (const { address, family } of addresses ?? []) ownAddresses.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
-  }
-}
-
-function withoutZone(ip: string): string {
-  const zone = ip.indexOf('%');
-  return zone < 0 ? ip : ip.slice(0, zone);
-}
-
-/** An IP address as the system would write it; "any" as the loopback that the kernel takes it for. */
-export function shortest(ip: string): string {
-  const address = withoutZone(ip);
-  const plain = MAPPED_IPV4.exec(address)?.[1] ?? new net.SocketAddress({ address, family: net.isIPv6(address) ? 'ipv6' : 'ipv4' }).address;
-  return ANY_AS_LOOPBACK.get(plain) ?? plain;
-}
-
-/** Whether an IP address is one of this machine, loopback and "any" included. */
-export function isOwnAddress(ip: string): boolean {
-  // What nearly every program says; the lists below take some microseconds.
-  if (ip === '127.0.0.1' || ip === '::1') return true;
-  const address = withoutZone(ip);
-  const type = net.isIPv6(address) ? 'ipv6' : 'ipv4';
-  if (ANY_AS_LOOPBACK.has(address) || loopback.check(address, type)) return true;
-  refreshOwnAddresses();
-  return ownAddresses.check(address, type);
-}
-
 function isOwnName(name: string): boolean {
   return name === 'localhost' || name === os.hostname().toLowerCase();
 }

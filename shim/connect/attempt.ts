@@ -9,7 +9,7 @@ import { PF_STP, SOCK_STREAM, STPconnect, STPsocket } from '../../src/index';
 import { setImmediate } from '../../src/host';
 import { type Configuration } from '../configuration';
 import { NO_DESCRIPTOR, StpStream } from '../handle/stream';
-import { statusOf } from '../node/errors';
+import { onlyOfStp, statusOf } from '../node/errors';
 import { status } from '../node/status';
 import { carriesTls, connectByTcp, type ConnectRequest, type Handle, type InternalSocket, isObject, makeTcpHandle, ownerOf, type TcpHandle } from '../node/internals';
 import { placeHandle } from '../node/place';
@@ -66,19 +66,25 @@ export function connectStream(settings: Configuration, stream: StpStream, reques
   const decision = decide(settings, host, ip, port);
   const attempt: Attempt = { socket, request, ip, port, fallback: decision.way === 'stp' && decision.fallback };
   if (decision.way === 'tcp') return goByTcp(attempt, decision.reason, decision.error);
-  note(socket, decision.reason, `connect ${host}:${port}`, decision.way === 'refuse' ? decision.error : undefined);
+  if (decision.reason === 'LISTENER_FOUND' || decision.way === 'refuse') note(socket, decision.reason, `connect ${host}:${port}`, decision.way === 'refuse' ? decision.error : undefined);
   if (decision.way === 'refuse') return fail(stream, request, decision.error === undefined ? status('ECONNREFUSED') : statusOf(decision.error));
   return begin(stream, decision, attempt);
 }
 
 /** Makes the descriptor of a stream that has none: 0, or a negative errno. */
 export function open(stream: StpStream): number {
-  if (stream.descriptor !== NO_DESCRIPTOR) return 0;
+  const error = tryOpen(stream);
+  return error === undefined ? 0 : statusOf(error);
+}
+
+function tryOpen(stream: StpStream): Error | undefined {
+  if (stream.descriptor !== NO_DESCRIPTOR) return undefined;
   try {
     stream.attach(STPsocket(PF_STP, SOCK_STREAM, PF_STP), false);
-    return 0;
+    return undefined;
   } catch (error) {
-    return statusOf(error);
+    statusOf(error);
+    return error as Error;
   }
 }
 
@@ -87,8 +93,12 @@ function begin(stream: StpStream, { target, reason }: StpDecision, attempt: Atte
   stream.ends = { ...stream.ends, ip: target.ip };
   // Port 0 is none that a server has.
   if (port === 0) return fail(stream, request, status('ECONNREFUSED'));
-  const errno = open(stream);
-  if (errno < 0) return attempt.fallback ? goByTcp(attempt, 'REGION_UNUSABLE', undefined) : errno;
+  const error = tryOpen(stream);
+  if (error !== undefined) {
+    if (attempt.fallback) return goByTcp(attempt, 'REGION_UNUSABLE', error);
+    note(attempt.socket, reason, `connect ${attempt.ip}:${port}`, onlyOfStp(error));
+    return statusOf(error);
+  }
   stream.request = request;
   STPconnect(stream.descriptor, address(target, port)).then(
     () => {
@@ -100,7 +110,7 @@ function begin(stream: StpStream, { target, reason }: StpDecision, attempt: Atte
         const errno = goByTcp(attempt, failed === status('ECONNREFUSED') ? 'NO_LISTENER' : 'REGION_UNUSABLE', error as Error);
         if (errno < 0) fail(stream, request, errno);
       } else {
-        if (reason !== 'LISTENER_FOUND') note(attempt.socket, reason, `connect ${attempt.ip}:${port}`, error as Error);
+        if (onlyOfStp(error) !== undefined) note(attempt.socket, reason, `connect ${attempt.ip}:${port}`, error as Error);
         fail(stream, request, failed);
       }
     },

@@ -31,8 +31,9 @@ export function connect(settings: Configuration, native: Native, self: unknown, 
   const port = Number(options['port']);
   if (typeof host !== 'string' || host.includes('\0') || !(port >= 0 && port <= 65_535)) return byNode();
   rememberHost(socket, host);
-  const { wanted } = wantedFor(settings, host, port);
+  const { wanted, byRule } = wantedFor(settings, host, port);
   if (wanted === 'tcp') return byNode();
+  if (wanted === 'stp') note(socket, byRule ? 'RULE_STP' : 'MODE_STP', `connect ${host}:${port}`);
   const lookup = options['lookup'] == null ? ownLookup(host, wanted === 'stp') : undefined;
   const next = lookup === undefined ? options : { ...options, lookup };
   const placed = placeEarly(settings, socket, wanted === 'stp', { host, port });

@@ -3,18 +3,19 @@
  *
  * In `auto` TCP comes first, so that errors, the address and the port are what they would be without us; STP then takes the same port.
  */
+import net from 'node:net';
 import util from 'node:util';
 import { StpError } from '../../src/index';
 import { nextTick } from '../../src/host';
 import { type Configuration } from '../configuration';
-import { placeOf } from '../connect/addresses';
+import { type Place, placeOf } from '../connect/addresses';
 import { boundTo, rememberBound } from '../connect/bound';
 import { wantedFor } from '../connect/decision';
 import { hostOf } from '../connect/host';
 import { holdPort, isShared, servesWorkers } from '../handoff/cluster';
-import { statusOf } from '../node/errors';
+import { onlyOfStp, statusOf, unknownHostError } from '../node/errors';
 import { status } from '../node/status';
-import { type Handle, type InternalServer, isObject, ownerOf, type SocketName, type TcpHandle } from '../node/internals';
+import { type Handle, type InternalServer, isObject, normalizeArguments, ownerOf, type SocketName, type TcpHandle } from '../node/internals';
 import { note } from '../note';
 import { type ReasonCode } from '../reasons';
 import { Listener, type ListenAddress } from './listener';
@@ -24,6 +25,28 @@ export type NativeListen = (backlog: number) => number;
 
 /** @note Node 20 to 26: a flag of bind, as libuv has it. */
 const UV_TCP_REUSEPORT = 2;
+
+/** Server.prototype.listen under `stp`, where no DNS is asked for the host. */
+export function listen(native: (...args: unknown[]) => unknown, server: net.Server, args: readonly unknown[]): unknown {
+  const [options, callback] = normalizeArguments(args);
+  const { host } = options;
+  if (typeof host !== 'string' || host === '' || net.isIP(host) !== 0) return Reflect.apply(native, server, args);
+  let place: Place;
+  try {
+    place = placeOf(host, 0);
+  } catch (error) {
+    statusOf(error);
+    place = 'unknown-name';
+  }
+  if (place === 'unknown-name') {
+    const error = unknownHostError(host);
+    note(server, 'MODE_STP', `listen ${host}:${String(options['port'])}`, error);
+    nextTick(() => server.emit('error', error));
+    return server;
+  }
+  const ip = typeof place === 'string' ? host : place.ip;
+  return Reflect.apply(native, server, callback === null ? [{ ...options, host: ip }] : [{ ...options, host: ip }, callback]);
+}
 
 /** In place of a TCP handle's bind. Where it is certain that STP alone is wanted, nothing is bound in the kernel. */
 export function bindTcpHandle(settings: Configuration, native: NativeBind, handle: TcpHandle, ip: string, port: number, flags = 0): number {
@@ -39,10 +62,9 @@ export function listenHandle(settings: Configuration, native: NativeListen, hand
   if (!isObject(server)) return native(backlog);
   const wish = addressOf(handle);
   if (wish === undefined) {
-    if (settings.mode !== 'stp') return native(backlog);
-    // A descriptor of the system's, which may be TCP.
     note(server, 'HAS_HANDLE', 'listen');
-    return status('EINVAL');
+    // A descriptor of the system's, which may be TCP.
+    return settings.mode === 'stp' ? status('EINVAL') : native(backlog);
   }
   const host = hostOf(server) ?? wish.ip;
   const { wanted, byRule } = wantedFor(settings, host, wish.port);
@@ -102,7 +124,7 @@ function listenAlone(server: InternalServer, handle: Handle, wish: ListenAddress
     else watch(server, new Listener(handle, wish, backlog, true), true);
   } catch (thrown) {
     errno = statusOf(thrown);
-    error = thrown as Error;
+    error = onlyOfStp(thrown);
   }
   note(server, reason, what, error);
   return errno;

@@ -26,7 +26,8 @@ import {
   STPsocket,
 } from '../../src/index';
 import { clearTimeout, setTimeout } from '../../src/host';
-import { loopbackOf, shortest } from '../connect/addresses';
+import { loopbackOf } from '../connect/addresses';
+import { shortest } from '../connect/own-addresses';
 import { statusOf } from '../node/errors';
 import { type Handle, type SocketName } from '../node/internals';
 import { inRoot } from '../node/root';
@@ -151,6 +152,7 @@ export class Listener implements SocketWatcher {
     const { ip } = this.address;
     stream.ends = { ownIp: net.isIPv6(ip) && ip !== '::' ? loopbackOf(6) : loopbackOf(4) };
     stream.onOwner = (socket) => { note(socket, 'ACCEPTED', `accept :${this.address.port}`); };
+    stream.connected = true;
     stream.attach(descriptor, true);
     (this.handle.onconnection as (status: number, client: Handle) => void).call(this.handle, 0, stream);
   }

@@ -1,6 +1,7 @@
 /** What a socket shows of the two ends of its connection: addresses that look like those of IP, which programs parse. */
 import { type StpAddress, STPgethostbyname, STPgethostname, STPgetpeername } from '../../src/index';
-import { ANY_AS_LOOPBACK, familyOf, loopbackOf } from '../connect/addresses';
+import { familyOf, loopbackOf } from '../connect/addresses';
+import { ANY_AS_LOOPBACK } from '../connect/own-addresses';
 import { type SocketName } from '../node/internals';
 
 export interface EndNames {

@@ -8,6 +8,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import {
   MSG_DONTWAIT,
+  SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
   type SocketWatcher,
@@ -16,6 +17,7 @@ import {
   STP_WATCHER,
   STPbind,
   STPclose,
+  STPgetsockopt,
   STPrecv,
   STPsetopt,
   STPsetsockopt,
@@ -23,19 +25,21 @@ import {
   TCP_NODELAY,
 } from '../../src/index';
 import { setImmediate } from '../../src/host';
-import { isOwnAddress } from '../connect/addresses';
+import { isOwnAddress } from '../connect/own-addresses';
 import { errnoException, statusOf } from '../node/errors';
 import { status } from '../node/status';
 import { type ConnectRequest, type InternalSocket, kBuffer, kOwner, type SocketName } from '../node/internals';
 import { JsStream } from '../node/js-stream';
 import { endCallback } from '../node/tick';
-import { boundName, type Ends, shownEnds } from './names';
+import { boundName, type EndNames, type Ends, shownEnds } from './names';
 import { WAITS, WriteQueue } from './write-queue';
 
 export const NO_DESCRIPTOR = -1;
 
 /** Largest piece that is handed to a program at once, as Node's own reads. */
 const CHUNK_BYTES = 65_536;
+/** The library has not said how many bytes there are. */
+const UNKNOWN = -1;
 /** STPshutdown: the outgoing direction. */
 const SENDING = 1;
 const RESET = { onoff: true, linger: 0 } as const;
@@ -57,8 +61,8 @@ class StreamWatcher implements SocketWatcher {
     this.#stream = stream;
   }
 
-  readable(): void {
-    this.#stream.becameReadable();
+  readable(bytes: number): void {
+    this.#stream.becameReadable(bytes);
   }
 
   writable(): void {
@@ -111,6 +115,7 @@ export class StpStream extends JsStream {
   /** The program brings buffers of its own. */
   #userBuffer = false;
   #shutdown: object | undefined;
+  #names: EndNames | undefined;
   readonly #finished: Finished[] = [];
   readonly #resource = new AsyncResource('STPSOCKET', { requireManualDestroy: true });
 
@@ -138,9 +143,10 @@ export class StpStream extends JsStream {
 
   // --- from the watcher ---
 
-  becameReadable(): void {
+  /** `bytes` can be received, 0 stands for the end or an error. */
+  becameReadable(bytes: number): void {
     this.#available = true;
-    if (this.#reading) this.#pull();
+    if (this.#reading) this.#pull(bytes);
   }
 
   becameWritable(): void {
@@ -149,7 +155,7 @@ export class StpStream extends JsStream {
 
   /** The reader finds the error behind the last byte. A paused socket learns of it by its write, as with TCP. */
   wasReset(): void {
-    if (this.writes.held) this.fail(status('ECONNRESET'));
+    if (this.writes.held) this.fail(-(STPgetsockopt(this.descriptor, SOL_SOCKET, SO_ERROR) as number) || status('ECONNRESET'), 'give');
     else if (!this.#reading) this.becameWritable();
   }
 
@@ -252,7 +258,7 @@ export class StpStream extends JsStream {
 
   pull(): void {
     this.#pullQueued = false;
-    this.#pull();
+    this.#pull(UNKNOWN);
   }
 
   /** Once the end is known there is nothing more to receive, also where the peer resets then: as the kernel has it. */
@@ -261,12 +267,17 @@ export class StpStream extends JsStream {
   }
 
   /** Receives while the consumer wants bytes and there are some. */
-  #pull(): void {
+  #pull(announced: number): void {
     if (this.#pulling) return;
     this.#pulling = true;
     try {
       if (this.#finished.length > 0) this.settle();
-      while (this.#wants) this.#receive();
+      let left = announced;
+      while (this.#wants) {
+        left -= this.#receive();
+        // All that the library has told of: more, and the end, it will tell of again.
+        if (left === 0 && announced > 0) this.#available = false;
+      }
       if (this.#ended && this.#reading && this.open) this.#endSoon();
     } finally {
       this.#pulling = false;
@@ -282,23 +293,24 @@ export class StpStream extends JsStream {
   }
 
   /** One piece, the end, an error, or nothing yet. */
-  #receive(): void {
+  #receive(): number {
     let bytes: number;
     try {
       bytes = STPrecv(this.descriptor, scratch, this.#pieceBytes(), MSG_DONTWAIT) as number;
     } catch (error) {
       this.#available = false;
       this.fail(statusOf(error));
-      return;
+      return 0;
     }
     if (bytes > 0) {
       this.readBuffer(scratch.subarray(0, bytes));
       endCallback();
       if (this.#finished.length > 0) this.settle();
-      return;
+      return bytes;
     }
     this.#available = false;
     if (bytes === 0) this.#ended = true;
+    return 0;
   }
 
   /** The end comes after the immediates that the last bytes have set. */
@@ -318,10 +330,10 @@ export class StpStream extends JsStream {
   }
 
   /** Reading has failed, or what the socket waited for. */
-  fail(errno: number): void {
+  fail(errno: number, syscall = 'read'): void {
     this.#reading = false;
     const socket = this.owner as InternalSocket | undefined;
-    if (socket !== undefined) this.run(destroy, socket, errno);
+    if (socket !== undefined) this.run(destroy, socket, errno, syscall);
   }
 
   // --- hand-over ---
@@ -464,8 +476,12 @@ export class StpStream extends JsStream {
   #name(out: SocketName, end: 'local' | 'remote'): number {
     try {
       const { localIp } = this.ends;
-      const bound = end === 'local' && !this.connected && localIp !== undefined;
-      Object.assign(out, bound ? boundName(this.descriptor, localIp) : shownEnds(this.descriptor, this.ends)[end]);
+      if (end === 'local' && !this.connected && localIp !== undefined) Object.assign(out, boundName(this.descriptor, localIp));
+      else {
+        const names = this.#names ?? shownEnds(this.descriptor, this.ends);
+        if (this.connected) this.#names = names;
+        Object.assign(out, names[end]);
+      }
       return 0;
     } catch (error) {
       return statusOf(error);
@@ -527,6 +543,6 @@ function closedOf(stream: StpStream, callback: (() => void) | undefined): void {
   stream.closed(callback);
 }
 
-function destroy(socket: InternalSocket, errno: number): void {
-  socket.destroy(errnoException(errno, 'read'));
+function destroy(socket: InternalSocket, errno: number, syscall: string): void {
+  socket.destroy(errnoException(errno, syscall));
 }

@@ -4,6 +4,7 @@
  *
  * @note Node 20 to 26: `_write` and `_writev` of net.Socket call it, so that what subclasses put in their place still runs.
  */
+import { StpError } from '../../src/index';
 import { CANCELED_WRITES_FAIL, type InternalSocket, kLastWriteQueueSize, type WriteCallback, type WriteChunk } from '../node/internals';
 import { errnoException } from '../node/errors';
 import { status } from '../node/status';
@@ -20,7 +21,8 @@ export function writeGeneric(socket: InternalSocket, stream: StpStream, data: un
   if (result === WAITS) {
     socket[kLastWriteQueueSize] = stream.writeQueueSize;
     stream.waitForWrite((errno) => {
-      complete(socket, errno, callback);
+      if (errno < 0 && stream.writes.held) callback(givenError());
+      else complete(socket, errno, callback);
     });
   } else if (result < 0) callback(failure(stream, result));
   else callback();
@@ -37,6 +39,12 @@ function complete(socket: InternalSocket, errno: number, callback: WriteCallback
     socket[kLastWriteQueueSize] = 0;
   }
   callback(null);
+}
+
+/** The socket was closed while it was offered to another process. */
+function givenError(): Error {
+  const { errno, code } = new StpError('ESTPGIVEN', undefined, 'write');
+  return Object.assign(new Error(`write ${code}`), { errno, code, syscall: 'write' });
 }
 
 /** As kernels have it: a peer that resets what it had ended before has closed the pipe. */

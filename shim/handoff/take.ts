@@ -21,6 +21,7 @@ export function take(token: string, options?: net.SocketConstructorOpts, early?:
   stream.ends = { early, ownIp: early?.local.address };
   (internal[kReinitializeHandle] as (handle: StpStream) => void).call(socket, stream);
   internal.connecting = true;
+  if (early !== undefined) internal._peername = early.remote;
   note(socket, 'TAKEN', 'stpTake');
   STPtakesocket(token).then(
     (descriptor) => {
@@ -29,6 +30,7 @@ export function take(token: string, options?: net.SocketConstructorOpts, early?:
         STPclose(descriptor).catch(() => undefined);
         return;
       }
+      stream.connected = true;
       stream.attach(descriptor, true);
       setImmediate(() => { stream.run(connected, internal); });
     },

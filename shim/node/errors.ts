@@ -14,6 +14,11 @@ const IN_TCP: Readonly<Record<string, ErrnoName>> = {
   ESTPVERSION: 'EIO',
 };
 
+/** An error of the call library that net.js can't name: sockets and servers tell it by their `stp` property. */
+export function onlyOfStp(error: unknown): StpError | undefined {
+  return error instanceof StpError && error.code.startsWith('ESTP') ? error : undefined;
+}
+
 /** What an STP call threw, as a negative errno. Others than StpErrors are bugs and pass through. */
 export function statusOf(error: unknown): number {
   if (!(error instanceof StpError)) throw error;

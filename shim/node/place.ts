@@ -8,7 +8,7 @@ export function placeHandle(socket: InternalSocket, handle: Handle): void {
   const before = socket._handle;
   handle[kOwner] = socket;
   if (before === null) return;
-  const unreferenced = before.hasRef?.() === false;
+  const unreferenced = (before._parent ?? before).hasRef?.() === false;
   if (before._parent === undefined) placePlain(socket, before, handle);
   else placeBelowTls(socket, before, handle);
   if (unreferenced) handle.unref?.();
