@@ -19,8 +19,6 @@ interface Row {
   readonly test: string;
   readonly mode: Mode;
   ran: Ran;
-  /** It ended as expected only when it was run again, alone. */
-  again: boolean;
 }
 
 export interface NetSectionOptions extends SectionOptions {
@@ -49,10 +47,9 @@ async function run(options: NetSectionOptions): Promise<SectionResult> {
   if (tests.length === 0) throw new CliFailure(`no net test has "${options.filter ?? ''}" in its name`, ExitCode.usage);
   const modes: readonly Mode[] = options.withoutTransport ? ['none'] : ['native', 'stp'];
   say(`net: ${tests.length} tests of Node ${NODE_TESTS_VERSION}${options.node === undefined ? '' : ` under Node ${options.node}`}, ${modes.join(' and ')}, ${options.jobs} at a time, ${networkOf()}`);
-  const rows = tests.flatMap((test) => modes.map((mode): Row => ({ test, mode, ran: { outcome: 'fail', why: 'not run' }, again: false })));
+  const rows = tests.flatMap((test) => modes.map((mode): Row => ({ test, mode, ran: { outcome: 'fail', why: 'not run' } })));
   await runAll(rows, setting, options.jobs);
   const wishOf = options.node === undefined ? (row: Row) => expected(data, row.test, row.mode) : (row: Row) => expectedElsewhere(rows, data, row);
-  await runOddAgain(rows, setting, wishOf);
   return tell(rows, data, options, wishOf);
 }
 
@@ -84,15 +81,6 @@ function expectedElsewhere(rows: readonly Row[], data: NetData, { test, mode }: 
   return mode === 'native' || known !== undefined || native === 'fail' ? undefined : native;
 }
 
-/** Some of Node's tests measure time. What ends otherwise than expected is run again with the machine for itself, and told of. */
-async function runOddAgain(rows: readonly Row[], setting: Setting, wishOf: Wish): Promise<void> {
-  for (const row of rows.filter((each) => isOdd(each, wishOf))) {
-    const ran = await runNetTest(setting, row.test, row.mode, 0);
-    row.again = !isOdd({ ...row, ran }, wishOf);
-    if (row.again) row.ran = ran;
-  }
-}
-
 /** Otherwise than expected. What a test can't do on this machine says nothing. */
 function isOdd(row: Row, wishOf: Wish): boolean {
   const wish = wishOf(row);
@@ -102,7 +90,6 @@ function isOdd(row: Row, wishOf: Wish): boolean {
 function tell(rows: readonly Row[], data: NetData, options: NetSectionOptions, wishOf: Wish): SectionResult {
   const odd = rows.filter((row) => isOdd(row, wishOf));
   const lines = options.withoutTransport ? withoutTransportLines(rows) : classLines(rows, data);
-  for (const { test, mode } of rows.filter((row) => row.again)) lines.push(`second try: ${test} (${mode})`);
   for (const row of odd) lines.push(`UNEXPECTED: ${row.test} (${row.mode}): ${row.ran.outcome}, expected ${String(wishOf(row))}`);
   process.stdout.write(`${lines.join('\n')}\n`);
   const shown = options.verbose ? rows.filter((row) => row.ran.outcome === 'fail') : odd;

@@ -60,15 +60,7 @@ async function exchange(kit: Kit): Promise<string> {
 
 async function keep(kit: Kit, port: number): Promise<void> {
   if (kit.fds['kept'] !== undefined) await kit.stp.STPclose(kit.fds['kept']).catch(() => 0);
-  // The link of the phase before may just be coming to its end, at the other side.
-  for (let tries = 1; ; tries++) {
-    try {
-      kit.fds['kept'] = await kit.connect(port);
-      return;
-    } catch (error) {
-      if (tries === 5) throw error;
-    }
-  }
+  kit.fds['kept'] = await kit.connect(port);
 }
 
 function letGo(kit: Kit): Promise<string> {

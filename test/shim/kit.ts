@@ -10,7 +10,7 @@ export const REGISTER = path.join(OUT, 'shim', 'register.js');
 export const PACKAGE = path.join(OUT, 'shim', 'index.js');
 
 /** How long a process may take before it counts as hung, milliseconds. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 60_000;
 
 /** A directory for one test's region, files and all. Removed by the function that comes with it. */
 export function scratch(): { directory: string; region: string; remove: () => void } {

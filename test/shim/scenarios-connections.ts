@@ -146,7 +146,8 @@ export const connectionScenarios: Record<string, Scenario> = {
   'a timeout without traffic': {
     server: () => net.createServer((socket) => socket.on('error', () => undefined).on('end', () => socket.end())),
     client: async (port, log) => {
-      const socket = watch(net.connect({ port, host: '127.0.0.1', timeout: 200 }), log, 'client');
+      // Enough for a connect on a busy machine, which must not time out.
+      const socket = watch(net.connect({ port, host: '127.0.0.1', timeout: 1000 }), log, 'client');
       await event(socket, 'timeout');
       log.add(socket.timeout);
       socket.end();

@@ -9,6 +9,9 @@ import { closing, follow, gone, HOST, sendRaw, sleep, tell } from './web-kit';
 /** Not 'finish' and 'socket': whether a short time is over before the connection stands is chance. */
 const LATE_EVENTS = ['timeout', 'abort', 'error', 'close'];
 
+/** How long a server waits for bytes that are on their way: a client on a busy machine takes its time, and what comes behind the end resets. */
+const PATIENT_MS = 400;
+
 /** Takes requests and answers none; what it sees of their ends is chance. */
 const mute = (): http.Server => http.createServer((request) => { request.on('error', () => undefined).resume(); });
 
@@ -119,7 +122,7 @@ export const endScenarios: Record<string, Scenario> = {
   },
 
   'http: a server’s timeout that nobody listens to': {
-    server: () => Object.assign(mute(), { timeout: 40 }),
+    server: () => Object.assign(mute(), { timeout: PATIENT_MS }),
     client: async (port, log) => {
       await sendRaw(port, log, 'asked', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
       await sendRaw(port, log, 'said nothing', '');
@@ -127,7 +130,7 @@ export const endScenarios: Record<string, Scenario> = {
   },
 
   'http: headersTimeout': {
-    server: () => http.createServer({ headersTimeout: 40, requestTimeout: 80, connectionsCheckingInterval: 20 }, (_request, response) => response.end()),
+    server: () => http.createServer({ headersTimeout: PATIENT_MS, requestTimeout: 2 * PATIENT_MS, connectionsCheckingInterval: 20 }, (_request, response) => response.end()),
     client: async (port, log) => {
       await sendRaw(port, log, 'nothing', '');
       await sendRaw(port, log, 'the head', 'GET / HTTP/1.1\r\nHost: x\r\n');
@@ -135,7 +138,7 @@ export const endScenarios: Record<string, Scenario> = {
   },
 
   'http: requestTimeout': {
-    server: (log) => http.createServer({ headersTimeout: 0, requestTimeout: 80, connectionsCheckingInterval: 20 }, (request) => {
+    server: (log) => http.createServer({ headersTimeout: 0, requestTimeout: PATIENT_MS, connectionsCheckingInterval: 20 }, (request) => {
       request.on('error', () => undefined).resume();
     }).on('clientError', (error: NodeJS.ErrnoException, socket) => {
       log.add('clientError', error.code, error.message, socket.writable, socket.destroyed);

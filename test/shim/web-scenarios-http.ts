@@ -1,7 +1,7 @@
 /** Scenarios: http over one connection and many, from both ends. */
 import http from 'node:http';
 import type net from 'node:net';
-import { event, type Log, type Scenario } from './scenario-kit';
+import { event, type Log, type Scenario, until } from './scenario-kit';
 import { closing, follow, gone, HOST, MESSAGE_EVENTS, plain, read, RESPONSE_EVENTS, sendRaw, tell, turns } from './web-kit';
 
 /** Logs connections and requests, each with the number of its connection; `answer` answers. */
@@ -157,16 +157,23 @@ export const httpScenarios: Record<string, Scenario> = {
   },
 
   'http: clientError, and what may be done with it': {
-    server: (log) => webServer(log, hello).on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: net.Socket) => {
-      log.add('clientError', error.code, error.message, error.rawPacket?.length, socket.writable, socket.bytesRead);
-      socket.end('HTTP/1.1 400 Not so\r\n\r\n');
-    }),
+    server: (log) => {
+      let connections = 0;
+      return webServer(log, hello).on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: net.Socket) => {
+        log.add('clientError', error.code, error.message, error.rawPacket?.length, socket.writable, socket.bytesRead);
+        socket.end('HTTP/1.1 400 Not so\r\n\r\n');
+      }).on('connection', (socket) => {
+        connections += 1;
+        // A reset that overtakes the bytes before it takes them away.
+        if (connections === 4) void until(() => socket.bytesRead === 10, 'the bytes before the reset').then(() => socket.write('seen'));
+      });
+    },
     client: async (port, log) => {
       await sendRaw(port, log, 'wrong', 'this is no http\r\n\r\n');
       await sendRaw(port, log, 'within', 'GET / HTT', (socket) => socket.end());
       await sendRaw(port, log, 'second', 'GET /1 HTTP/1.1\r\nHost: x\r\n\r\nwrong\r\n\r\n');
       await sendRaw(port, log, 'reset', 'GET / HTTP', (socket) => {
-        socket.once('connect', () => setTimeout(() => socket.resetAndDestroy(), 10));
+        socket.once('data', () => socket.resetAndDestroy());
       });
     },
   },

@@ -86,7 +86,8 @@ export const http2EndScenarios: Record<string, Scenario> = {
   },
 
   'http2: bytes that are no http2, and a preface that does not come': {
-    server: (log) => watchServer(http2.createServer(), log, hello).setTimeout(60).on('timeout', (session?: http2.ServerHttp2Session) => { session?.destroy(); }),
+    // Time enough for the bytes of the first to come before it.
+    server: (log) => watchServer(http2.createServer(), log, hello).setTimeout(1000).on('timeout', (session?: http2.ServerHttp2Session) => { session?.destroy(); }),
     client: async (port, log) => {
       const socket = net.connect(port, HOST);
       socket.on('error', () => undefined);
