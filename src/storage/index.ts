@@ -7,7 +7,7 @@ export { io } from './file-calls';
 export { closeQuietly, codeOf, fileError } from './file-error';
 export { FileStorage, type FileStorageOptions } from './file-storage';
 export { TEMPORARY_PREFIX } from './temporary';
-export { fileSystemOf, fileSystemOfType, type FileSystemInfo } from './file-system';
+export { fileSystemOf, fileSystemOfMount, fileSystemOfType, type FileSystemInfo } from './file-system';
 export { type MappingVerdict } from './probe-pair';
 export { answerProbe, type OneSide, probeOneSide, probeTwoSides, type TwoSides } from './probe';
 export { type SameFile } from './positioned-file';
