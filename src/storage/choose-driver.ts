@@ -37,7 +37,7 @@ interface Obstacle {
  * Local file systems that write each block to a new place. Blocks that were reserved are no room then: a store into mapped memory on a volume or a quota that is full
  * ends the process with SIGBUS (seen on btrfs), where a write is told ENOSPC or EDQUOT.
  */
-const COPY_ON_WRITE: ReadonlySet<string> = new Set(['btrfs', 'zfs', 'bcachefs']);
+export const COPY_ON_WRITE: ReadonlySet<string> = new Set(['btrfs', 'zfs', 'bcachefs']);
 
 /** Chooses; `directory` need not exist yet. ESTPDRIVER where `mapped` was asked for and is not possible, ENOBUFS or EMFILE where it is not just now. */
 export function chooseDriver(directory: string, wanted: WantedDriver): DriverChoice {

@@ -78,7 +78,10 @@ function clearOld(place: string): void {
   for (const name of listOf(place)) {
     const file = path.join(place, name);
     tryTo(() => {
-      if (Date.now() - fs.lstatSync(file).mtimeMs > OLD_MS) removeFile(file);
+      const stat = fs.lstatSync(file);
+      if (Date.now() - stat.mtimeMs <= OLD_MS) return;
+      if (stat.isDirectory()) fs.rmSync(file, { recursive: true });
+      else removeFile(file);
     });
   }
 }
