@@ -80,7 +80,7 @@ function addDoctor(stp: Command): void {
   stp
     .command('doctor')
     .summary('measure what a directory can do for a region')
-    .description('Measures a directory: file system, driver and why, speed, and what is wrong. With --peer also what lies between two hosts: how soon one sees what the other writes, and whether reads are torn.')
+    .description('Says whether a region works in a directory: opens one in it for a moment, connects two processes and checks what they send to each other. Measures file system, driver and speed. With --peer also what lies between two hosts: how soon one sees what the other writes, and whether reads are torn.')
     .argument('[directory]', 'the directory (else STP_REGION, else the default); it must exist')
     .option('--peer', 'measure together with another host, on which stp doctor DIR --join runs')
     .option('--join', 'answer the stp doctor DIR --peer of another host')

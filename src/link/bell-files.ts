@@ -5,6 +5,7 @@
  * and begun again between two that live.
  */
 import path from 'node:path';
+import { StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
 import { doorPathOf, type Region } from '../region';
 import { closeQuietly, makeFifo, openFifoReader, openFifoWriter } from '../storage';
@@ -17,10 +18,15 @@ export class BellFiles {
     this.#region = region;
   }
 
-  /** Makes both bells between us and `peer` unless they are there; false where there are no FIFOs. */
-  make(peer: number): boolean {
-    const { storage } = this.#region;
-    return this.names(peer).every((name) => makeFifo(this.#absolute(name), storage.access));
+  /**
+   * Makes both bells between us and `peer`, who have doors, unless they are there. Where there are doors there are FIFOs: what refuses one now is a failure (EIO).
+   * A peer that finds the bells made, and us not listening, would take us for dead.
+   */
+  make(peer: number): void {
+    for (const name of this.names(peer)) {
+      const absolute = this.#absolute(name);
+      if (!makeFifo(absolute, this.#region.storage.access)) throw new StpError('EIO', `${absolute} could not be made, though doors could`, 'mkfifo');
+    }
   }
 
   /** The end of the peer's bell that we listen to; undefined where there is no such bell. */

@@ -129,7 +129,8 @@ export class LinkTable implements PollerEvents {
   #make(info: ProcessInfo): Ends {
     const { storage, self } = this.#region;
     const sameKernel = info.bootId === self.bootId;
-    const hasBells = info !== self && sameKernel && self.hasDoor && info.hasDoor && this.#bells.make(info.number);
+    const hasBells = info !== self && sameKernel && self.hasDoor && info.hasDoor;
+    if (hasBells) this.#bells.make(info.number);
     crashPoint('link.bells');
     const bellFd = hasBells ? this.#bells.openReader(info.number) : undefined;
     crashPoint('link.bell-open');

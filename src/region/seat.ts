@@ -5,7 +5,7 @@
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS } from '../layout';
-import { accessOf, type BlockWriter, chooseDriver, FileStorage, fileSystemOf, loadNative, type Storage } from '../storage';
+import { accessOf, type BlockWriter, chooseDriver, FileStorage, loadNative, type Storage } from '../storage';
 import { checkRegionDirectory, makeRegionDirectory } from './directory';
 import { type Door, makeDoor, shutDoor } from './door';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
@@ -103,7 +103,7 @@ function openStorage(options: RegionOptions): Opened {
   checkRegionDirectory(options.directory, 'write', options.mode);
   const choice = chooseDriver(options.directory, options.driver);
   const storage = new FileStorage(options.directory, { driver: choice.driver, local: choice.localFs, access: accessOf(options.directory) });
-  return { storage, driverDetail: choice.detail, mayBeServed: choice.localFs && !fileSystemOf(options.directory).inMemory };
+  return { storage, driverDetail: choice.detail, mayBeServed: choice.localFs && !choice.inMemory };
 }
 
 /** The header, made where there is none; undefined where it vanished again at once. */

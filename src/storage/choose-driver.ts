@@ -22,6 +22,8 @@ export interface DriverChoice {
   /** The reason in words. */
   readonly detail: string;
   readonly localFs: boolean;
+  /** The directory lies in the memory of this host. */
+  readonly inMemory: boolean;
 }
 
 interface Obstacle {
@@ -35,22 +37,26 @@ interface Obstacle {
  * Local file systems that write each block to a new place. Blocks that were reserved are no room then: a store into mapped memory on a volume or a quota that is full
  * ends the process with SIGBUS (seen on btrfs), where a write is told ENOSPC or EDQUOT.
  */
-const COPY_ON_WRITE: ReadonlySet<string> = new Set(['btrfs', 'zfs', 'bcachefs']);
+export const COPY_ON_WRITE: ReadonlySet<string> = new Set(['btrfs', 'zfs', 'bcachefs']);
 
 /** Chooses; `directory` need not exist yet. ESTPDRIVER where `mapped` was asked for and is not possible, ENOBUFS or EMFILE where it is not just now. */
 export function chooseDriver(directory: string, wanted: WantedDriver): DriverChoice {
   if (os.endianness() !== 'LE') throw new StpError('ESTPDRIVER', 'the format of a region is little endian, this machine is not');
-  const { name, local } = fileSystemOf(directory);
-  if (wanted === 'direct') return { driver: 'direct', reason: 'asked', detail: `direct was asked for, on ${name}`, localFs: local };
-  if (wanted === 'auto' && COPY_ON_WRITE.has(name)) return { driver: 'direct', reason: 'not-mappable', detail: `${name} takes room for blocks that were reserved once more: a full volume would end who has mapped them`, localFs: local };
+  const { name, local, inMemory } = fileSystemOf(directory);
+  const place = { localFs: local, inMemory };
+  if (wanted === 'direct') return { driver: 'direct', reason: 'asked', detail: `direct was asked for, on ${name}`, ...place };
+  if (wanted === 'auto' && COPY_ON_WRITE.has(name)) {
+    const detail = `${name} takes room for blocks that were reserved once more: a full volume would end who has mapped them`;
+    return { driver: 'direct', reason: 'not-mappable', detail, ...place };
+  }
   const obstacle = mappedObstacle(directory, name, local);
   if (obstacle === undefined) {
     const reason = wanted === 'mapped' ? 'asked' : 'local';
-    return { driver: 'mapped', reason, detail: `${name} is local, and memory mapped there holds what it is given`, localFs: local };
+    return { driver: 'mapped', reason, detail: `${name} is local, and memory mapped there holds what it is given`, ...place };
   }
   const { reason, detail, failure } = obstacle;
   if (wanted === 'mapped') throw failure ?? new StpError('ESTPDRIVER', `mapped: ${detail}`);
-  return { driver: 'direct', reason, detail, localFs: local };
+  return { driver: 'direct', reason, detail, ...place };
 }
 
 function mappedObstacle(directory: string, name: string, local: boolean): Obstacle | undefined {

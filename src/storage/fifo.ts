@@ -15,7 +15,7 @@ import { dirname } from 'node:path';
 import { StpError } from '../errors';
 import { type Access, admitGroupToBell, awaitGroup, distrust, PRIVATE } from './access';
 import { io } from './file-calls';
-import { closeQuietly, codeOf, fileError, isPassing, removeFile } from './files';
+import { closeQuietly, codeOf, fileError, isPassing, isPassingForNew, removeFile } from './files';
 import { loadNative } from './native';
 
 const { O_RDONLY, O_RDWR, O_WRONLY } = constants;
@@ -23,23 +23,32 @@ const O_NONBLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
 const O_NOFOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
 const ONE = Buffer.of(1);
 
-/** Errors of mkfifo that mean: not on this file system. */
-const NO_FIFOS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'];
+/**
+ * Errors by which file systems refuse a FIFO: 9p says ENXIO, and servers behind FUSE or 9p whatever comes to their mind. The last three have other causes as well:
+ * where a file could be made in that place it is the FIFO that is refused.
+ */
+const REFUSALS: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENXIO', 'EPERM', 'EIO', 'EACCES'];
 
-/** Makes a FIFO (0600, or as `access` says), or finds it made; false where this platform or file system has none. ENOSPC, EROFS, ... throw. */
+/** Makes a FIFO (0600, or as `access` says), or finds it made; false where this platform or file system has none. ENOSPC, EROFS, EACCES of the directory ... throw. */
 export function makeFifo(path: string, access: Access = PRIVATE): boolean {
   if (process.platform === 'win32') return false;
   const native = loadNative();
   if (native === undefined) return makeFifoByCommand(path, access);
-  const errno = native.makeFifo(path);
-  if (errno === 0) {
-    admitGroupToBell(path, access);
-    return true;
+  for (let tries = 1; ; tries++) {
+    const errno = native.makeFifo(path);
+    if (errno === 0) {
+      admitGroupToBell(path, access);
+      return true;
+    }
+    const code = errnoName(errno);
+    // One that was there and then was not is made again.
+    if (code === 'EEXIST' && mustBeFifo(path, access)) return true;
+    const error = Object.assign(new Error(code), { code: code === 'EEXIST' ? 'ENOENT' : code });
+    if (isPassingForNew(error, tries)) continue;
+    if (!REFUSALS.includes(code)) throw fileError(error, 'mkfifo', path);
+    mustBeWritable(path);
+    return false;
   }
-  const code = errnoName(errno);
-  if (code === 'EEXIST') return mustBeFifo(path, access);
-  if (NO_FIFOS.includes(code)) return false;
-  throw fileError(Object.assign(new Error(code), { code }), 'mkfifo', path);
 }
 
 /** Slower by some milliseconds, for where koffi is missing. */
@@ -51,19 +60,19 @@ function makeFifoByCommand(path: string, access: Access): boolean {
     execFileSync('mkfifo', ['-m', '600', path], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
   } catch (error) {
     if (io.existsSync(path)) return mustBeFifo(path, access);
-    throwIfUnwritable(path, error);
+    // Why a command failed has to be found out: a directory that can't take a file, or a full disk. Else there are no FIFOs here.
+    mustBeWritable(path);
+    if (/No space left/i.test(error instanceof Error ? error.message : '')) throw new StpError('ENOSPC', path, 'mkfifo');
     return false;
   }
   admitGroupToBell(path, access);
   return true;
 }
 
-/** Why a command failed has to be found out: a directory that can't take a file, or a full disk. Else there are no FIFOs here. */
-function throwIfUnwritable(path: string, failure: unknown): void {
-  const text = failure instanceof Error ? failure.message : '';
+/** Throws EACCES, EROFS, ENOENT ... where no file at all could be made in the place of `path`. */
+function mustBeWritable(path: string): void {
   try {
-    io.accessSync(dirname(path), constants.W_OK);
-    if (/No space left/i.test(text)) throw new StpError('ENOSPC', path, 'mkfifo');
+    io.accessSync(dirname(path), constants.W_OK | constants.X_OK);
   } catch (error) {
     throw fileError(error, 'mkfifo', path);
   }

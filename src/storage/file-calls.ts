@@ -34,6 +34,7 @@ export const io = {
   openSync: hooked('open', fs.openSync),
   readSync: hooked('read', fs.readSync),
   readdirSync: hooked('readdir', fs.readdirSync),
+  realpathSync: hooked('realpath', fs.realpathSync.native),
   rmdirSync: hooked('rmdir', fs.rmdirSync),
   statSync: hooked('stat', fs.statSync),
   statfsSync: hooked('statfs', fs.statfsSync),

@@ -12,7 +12,7 @@ import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, LINK_AT } from '../layout';
 import { type Access, admitGroupToDirectory, awaitGroup, distrust, PRIVATE } from './access';
 import { FileBlockReader, FileBlockWriter } from './block-file';
 import { fileSystemOf } from './file-system';
-import { codeOf, fileError, removeFile } from './files';
+import { codeOf, fileError, makeDirectory, removeFile } from './files';
 import { FrameReader } from './frame-reader';
 import { FrameWriter, reserveFrames } from './frame-writer';
 import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type Mechanism, ringPath } from './link-header';
@@ -78,14 +78,8 @@ export class FileStorage implements Storage {
 
   makeDirectory(name: string): void {
     const place = this.#place(name);
-    try {
-      io.mkdirSync(place, { mode: this.access.directoryMode });
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw fileError(error, 'mkdir', place);
-      this.#checkDirectory(place);
-      return;
-    }
-    admitGroupToDirectory(place, this.access);
+    if (makeDirectory(place, this.access.directoryMode)) admitGroupToDirectory(place, this.access);
+    else this.#checkDirectory(place);
   }
 
   list(name: string): string[] {

@@ -1,14 +1,16 @@
 /**
  * What kind of file system a directory lies on, and whether all who see it share one page cache.
  *
- * A type that is not known to be local counts as shared between hosts: slower, never wrong.
+ * On Linux the list of mounts tells. The number in statfs(2) is believed only where that list can't be had, and on macOS: 9p passes on the number of the server's
+ * file system. A type that is not known to be local counts as shared between hosts: slower, never wrong.
  */
 import path from 'node:path';
 import { io } from './file-calls';
 import { codeOf, fileError } from './files';
+import { decodeOctal, type Mount, mountOf, readMounts } from './mount-table';
 
 export interface FileSystemInfo {
-  /** Name of the type; `unknown (0x...)` where it has none here. */
+  /** Name of the type, on Linux as in mount(8); `unknown (0x...)` where it has none here. */
   readonly name: string;
   /** True where every reader is on this kernel, or sees the same page cache. */
   readonly local: boolean;
@@ -19,6 +21,11 @@ export interface FileSystemInfo {
 interface KnownType extends FileSystemInfo {
   readonly type: number;
 }
+
+/** Types that lie in memory, or on disks of this host. `rootfs` and `devtmpfs` are a tmpfs or a ramfs by another name. */
+const IN_MEMORY: ReadonlySet<string> = new Set(['tmpfs', 'ramfs', 'rootfs', 'devtmpfs']);
+const ON_DISK: ReadonlySet<string> = new Set(['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'f2fs', 'zfs', 'bcachefs']);
+const OVERLAY = 'overlay';
 
 const memory = (type: number, name: string): KnownType => ({ type, name, local: true, inMemory: true });
 const local = (type: number, name: string): KnownType => ({ type, name, local: true, inMemory: false });
@@ -31,7 +38,7 @@ const LINUX_TYPES: readonly KnownType[] = [
   local(0xef53, 'ext4'),
   local(0x5846_5342, 'xfs'),
   local(0x9123_683e, 'btrfs'),
-  local(0x794c_7630, 'overlay'),
+  local(0x794c_7630, OVERLAY),
   local(0xf2f5_2010, 'f2fs'),
   local(0x2fc1_2fc1, 'zfs'),
   local(0xca45_1a4e, 'bcachefs'),
@@ -57,13 +64,52 @@ export function fileSystemOf(directory: string): FileSystemInfo {
   let place = path.resolve(directory);
   for (;;) {
     try {
-      return fileSystemOfType(io.statfsSync(place).type);
+      // First, for what only a use of the directory mounts (autofs).
+      const { type } = io.statfsSync(place);
+      return process.platform === 'linux' ? linuxFileSystem(place, type) : fileSystemOfType(type);
     } catch (error) {
       const above = path.dirname(place);
       if (codeOf(error) !== 'ENOENT' || above === place) throw fileError(error, 'statfs', place);
       place = above;
     }
   }
+}
+
+function linuxFileSystem(place: string, type: number): FileSystemInfo {
+  const mounts = readMounts();
+  const mount = mounts === undefined ? undefined : mountOf(mounts, io.realpathSync(place));
+  if (mounts !== undefined && mount !== undefined) return fileSystemOfMount(mounts, mount);
+  const told = fileSystemOfType(type, 'linux');
+  // Types that live on a block device: with another kind of device it is a server's type that 9p passed on.
+  const lies = told.local && BLOCK_DEVICE_TYPES.has(told.name) && deviceMajor(io.statSync(place).dev) === 0;
+  return lies ? { name: `unknown (looks like ${told.name})`, local: false, inMemory: false } : told;
+}
+
+const BLOCK_DEVICE_TYPES: ReadonlySet<string> = new Set(['ext4', 'xfs', 'f2fs']);
+
+/** As gnu_dev_major(3), of the bits that the kernel uses. */
+function deviceMajor(dev: number): number {
+  return Math.floor(dev / 0x100) & 0xfff;
+}
+
+/** The file system of one of `mounts`. */
+export function fileSystemOfMount(mounts: readonly Mount[], { type, options }: Mount): FileSystemInfo {
+  const inMemory = IN_MEMORY.has(type);
+  const isLocal = inMemory || ON_DISK.has(type) || (type === OVERLAY && upperIsLocal(mounts, options));
+  return { name: type, local: isLocal, inMemory };
+}
+
+/**
+ * Files that an overlay is given lie in its upper directory. That one is of this overlay alone, by overlayfs's own rules, but may lie on a file server (FUSE, virtiofs):
+ * then pages are written back to that. In a container the path is often one of the host, not to be seen from here, and counts as local.
+ */
+function upperIsLocal(mounts: readonly Mount[], options: string): boolean {
+  const shown = /(?:^|,)upperdir=([^,]*)/u.exec(options)?.[1];
+  // The kernel shows the option as octal, and mount(8) was given it with backslashes of its own.
+  const upper = shown === undefined ? undefined : decodeOctal(shown).replace(/\\(.)/gu, '$1');
+  if (upper?.startsWith('/') !== true || !io.existsSync(upper)) return true;
+  const mount = mountOf(mounts, io.realpathSync(upper));
+  return mount === undefined || mount.type === OVERLAY || fileSystemOfMount(mounts, mount).local;
 }
 
 /** The file system whose statfs type is `type`, on this platform. */

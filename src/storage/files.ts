@@ -33,12 +33,21 @@ export function isPassing(error: unknown, tries: number): boolean {
   return (code === 'ESTALE' || code === 'EINTR') && tries < STALE_TRIES_MAX;
 }
 
+/**
+ * The same for a call that makes a name. ENOENT says that the directory is gone, but not on 9p: there it may mean that the name was just being removed
+ * (its client looks the name up first, and in two steps).
+ */
+export function isPassingForNew(error: unknown, tries: number): boolean {
+  return isPassing(error, tries) || (codeOf(error) === 'ENOENT' && tries < STALE_TRIES_MAX);
+}
+
 function openRetrying(path: string, flags: number, mode?: number): number {
+  const passes = (flags & constants.O_CREAT) === 0 ? isPassing : isPassingForNew;
   for (let tries = 1; ; tries++) {
     try {
       return io.openSync(path, flags, mode);
     } catch (error) {
-      if (!isPassing(error, tries)) throw error;
+      if (!passes(error, tries)) throw error;
     }
   }
 }
@@ -75,6 +84,8 @@ export function openExisting(path: string, access: Access, extraFlags = 0): numb
     return fd;
   } catch (error) {
     closeQuietly(fd);
+    // 9p: it was removed since it was opened.
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw fileError(error, 'fstat', path);
   }
 }
@@ -116,6 +127,19 @@ export function reopenWritable(path: string, made: number | FileIdentity, extraF
   } catch (error) {
     closeQuietly(again);
     throw fileError(error, 'fstat', path);
+  }
+}
+
+/** Makes a directory; false where something is in its place. */
+export function makeDirectory(path: string, mode: number): boolean {
+  for (let tries = 1; ; tries++) {
+    try {
+      io.mkdirSync(path, { mode });
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return false;
+      if (!isPassingForNew(error, tries)) throw fileError(error, 'mkdir', path);
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
 import { FileBlockReader, FileBlockWriter } from './block-file';
-import { codeOf, removeFile } from './files';
+import { makeDirectory, removeFile } from './files';
 import { loadNative } from './native';
 import { PlainFile } from './positioned-file';
 import { createFile, pauseMs, percentile, type Side, timed, tryTo } from './probe-side';
@@ -304,12 +304,7 @@ const LOCK = 'lock';
 
 function lock(side: Side): void {
   for (const began = performance.now(); performance.now() - began < LOCK_WAIT_MS_MAX; ) {
-    try {
-      fs.mkdirSync(side.at(LOCK), { mode: 0o700 });
-      return;
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
-    }
+    if (makeDirectory(side.at(LOCK), 0o700)) return;
     pauseMs(1);
   }
   throw new StpError('ETIMEDOUT', `the lock was not to be had in ${LOCK_WAIT_MS_MAX / 1000} s`);

@@ -9,7 +9,7 @@ import { StpError } from '../errors';
 import { type Access, accessOf, admitGroupToDirectory, awaitGroup, distrust } from './access';
 import { FileBlockReader, FileBlockWriter } from './block-file';
 import { fileSystemOf } from './file-system';
-import { codeOf, fileError, type FileIdentity, removeFile } from './files';
+import { codeOf, fileError, type FileIdentity, makeDirectory, removeFile } from './files';
 import { PlainFile } from './positioned-file';
 
 /** Where the measurements lie inside the directory; removed again. */
@@ -54,15 +54,12 @@ export interface Place {
 /** Makes the place of the measurements, and takes away what one that was killed has left there long ago. Throws EACCES, EROFS, ENOSPC, ENOENT ... */
 export function openPlace(directory: string): Place {
   const place = { path: path.join(path.resolve(directory), PROBE_DIRECTORY), access: accessOf(directory) };
-  try {
-    fs.mkdirSync(place.path, { mode: place.access.directoryMode });
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw fileError(error, 'mkdir', place.path);
+  if (makeDirectory(place.path, place.access.directoryMode)) {
+    admitGroupToDirectory(place.path, place.access);
+  } else {
     checkPlace(place);
     clearOld(place.path);
-    return place;
   }
-  admitGroupToDirectory(place.path, place.access);
   return place;
 }
 
@@ -81,7 +78,10 @@ function clearOld(place: string): void {
   for (const name of listOf(place)) {
     const file = path.join(place, name);
     tryTo(() => {
-      if (Date.now() - fs.lstatSync(file).mtimeMs > OLD_MS) removeFile(file);
+      const stat = fs.lstatSync(file);
+      if (Date.now() - stat.mtimeMs <= OLD_MS) return;
+      if (stat.isDirectory()) fs.rmSync(file, { recursive: true });
+      else removeFile(file);
     });
   }
 }

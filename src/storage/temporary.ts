@@ -6,7 +6,7 @@
  */
 import path from 'node:path';
 import { io } from './file-calls';
-import { codeOf, fileError } from './file-error';
+import { codeOf, fileError, isPassingForNew } from './files';
 
 /** Names of files that are not in place yet begin with this; one left behind by a crash is of no use to anybody, and recovery removes it from the top of the region. */
 export const TEMPORARY_PREFIX = '.new-';
@@ -21,16 +21,18 @@ export function temporaryName(directory: string): string {
 
 /** Gives `temporary` its real name as well; false where that exists, undefined where the file system has no links. */
 export function linkInPlace(temporary: string, place: string): boolean | undefined {
-  try {
-    io.linkSync(temporary, place);
-    return true;
-  } catch (error) {
-    const code = codeOf(error) ?? '';
-    // A network file system may lose the answer of a link that was made, and then say EEXIST: the count knows.
-    if (linkCount(temporary) === 2) return true;
-    if (code === 'EEXIST') return false;
-    if (NO_LINKS.includes(code)) return undefined;
-    throw fileError(error, 'link', place);
+  for (let tries = 1; ; tries++) {
+    try {
+      io.linkSync(temporary, place);
+      return true;
+    } catch (error) {
+      const code = codeOf(error) ?? '';
+      // A network file system may lose the answer of a link that was made, and then say EEXIST: the count knows.
+      if (linkCount(temporary) === 2) return true;
+      if (code === 'EEXIST') return false;
+      if (NO_LINKS.includes(code)) return undefined;
+      if (!isPassingForNew(error, tries)) throw fileError(error, 'link', place);
+    }
   }
 }
 

@@ -11,6 +11,8 @@ import { until } from '../region/kit';
 import { mountTmpfs, whyNoTmpfs } from '../tmpfs';
 import { startStp, stp } from './stp-process';
 
+const preload = (file: string): string => `--require ${JSON.stringify(file)}`;
+
 /** How a process ends, and what it has said by then. */
 async function ended(child: ChildProcess): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const said = { stdout: '', stderr: '' };
@@ -24,8 +26,31 @@ void t.test('one side: file system, driver and figures, and nothing is left behi
   const directory = fs.mkdtempSync(path.join(memoryDirectory(), 'stp-doctor-'));
   t.teardown(() => { fs.rmSync(directory, { recursive: true, force: true }); });
   const told = stp(['doctor', directory]);
-  t.match(told, { status: 0, stderr: '', stdout: /A region works here\./ });
+  t.match(told, { status: 0, stderr: '', stdout: /^A region works here, by / }, 'first of all');
   t.match(told.stdout, /^driver +(mapped|direct): \S+/mu);
+  t.match(told.stdout, /^connection +two processes sent 1 MiB each way, and every byte arrived; round trip \d/mu);
+  t.same(fs.readdirSync(directory), []);
+  t.end();
+});
+
+void t.test('a region that works by the driver that was chosen ends with 0, whatever the directory can not do', (t) => {
+  const directory = fs.mkdtempSync(path.join(memoryDirectory(), 'stp-doctor-'));
+  t.teardown(() => { fs.rmSync(directory, { recursive: true, force: true }); });
+  const env = { STP_TEST_HOST: 'alpha', NODE_OPTIONS: preload(path.join(__dirname, '..', 'crashes', 'other-host.js')) };
+  const told = stp(['doctor', directory, '--json'], { env });
+  t.equal(told.status, 0, told.stderr);
+  t.match(JSON.parse(told.stdout), { works: true, problems: [], driver: { driver: 'direct', reason: 'not-local' }, here: { fileSystem: 'nfs4', local: false }, trial: { bytes: 1 << 20 } });
+  t.match(stp(['doctor', directory], { env: { ...env, STP_DRIVER: 'mapped' } }), { status: 1, stderr: /STP_DRIVER asks for can not be used here.*\n.*nfs4 is not known to be local/ });
+  t.same(fs.readdirSync(directory), []);
+  t.end();
+});
+
+void t.test('where two processes can not talk through a region no directory is said to work', (t) => {
+  const directory = fs.mkdtempSync(path.join(memoryDirectory(), 'stp-doctor-'));
+  t.teardown(() => { fs.rmSync(directory, { recursive: true, force: true }); });
+  const told = stp(['doctor', directory, '--json'], { env: { NODE_OPTIONS: preload(path.join(__dirname, 'broken-trial.js')) } });
+  t.equal(told.status, 1, told.stderr);
+  t.match(JSON.parse(told.stdout), { works: false, problems: [/two processes could not talk through a region here: .*second process ended with SIGKILL/] });
   t.same(fs.readdirSync(directory), []);
   t.end();
 });
@@ -79,7 +104,7 @@ void t.test('what is wrong with a mount, an owner or a region is told in plain w
   t.match(stp(['doctor', full]), { status: 1, stderr: /it is full/ });
   t.same(fs.readdirSync(full), []);
   const small = mountTmpfs(t, 'size=12m,mode=700');
-  t.match(stp(['doctor', small]), { status: 1, stdout: /only \d+ bytes are free/ });
+  t.match(stp(['doctor', small]), { status: 0, stdout: /^A region works here.*\nwarning +only \d+ bytes are free/ }, 'little room, but two processes talk');
 
   const others = mountTmpfs(t, 'uid=12345,mode=700');
   t.match(stp(['doctor', others], { uid: 23456 }), { status: 1, stderr: /another user's/ });

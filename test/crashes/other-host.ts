@@ -4,12 +4,11 @@
  */
 import fs from 'node:fs';
 
-const NFS_TYPE = 0x6969;
+const MOUNTS = '1 1 0:1 / / rw - nfs4 server:/ rw\n';
 const host = process.env['STP_TEST_HOST'];
 if (host === undefined) throw new Error('STP_TEST_HOST is not set');
 
-const { readFileSync, statfsSync } = fs;
+const { readFileSync } = fs;
+const told = new Map<unknown, string>([['/proc/sys/kernel/random/boot_id', `boot-of-${host}\n`], ['/proc/self/mountinfo', MOUNTS]]);
 const patched = fs as unknown as Record<string, unknown>;
-patched['readFileSync'] = (path: fs.PathOrFileDescriptor, options: BufferEncoding): unknown =>
-  path === '/proc/sys/kernel/random/boot_id' ? `boot-of-${host}\n` : readFileSync(path, options);
-patched['statfsSync'] = (path: fs.PathLike): unknown => Object.assign(statfsSync(path), { type: NFS_TYPE });
+patched['readFileSync'] = (path: fs.PathOrFileDescriptor, options: BufferEncoding): unknown => told.get(path) ?? readFileSync(path, options);

@@ -35,6 +35,7 @@ export const LASTING: Readonly<Record<string, readonly string[]>> = {
   statfs: ['EIO', 'ESTALE'],
   access: ['EIO', 'ENOMEM'],
   exists: ['EIO'],
+  realpath: ['EIO', 'ESTALE', 'ENOMEM'],
   readdir: [...DESCRIPTOR, 'EIO', 'ESTALE'],
   unlink: ['EIO', 'ESTALE'],
   rmdir: ['EIO'],

@@ -19,7 +19,7 @@ const PACKAGES: Readonly<Record<string, { files: RegExp; lazy: boolean }>> = {
 };
 
 /** Files of a region are worked on through src/storage/file-calls.ts, so that a test can let each call fail. These measure, or look at /proc. */
-const FILE_CALLERS = /^src\/storage\/(file-calls|probe(-side|-pair)?)\.ts$|^src\/region\/machine\.ts$/;
+const FILE_CALLERS = /^src\/storage\/(file-calls|mount-table|probe(-side|-pair)?)\.ts$|^src\/region\/machine\.ts$/;
 /** No calls. */
 const FILE_NAMES: readonly string[] = ['constants', 'Stats'];
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -7,7 +8,11 @@ import { makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFif
 import { PRIVATE } from '../../src/storage/access';
 import { codeOf } from './conformance';
 import { freshDirectory } from './kits';
+import { mountTmpfs, whyNoTmpfs } from '../tmpfs';
 import { startPeer } from './start-peer';
+
+const STORAGE = path.join(__dirname, '../../src/storage/index.js');
+const noMount = whyNoTmpfs();
 
 if (process.platform === 'win32') {
   t.plan(0, 'no FIFOs on Windows');
@@ -27,6 +32,19 @@ if (process.platform === 'win32') {
     tt.equal(codeOf(() => makeFifo(place('none/there'))), 'ENOENT');
     tt.equal(removeFifo(place('one')), true);
     tt.equal(removeFifo(place('one')), false);
+    tt.end();
+  });
+
+  void t.test('a directory that takes no file is told, and not taken for one without FIFOs', { skip: noMount ?? false }, (tt) => {
+    const readOnly = mountTmpfs(tt, 'ro,mode=700');
+    tt.equal(codeOf(() => makeFifo(path.join(readOnly, 'bell'))), 'EROFS');
+    const others = mountTmpfs(tt, 'mode=755');
+    const script = `process.setuid(65533); const { makeFifo } = require(${JSON.stringify(STORAGE)});
+      try { console.log(makeFifo(process.argv[1])); } catch (error) { console.log(error.code); }`;
+    for (const preload of [[], ['--require', path.join(__dirname, 'no-koffi.js')]]) {
+      const { stdout } = spawnSync(process.execPath, [...preload, '-e', script, path.join(others, 'bell')], { encoding: 'utf8' });
+      tt.equal(stdout.trim(), 'EACCES', preload.join(' '));
+    }
     tt.end();
   });
 
