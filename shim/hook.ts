@@ -5,8 +5,10 @@
  * the translator with the first call that STP may concern.
  */
 // First, so that what the program replaces later is not what we have.
-import '../src/host';
+import { fixEnvironment } from '../src/host';
+import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
+import workerThreads from 'node:worker_threads';
 import { type Configuration, configuration } from './configuration';
 import { rememberHost } from './connect/host';
 import { isOwnAddress } from './connect/own-addresses';
@@ -17,6 +19,7 @@ import { loadChildProcess, loadCluster, loadedTranslator, loadTranslator } from 
 import { type ConnectRequest, type Handle, type InternalSocket, ownerOf, type TcpHandle, tcpPrototype, type WriteCallback } from './node/internals';
 import { Patches } from './node/patches';
 import { status } from './node/status';
+import { cameByNodeOptions, removeOwnOptions, workerClass } from './node/workers';
 import { note } from './note';
 // Loaded with the hook for the context and the function that are there now.
 import './node/root';
@@ -45,7 +48,8 @@ export function installedHook(): Hook | undefined {
 export function install(): Hook {
   const installed = installedHook();
   if (installed !== undefined) return installed;
-  const settings = configuration(process.env);
+  removeOwnOptions(process.env);
+  const settings = configuration(fixEnvironment());
   const patches = new Patches();
   if (settings.mode !== 'tcp') patchAll(patches, settings);
   const hook: Hook = {
@@ -54,6 +58,7 @@ export function install(): Hook {
     take: (token, options) => loadTranslator().take(token, options),
     uninstall: () => {
       patches.restore();
+      syncBuiltinESMExports();
       Reflect.deleteProperty(net, HOOK);
     },
   };
@@ -66,7 +71,11 @@ function patchAll(patches: Patches, settings: Configuration): void {
   patchServers(patches, settings);
   patchHandles(patches, settings);
   patchChannels(patches);
-  if (process.channel !== undefined) patchWorker(patches, settings);
+  if (process.channel !== undefined) patchClusterWorker(patches, settings);
+  if (cameByNodeOptions(process.env)) {
+    patches.replace<typeof workerThreads.Worker>('worker_threads.Worker', workerThreads, 'Worker', workerClass);
+    syncBuiltinESMExports();
+  }
 }
 
 function patchSockets(patches: Patches, settings: Configuration): void {
@@ -177,7 +186,7 @@ function patchChannels(patches: Patches): void {
 }
 
 /** The workers of a cluster listen at STP themselves. */
-function patchWorker(patches: Patches, settings: Configuration): void {
+function patchClusterWorker(patches: Patches, settings: Configuration): void {
   const cluster = loadCluster();
   if (!cluster.isWorker) return;
   patches.replace<ClusterInternals['_getServer']>('cluster._getServer', cluster, '_getServer', (native) => function getServer(...args) {

@@ -1,9 +1,10 @@
 /** The `stp` property: which way a socket or server goes and why, for programs to read. Loads nothing heavy. */
+import { environment } from '../src/host';
 import { loadCalls } from './lazy';
 import { REASONS, type ReasonCode, type StpNote } from './reasons';
 
 /** As the call library reads it: the hook has checked the value. */
-const tracing = process.env['STP_TRACE'] === '1';
+const tracing = environment()['STP_TRACE'] === '1';
 
 /** Sets the `stp` property, and writes the decision into the trace. `what` is the operation, such as `connect 127.0.0.1:3000`. */
 export function note(target: object, reason: ReasonCode, what: string, error?: Error): void {

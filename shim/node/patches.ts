@@ -13,7 +13,7 @@ export class Patches {
   readonly #applied: Patch[] = [];
 
   /** Replaces a method by what `make` returns for the original. Name, length and attributes stay those of the original. */
-  replace<T extends (...args: never[]) => unknown>(name: string, owner: object, key: PropertyKey, make: (original: T) => T): void {
+  replace<T extends ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown)>(name: string, owner: object, key: PropertyKey, make: (original: T) => T): void {
     const original = Object.getOwnPropertyDescriptor(owner, key);
     const value: unknown = original?.value;
     if (original === undefined || typeof value !== 'function') throw new TypeError(`${name} is no method of this Node`);

@@ -6,6 +6,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { crashPoint } from '../crash-points';
+import { environment } from '../host';
 import { errnoOf, StpError } from '../errors';
 import { SocketState } from '../layout';
 import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluctance } from '../engine';
@@ -357,7 +358,7 @@ let current: Runtime | undefined;
 
 /** The runtime of this thread, made from the environment on the first call. Throws what opening the region throws. */
 export function runtime(): Runtime {
-  current ??= new Runtime(regionOptions(process.env));
+  current ??= new Runtime(regionOptions(environment()));
   return current;
 }
 

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { StpError } from '../errors';
+import { environment } from '../host';
 import * as constants from './constants';
 import { shown } from './check';
 import { type StpAddressInput } from './types';
@@ -17,7 +18,7 @@ export function traceWanted(env: Readonly<Record<string, string | undefined>>): 
 }
 
 const STDERR = 2;
-const wanted = traceWanted(process.env);
+const wanted = traceWanted(environment());
 
 function print(line: string): void {
   try {
