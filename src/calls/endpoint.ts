@@ -48,6 +48,9 @@ export class Endpoint implements SocketOwner {
   keepAlive = false;
   noDelay = false;
   connectTimeoutMs = 0;
+  /** The program is connected as soon as its request is queued. */
+  connectQueued = false;
+  connectLinkTimeoutMs = 0;
   giveTimeoutMs = 30_000;
   lastErrno = 0;
   /** SO_ERROR, cleared when it is read. */
@@ -56,6 +59,7 @@ export class Endpoint implements SocketOwner {
   closing: Waiting | null = null;
   taking: Waiting | null = null;
   #holds = false;
+  #resetTold = false;
   readonly #receives: WaitingReceive[] = [];
   readonly #accepts: Waiting[] = [];
 
@@ -63,6 +67,31 @@ export class Endpoint implements SocketOwner {
     this.runtime = runtime;
     this.socket = socket;
     socket.owner = this;
+  }
+
+  /** Sets the watcher. What is there already, of an accepted socket mostly, is told soon: nobody has been told of it, or may have read it by then. */
+  watch(watcher: SocketWatcher | null): void {
+    this.watcher = watcher;
+    if (watcher === null || !this.socket.receivable || this.socket.hand !== null) return;
+    this.runtime.later(() => { this.#tellWhatIsThere(watcher); });
+  }
+
+  #tellWhatIsThere(watcher: SocketWatcher): void {
+    const { socket } = this;
+    if (this.watcher !== watcher || this.runtime.endpoints[socket.index] !== this) return;
+    if (socket.resetErrno !== 0 && !this.#resetTold) {
+      this.#resetTold = true;
+      watcher.reset?.();
+    }
+    if (this.watcher === watcher && socket.receivable && socket.hand === null) watcher.readable?.(socket.received.lengthBytes);
+  }
+
+  /** Bytes out of the receive queue, 0 where none are there. */
+  take(into: Uint8Array, length: number, peek: boolean): number {
+    const { socket } = this;
+    const n = receive(socket, into, 0, length, peek);
+    if (n > 0 && socket.unreadShown && socket.received.lengthBytes === 0) this.runtime.unreadChanged(socket);
+    return n;
   }
 
   /** Counts this socket among those that keep the process alive, or not, as its state asks. */
@@ -110,7 +139,7 @@ export class Endpoint implements SocketOwner {
     while (this.#receives.length > 0 && this.socket.receivable) {
       const first = this.#receives.shift();
       if (first === undefined) break;
-      const n = receive(this.socket, first.into, 0, first.length, first.peek);
+      const n = this.take(first.into, first.length, first.peek);
       const error = n === 0 ? this.receiveError('STPrecv') : undefined;
       if (error === undefined) first.resolve(n);
       else first.reject(error);
@@ -151,14 +180,19 @@ export class Endpoint implements SocketOwner {
     this.connecting = null;
     this.updateHold();
     if (waiting === null) return;
-    if (errno === 0) waiting.resolve(0);
+    if (errno !== 0) this.pendingErrno = this.lastErrno = errno;
+    const { watcher } = this;
+    if (watcher?.connected !== undefined) {
+      waiting.resolve(0);
+      watcher.connected(errno);
+    } else if (errno === 0) waiting.resolve(0);
     else {
-      this.pendingErrno = errno;
       waiting.reject(new StpError(codeOfErrno(errno), undefined, 'STPconnect'));
     }
   }
 
   reset(): void {
+    this.#resetTold = true;
     this.pendingErrno = this.socket.resetErrno;
     this.updateHold();
     for (const waiting of this.#accepts.splice(0)) waiting.reject(new StpError(codeOfErrno(this.socket.resetErrno), undefined, 'STPaccept'));

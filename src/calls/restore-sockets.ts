@@ -43,7 +43,7 @@ function restored(runtime: Runtime, socket: EngineSocket): boolean {
     if (portKind === 'ephemeral' && socket.peer !== null) return true;
     runtime.region.bindings.bind(local.port, local.group, socket.index, owner.reusePort);
     owner.portKind = 'bound';
-    if (socket.state === SocketState.listening) runtime.region.bindings.listen(local.port, local.group, owner.tcpAddress);
+    if (socket.state === SocketState.listening) runtime.region.bindings.listen(local.port, local.group, owner.tcpAddress, socket.listener?.backlog);
     return true;
   } catch (error) {
     if (error instanceof StpError) return false;

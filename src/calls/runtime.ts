@@ -8,19 +8,18 @@ import { randomBytes } from 'node:crypto';
 import { crashPoint } from '../crash-points';
 import { environment } from '../host';
 import { errnoOf, StpError } from '../errors';
-import { SocketState } from '../layout';
-import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluctance } from '../engine';
-import { Link, LinkTable, type LinkTableEvents } from '../link';
-import { type FoundListener, Region, regionOptions, type RegionOptions, type ScbCounters, type ScbValues } from '../region';
+import { Engine, type EnginePorts, type EngineSocket, forEach, Peer, type PeerPort, reluctance } from '../engine';
+import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
+import { type FoundListener, Region, regionOptions, type RegionOptions } from '../region';
 import { MSG_DONTWAIT } from './constants';
 import { resetConnections, restoreSockets } from './restore-sockets';
+import { TableUpdates } from './table-updates';
 import { traceComment } from './trace';
+import { DeadProcess } from './dead-process';
 import { Endpoint } from './endpoint';
 
 /** Every so many beats we look whether somebody took us for dead. */
 const BEATS_PER_LOOK = 5;
-/** Byte counts reach the socket table so late at most, milliseconds. */
-const COUNTS_FLUSH_MS = 250;
 /** How often a process to which the directory is local looks for those of other hosts, milliseconds. */
 const LOOK_OUT_MS = 1000;
 const TIMER_MAX_MS = 0x7fff_ffff;
@@ -32,14 +31,13 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   readonly engine: Engine;
   readonly endpoints: (Endpoint | undefined)[] = [];
   lastErrno = 0;
+  #updates: TableUpdates;
   #holds = 0;
   #timer: NodeJS.Timeout | null = null;
   #timerAtMs = Infinity;
-  #countsTimer: NodeJS.Timeout | null = null;
   #beatTimer: NodeJS.Timeout | null = null;
   #lookOutTimer: NodeJS.Timeout | null = null;
-  #flushQueued = false;
-  readonly #changed = new Set<EngineSocket>();
+  #later: (() => void)[] = [];
   #left = false;
   readonly #root = new AsyncResource('STPRUNTIME');
   readonly #options: RegionOptions;
@@ -52,6 +50,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#options = options;
     this.engine = new Engine(this);
     [this.region, this.links] = this.#join();
+    this.#updates = new TableUpdates(this.region, this.engine, this.#root);
     if (this.region.storage.shared) this.#startBeating(this.region);
     if (this.region.mayBeServed) this.#startLookingOut();
     // What the kernel does for TCP at exit: the other ends learn that this is an orderly end.
@@ -60,9 +59,6 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   #join(): [Region, LinkTable] {
     const region = Region.open(this.#options);
-    region.sockets.fill = (index, counters) => {
-      this.#fillCounters(index, counters);
-    };
     region.pulse.onReason = (reason, detail) => { traceComment(`heartbeat: ${reason}${detail === '' ? '' : ` (${detail})`}`); };
     // Outside of whatever the program is just doing: the thread is not its own.
     region.onOtherHost = () => { this.#root.runInAsyncScope(() => { this.#meetOtherHost(region); }); };
@@ -143,41 +139,34 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   changed(socket: EngineSocket, begins: boolean): void {
-    const { sockets } = this.region;
-    if (begins) sockets.allocate(socket.index);
-    if (socket.state === SocketState.free) sockets.free(socket.index);
-    else this.#changed.add(socket);
-    const owner = socket.owner;
+    this.#updates.changed(socket, begins);
+    const { owner } = socket;
     if (owner instanceof Endpoint) owner.updateHold();
-    if (this.#flushQueued) return;
-    this.#flushQueued = true;
-    process.nextTick(flushSockets, this);
+  }
+
+  later(run: () => void): void {
+    this.#later.push(run);
+    if (this.#later.length === 1) this.#root.runInAsyncScope(setImmediate, undefined, runLater, this);
+  }
+
+  /** See {@link later}. What one throws must not keep the others from running. */
+  runLater(): void {
+    const due = this.#later;
+    this.#later = [];
+    forEach(due, (run) => { run(); });
   }
 
   counted(socket: EngineSocket): void {
-    this.region.sockets.touch(socket.index);
-    if (this.#countsTimer !== null) return;
-    this.#countsTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
-      this.#countsTimer = null;
-      this.flushSockets();
-    }, COUNTS_FLUSH_MS);
-    this.#countsTimer.unref();
+    this.#updates.counted(socket);
   }
 
-  /** Writes the control blocks that changed. A full disk must not end a connection: what could not be written stays dirty. */
+  unreadChanged(socket: EngineSocket): void {
+    this.#updates.unreadChanged(socket);
+  }
+
+  /** Writes the control blocks that changed. */
   flushSockets(): void {
-    this.#flushQueued = false;
-    if (this.#left) return;
-    const { sockets } = this.region;
-    try {
-      for (const socket of this.#changed) {
-        if (this.engine.sockets[socket.index] === socket) sockets.set(socket.index, scbOf(socket));
-      }
-      this.#changed.clear();
-      sockets.flush();
-    } catch (error) {
-      if (!(error instanceof StpError)) throw error;
-    }
+    this.#updates.flush();
   }
 
   wakeAt(atMs: number): void {
@@ -217,13 +206,19 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     return peer;
   }
 
+  attached(link: Link): void {
+    const peer = this.engine.peers.get(link.process);
+    if (peer?.port === link) this.engine.attached(peer);
+  }
+
   roomMade(link: Link): void {
     this.engine.roomMade(this.#peerOf(link));
   }
 
-  peerGone(link: Link, errno: number): void {
+  peerGone(link: Link, errno: number, left?: Leftovers): void {
     const peer = this.engine.peers.get(link.process);
-    if (peer?.port === link) this.engine.peerGone(peer, errno);
+    if (peer?.port !== link) return;
+    this.engine.peerGone(peer, errno, left === undefined ? undefined : new DeadProcess(this.region, link.process, left));
   }
 
   turnOver(): void {
@@ -290,6 +285,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#adrift = true;
     try {
       [this.region, this.links] = this.#join();
+      this.#updates.close();
+      this.#updates = new TableUpdates(this.region, this.engine, this.#root);
     } catch (error) {
       if (first) resetConnections(this);
       throw error;
@@ -300,27 +297,17 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     restoreSockets(this);
   }
 
-  #fillCounters(index: number, counters: ScbCounters): void {
-    const socket = this.engine.sockets[index];
-    if (socket === undefined) return;
-    counters.bytesReceived = socket.bytesReceived;
-    counters.bytesSent = socket.bytesSent;
-    counters.receiveQueuedBytes = socket.listener?.queue.length ?? socket.received.lengthBytes;
-    counters.sendQueuedBytes = socket.unsentBytes;
-  }
-
   /** Ends every connection as the kernel would at exit, and leaves the region. */
   readonly leave = (): void => {
     if (this.#left) return;
-    for (const socket of this.engine.sockets) {
-      if (socket === undefined) continue;
-      this.engine.endAtExit(socket);
-    }
+    const unseen = this.links.takeUnseen();
+    for (const socket of this.engine.sockets) if (socket !== undefined) this.engine.endAtExit(socket, unseen.has(socket.index));
     crashPoint('leave.told');
     this.flushSockets();
     this.#left = true;
     process.removeListener('exit', this.leave);
-    for (const timer of [this.#timer, this.#countsTimer]) if (timer !== null) clearTimeout(timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#updates.close();
     for (const timer of [this.#beatTimer, this.#lookOutTimer]) if (timer !== null) clearInterval(timer);
     this.links.close();
     crashPoint('leave.published');
@@ -328,30 +315,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   };
 }
 
-function flushSockets(runtime: Runtime): void {
-  runtime.flushSockets();
-}
-
-function scbOf(socket: EngineSocket): ScbValues {
-  return {
-    generation: socket.generation,
-    state: socket.state,
-    localPort: socket.local.port,
-    remotePort: socket.remote.port,
-    peerProcess: socket.peer?.process ?? 0,
-    peerSocket: socket.remoteSocket,
-    peerGeneration: socket.remoteGeneration,
-    backlog: socket.listener?.backlog ?? 0,
-    localGroup: socket.local.group,
-    remoteGroup: socket.remote.group,
-    localSystem: socket.local.system,
-    remoteSystem: socket.remote.system,
-    bytesReceived: socket.bytesReceived,
-    bytesSent: socket.bytesSent,
-    receiveQueuedBytes: socket.listener?.queue.length ?? socket.received.lengthBytes,
-    sendQueuedBytes: socket.unsentBytes,
-    changedAtMs: Date.now(),
-  };
+function runLater(runtime: Runtime): void {
+  runtime.runLater();
 }
 
 let current: Runtime | undefined;

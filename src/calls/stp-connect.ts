@@ -54,6 +54,11 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
   const peer = found === undefined ? undefined : own.engine.peer(found.process.number, found.process.epoch);
   if (peer === undefined) throw new StpError('ECONNREFUSED', `stp://${system}:${wanted.port}/${group}`, call);
   bindByDefault(endpoint);
-  connect(own.engine, socket, peer, { system, group, port: wanted.port }, endpoint.connectTimeoutMs, found?.shared);
+  connect(own.engine, socket, peer, { system, group, port: wanted.port }, {
+    timeoutMs: endpoint.connectTimeoutMs,
+    anyListener: found?.shared === true,
+    early: endpoint.connectQueued ? { backlog: found?.backlog ?? 1 } : null,
+    linkTimeoutMs: endpoint.connectLinkTimeoutMs,
+  });
   endpoint.updateHold();
 }

@@ -9,5 +9,6 @@ export function STPerror(s?: number): number {
   const own = runtimeIfOpen();
   if (own === undefined) return 0;
   const endpoint = typeof s === 'number' ? own.endpoints[s] : undefined;
-  return endpoint?.lastErrno ?? own.lastErrno;
+  if (endpoint === undefined) return own.lastErrno;
+  return endpoint.lastErrno === 0 ? endpoint.socket.deathErrno : endpoint.lastErrno;
 }

@@ -23,8 +23,8 @@ export function STPgetsockopt(s: number, level: number, name: number): number | 
   switch (name) {
     case C.SO_TYPE: return C.SOCK_STREAM;
     case C.SO_ERROR: {
-      const errno = endpoint.pendingErrno;
-      endpoint.pendingErrno = 0;
+      const errno = endpoint.pendingErrno === 0 ? socket.deathErrno : endpoint.pendingErrno;
+      endpoint.pendingErrno = socket.deathErrno = 0;
       return errno;
     }
     case C.SO_REUSEADDR: return Number(endpoint.reuseAddress);

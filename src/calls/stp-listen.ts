@@ -30,6 +30,6 @@ export function STPlisten(s: number, backlog: number): number {
   }
   // The engine takes requests before others can find the port.
   listen(own.engine, socket, length);
-  own.region.bindings.listen(socket.local.port, socket.local.group, endpoint.tcpAddress);
+  own.region.bindings.listen(socket.local.port, socket.local.group, endpoint.tcpAddress, length);
   return 0;
 }

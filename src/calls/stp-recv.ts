@@ -1,6 +1,5 @@
 import { StpError } from '../errors';
 import { SocketState } from '../layout';
-import { receive } from '../engine';
 import { flags as checkFlags, messageLength } from './check';
 import { MSG_DONTWAIT, MSG_PEEK } from './constants';
 import { type Endpoint } from './endpoint';
@@ -38,7 +37,7 @@ function receiveNow(s: number, message: Uint8Array, length: number | undefined, 
   const bits = typeof flags === 'number' && flags === (flags & ALLOWED) ? flags : checkFlags(CALL, flags, ALLOWED);
   const peek = (bits & MSG_PEEK) !== 0;
   const dontWait = (bits & MSG_DONTWAIT) !== 0;
-  const n = endpoint.receivesWait || socket.hand !== null ? 0 : receive(socket, message, 0, end, peek);
+  const n = endpoint.receivesWait || socket.hand !== null ? 0 : endpoint.take(message, end, peek);
   if (n > 0) return dontWait ? n : Promise.resolve(n);
   if (!endpoint.receivesWait && socket.receivable && socket.hand === null) {
     const error = endpoint.receiveError(CALL);

@@ -9,14 +9,15 @@ import { runtime } from './runtime';
 import { type SocketWatcher } from './types';
 
 const TIMEOUT_MAX_MS = 0x7fff_ffff;
-const WATCHER_METHODS = ['readable', 'writable', 'acceptable', 'reset', 'taken'] as const;
+const WATCHER_METHODS = ['readable', 'writable', 'acceptable', 'connected', 'reset', 'taken'] as const;
 
 /**
  * Sets an STP parameter of a socket, or of the process (s = -1). Does not wait.
  *
  * Source: "STPsetopt".
  * @param s - a descriptor, or -1 for STP_SPIN
- * @param name - STP_WATCHER, STP_REF, STP_UNREAD, STP_CONNECT_TIMEOUT, STP_GIVE_TIMEOUT (milliseconds), STP_TCP_ADDRESS; STP_SPIN (microseconds)
+ * @param name - STP_WATCHER, STP_REF, STP_UNREAD, STP_CONNECT_TIMEOUT, STP_CONNECT_LINK_TIMEOUT, STP_GIVE_TIMEOUT (milliseconds),
+ *   STP_CONNECT_QUEUED, STP_DEATH_AS_TCP, STP_TCP_ADDRESS; STP_SPIN (microseconds)
  * @throws EBADF, EINVAL, ENOPROTOOPT
  */
 export function STPsetopt(s: number, name: typeof C.STP_WATCHER, value: SocketWatcher | null): number;
@@ -28,13 +29,16 @@ export function STPsetopt(s: number, name: number, value: unknown): number {
   if (s === -1) return ofProcess(call, name, value);
   const endpoint = runtime().endpoint(call, s);
   switch (name) {
-    case C.STP_WATCHER: endpoint.watcher = watcher(call, value); return 0;
+    case C.STP_WATCHER: endpoint.watch(watcher(call, value)); return 0;
     case C.STP_REF:
       endpoint.referenced = boolean(call, 'STP_REF', value);
       endpoint.updateHold();
       return 0;
     case C.STP_UNREAD: return unread(call, endpoint, value);
     case C.STP_CONNECT_TIMEOUT: endpoint.connectTimeoutMs = integer(call, 'STP_CONNECT_TIMEOUT', value, 0, TIMEOUT_MAX_MS); return 0;
+    case C.STP_CONNECT_QUEUED: endpoint.connectQueued = boolean(call, 'STP_CONNECT_QUEUED', value); return 0;
+    case C.STP_CONNECT_LINK_TIMEOUT: endpoint.connectLinkTimeoutMs = integer(call, 'STP_CONNECT_LINK_TIMEOUT', value, 0, TIMEOUT_MAX_MS); return 0;
+    case C.STP_DEATH_AS_TCP: endpoint.socket.deathAsTcp = boolean(call, 'STP_DEATH_AS_TCP', value); return 0;
     case C.STP_GIVE_TIMEOUT: endpoint.giveTimeoutMs = integer(call, 'STP_GIVE_TIMEOUT', value, 1, TIMEOUT_MAX_MS); return 0;
     case C.STP_TCP_ADDRESS: endpoint.tcpAddress = tcpAddress(call, value); return 0;
     default: throw new StpError('ENOPROTOOPT', `STP parameter ${shown(name)} is unknown or can't be set`, call);

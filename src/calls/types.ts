@@ -55,6 +55,11 @@ export interface SocketWatcher {
   writable?(): void;
   /** A connection request is in the queue: STPaccept(s, MSG_DONTWAIT) will not return -1. */
   acceptable?(): void;
+  /**
+   * STPconnect is complete: errno 0, or why it failed, as STPerror tells. Called instead of the settling of its promise, which then is not to be waited for:
+   * it resolves with 0 at the same time, whatever the outcome.
+   */
+  connected?(errno: number): void;
   /** The connection was reset (also while there are bytes left to read, and while nobody reads). */
   reset?(): void;
   /** The socket that was given has been taken (`true`), or the give ran out or failed and the socket is back (`false`). */

@@ -9,6 +9,7 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { ConnectPayload, RecordType, SocketName } from '../layout';
+import { takePlace, tellSoon } from './early';
 import { type Engine, reason } from './engine';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
@@ -44,9 +45,11 @@ export function ask(engine: Engine, socket: EngineSocket, peer: Peer): void {
   engine.part(socket);
   socket.asked.push({ peer, atMs: engine.ports.nowMs() });
   peer.sockets.add(socket);
+  takePlace(engine, socket);
   peer.control(RecordType.ask, socket.index, socket.remote.port, 0, connectPayload(socket));
   crashPoint('ask.asked');
   peer.port.publishNow();
+  tellSoon(engine, socket);
   awaitOffer(engine, socket);
 }
 
@@ -143,6 +146,7 @@ export function connectPayload(socket: EngineSocket): Uint8Array {
       clientGroup: socket.local.group,
       serverGroup: socket.remote.group,
       system: socket.local.system,
+      earlyBytes: socket.early?.limitBytes ?? 0,
     },
     payload,
   );

@@ -7,14 +7,18 @@
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
-import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../layout';
-import { offerAll, withdraw } from './asking';
-import { listenerLost, onAccept, onAsk, onCancel, onConnect, onDecline, onOffered, onRefuse, sendCancel, stopListening } from './handshake';
-import { handAborted, handPeerGone, handProcessGone, onClaimAnswered, onHandOver } from './hand-over';
+import { GonePayload, Reason, RecordType, REQUEST_SOCKET, SocketState, SOCKETS_MAX } from '../layout';
+import { withdraw } from './asking';
+import { peerGone, type Remains } from './deaths';
+import { tellUntold } from './early';
+import { connectAtExit, linkAttached, onAccept, onAsk, onCancel, onConnect, onDecline, onOffered, onRefuse, sendCancel, stopListening } from './handshake';
+import { handAborted, onClaimAnswered, onHandOver } from './hand-over';
 import { handPump, moveOn, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
 import { forEach } from './for-each';
 import { type EnginePorts, type PeerPort, type SocketOwner } from './ports';
+import { nameOf, QueuedCounts } from './queued-counts';
+import { onEarlyData, onEarlyEnd, type Request } from './request';
 import { EngineSocket } from './socket';
 import { onCredit, onData, onFin, onFinAck, pump } from './stream';
 import { Timers, type Timer } from './timers';
@@ -29,6 +33,8 @@ export class Engine {
   /** Listening sockets by `group:port`. */
   readonly listeners = new Map<string, EngineSocket>();
   readonly peers = new Map<number, Peer>();
+  /** Own requests that wait for an answer of a listener. */
+  readonly queued = new QueuedCounts();
   /** Open sockets. */
   count = 0;
   /** How long those that share a port take to answer, a moving mean, milliseconds. */
@@ -72,11 +78,12 @@ export class Engine {
     this.sockets[socket.index] = undefined;
     this.#free.push(socket.index);
     this.count -= 1;
-    socket.peer?.sockets.delete(socket);
+    socket.peer?.part(socket);
     withdraw(this, socket);
+    this.queued.dropped(socket);
     this.clearTimers(socket);
     socket.received.clear();
-    this.#failUnsent(socket, errnoOf('ECONNABORTED'));
+    this.failUnsent(socket, errnoOf('ECONNABORTED'));
     this.answerClaim(socket);
     socket.state = SocketState.free;
     this.ports.changed(socket, false);
@@ -86,8 +93,10 @@ export class Engine {
   clearTimers(socket: EngineSocket): void {
     this.timers.clear(socket.timer);
     this.timers.clear(socket.retryTimer);
+    this.timers.clear(socket.linkTimer);
     socket.timer = null;
     socket.retryTimer = null;
+    socket.linkTimer = null;
   }
 
   timer(delayMs: number, run: () => void): Timer {
@@ -132,7 +141,7 @@ export class Engine {
   /** Gives a socket its other end. */
   join(socket: EngineSocket, peer: Peer, remoteSocket: number, remoteGeneration: number): void {
     if (socket.peer !== peer) {
-      socket.peer?.sockets.delete(socket);
+      socket.peer?.part(socket);
       socket.peer = peer;
       peer.sockets.add(socket);
     }
@@ -142,7 +151,7 @@ export class Engine {
 
   /** Takes a socket's other end from it; its owner is not told. */
   part(socket: EngineSocket): void {
-    socket.peer?.sockets.delete(socket);
+    socket.peer?.part(socket);
     socket.peer = null;
   }
 
@@ -167,8 +176,9 @@ export class Engine {
     switch (type) {
       case RecordType.data: {
         const socket = this.lookup(peer, index, generation);
-        if (socket === undefined) this.#gone(peer, type, source, index, generation);
-        else onData(this, socket, bytes, at, lengthBytes);
+        if (socket !== undefined) onData(this, socket, bytes, at, lengthBytes);
+        else if (index === REQUEST_SOCKET) this.#receiveEarly(peer, source, generation, bytes, at, lengthBytes);
+        else this.#gone(peer, type, source, index, generation);
         return;
       }
       case RecordType.credit: {
@@ -179,6 +189,18 @@ export class Engine {
       default:
         this.#receiveControl(peer, type, source, index, generation, bytes.subarray(at, at + lengthBytes));
     }
+  }
+
+  /** Bytes for a request, which may have its socket by now. */
+  #receiveEarly(peer: Peer, source: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void {
+    const request = peer.requests.get(nameOf(source, generation));
+    if (request === undefined) this.#gone(peer, RecordType.data, source, REQUEST_SOCKET, generation);
+    else if (request.accepted === null) onEarlyData(request, bytes, at, lengthBytes);
+    else if (this.#isOpen(peer, request)) onData(this, request.accepted, bytes, at, lengthBytes);
+  }
+
+  #isOpen(peer: Peer, { accepted }: Request): boolean {
+    return accepted !== null && this.lookup(peer, accepted.index, accepted.generation) !== undefined;
   }
 
   #receiveControl(peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): void {
@@ -192,8 +214,15 @@ export class Engine {
   }
 
   #receiveForSocket(peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): void {
-    const socket = this.lookup(peer, index, generation);
-    if (socket === undefined) {
+    const request = index === REQUEST_SOCKET ? peer.requests.get(nameOf(source, generation)) : undefined;
+    if (request?.accepted === null) {
+      if (type === RecordType.fin || type === RecordType.reset) onEarlyEnd(request, type, payload);
+      return;
+    }
+    if (type === RecordType.accept) this.queued.settled(index, generation);
+    const socket = request === undefined ? this.lookup(peer, index, generation) : this.#isOpen(peer, request) ? request.accepted : undefined;
+    if (socket === undefined || socket === null) {
+      if (type === RecordType.refuse) this.queued.settled(index, generation);
       if (type === RecordType.fin || type === RecordType.accept) this.#gone(peer, type, source, index, generation);
       return;
     }
@@ -226,6 +255,8 @@ export class Engine {
     }
     if (socket.peer !== peer) return;
     if (socket.remoteSocket !== gone.socket || socket.remoteGeneration !== gone.generation) return;
+    // A client that had said all before it was accepted is gone in good order.
+    if (gone.type === RecordType.accept && socket.finReceived) return;
     if (gone.type === RecordType.fin) onFinAck(this, socket);
     else if (gone.type === RecordType.freeze) otherEndGone(this, socket);
     else this.abort(socket, errnoOf('ECONNRESET'), false);
@@ -244,10 +275,11 @@ export class Engine {
     const owner = socket.owner;
     socket.resetErrno = errno === 0 ? errnoOf('ECONNRESET') : errno;
     this.clearTimers(socket);
-    socket.peer?.sockets.delete(socket);
+    socket.peer?.part(socket);
     withdraw(this, socket);
+    this.queued.dropped(socket);
     socket.frozen = false;
-    this.#failUnsent(socket, socket.resetErrno);
+    this.failUnsent(socket, socket.resetErrno);
     this.answerClaim(socket);
     if (handAborted(this, socket, socket.resetErrno)) return;
     if (socket.orphaned) {
@@ -277,7 +309,7 @@ export class Engine {
     }
   }
 
-  #failUnsent(socket: EngineSocket, errno: number): void {
+  failUnsent(socket: EngineSocket, errno: number): void {
     if (socket.unsent.length === 0) return;
     const waiting = socket.unsent.splice(0);
     socket.unsentBytes = 0;
@@ -291,12 +323,16 @@ export class Engine {
     claimant?.();
   }
 
-  /** The process ends in good order: what the peer has not been told yet, it is told now if there is room. */
-  endAtExit(socket: EngineSocket): void {
+  /**
+   * The process ends in good order: what the peer has not been told yet, it is told now if there is room. `unread`: bytes for the socket have come that
+   * were never looked at.
+   */
+  endAtExit(socket: EngineSocket, unread = false): void {
     if (socket.listener !== null) stopListening(this, socket);
     if (socket.state === SocketState.connecting) sendCancel(this, socket);
     if (!socket.connected || socket.finSent) return;
-    if (socket.received.lengthBytes > 0 || socket.unsentBytes > 0) this.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
+    connectAtExit(this, socket);
+    if (unread || socket.received.lengthBytes > 0 || socket.unsentBytes > 0) this.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
     else {
       socket.finWanted = true;
       pump(this, socket, true);
@@ -307,6 +343,7 @@ export class Engine {
   roomMade(peer: Peer): void {
     peer.full = false;
     if (!peer.drainControl()) return;
+    tellUntold(this, peer);
     forEach(this.#inLine(peer), (socket) => {
       const before = progress(socket);
       try {
@@ -330,38 +367,13 @@ export class Engine {
   }
 
   /** A process died or left, and all that it sent has been received. */
-  peerGone(peer: Peer, errno: number): void {
-    if (peer.gone) return;
-    peer.gone = true;
-    if (this.peers.get(peer.process) === peer) this.peers.delete(peer.process);
-    for (const listener of this.listeners.values()) {
-      const queue = listener.listener?.queue ?? [];
-      for (let i = queue.length - 1; i >= 0; i--) if (queue[i]?.peer === peer) queue.splice(i, 1);
-      listener.listener?.asks.delete(peer);
-      offerAll(listener);
-    }
-    forEach([...peer.hands], (socket) => { handProcessGone(this, socket, peer); }, () => {
-      forEach([...peer.sockets], (socket) => { this.#lost(socket, peer, errno); }, () => { peer.blocked.clear(); });
-    });
+  peerGone(peer: Peer, errno: number, remains?: Remains): void {
+    peerGone(this, peer, errno, remains);
   }
 
-  /** The process of the other end is gone. A stream that it had ended in good order stays whole; anything else is reset. */
-  #lost(socket: EngineSocket, peer: Peer, errno: number): void {
-    if (listenerLost(this, socket, peer, errno)) return;
-    // A socket closed by its owner, all of it acknowledged, would be released already: the rest is lost.
-    const lost = socket.orphaned && socket.hand === null;
-    if (!socket.finReceived || lost || socket.resetWhenThawedErrno !== 0) {
-      this.abort(socket, errno, false);
-      return;
-    }
-    this.answerClaim(socket);
-    socket.frozen = false;
-    socket.peerGone = true;
-    this.part(socket);
-    this.#failUnsent(socket, errnoOf('EPIPE'));
-    this.ports.changed(socket, false);
-    if (socket.hand !== null) handPeerGone(this, socket, socket.hand);
-    else pump(this, socket);
+  /** The other process has its end of the link now. */
+  attached(peer: Peer): void {
+    linkAttached(this, peer);
   }
 }
 

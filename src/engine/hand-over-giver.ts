@@ -30,7 +30,11 @@ export function give(engine: Engine, socket: EngineSocket, client: number, timeo
 
 /** The owner closes a socket it has given. True: released at once. */
 export function closeGiven(engine: Engine, socket: EngineSocket): boolean {
-  if (socket.hand?.role === 'giver' && socket.hand.phase !== 'offered') {
+  const { hand, early } = socket;
+  if (hand?.role === 'giver' && hand.phase === 'waiting' && early !== null) {
+    hand.taker?.control(RecordType.takeRefuse, 0, hand.takerSocket, hand.takerGeneration, reason(errnoOf('ECONNRESET')));
+    hand.taker?.hands.delete(socket);
+  } else if (hand?.role === 'giver' && hand.phase !== 'offered') {
     // Under way: it is the taker's if it succeeds; `abort` resets the connection if not.
     socket.orphaned = true;
     return false;
@@ -71,7 +75,8 @@ export function onTake(engine: Engine, peer: Peer, index: number, generation: nu
 
 export function freeze(engine: Engine, socket: EngineSocket, hand: Giver): void {
   hand.phase = 'waiting';
-  if (socket.frozen) return;
+  // What was sent before the accept must have arrived first.
+  if (socket.frozen || socket.early !== null) return;
   socket.rounds += 1;
   hand.round = socket.rounds;
   hand.phase = 'freezing';

@@ -1,17 +1,35 @@
-/** Listening, connecting and accepting. STPconnect is complete when the server has accepted, as in the source. */
+/** Listening, connecting and accepting. STPconnect is complete when the server has accepted, as in the source, or when the request is queued (early.ts). */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { ConnectPayload, RecordType, SocketName, SocketState } from '../layout';
 import { ask, asking, type AskLine, cancel, connectPayload, lineUp, offerAll, onOffer, refuseAsks, settleAsk, turnedAway, withdraw } from './asking';
+import { connectSent, connectTakenBack, type EarlyWish, endErrno, flushEarly, isAsking, takePlace, tellUntold } from './early';
 import { type Engine, reason, reasonOf } from './engine';
+import { freeze } from './hand-over-giver';
 import { type Peer } from './peer';
 import { type PeerPort } from './ports';
-import { type EngineAddress, type EngineSocket, type PendingConnect } from './socket';
+import { nameOf } from './queued-counts';
+import { Request, takeOver } from './request';
+import { type EngineAddress, type EngineSocket } from './socket';
+import { pump } from './stream';
 
 const RETRY_FIRST_MS = 4;
 const RETRY_MAX_MS = 500;
 /** So many that share a port may turn a request away before it fails: a listener that is none can only be damage. */
 const REFUSALS_MAX = 20;
+/** Requests whose programs are connected that one queue takes: each client process counts its own, so more can only be damage. */
+const EARLY_QUEUE_MAX = 262_144;
+
+export interface ConnectOptions {
+  /** 0: waits without end. */
+  readonly timeoutMs?: number;
+  /** Others listen there too: any of them may accept. */
+  readonly anyListener?: boolean;
+  /** Is to be connected as soon as the request is queued. */
+  readonly early?: EarlyWish | null;
+  /** On first contact: fails where the other process does not have its end of the link so soon, and was never asked then. 0: waits without end. */
+  readonly linkTimeoutMs?: number;
+}
 
 function listenerKey(group: string, port: number): string {
   return `${group}:${port}`;
@@ -29,41 +47,92 @@ export function stopListening(engine: Engine, socket: EngineSocket): void {
   engine.listeners.delete(listenerKey(socket.local.group, socket.local.port));
   const queue = socket.listener?.queue.splice(0) ?? [];
   for (const pending of queue) {
+    pending.peer.requests.delete(pending.name);
     pending.peer.control(RecordType.refuse, 0, pending.socket, pending.generation, reason(errnoOf('ECONNRESET')));
   }
   refuseAsks(socket);
 }
 
-/** Asks `peer` for a connection to a port. `timeoutMs` 0: waits without end. `anyListener`: others listen there too. */
-export function connect(engine: Engine, socket: EngineSocket, peer: Peer, remote: EngineAddress, timeoutMs: number, anyListener = false): void {
+/** Asks `peer` for a connection to a port. */
+export function connect(engine: Engine, socket: EngineSocket, peer: Peer, remote: EngineAddress, options: ConnectOptions = {}): void {
+  const { timeoutMs = 0, anyListener = false, early = null, linkTimeoutMs = 0 } = options;
   Object.assign(socket.remote, remote);
   socket.anyListener = anyListener;
+  socket.earlyWish = early;
   socket.initiator = true;
   socket.openWindow(peer.port.distant);
   socket.receiveLimitBytes = socket.windowBytes;
   if (!anyListener) engine.join(socket, peer, 0, 0);
-  if (timeoutMs > 0) {
-    socket.timer = engine.timer(timeoutMs, () => {
-      sendCancel(engine, socket);
-      engine.abort(socket, errnoOf('ETIMEDOUT'), false);
-    });
-  }
+  if (timeoutMs > 0) limit(engine, socket, timeoutMs);
+  if (linkTimeoutMs > 0 && !peer.port.attached) limitLink(engine, socket, linkTimeoutMs);
   engine.setState(socket, SocketState.connecting);
   if (anyListener) ask(engine, socket, peer);
-  else sendConnect(socket);
+  else if (!socket.awaitsLink) sendConnect(engine, socket);
 }
 
-function sendConnect(socket: EngineSocket): void {
+function limit(engine: Engine, socket: EngineSocket, timeoutMs: number): void {
+  socket.timer = engine.timer(timeoutMs, () => {
+    sendCancel(engine, socket);
+    engine.abort(socket, errnoOf('ETIMEDOUT'), false);
+  });
+}
+
+/** CONNECT waits with it: nobody is to accept who was given up. ASK need not, for a request is accepted only after its CONNECT. */
+function limitLink(engine: Engine, socket: EngineSocket, timeoutMs: number): void {
+  socket.awaitsLink = !socket.anyListener;
+  socket.linkTimer = engine.timer(timeoutMs, () => {
+    socket.linkTimer = null;
+    withdraw(engine, socket);
+    engine.abort(socket, errnoOf('ETIMEDOUT'), false);
+  });
+}
+
+/** The other process has its end of the link now. */
+export function linkAttached(engine: Engine, peer: Peer): void {
+  for (const socket of peer.sockets) {
+    if (socket.linkTimer === null) continue;
+    engine.timers.clear(socket.linkTimer);
+    socket.linkTimer = null;
+    if (!socket.awaitsLink) continue;
+    socket.awaitsLink = false;
+    sendConnect(engine, socket);
+  }
+  tellUntold(engine, peer);
+}
+
+function sendConnect(engine: Engine, socket: EngineSocket): void {
+  takePlace(engine, socket);
   socket.peer?.control(RecordType.connect, socket.index, socket.remote.port, 0, connectPayload(socket));
   crashPoint('connect.asked');
+  connectSent(engine, socket);
   socket.peer?.port.publishNow();
   crashPoint('connect.published');
+}
+
+/** At exit: who was told that it is connected, and has no listener yet, goes to one of those that it asks, without an offer. */
+export function connectAtExit(engine: Engine, socket: EngineSocket): void {
+  if (socket.early === null || socket.early.sent) return;
+  const peer = socket.asked.find((asked) => asked.peer.port.attached)?.peer ?? socket.asked[0]?.peer ?? anotherPeer(engine, socket);
+  if (peer === null) return;
+  withdraw(engine, socket, peer);
+  engine.join(socket, peer, 0, 0);
+  sendConnect(engine, socket);
+}
+
+function anotherPeer(engine: Engine, socket: EngineSocket): Peer | null {
+  try {
+    const port = engine.ports.another(socket);
+    return port === undefined ? null : engine.attachPeer(port);
+  } catch {
+    return null;
+  }
 }
 
 /** The client gives up, wherever it has asked. */
 export function sendCancel(engine: Engine, socket: EngineSocket): void {
   withdraw(engine, socket);
-  if (socket.peer !== null) cancel(socket, socket.peer);
+  if (socket.peer !== null && !socket.awaitsLink) cancel(socket, socket.peer);
+  engine.queued.settled(socket.index, socket.generation);
   crashPoint('connect.cancelled');
 }
 
@@ -79,7 +148,7 @@ export function onAsk(engine: Engine, peer: Peer, port: number, payload: Buffer)
 /** One that was asked is ready. */
 export function onOffered(engine: Engine, peer: Peer, index: number, generation: number): void {
   const socket = onOffer(engine, peer, index, generation);
-  if (socket !== undefined) sendConnect(socket);
+  if (socket !== undefined) sendConnect(engine, socket);
 }
 
 /** One that was asked listens no more, or is asked by too many. */
@@ -90,28 +159,25 @@ export function onDecline(engine: Engine, peer: Peer, index: number, generation:
 
 export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
   if (payload.length < ConnectPayload.sizeBytes) return;
-  const request = ConnectPayload.decode(payload);
+  const asked = ConnectPayload.decode(payload);
+  const request = new Request(peer, asked.socket, asked.generation, asked.windowBytes, asked.earlyBytes, { system: asked.system, group: asked.clientGroup, port: asked.port });
   const refuse = (errno: number): void => {
     peer.control(RecordType.refuse, 0, request.socket, request.generation, reason(errno));
   };
-  const socket = engine.listeners.get(listenerKey(request.serverGroup, port));
+  const socket = engine.listeners.get(listenerKey(asked.serverGroup, port));
   const listener = socket?.listener;
   if (socket === undefined || !listener) {
     refuse(errnoOf('ECONNREFUSED'));
     return;
   }
-  if (listener.queue.length >= listener.backlog) {
+  // Its program is connected already: the client's process has counted for us.
+  if (listener.queue.length >= (request.isEarly ? EARLY_QUEUE_MAX : listener.backlog)) {
     settleAsk(socket, peer, request.socket);
     refuse(errnoOf('EAGAIN'));
     return;
   }
-  listener.queue.push({
-    peer,
-    socket: request.socket,
-    generation: request.generation,
-    windowBytes: request.windowBytes,
-    remote: { system: request.system, group: request.clientGroup, port: request.port },
-  });
+  listener.queue.push(request);
+  if (request.isEarly) peer.requests.set(request.name, request);
   settleAsk(socket, peer, request.socket);
   engine.ports.counted(socket);
   crashPoint('accept.queued');
@@ -126,7 +192,10 @@ export function onCancel(engine: Engine, peer: Peer, port: number, payload: Buff
     if (socket.local.port !== port) continue;
     const queue = socket.listener?.queue ?? [];
     const at = queue.findIndex((p) => p.peer === peer && p.socket === name.socket && p.generation === name.generation);
-    if (at >= 0) queue.splice(at, 1);
+    if (at >= 0) {
+      queue.splice(at, 1);
+      peer.requests.delete(nameOf(name.socket, name.generation));
+    }
     settleAsk(socket, peer, name.socket);
     offerAll(socket);
   }
@@ -144,52 +213,73 @@ export function accept(engine: Engine, listening: EngineSocket): EngineSocket | 
   return socket;
 }
 
-function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pending: PendingConnect): void {
+function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pending: Request): void {
   Object.assign(socket.local, listening.local);
   Object.assign(socket.remote, pending.remote);
   socket.windowWantedBytes = listening.windowWantedBytes;
   socket.openWindow(pending.peer.port.distant);
-  socket.receiveLimitBytes = socket.windowBytes;
+  socket.receiveLimitBytes = Math.max(socket.windowBytes, pending.earlyBytes);
   socket.sendLimitBytes = pending.windowBytes;
-  engine.join(socket, pending.peer, pending.socket, pending.generation);
+  socket.deathAsTcp = listening.deathAsTcp;
+  pending.accepted = socket;
+  if (pending.lostErrno === 0) engine.join(socket, pending.peer, pending.socket, pending.generation);
   crashPoint('accept.begun');
   engine.setState(socket, SocketState.established);
   const payload = new Uint8Array(SocketName.sizeBytes);
-  SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.windowBytes }, payload);
+  SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.receiveLimitBytes }, payload);
   engine.tell(socket, RecordType.accept, payload);
   crashPoint('accept.answered');
+  if (pending.isEarly) takeOver(engine, socket, pending);
 }
 
 export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer): void {
-  if (socket.state !== SocketState.connecting || payload.length < SocketName.sizeBytes) {
+  const { early } = socket;
+  if (!isAsking(socket) || payload.length < SocketName.sizeBytes) {
     engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
     return;
   }
   const name = SocketName.decode(payload);
-  engine.clearTimers(socket);
+  const told = early?.told === true;
+  if (!told) engine.clearTimers(socket);
   socket.remoteSocket = name.socket;
   socket.remoteGeneration = name.generation;
   socket.sendLimitBytes = name.windowBytes;
-  engine.setState(socket, SocketState.established);
+  if (early !== null) early.accepted = true;
+  acceptedEarly(engine, socket);
+  if (!told) engine.setState(socket, SocketState.established);
+  else engine.ports.changed(socket, false);
   crashPoint('connect.accepted');
-  socket.owner?.connected(0);
+  if (!told) socket.owner?.connected(0);
+  else pump(engine, socket);
+}
+
+/** All that was sent before the ACCEPT is in the log: from here on it is a connection like any other. */
+export function acceptedEarly(engine: Engine, socket: EngineSocket): void {
+  if (socket.early?.accepted !== true || !flushEarly(socket)) return;
+  socket.early = null;
+  if (socket.hand?.role === 'giver' && socket.hand.phase === 'waiting') freeze(engine, socket, socket.hand);
 }
 
 export function onRefuse(engine: Engine, socket: EngineSocket, payload: Buffer): void {
-  if (socket.state !== SocketState.connecting) return;
+  if (!isAsking(socket)) return;
   const errno = reasonOf(payload);
+  connectTakenBack(engine, socket);
+  const told = socket.early?.told === true;
   // A busy server queues us in effect.
-  if (errno === errnoOf('EAGAIN') || socket.anyListener) askAgain(engine, socket, errno);
-  else engine.abort(socket, errno, false);
+  if ((errno === errnoOf('EAGAIN') && !told) || socket.anyListener) askAgain(engine, socket, errno);
+  else engine.abort(socket, endErrno(socket, errno), false);
 }
 
 /** A listener that shares its port is gone before it accepted: true where others may be asked, or are. */
 export function listenerLost(engine: Engine, socket: EngineSocket, peer: Peer, errno: number): boolean {
-  if (socket.state !== SocketState.connecting || !socket.anyListener) return false;
+  if (!isAsking(socket) || !socket.anyListener) return false;
   if (socket.peer !== peer) {
     if (turnedAway(socket, peer)) askAgain(engine, socket, errno);
     return true;
   }
+  // It may have read what was sent.
+  if (socket.early !== null && (socket.early.pushedBytes > 0 || socket.finSent)) return false;
+  connectTakenBack(engine, socket);
   askAgain(engine, socket, errno);
   engine.part(socket);
   return true;
@@ -198,7 +288,7 @@ export function listenerLost(engine: Engine, socket: EngineSocket, peer: Peer, e
 /** Asks again, soon at first. The limit, if any, is the connect timer. `errno` is what it fails with where nobody else listens. */
 function askAgain(engine: Engine, socket: EngineSocket, errno: number): void {
   if (errno !== errnoOf('EAGAIN') && socket.retries >= REFUSALS_MAX) {
-    engine.abort(socket, errno, false);
+    engine.abort(socket, endErrno(socket, errno), false);
     return;
   }
   const delayMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(socket.retries, 10));
@@ -207,7 +297,7 @@ function askAgain(engine: Engine, socket: EngineSocket, errno: number): void {
   socket.retryTimer = engine.timer(delayMs, () => {
     socket.retryTimer = null;
     if (socket.anyListener) askAnother(engine, socket, errno);
-    else sendConnect(socket);
+    else sendConnect(engine, socket);
   });
 }
 
@@ -220,6 +310,6 @@ function askAnother(engine: Engine, socket: EngineSocket, errno: number): void {
     askAgain(engine, socket, errnoOf('EAGAIN'));
     return;
   }
-  if (port === undefined) engine.abort(socket, errno === errnoOf('EAGAIN') ? errnoOf('ECONNREFUSED') : errno, false);
+  if (port === undefined) engine.abort(socket, endErrno(socket, errno === errnoOf('EAGAIN') ? errnoOf('ECONNREFUSED') : errno), false);
   else ask(engine, socket, engine.attachPeer(port));
 }

@@ -1,8 +1,10 @@
 /** The engine layer: the connection protocol as a pure state machine. */
 export { reluctance } from './asking';
+export type { Remains } from './deaths';
+export type { EarlyWish } from './early';
 export { Engine } from './engine';
 export { forEach } from './for-each';
-export { accept, connect, listen, stopListening } from './handshake';
+export { accept, connect, type ConnectOptions, listen, stopListening } from './handshake';
 export { give } from './hand-over-giver';
 export { SECRET_BYTES } from './hand-over-state';
 export { take } from './hand-over-taker';

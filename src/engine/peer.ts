@@ -4,7 +4,9 @@
  */
 import { StpError } from '../errors';
 import { type PeerPort } from './ports';
+import { nameOf } from './queued-counts';
 import { type EngineSocket } from './socket';
+import { type Request } from './request';
 import { WaitingLine } from './waiting-line';
 
 /** More queued control records than this can only be a peer that floods us and never reads. Dropping one would leave a socket waiting for ever: the link ends. */
@@ -24,6 +26,10 @@ export class Peer {
   readonly sockets = new Set<EngineSocket>();
   /** Sockets being handed over to or from that process, while their other end is elsewhere. */
   readonly hands = new Set<EngineSocket>();
+  /** Requests of that process whose programs go on before they are accepted, by name: those in queues, and those that were given a socket. */
+  readonly requests = new Map<string, Request>();
+  /** Sockets whose program is to be told that they are connected, once the request is published. */
+  readonly untold = new Set<EngineSocket>();
   /** Sockets that wait for room in this log. */
   readonly blocked = new WaitingLine();
   /** An append found no room since it was last made. */
@@ -41,6 +47,26 @@ export class Peer {
   /** True while something waits for room in the log. */
   get waiting(): boolean {
     return this.#queue.length > 0 || this.blocked.size > 0;
+  }
+
+  /** True while control records wait for room: a request may be among them. */
+  get controlWaits(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** A socket has its other end elsewhere from now on, or is no more. */
+  part(socket: EngineSocket): void {
+    this.sockets.delete(socket);
+    if (this.requests.size === 0) return;
+    const name = nameOf(socket.remoteSocket, socket.remoteGeneration);
+    if (this.requests.get(name)?.accepted === socket) this.requests.delete(name);
+  }
+
+  /** Nothing is waited for any more. */
+  clear(): void {
+    this.blocked.clear();
+    this.requests.clear();
+    this.untold.clear();
   }
 
   /** Sends a control record, now or when there is room. `payload` is copied if it must wait. */

@@ -12,6 +12,8 @@ export interface PeerPort {
   readonly epoch: number;
   /** What is published costs a trip to a file server: better seldom and much. */
   readonly distant: boolean;
+  /** The other process has its end of the link. */
+  readonly attached: boolean;
   /**
    * Appends one record. DATA and the HAND records may be taken in part: returns the bytes of payload taken. Others go whole or not at all.
    * -1: no room now; the engine is told by `roomMade` when there is.
@@ -41,6 +43,10 @@ export interface EnginePorts {
   changed(socket: EngineSocket, begins: boolean): void;
   /** Bytes moved: its control block may be written late. */
   counted(socket: EngineSocket): void;
+  /** A queue of received bytes became empty or is so no longer: its control block is to tell that soon. */
+  unreadChanged(socket: EngineSocket): void;
+  /** Runs something soon, outside of any call of an owner, when what was appended before is published. */
+  later(run: () => void): void;
   /** A timer was set for an earlier time than any before; call `advance` then. */
   wakeAt(atMs: number): void;
   /** A socket was released; its port is free unless it went to another process with it. */

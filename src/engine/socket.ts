@@ -9,7 +9,9 @@ import { type Asked, type AskLine } from './asking';
 import { type HandOver } from './hand-over-state';
 import { type SocketOwner } from './ports';
 import { type Peer } from './peer';
+import { type Early, type EarlyWish } from './early';
 import { ReceiveQueue } from './receive-queue';
+import { type Request } from './request';
 import { type Timer } from './timers';
 
 export interface EngineAddress {
@@ -27,18 +29,9 @@ export interface PendingSend {
   readonly done: (errno: number) => void;
 }
 
-/** A connection request in a listener's queue. */
-export interface PendingConnect {
-  readonly peer: Peer;
-  readonly socket: number;
-  readonly generation: number;
-  readonly windowBytes: number;
-  readonly remote: EngineAddress;
-}
-
 export interface Listener {
   readonly backlog: number;
-  readonly queue: PendingConnect[];
+  readonly queue: Request[];
   readonly asks: Map<Peer, AskLine>;
 }
 
@@ -71,7 +64,7 @@ export class EngineSocket {
   bytesReceived = 0;
   /** What we last told the peer it may send up to. */
   receiveLimitBytes = 0;
-  readonly received = new ReceiveQueue();
+  received = new ReceiveQueue();
   readonly unsent: PendingSend[] = [];
   unsentBytes = 0;
 
@@ -97,8 +90,14 @@ export class EngineSocket {
   resetWhenThawedErrno = 0;
   /** A taker that asks whether it was given the other end; told no if the giver dies without a MOVE. */
   claimant: (() => void) | null = null;
-  /** The other end is closed and forgotten (learnt in a hand-over). */
+  /** The other end is closed and forgotten (learnt in a hand-over), or its process died when all was read. */
   peerGone = false;
+  /** The death of the other end is the end of the stream where that had read all, as TCP has it. */
+  deathAsTcp = false;
+  /** errno of such a death, 0 none. */
+  deathErrno = 0;
+  /** The socket control block that others can read tells of unread bytes. */
+  unreadShown = false;
   hand: HandOver | null = null;
   /** The number of hand-overs begun. */
   rounds = 0;
@@ -110,6 +109,14 @@ export class EngineSocket {
   /** Next try of a connect that found the backlog full, or that waits for an offer. */
   retryTimer: Timer | null = null;
   retries = 0;
+  /** First contact with the other process: until then it must have its end of the link. */
+  linkTimer: Timer | null = null;
+  /** CONNECT waits for that. */
+  awaitsLink = false;
+  /** Wants to be connected before it is accepted. */
+  earlyWish: EarlyWish | null = null;
+  /** It is, or will be. */
+  early: Early | null = null;
   /** Connecting to a port that several processes share: where one can't take it another may. */
   anyListener = false;
   /** The listeners that it asks, while none has made an offer. */

@@ -9,7 +9,8 @@ import { errnoOf } from '../errors';
 import { RecordType, SocketState, Total } from '../layout';
 import { type Engine } from './engine';
 import { closeGiven } from './hand-over-giver';
-import { sendCancel, stopListening } from './handshake';
+import { flushEarly, keepEarly } from './early';
+import { acceptedEarly, sendCancel, stopListening } from './handshake';
 import { type EngineSocket, type PendingSend } from './socket';
 
 const total = Buffer.alloc(Total.sizeBytes);
@@ -40,7 +41,8 @@ export function send(engine: Engine, socket: EngineSocket, bytes: Uint8Array, fr
 }
 
 function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: number, to: number): number {
-  const peer = socket.peer;
+  const { peer, early } = socket;
+  if (early !== null && (socket.anyListener || early.accepted)) return keepEarly(engine, socket, early, bytes, from, to);
   if (peer === null || held(socket)) return 0;
   const end = Math.min(to, from + socket.sendLimitBytes - socket.bytesSent);
   let at = from;
@@ -72,6 +74,10 @@ export function sendLater(engine: Engine, socket: EngineSocket, pending: Pending
  * (`quiet`): then what it waits for is still to come.
  */
 export function pump(engine: Engine, socket: EngineSocket, quiet = false): void {
+  if (socket.early !== null) {
+    acceptedEarly(engine, socket);
+    if (!flushEarly(socket)) return;
+  }
   if (socket.peer === null || held(socket) || socket.resetErrno !== 0) {
     if (socket.peerGone && !quiet) tellWritable(engine, socket);
     return;
@@ -184,6 +190,7 @@ export function onData(engine: Engine, socket: EngineSocket, bytes: Buffer, at: 
   // With something in the queue the owner has been told; during a hand-over it must not be.
   if (queue.lengthBytes > 0 || owner === null || socket.hand !== null) {
     queue.push(bytes, at, at + lengthBytes);
+    if (!socket.unreadShown) engine.ports.unreadChanged(socket);
     return;
   }
   queue.lend(bytes, at, at + lengthBytes);
@@ -191,6 +198,7 @@ export function onData(engine: Engine, socket: EngineSocket, bytes: Buffer, at: 
     owner.readable(lengthBytes);
   } finally {
     queue.keep();
+    if (queue.lengthBytes > 0 && !socket.unreadShown) engine.ports.unreadChanged(socket);
   }
 }
 
@@ -253,7 +261,7 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
   if (socket.listener !== null) stopListening(engine, socket);
   if (socket.state === SocketState.connecting) sendCancel(engine, socket);
   if (socket.hand !== null) return closeGiven(engine, socket);
-  if (!socket.connected || socket.peer === null) {
+  if (!socket.connected || (socket.peer === null && socket.early === null)) {
     if (socket.resetWhenThawedErrno !== 0) engine.tell(socket, RecordType.reset, null);
     engine.release(socket);
     return true;
@@ -262,7 +270,7 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
   const hard = lingerMs === 0 || socket.received.lengthBytes > 0;
   if (hard && !socket.frozen) {
     engine.tell(socket, RecordType.reset, null);
-    socket.peer.port.publishNow();
+    socket.peer?.port.publishNow();
     engine.release(socket);
     return true;
   }

@@ -50,7 +50,8 @@ export const BindingState = { free: 0, claiming: 1, bound: 2, listening: 3, rang
 
 export const Binding = defineLayout('Binding', 32, {
   port: { at: 0, kind: 'u32', writer: 'owner', doc: 'the port, or the first port of a range' },
-  count: { at: 4, kind: 'u32', writer: 'owner', doc: 'number of ports: 1, or the size of the range' },
+  count: { at: 4, kind: 'u16', writer: 'owner', doc: 'number of ports: 1, or the size of the range' },
+  backlog: { at: 6, kind: 'u16', writer: 'owner', doc: 'of a listener: requests that may wait to be accepted; a client process counts its own' },
   state: { at: 8, kind: 'u8', writer: 'owner', doc: '0 free, 1 claiming, 2 bound, 3 listening, 4 range held for unbound connects, 5 claiming a range' },
   shared: { at: 9, kind: 'u8', writer: 'owner', doc: '1: others of the system may hold the port too, where they share it as well (SO_REUSEPORT)' },
   address: { at: 10, kind: 'u16', writer: 'owner', doc: 'of a listener: 0 any address of the system, else a hash of the IP address that it also listens at by TCP' },

@@ -72,6 +72,13 @@ export const RecordType = {
 export const RECORD_TYPE_MAX = 25;
 /** Sockets are named by 16 bits in `source`. */
 export const SOCKETS_MAX = 65_536;
+/**
+ * In `socket` of DATA, FIN and RESET: the record is for the request of `source`, whose generation is in `generation`. So a client writes to
+ * before it knows which socket the server has given to its request.
+ */
+export const REQUEST_SOCKET = 0xffff_ffff;
+/** Most bytes that a client may send before it is accepted. */
+export const EARLY_BYTES_MAX = 65_536;
 
 const sender = 'sender' as const;
 
@@ -83,6 +90,7 @@ export const ConnectPayload = defineLayout('ConnectPayload', 128, {
   clientGroup: { at: 16, kind: 'text', size: 16, writer: sender, doc: 'group of the client' },
   serverGroup: { at: 32, kind: 'text', size: 16, writer: sender, doc: 'group of the port asked for' },
   system: { at: 48, kind: 'text', size: 64, writer: sender, doc: 'system of the client' },
+  earlyBytes: { at: 112, kind: 'u32', writer: sender, doc: 'its program goes on before it is accepted, and so many bytes may come before that; 0: it waits' },
 }, { doc: 'Payload of CONNECT and ASK.' });
 
 export const SocketName = defineLayout('SocketName', 16, {

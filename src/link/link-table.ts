@@ -22,9 +22,17 @@ import { closeBells, type Ends, willHear } from './link-ends';
 import { LinkFiles } from './link-files';
 import { Poller, type PollerEvents } from './poller';
 
+/** What a process of this kernel that died has left behind. */
+export interface Leftovers {
+  /** Sockets here whose bytes it had not taken in, by index; undefined where its log does not tell. */
+  readonly unread: Set<number> | undefined;
+}
+
 export interface LinkTableEvents extends LinkSink {
   /** The peer of a link is gone or the link failed; all it sent has been delivered. */
-  peerGone(link: Link, errno: number): void;
+  peerGone(link: Link, errno: number, left?: Leftovers): void;
+  /** The other process has its end of the link now. */
+  attached(link: Link): void;
   /** The end of a turn in which something happened. */
   turnOver(): void;
 }
@@ -208,6 +216,7 @@ export class LinkTable implements PollerEvents {
     }
     link.ringIfAsleep();
     this.poller.wake();
+    this.#events.attached(link);
     return true;
   }
 
@@ -318,8 +327,9 @@ export class LinkTable implements PollerEvents {
       const info = this.#region.process(from);
       if (info !== undefined && this.#region.isAlive(info) !== 'dead') this.#make(info);
       // One that was only taken for dead learns by this that it is no more.
-      else if (this.#region.isGone(from)) this.#files.removeLog(this.#files.theirs(from));
-      else throw new StpError('EIO', `process ${from} can not be read`);
+      else if (this.#region.isGone(from)) {
+        if (!this.#hearLast(from, info)) this.#files.removeLog(this.#files.theirs(from));
+      } else throw new StpError('EIO', `process ${from} can not be read`);
       this.#unmet.delete(from);
     } catch {
       // No room for our end, or no look at its file: the peer waits, and the clock tries again.
@@ -330,6 +340,22 @@ export class LinkTable implements PollerEvents {
       this.#unmet.delete(from);
       this.#files.removeLog(this.#files.theirs(from));
     }
+  }
+
+  /** A process ended before we had met: what it has published for us is taken in all the same. False: there is nothing. */
+  #hearLast(from: number, info: ProcessInfo | undefined): boolean {
+    const { storage, limits, self } = this.#region;
+    const reader = storage.openLog(this.#files.theirs(from), { ring: limits.ringBytes, frames: limits.framesBytes });
+    if (reader === undefined) return false;
+    const { fromEpoch } = reader.identity;
+    try {
+      if (reader.poll() === 0) return false;
+    } finally {
+      reader.close();
+    }
+    const { bootId } = info ?? self;
+    this.#peerDied(this.#make({ ...self, number: from, epoch: fromEpoch, bootId, hasDoor: false, canMap: false, state: 'left' }));
+    return true;
   }
 
   #updateClock(): void {
@@ -397,9 +423,10 @@ export class LinkTable implements PollerEvents {
     const errno = link.failure === null ? errnoOf('ECONNRESET') : -link.failure.errno;
     if (link.peerGone) this.#failures.delete(link.process);
     else if (link.failure?.code === 'ESTPCORRUPT') this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
+    const left = link.peerGone && link.failure === null && ends.info.bootId === this.#region.self.bootId ? { unread: link.unread() } : undefined;
     this.#drop(ends);
     if (link.peerGone) crashPoint('death.dropped');
-    this.#events.peerGone(link, errno);
+    this.#events.peerGone(link, errno, left);
     if (link.peerGone) crashPoint('death.told');
     // A peer that lives may have knocked for its next link already, while we still had this one.
     this.#discover();
@@ -432,6 +459,11 @@ export class LinkTable implements PollerEvents {
 
   turnOver(): void {
     this.#events.turnOver();
+  }
+
+  /** Before the end: sockets for which bytes have come that nobody will look at, by index. */
+  takeUnseen(): Set<number> {
+    return new Set([...this.#ends.values()].flatMap(({ link }) => [...link.takeUnseen()]));
   }
 
   /** Publishes what is left and lets go of everything; peers see the end of their bells. */

@@ -10,8 +10,9 @@
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType } from '../layout';
+import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType, REQUEST_SOCKET } from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
+import { sourcesOf, targetsOf } from './leftovers';
 import { copyBytes, gather, GATHER_BYTES_MAX, gatheredBytes, gatherMemory, padded } from './records';
 
 /** Where records and news of links go. */
@@ -112,6 +113,11 @@ export class Link {
     // The log is fresh: all of it is free.
     this.#capacityBytes = out.freeBytes;
     this.#reserveBytes = Math.min(CONTROL_RESERVE_BYTES, out.freeBytes / 4);
+  }
+
+  /** The other process has its end of the link. */
+  get attached(): boolean {
+    return this.in !== null;
   }
 
   /** See PeerPort: appends one record, whole or (data) in part; bytes of payload taken, -1 for no room. */
@@ -415,9 +421,11 @@ export class Link {
     }
     if (type !== RecordType.credit && type !== RecordType.finAck && type !== RecordType.connect) {
       const { lastTurns, turn } = this.#owner;
-      if (socket < lastTurns.length) {
-        if (lastTurns[socket] === turn) return 0;
-        lastTurns[socket] = turn;
+      // What is for a request goes to a socket that only the engine knows: it takes the turn of the one with the client's number.
+      const index = socket === REQUEST_SOCKET ? key >>> 16 : socket;
+      if (index < lastTurns.length) {
+        if (lastTurns[index] === turn) return 0;
+        lastTurns[index] = turn;
       }
     }
     const joins = type === RecordType.data && lengthBytes <= GATHER_BYTES_MAX && total < run;
@@ -436,6 +444,28 @@ export class Link {
       }
     }
     return used;
+  }
+
+  /**
+   * Sockets here whose bytes the other process had not taken in when it ended, by index. Undefined where that can't be told, or it
+   * left a log that can't be.
+   */
+  unread(): Set<number> | undefined {
+    try {
+      const rest = this.out.unreadFrom(this.in?.peerRead());
+      return rest === undefined ? undefined : sourcesOf(rest);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Sockets here for which bytes have come that were not looked at: what is taken for this is not delivered any more. */
+  takeUnseen(): Set<number> {
+    try {
+      return this.in === null ? new Set() : targetsOf(this.in);
+    } catch {
+      return new Set();
+    }
   }
 
   #acknowledge(): void {

@@ -23,6 +23,8 @@ export interface BindingEntry {
   readonly shared: boolean;
   /** Tag of the IP address that its owner listens at by TCP, see address-tag.ts. */
   readonly address: number;
+  /** Of a listener: requests that may wait to be accepted. */
+  readonly backlog?: number;
 }
 
 /** A listening socket in the table of another process. */
@@ -30,6 +32,7 @@ export interface ListeningEntry {
   readonly socket: number;
   readonly shared: boolean;
   readonly address: number;
+  readonly backlog: number;
 }
 
 const SLOTS_MAX = BINDINGS_PER_BLOCK * PROCESS_BLOCKS.bindingsCount;
@@ -38,6 +41,7 @@ const STATE_MAX = Math.max(...Object.values(BindingState));
 const STATE_AT = Binding.fields.state.at;
 const PORT_AT = Binding.fields.port.at;
 const COUNT_AT = Binding.fields.count.at;
+const BACKLOG_AT = Binding.fields.backlog.at;
 const SHARED_AT = Binding.fields.shared.at;
 const ADDRESS_AT = Binding.fields.address.at;
 const GROUP_AT = Binding.fields.group.at;
@@ -119,7 +123,7 @@ export class BindingTable {
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       const entry = this.#slots[first + i];
       if (entry === undefined) this.#payload.fill(0, at, at + Binding.sizeBytes);
-      else Binding.encode({ ...entry, shared: Number(entry.shared) }, this.#payload, at);
+      else Binding.encode({ ...entry, shared: Number(entry.shared), backlog: entry.backlog ?? 0 }, this.#payload, at);
     }
     this.#file.write(PROCESS_BLOCKS.bindings + block, this.#payload.subarray(0, BindingsHead.sizeBytes + used * Binding.sizeBytes));
   }
@@ -143,7 +147,7 @@ export function readBindings(reader: BlockReader, number: number, visit: (entry:
       const state = view.getUint8(at + STATE_AT);
       if (state === BindingState.free) continue;
       const port = view.getUint32(at + PORT_AT, true);
-      const count = view.getUint32(at + COUNT_AT, true);
+      const count = view.getUint16(at + COUNT_AT, true);
       if (only !== undefined && (only < port || only - port >= count)) continue;
       if (visit(checked(payload, at, state, port, count, number))) return;
     }
@@ -167,7 +171,12 @@ export function findListening(reader: BlockReader, number: number, group: Uint8A
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       if (view.getUint32(at + PORT_AT, true) !== port || view.getUint8(at + STATE_AT) !== BindingState.listening) continue;
       if (!sameGroup(payload, at + GROUP_AT, group)) continue;
-      return { socket: view.getUint32(at + Binding.fields.socket.at, true), shared: view.getUint8(at + SHARED_AT) === 1, address: view.getUint16(at + ADDRESS_AT, true) };
+      return {
+        socket: view.getUint32(at + Binding.fields.socket.at, true),
+        shared: view.getUint8(at + SHARED_AT) === 1,
+        address: view.getUint16(at + ADDRESS_AT, true),
+        backlog: view.getUint16(at + BACKLOG_AT, true),
+      };
     }
   }
   return undefined;
@@ -201,8 +210,8 @@ function usedBlocks(view: DataView, number: number): number {
 function checked(payload: Uint8Array, at: number, state: number, port: number, count: number, number: number): BindingEntry {
   if (state > STATE_MAX) throw damaged(processPath(number), 'binding.state');
   if (port < 1 || count < 1 || count > PORT_MAX || port + count - 1 > PORT_MAX) throw damaged(processPath(number), 'binding.port');
-  const { group, socket, shared, address } = Binding.decode(payload, at);
+  const { group, socket, shared, address, backlog } = Binding.decode(payload, at);
   if (shared > 1) throw damaged(processPath(number), 'binding.shared');
   if (!isGroupName(group)) throw damaged(processPath(number), 'binding.group');
-  return { port, count, group, socket, state, shared: shared === 1, address };
+  return { port, count, group, socket, state, shared: shared === 1, address, backlog };
 }

@@ -24,6 +24,8 @@ export interface FoundListener {
   /** Others may listen there too, see {@link Bindings.bind}. */
   readonly shared: boolean;
   readonly address: number;
+  /** Requests that may wait there to be accepted. */
+  readonly backlog: number;
 }
 
 export interface PortInfo {
@@ -42,6 +44,7 @@ interface OwnPort {
   readonly socket: number;
   readonly shared: boolean;
   readonly address: number;
+  readonly backlog?: number;
   readonly listening: boolean;
   /** Reserved in our own range of unbound ports. */
   readonly reserved: boolean;
@@ -91,11 +94,12 @@ export class Bindings {
 
   /**
    * Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. `address`: tag of the IP address that the owner
-   * listens at by TCP.
+   * listens at by TCP; `backlog`: requests that may wait.
    */
-  listen(port: number, group: string, address = ANY_ADDRESS): void {
+  listen(port: number, group: string, address = ANY_ADDRESS, backlog = 0): void {
     const own = this.#own(port, group);
-    if (!own.listening) this.#update(port, group, { ...own, address, listening: true });
+    if (!own.listening) this.#update(port, group, { ...own, address, backlog, listening: true });
+    else if (own.backlog !== backlog) this.#update(port, group, { ...own, backlog });
   }
 
   /** Shares a port that is bound or listening here already: from now on others may bind it too. EINVAL where it is not bound here. */
@@ -105,8 +109,8 @@ export class Bindings {
   }
 
   #update(port: number, group: string, own: OwnPort): void {
-    const { slot, socket, shared, address, listening } = own;
-    this.#table.set(slot, { port, count: 1, group, socket, state: listening ? BindingState.listening : BindingState.bound, shared, address });
+    const { slot, socket, shared, address, backlog = 0, listening } = own;
+    this.#table.set(slot, { port, count: 1, group, socket, state: listening ? BindingState.listening : BindingState.bound, shared, address, backlog });
     this.#ports.get(group)?.set(port, own);
     if (listening) crashPoint('bind.listening');
   }
@@ -162,7 +166,7 @@ export class Bindings {
   #search(system: string, group: string, port: number, fresh: boolean): readonly FoundListener[] {
     const key = systemKey(system);
     const own = key === this.#self.systemKey ? this.#ports.get(group)?.get(port) : undefined;
-    const here = own?.listening === true ? [{ process: this.#self, socket: own.socket, shared: own.shared, address: own.address }] : [];
+    const here = own?.listening === true ? [{ process: this.#self, socket: own.socket, shared: own.shared, address: own.address, backlog: own.backlog ?? 0 }] : [];
     const bytes = this.#bytesOf(group);
     if (bytes === undefined || here[0]?.shared === false) return here;
     const sharing: FoundListener[] = here;

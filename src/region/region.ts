@@ -23,7 +23,8 @@ import { encodeIdentity, type MutableProcessInfo, type ProcessInfo } from './pro
 import { Processes } from './processes';
 import { dropPair, recover, type RecoverySummary } from './recovery';
 import { giveSeatBack, giveUpPlace, isStillThere, quietly, type RegionSetup, type Seat, takeSeat } from './seat';
-import { SocketTable } from './socket-table';
+import { readSockets } from './read-sockets';
+import { type ScbValues, SocketTable } from './socket-table';
 
 export { type RegionSetup } from './seat';
 
@@ -176,6 +177,11 @@ export class Region {
   lookForOtherHosts(): void {
     const number = this.otherHostSeen ? undefined : this.#watch?.look();
     if (number !== undefined) this.#processes.get(number);
+  }
+
+  /** The socket control blocks of a process, by index, as they lie in its file; undefined where it has no file any more. */
+  socketsOf(process: number): ((index: number) => ScbValues | undefined) | undefined {
+    return readSockets(this.storage, process);
   }
 
   /** Writes the heartbeat, unless the thread of `pulse` does. */

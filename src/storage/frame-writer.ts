@@ -133,6 +133,11 @@ export class FrameWriter implements LogWriter {
     this.#writeStatus();
   }
 
+  /** A reader tells too seldom how far it is. */
+  unreadFrom(): undefined {
+    return undefined;
+  }
+
   close(): void {
     if (this.#capacity === 0) return;
     this.#capacity = 0;

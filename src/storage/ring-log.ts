@@ -55,6 +55,7 @@ export class RingWriter implements LogWriter {
   #control: Int32Array;
   #capacity: number;
   readonly #mask: number;
+  readonly #start: number;
   /** End of what is committed. */
   #head: number;
   /** End of what the reader can see. */
@@ -76,6 +77,7 @@ export class RingWriter implements LogWriter {
     // Any claim up to half of the ring is granted once the reader has caught up, wherever the lap ends.
     this.claimMaxBytes = this.#capacity >>> 1;
     const start = startPosition | 0;
+    this.#start = start;
     this.#head = this.#published = this.#tail = this.#claimed = start;
     Atomics.store(this.#control, READ, start);
     Atomics.store(this.#control, HEAD, start);
@@ -139,6 +141,13 @@ export class RingWriter implements LogWriter {
 
   setAsleep(word: number): void {
     Atomics.store(this.#control, ASLEEP, word | 0);
+  }
+
+  unreadFrom(position = this.#start): LogReader {
+    this.released(position);
+    const control = Int32Array.from(this.#control);
+    control[HEAD] = this.#head;
+    return new RingReader({ control, bytes: this.bytes, words: this.words, release: () => undefined }, this.identity, this.#path, position);
   }
 
   close(): void {

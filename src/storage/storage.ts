@@ -101,6 +101,11 @@ export interface LogWriter {
   acknowledge(position: number): void;
   /** Publishes the asleep word (odd: ring my bell once). Visible on return. */
   setAsleep(word: number): void;
+  /**
+   * What the reader of this log has not consumed, for a look after its end: from `position`, or from the beginning where it has never read. Must not be
+   * used after close(). Undefined where it can't be told so exactly.
+   */
+  unreadFrom(position: number | undefined): LogReader | undefined;
   /** Removes the mapping and closes; `bytes` and `words` become empty. The log stays. */
   close(): void;
 }

@@ -26,7 +26,7 @@ eachMechanism('a client goes on to another listener where the first one is held 
   const idle = network.listen(2, 7, 64);
   const accepted = eager(idle);
   network.stalled.add(1);
-  const clients = Array.from({ length: 20 }, () => network.connect(CLIENT, 1, 7, 0, true));
+  const clients = Array.from({ length: 20 }, () => network.connect(CLIENT, 1, 7, { anyListener: true }));
   network.settle();
   tt.equal(accepted.length, 0);
   network.wait(10);
@@ -39,7 +39,7 @@ eachMechanism('a client goes on to another listener where the first one is held 
   network.settle();
   tt.same(busy.told, []);
   tt.equal(busy.socket.listener?.asks.size, 0, 'no request is left there');
-  const late = network.connect(CLIENT, 1, 7, 0, true);
+  const late = network.connect(CLIENT, 1, 7, { anyListener: true });
   const there = eager(busy);
   network.settle();
   tt.same(late.told, ['connected 0'], 'and it goes on');
@@ -51,7 +51,7 @@ eachMechanism('of two listeners that are ready at the same moment one accepts, a
   const listeners = [network.listen(1, 7), network.listen(2, 7)];
   const accepted = listeners.map(eager);
   for (const number of [1, 2]) network.stalled.add(number);
-  const client = network.connect(CLIENT, 1, 7, 0, true);
+  const client = network.connect(CLIENT, 1, 7, { anyListener: true });
   network.settle();
   network.wait(10);
   tt.equal(client.socket.asked.length, 2, 'both are asked');
@@ -67,7 +67,7 @@ eachMechanism('a listener that does not accept holds one request of a client pro
   const network = new Network({ mechanism, processes: 3 });
   const slow = network.listen(1, 7);
   const accepted = eager(network.listen(2, 7));
-  const clients = Array.from({ length: 10 }, () => network.connect(CLIENT, 1, 7, 0, true));
+  const clients = Array.from({ length: 10 }, () => network.connect(CLIENT, 1, 7, { anyListener: true }));
   network.settle();
   for (let tries = 0; tries < 2; tries++) network.wait(10);
   tt.equal(queued(slow), 1);
@@ -82,12 +82,12 @@ eachMechanism('who left a request without an answer is asked after the others, f
   eager(network.listen(1, 7));
   eager(network.listen(2, 7));
   const { engine } = network.process(CLIENT);
-  const next = network.connect(CLIENT, 2, 7, 0, true);
+  const next = network.connect(CLIENT, 2, 7, { anyListener: true });
   network.settle();
   const cost = (): number => reluctance(engine, next.socket, 1);
   tt.equal(cost(), 0);
   network.stalled.add(1);
-  const client = network.connect(CLIENT, 1, 7, 0, true);
+  const client = network.connect(CLIENT, 1, 7, { anyListener: true });
   network.settle();
   tt.equal(reluctance(engine, client.socket, 1), Infinity, 'it is asked already');
   network.wait(10);
@@ -103,7 +103,7 @@ eachMechanism('a client that gives up while it asks leaves nothing anywhere', (t
     const network = new Network({ mechanism, processes: 3 });
     const listeners = [network.listen(1, 7), network.listen(2, 7)];
     for (const number of [1, 2]) network.stalled.add(number);
-    const client = network.connect(CLIENT, 1, 7, how === 'runs out of time' ? 25 : 0, true);
+    const client = network.connect(CLIENT, 1, 7, { timeoutMs: how === 'runs out of time' ? 25 : 0, anyListener: true });
     network.settle();
     network.wait(10);
     if (how === 'closes') tt.ok(client.close());
@@ -128,9 +128,9 @@ eachMechanism('a client that asks learns of listeners that close or die, and fai
   const first = network.listen(1, 7);
   network.listen(2, 7);
   // It takes a request that it never accepts: those behind wait for an offer.
-  network.connect(CLIENT, 1, 7, 0, true);
-  network.connect(CLIENT, 2, 7, 0, true);
-  const client = network.connect(CLIENT, 1, 7, 0, true);
+  network.connect(CLIENT, 1, 7, { anyListener: true });
+  network.connect(CLIENT, 2, 7, { anyListener: true });
+  const client = network.connect(CLIENT, 1, 7, { anyListener: true });
   network.settle();
   network.wait(10);
   tt.equal(client.socket.asked.length, 2);
@@ -146,10 +146,10 @@ eachMechanism('a client that asks learns of listeners that close or die, and fai
 eachMechanism('the death of a client whose request waits to be accepted makes way for those behind', (tt, mechanism) => {
   const network = new Network({ mechanism, processes: 3 });
   const listener = network.listen(1, 7);
-  network.connect(2, 1, 7, 0, true);
+  network.connect(2, 1, 7, { anyListener: true });
   network.settle();
   tt.equal(queued(listener), 1);
-  const client = network.connect(CLIENT, 1, 7, 0, true);
+  const client = network.connect(CLIENT, 1, 7, { anyListener: true });
   network.settle();
   const accepted = eager(listener);
   network.end(2);
@@ -161,7 +161,7 @@ eachMechanism('the death of a client whose request waits to be accepted makes wa
 void t.test('requests beyond the backlog are turned away for now', (tt) => {
   const network = new Network({ mechanism: 'ring' });
   const listener = network.listen(1, 7, 2);
-  const clients = Array.from({ length: 6 }, () => network.connect(2, 1, 7, 0, true));
+  const clients = Array.from({ length: 6 }, () => network.connect(2, 1, 7, { anyListener: true }));
   network.settle();
   tt.equal(queued(listener), 1);
   tt.equal([...listener.socket.listener?.asks.values() ?? []][0]?.waiting.size, 2);

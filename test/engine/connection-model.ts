@@ -76,8 +76,13 @@ export class End {
     if (!peeked) this.received += length;
   }
 
-  checkEnd(): void {
+  /** `died`: the process of the other end is gone, and that may be the end of the stream. */
+  checkEnd(died: boolean): void {
     const { other } = this;
+    if (died && !other.finSent) {
+      this.eofSeen = true;
+      return;
+    }
     if (!other.finSent) fail(`${this.name}: end of stream, but the other end goes on`);
     if (this.received !== other.sent) fail(`${this.name}: end of stream after ${this.received} of ${other.sent} bytes`);
     this.eofSeen = true;
@@ -94,6 +99,8 @@ export class Connection {
   server = 0;
   /** Any listener at the port may take it. */
   shared = false;
+  /** Its client is connected before anybody has accepted. */
+  queued = false;
 
   constructor(id: number) {
     this.id = id;

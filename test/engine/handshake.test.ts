@@ -59,7 +59,7 @@ eachMechanism('a client that gives up is taken out of the queue', (tt, mechanism
 eachMechanism('a client whose limit passes just as it is accepted leaves no half of a connection', (tt, mechanism) => {
   const network = new Network({ mechanism });
   const listener = network.listen(1, 7);
-  const client = network.connect(2, 1, 7, 100);
+  const client = network.connect(2, 1, 7, { timeoutMs: 100 });
   network.settle();
   const server = network.accept(listener);
   network.nowMs += 100;
@@ -131,7 +131,7 @@ void t.test('a request with a payload cut short is dropped, and one for another 
   const socket = engine.open();
   const told: number[] = [];
   socket.owner = { readable() { told.push(-1); }, writable() { told.push(-2); }, acceptable() { told.push(-3); }, connected(errno) { told.push(errno); }, reset() { told.push(-4); }, closed() { told.push(-5); }, taken() { told.push(-6); }, took() { told.push(-7); } };
-  if (peer !== undefined) connect(engine, socket, peer, { system: 'h1', group: 'OTHER', port: 7 }, 0);
+  if (peer !== undefined) connect(engine, socket, peer, { system: 'h1', group: 'OTHER', port: 7 });
   network.settle();
   tt.same(told, [errnoOf('ECONNREFUSED')]);
   tt.same(listener.told, []);
@@ -145,7 +145,7 @@ eachMechanism('where several share a port, a client goes on to another that list
     const second = network.listen(2, 7);
     if (why === 'is busy') network.connect(4, 1, 7);
     network.settle();
-    const client = network.connect(3, 1, 7, 0, true);
+    const client = network.connect(3, 1, 7, { anyListener: true });
     network.settle();
     if (why === 'closes') tt.ok(first.close());
     else if (why === 'dies') network.end(1);
@@ -163,7 +163,7 @@ eachMechanism('where several share a port, a client goes on to another that list
 eachMechanism('where the last of those that shared a port is gone, a client is told', (tt, mechanism) => {
   const network = new Network({ mechanism });
   const listener = network.listen(1, 7);
-  const client = network.connect(2, 1, 7, 0, true);
+  const client = network.connect(2, 1, 7, { anyListener: true });
   network.settle();
   tt.ok(listener.close());
   network.settle();

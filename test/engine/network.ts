@@ -1,5 +1,5 @@
 /** A small network of simulated processes whose steps a test takes itself. */
-import { accept, close, connect, type EngineSocket, give, listen, receive, send, sendLater, shutdown, type SocketOwner, take } from '../../src/engine';
+import { accept, close, connect, type ConnectOptions, type EngineSocket, give, listen, receive, send, sendLater, shutdown, type SocketOwner, take } from '../../src/engine';
 import { SimulatedDisk } from '../../src/storage/simulated-storage';
 import { Random } from './random';
 import { SimulatedProcess, type World } from './simulated-process';
@@ -105,14 +105,14 @@ export class Network implements World {
     return probe;
   }
 
-  connect(from: number, to: number, port: number, timeoutMs = 0, anyListener = false): Probe {
+  connect(from: number, to: number, port: number, options: ConnectOptions = {}): Probe {
     const process = this.process(from);
     const probe = this.#open(process);
     probe.socket.local.port = 1000 + probe.socket.index;
     const peer = process.engine.peer(to);
     if (peer === undefined) throw new Error(`process ${to} is gone`);
     const remote = { system: `h${to}`, group: 'STG', port };
-    process.call(() => { connect(process.engine, probe.socket, peer, remote, timeoutMs, anyListener); });
+    process.call(() => { connect(process.engine, probe.socket, peer, remote, options); });
     return probe;
   }
 

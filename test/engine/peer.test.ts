@@ -9,6 +9,7 @@ import { Network } from './network';
 /** A port that notes what it takes; no room while `full`. */
 class NotingPort implements PeerPort {
   readonly distant = false;
+  readonly attached = true;
   readonly process = 1;
   readonly epoch = 1;
   readonly taken: string[] = [];
@@ -103,7 +104,7 @@ void t.test('an owner that throws at the death of a process does not keep it fro
 void t.test('an owner that throws in a timer does not stop the timers of others', (tt) => {
   const network = new Network({ mechanism: 'ring' });
   const listener = network.listen(2, 5);
-  const clients = [10, 10, 40].map((limitMs) => network.connect(1, 2, 5, limitMs));
+  const clients = [10, 10, 40].map((limitMs) => network.connect(1, 2, 5, { timeoutMs: limitMs }));
   network.settle();
   tt.equal(listener.socket.listener?.queue.length, 3);
   for (const client of clients) {

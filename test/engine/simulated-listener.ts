@@ -22,7 +22,10 @@ export class SimulatedListener extends SimulatedOwner {
   }
 
   close(): void {
-    for (const pending of this.socket.listener?.queue ?? []) this.process.world.connections.get(pending.remote.port)?.causes.add('listener closed');
+    const { world } = this.process;
+    for (const pending of this.socket.listener?.queue ?? []) world.connections.get(pending.remote.port)?.causes.add('listener closed');
+    // Requests may be on their way whose programs are connected already.
+    for (const connection of world.connections.values()) if (connection.queued && !connection.accepted) connection.causes.add('listener closed');
     this.trace('close listener');
     if (this.process.world.random.chance(0.3)) this.call(() => { stopListening(this.process.engine, this.socket); });
     if (!this.call(() => close(this.process.engine, this.socket, -1))) fail(`${this.name}: a listener does not close at once`);
@@ -54,6 +57,7 @@ export class SimulatedListener extends SimulatedOwner {
     world.tally.accepted++;
     const socket = new SimulatedSocket(process, accepted, 'open');
     socket.hold(connection.ends[1]);
+    socket.beginAccepted();
     socket.trace('accepted');
     return true;
   }
@@ -62,7 +66,7 @@ export class SimulatedListener extends SimulatedOwner {
   #acceptAgain(connection: Connection): void {
     const { world } = this.process;
     const lost = world.processes[connection.server - 1]?.dead === true;
-    if (!connection.shared || !lost || connection.ends[0].sent > 0) fail(`${this.name}: accepted a request twice`);
+    if (!connection.shared || !lost || (connection.ends[0].sent > 0 && !connection.queued)) fail(`${this.name}: accepted a request twice`);
     connection.beginAgain();
   }
 

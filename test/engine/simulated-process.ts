@@ -2,7 +2,7 @@
  * One simulated process: an engine and real links over simulated storage, put together as the runtime of the calls and the
  * poller do it in a program, without a region, bells or a clock of its own.
  */
-import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluctance } from '../../src/engine';
+import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluctance, type Remains } from '../../src/engine';
 import { errnoOf, StpError } from '../../src/errors';
 import { SocketState } from '../../src/layout';
 import { Link, type LinkSink } from '../../src/link';
@@ -66,6 +66,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   readonly lastTurns: Int32Array;
   readonly socketsMax: number;
   readonly #dirty: Link[] = [];
+  #later: (() => void)[] = [];
   #polling = false;
 
   constructor(world: World, process: number, host: number, socketsMax: number) {
@@ -127,6 +128,14 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
 
   counted(): void {
     // Nothing keeps the table of a simulated process.
+  }
+
+  unreadChanged(): void {
+    // Nothing keeps the table of a simulated process.
+  }
+
+  later(run: () => void): void {
+    this.#later.push(run);
   }
 
   wakeAt(atMs: number): void {
@@ -199,6 +208,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
       link ??= this.#makeLink(other);
       link.in = reader;
       this.moved = true;
+      this.engine.attached(this.#peerOf(link));
     }
   }
 
@@ -218,10 +228,20 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     this.moved = true;
     this.links.delete(link.process);
     this.gone.add(link.process);
+    const remains = this.#remainsOf(link);
     link.close();
     this.storage.remove(this.#path(this.process, link.process));
     const peer = this.engine.peers.get(link.process);
-    if (peer?.port === link) this.engine.peerGone(peer, errnoOf('ECONNRESET'));
+    if (peer?.port === link) this.engine.peerGone(peer, errnoOf('ECONNRESET'), remains);
+  }
+
+  /** What its control blocks would tell is looked up in its engine. */
+  #remainsOf(link: Link): Remains | undefined {
+    const unread = link.unread();
+    const { engine } = this.world.processes[link.process - 1] ?? this;
+    return {
+      hasUnread: (socket) => unread?.has(socket.index) === true || (engine.sockets[socket.remoteSocket]?.received.lengthBytes ?? 0) > 0,
+    };
   }
 
   // --- turns ---
@@ -232,6 +252,10 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     this.#discover();
     this.#learnOfDeaths();
     this.survive(() => { this.#advance(); });
+    for (const run of this.#later.splice(0)) {
+      this.moved = true;
+      this.survive(run);
+    }
     this.turn++;
     this.#polling = true;
     this.survive(() => { this.#poll(); });

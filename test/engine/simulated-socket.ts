@@ -47,6 +47,16 @@ export class SimulatedSocket extends SimulatedOwner {
     end.process = this.process.process;
   }
 
+  /** What came before the accept is there to be read, without a notice. */
+  beginAccepted(): void {
+    const { socket } = this;
+    this.mayRead = socket.receivable;
+    if (socket.resetErrno === 0) return;
+    this.resetSeen = true;
+    this.toSend = 0;
+    if (this.end?.connection.mayReset !== true) fail(`${this.name}: accepted, and reset (${socket.resetErrno}) for no reason`);
+  }
+
   // --- what the actor does ---
 
   override act(): void {
@@ -75,8 +85,10 @@ export class SimulatedSocket extends SimulatedOwner {
   }
 
   #actGiven(): void {
-    const { random, theme } = this.process.world;
-    if (random.chance(theme.giverCloseChance)) this.#closeNow('giver closed');
+    const { random, theme, draining } = this.process.world;
+    // It moves when it is accepted, which a server without room may never do.
+    const stuck = draining && this.socket.early !== null && this.#serverFull;
+    if (random.chance(stuck ? 0.5 : theme.giverCloseChance)) this.#closeNow('giver closed');
   }
 
   #actOpen(): void {
@@ -98,6 +110,11 @@ export class SimulatedSocket extends SimulatedOwner {
     if (end === null) return;
     if (this.mayRead) this.read();
     if (this.phase !== 'open') return;
+    // As one that is not connected yet.
+    if (this.socket.early !== null && this.#serverFull && this.process.world.random.chance(0.5)) {
+      this.#closeNow('gave up', 0);
+      return;
+    }
     this.toSend = Math.min(this.toSend, 2000);
     if (this.resetSeen) {
       if (!this.mayRead || this.process.world.random.chance(0.2)) this.#closeNow(null);
@@ -169,6 +186,7 @@ export class SimulatedSocket extends SimulatedOwner {
           this.pendingSends--;
           if (errno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
           if (errno === errnoOf('ETIMEDOUT') && this.phase === 'given') connection.causes.add('give ran out');
+          if (errno !== 0) this.#excuseLost(connection);
           if (errno !== 0 && !connection.mayReset && !end.closed) fail(`${this.name}: a send failed with ${errno} for no reason`);
         },
       });
@@ -210,7 +228,8 @@ export class SimulatedSocket extends SimulatedOwner {
     if (socket.resetErrno !== 0) {
       if (!this.resetSeen) fail(`${this.name}: an error is read that nobody told`);
     } else if (!end.eofSeen) {
-      end.checkEnd();
+      end.checkEnd(socket.deathErrno !== 0);
+      if (socket.deathErrno !== 0) this.process.world.tally.endedByDeath++;
       this.trace('end of stream');
     }
   }
@@ -298,7 +317,9 @@ export class SimulatedSocket extends SimulatedOwner {
     const connection = this.end?.connection;
     this.phase = 'open';
     if (errno === 0) {
-      if (connection?.accepted !== true) fail(`${this.name}: connected, and nobody accepted`);
+      if (connection === undefined) fail(`${this.name}: connected to nothing`);
+      if (this.socket.early !== null) this.#connectedEarly(connection);
+      else if (!connection.accepted) fail(`${this.name}: connected, and nobody accepted`);
       world.tally.connected++;
       if (connection.shared) world.tally.connectedShared++;
     } else {
@@ -306,6 +327,16 @@ export class SimulatedSocket extends SimulatedOwner {
       this.resetSeen = true;
     }
     this.react();
+  }
+
+  /** The listener may close, or not be there at all, when the request comes to it: then the connection is reset. */
+  #connectedEarly(connection: Connection): void {
+    const { world } = this.process;
+    const { group, port } = this.socket.remote;
+    const server = world.processes[connection.server - 1];
+    world.tally.connectedEarly++;
+    const listens = server?.dead === false && server.engine.listeners.has(`${group}:${port}`);
+    if (!connection.shared && !listens && !connection.accepted) connection.causes.add('nobody listens');
   }
 
   #checkRefusal(errno: number, connection: Connection | undefined): void {
@@ -321,6 +352,13 @@ export class SimulatedSocket extends SimulatedOwner {
       return;
     }
     if (errno !== errnoOf('ECONNRESET') || (connection?.mayReset !== true && connection?.shared !== true)) fail(`${this.name}: refused with ${errno} for no reason`);
+  }
+
+  /** Whose program was connected before anybody had accepted is reset where nobody is left who could. */
+  #excuseLost(connection: Connection): void {
+    if (connection.mayReset || !connection.queued || !connection.shared || connection.accepted) return;
+    this.#checkNobodyListens();
+    connection.causes.add('nobody listens');
   }
 
   /** Where any may take a request, all must be gone before it fails. */
@@ -343,7 +381,9 @@ export class SimulatedSocket extends SimulatedOwner {
     }
     this.phase = 'open';
     if (socket.resetErrno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
-    if (end?.connection.mayReset !== true) fail(`${this.name}: reset (${socket.resetErrno}) for no reason`);
+    const connection = end?.connection;
+    if (connection !== undefined) this.#excuseLost(connection);
+    if (connection?.mayReset !== true) fail(`${this.name}: reset (${socket.resetErrno}) for no reason`);
     this.mayRead = true;
     this.toSend = 0;
     this.react();
@@ -364,6 +404,7 @@ export class SimulatedSocket extends SimulatedOwner {
     tally.closeFailed++;
     if (errno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
     // An end that was closed before its process died may have known of all, and may not.
+    this.#excuseLost(end.connection);
     const unknown = this.process.world.processes[end.other.process - 1]?.dead === true;
     if (!end.connection.mayReset && !unknown) fail(`${this.name}: close failed with ${errno} for no reason`);
     if (errno === errnoOf('ETIMEDOUT') && !this.lingers) fail(`${this.name}: a limit nobody set`);
@@ -380,6 +421,7 @@ export class SimulatedSocket extends SimulatedOwner {
 
   #checkDelivered(end: End): void {
     const there = end.other.socket;
+    if (there === null && end.connection.queued) return;
     if (there === null) fail(`${this.name}: delivered to nobody`);
     if (there.bytesReceived !== end.sent) fail(`${this.name}: delivered, but only ${there.bytesReceived} of ${end.sent} bytes are there`);
     if (there.discarded) fail(`${this.name}: delivered, but thrown away there`);

@@ -144,6 +144,7 @@ export class Simulation implements World {
     const listener = new SimulatedListener(process, socket);
     socket.local.port = port;
     socket.wantWindow(this.random.pick(this.theme.windows));
+    socket.deathAsTcp = this.random.chance(this.theme.deathAsTcpChance);
     listener.listen(this.random.pick([1, 2, 8]));
     listener.trace('listen');
   }
@@ -185,7 +186,14 @@ export class Simulation implements World {
     const limitMs = random.chance(0.2) ? random.between(1, 300) : 0;
     socket.connectLimited = limitMs > 0;
     const remote = { system: `h${this.processes[target - 1]?.host ?? 0}`, group: 'STG', port: random.between(1, 3) };
-    process.call(() => { connect(process.engine, socket.socket, to, remote, limitMs, connection.shared); });
+    const early = random.chance(theme.earlyChance) ? { backlog: random.pick([1, 2, 8]), bytes: theme.earlyBytes } : null;
+    connection.queued = early !== null;
+    const listens = this.processes[target - 1]?.engine.listeners.has(`${remote.group}:${remote.port}`);
+    if (connection.queued && !connection.shared && listens !== true) connection.causes.add('nobody listens');
+    const linkTimeoutMs = random.chance(0.2) ? random.between(1, 100) : 0;
+    socket.connectLimited ||= linkTimeoutMs > 0;
+    socket.socket.deathAsTcp = random.chance(theme.deathAsTcpChance);
+    process.call(() => { connect(process.engine, socket.socket, to, remote, { timeoutMs: limitMs, anyListener: connection.shared, early, linkTimeoutMs }); });
     socket.trace(`connect to p${target}:${remote.port}`);
   }
 
@@ -279,7 +287,10 @@ export class Simulation implements World {
       if (end !== null && gift?.committed !== true) end.connection.causes.add('a process died');
       if (socket.phase === 'taking' && gift?.committed === true && socket.rightTake) gift.end.connection.causes.add('its taker died');
     }
-    for (const connection of this.connections.values()) if (connection.server === process.process && !connection.accepted && !connection.shared) connection.causes.add('its server died');
+    for (const connection of this.connections.values()) {
+      if (connection.accepted || (connection.server !== process.process && !connection.shared)) continue;
+      if (!connection.shared || connection.queued) connection.causes.add('its server died');
+    }
     const recent = this.tick - (torn ? this.theme.delayTicksMax + 2 : 0);
     for (const gift of this.gifts) {
       if (gift.process !== process.process) continue;

@@ -19,6 +19,12 @@ export interface Theme {
   readonly connectChance: number;
   /** Of the connects: those that any listener at the port may take. */
   readonly sharedChance: number;
+  /** Of the connects: those that are complete when they are queued. */
+  readonly earlyChance: number;
+  /** Of these, bytes before the accept; of listeners, requests that wait. */
+  readonly earlyBytes: number;
+  /** Of the sockets: those to which a death is the end of the stream where all was read. */
+  readonly deathAsTcpChance: number;
   /** A process is held up for long. */
   readonly stallChance: number;
   readonly giveUpChance: number;
@@ -40,6 +46,7 @@ export function chooseTheme(random: Random): Theme {
   const short = random.chance(0.3);
   const tiny = random.chance(0.1);
   const shared = random.chance(0.4);
+  const early = random.chance(0.5);
   return {
     rounds: random.between(15, 70),
     bytesMax: tiny ? 60 : random.pick([200, 10_000, 60_000]),
@@ -56,6 +63,9 @@ export function chooseTheme(random: Random): Theme {
     listenerCloseChance: random.pick([0, 0.02]),
     connectChance: random.pick([0.1, 0.3, 0.6]),
     sharedChance: shared ? random.pick([0.5, 1]) : 0,
+    earlyChance: early ? random.pick([0.5, 1]) : 0,
+    earlyBytes: random.pick([1, 100, 3000, 65_536]),
+    deathAsTcpChance: random.pick([0, 0.5, 1]),
     stallChance: shared || random.chance(0.1) ? random.pick([0, 0.03, 0.1]) : 0,
     giveUpChance: random.pick([0, 0, 0.05]),
     giveChance: handOver ? random.pick([0.05, 0.2]) : 0,

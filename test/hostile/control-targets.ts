@@ -36,7 +36,7 @@ function bindingsPayload(): Uint8Array {
   BindingsHead.encode({ entries, blocks: 2 }, payload);
   const states = Object.values(BindingState);
   for (let i = 0; i < entries; i++) {
-    Binding.encode({ port: 80 + i, count: 1, state: states[i % states.length] ?? 0, shared: i & 1, address: 0, socket: i, group: 'STG' }, payload, BindingsHead.sizeBytes + i * Binding.sizeBytes);
+    Binding.encode({ port: 80 + i, count: 1, state: states[i % states.length] ?? 0, shared: i & 1, address: 0, backlog: i, socket: i, group: 'STG' }, payload, BindingsHead.sizeBytes + i * Binding.sizeBytes);
   }
   return payload;
 }

@@ -1,0 +1,155 @@
+/**
+ * When the control blocks of our sockets are written for others to read: a change of state at the end of the turn, byte counts late.
+ *
+ * What others must know of a process that has died is whether it had read what was sent to it. So a receive queue that begins to hold bytes, or is read empty,
+ * is shown in the same turn; where that goes to and fro, once in UNREAD_PAUSE_MS. A direct log does not tell soon how far it was read: there counts are shown as soon.
+ */
+import { type AsyncResource } from 'node:async_hooks';
+import { StpError } from '../errors';
+import { SocketState } from '../layout';
+import { type Engine, type EngineSocket } from '../engine';
+import { type Region, type ScbCounters, type ScbValues } from '../region';
+
+/** Byte counts reach the socket table so late at most, milliseconds. */
+const COUNTS_FLUSH_MS = 250;
+const UNREAD_PAUSE_MS = 20;
+
+export class TableUpdates {
+  readonly #region: Region;
+  readonly #engine: Engine;
+  readonly #root: AsyncResource;
+  readonly #changed = new Set<EngineSocket>();
+  readonly #unread = new Set<EngineSocket>();
+  readonly #countsSoon: boolean;
+  #flushQueued = false;
+  #countsTimer: NodeJS.Timeout | null = null;
+  #soon: NodeJS.Timeout | NodeJS.Immediate | null = null;
+  #soonAtMs = -Infinity;
+  #closed = false;
+
+  constructor(region: Region, engine: Engine, root: AsyncResource) {
+    this.#region = region;
+    this.#engine = engine;
+    this.#root = root;
+    this.#countsSoon = region.storage.driver === 'direct' && !region.storage.shared;
+    region.sockets.fill = (index, counters) => { this.#fill(index, counters); };
+  }
+
+  /** A socket began, changed its state or ended. May throw ENOSPC when it `begins`. */
+  changed(socket: EngineSocket, begins: boolean): void {
+    const { sockets } = this.#region;
+    if (begins) sockets.allocate(socket.index);
+    if (socket.state === SocketState.free) sockets.free(socket.index);
+    else this.#changed.add(socket);
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    process.nextTick(flushOf, this);
+  }
+
+  /** Bytes moved. */
+  counted(socket: EngineSocket): void {
+    this.#region.sockets.touch(socket.index);
+    if (this.#countsSoon) this.#flushSoon();
+    if (this.#countsTimer !== null) return;
+    this.#countsTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
+      this.#countsTimer = null;
+      this.flush();
+    }, COUNTS_FLUSH_MS);
+    this.#countsTimer.unref();
+  }
+
+  /** A receive queue became empty, or is so no longer. */
+  unreadChanged(socket: EngineSocket): void {
+    this.#unread.add(socket);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#soon !== null || this.#closed) return;
+    const pauseMs = this.#soonAtMs + UNREAD_PAUSE_MS - performance.now();
+    const run = (): void => { this.#runSoon(); };
+    // An immediate without reference would wait for the next event.
+    if (pauseMs <= 0) this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Immediate>(setImmediate, undefined, run);
+    else this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, run, pauseMs).unref();
+  }
+
+  #runSoon(): void {
+    this.#soon = null;
+    let any = this.#countsSoon;
+    for (const socket of this.#unread) {
+      // It may be as it was shown last by now.
+      if (this.#engine.sockets[socket.index] !== socket || socket.unreadShown === socket.received.lengthBytes > 0) continue;
+      this.#region.sockets.touch(socket.index);
+      any = true;
+    }
+    this.#unread.clear();
+    if (!any) return;
+    this.#soonAtMs = performance.now();
+    this.flush();
+  }
+
+  /** Writes the control blocks that changed. A full disk must not end a connection: what could not be written stays dirty. */
+  flush(): void {
+    this.#flushQueued = false;
+    if (this.#closed) return;
+    const { sockets } = this.#region;
+    try {
+      for (const socket of this.#changed) {
+        if (this.#engine.sockets[socket.index] === socket) sockets.set(socket.index, scbOf(socket));
+      }
+      this.#changed.clear();
+      sockets.flush();
+    } catch (error) {
+      if (!(error instanceof StpError)) throw error;
+    }
+  }
+
+  #fill(index: number, counters: ScbCounters): void {
+    const socket = this.#engine.sockets[index];
+    if (socket === undefined) return;
+    counters.bytesReceived = socket.bytesReceived;
+    counters.bytesSent = socket.bytesSent;
+    counters.receiveQueuedBytes = queuedOf(socket);
+    counters.sendQueuedBytes = socket.unsentBytes;
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#countsTimer !== null) clearTimeout(this.#countsTimer);
+    if (this.#soon === null) return;
+    if ('hasRef' in this.#soon && 'refresh' in this.#soon) clearTimeout(this.#soon);
+    else clearImmediate(this.#soon as NodeJS.Immediate);
+  }
+}
+
+function flushOf(updates: TableUpdates): void {
+  updates.flush();
+}
+
+/** What is shown as received and not read; of a listener, requests that wait. */
+function queuedOf(socket: EngineSocket): number {
+  socket.unreadShown = socket.received.lengthBytes > 0;
+  return socket.listener?.queue.length ?? socket.received.lengthBytes;
+}
+
+function scbOf(socket: EngineSocket): ScbValues {
+  return {
+    generation: socket.generation,
+    state: socket.state,
+    localPort: socket.local.port,
+    remotePort: socket.remote.port,
+    peerProcess: socket.peer?.process ?? 0,
+    peerSocket: socket.remoteSocket,
+    peerGeneration: socket.remoteGeneration,
+    backlog: socket.listener?.backlog ?? 0,
+    localGroup: socket.local.group,
+    remoteGroup: socket.remote.group,
+    localSystem: socket.local.system,
+    remoteSystem: socket.remote.system,
+    bytesReceived: socket.bytesReceived,
+    bytesSent: socket.bytesSent,
+    receiveQueuedBytes: queuedOf(socket),
+    sendQueuedBytes: socket.unsentBytes,
+    changedAtMs: Date.now(),
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * Connected before the server accepts: a client's program goes on as soon as its request stands in the listener's queue, and what it sends goes there.
+ *
+ * Bytes, FIN and RESET are then for the request itself (REQUEST_SOCKET), not for a socket, up to a number of bytes that CONNECT announces. ACCEPT brings
+ * the name of the socket and the real window. At a port that several share the listener may turn out to be another one: what was sent is kept until
+ * ACCEPT, and goes to the next where the first one refused. It does not where it died, for then it may have been accepted and read.
+ */
+import { crashPoint } from '../crash-points';
+import { errnoOf } from '../errors';
+import { EARLY_BYTES_MAX, RecordType, REQUEST_SOCKET, SocketState } from '../layout';
+import { type Engine } from './engine';
+import { type Peer } from './peer';
+import { type EngineSocket } from './socket';
+
+const KEPT_FIRST_BYTES = 4096;
+
+/** What a client wants that is to be connected before it is accepted. */
+export interface EarlyWish {
+  /** Requests of this process that may wait there. */
+  readonly backlog: number;
+  /** Bytes to send before the ACCEPT, at most. */
+  readonly bytes?: number;
+}
+
+/** A request that the server has not accepted yet. */
+export interface Early {
+  readonly limitBytes: number;
+  /** The program knows that it is connected. */
+  told: boolean;
+  /** CONNECT is in the log of `socket.peer`. */
+  sent: boolean;
+  accepted: boolean;
+  /** At a shared port: all bytes so far, from 0 to `bytesSent`. */
+  kept: Buffer | null;
+  /** So many of them are in the log. */
+  pushedBytes: number;
+}
+
+/** True from connect until ACCEPT or the end of it. */
+export function isAsking(socket: EngineSocket): boolean {
+  return socket.state === SocketState.connecting || (socket.early !== null && !socket.early.accepted);
+}
+
+function placeOf({ anyListener, peer, remote }: EngineSocket): string {
+  return `${anyListener ? remote.system : (peer?.process ?? 0)}/${remote.group}:${remote.port}`;
+}
+
+/** Takes a place in the listener's queue where there is one: the program may then be told before it is accepted. */
+export function takePlace(engine: Engine, socket: EngineSocket): void {
+  const { earlyWish: wish } = socket;
+  if (wish === null || socket.early !== null || !engine.queued.take(socket, placeOf(socket), wish.backlog)) return;
+  const limitBytes = Math.min(EARLY_BYTES_MAX, wish.bytes ?? EARLY_BYTES_MAX);
+  socket.early = { limitBytes, told: false, sent: false, accepted: false, kept: null, pushedBytes: 0 };
+}
+
+/** CONNECT is in the log of its peer. */
+export function connectSent(engine: Engine, socket: EngineSocket): void {
+  const { early } = socket;
+  if (early === null) return;
+  engine.queued.sent(socket, socket.peer);
+  early.sent = true;
+  early.pushedBytes = 0;
+  socket.remoteSocket = REQUEST_SOCKET;
+  socket.remoteGeneration = socket.generation;
+  socket.sendLimitBytes = early.limitBytes;
+  if (early.told) flushEarly(socket);
+  else tellSoon(engine, socket);
+}
+
+/** It was refused: another listener is to be found. */
+export function connectTakenBack(engine: Engine, socket: EngineSocket): void {
+  const { early } = socket;
+  if (early === null) return;
+  engine.queued.sent(socket, null);
+  early.sent = false;
+  early.pushedBytes = 0;
+  socket.finSent = false;
+  socket.finAcked = false;
+}
+
+/** The program is told outside of its own call, once the request is published. */
+export function tellSoon(engine: Engine, socket: EngineSocket): void {
+  if (socket.early?.told === false) engine.ports.later(() => { tellQueued(engine, socket); });
+}
+
+function tellQueued(engine: Engine, socket: EngineSocket): void {
+  const { early } = socket;
+  if (engine.sockets[socket.index] !== socket || socket.state !== SocketState.connecting || early === null || early.told) return;
+  const peers = early.sent ? [socket.peer] : socket.asked.map(({ peer }) => peer);
+  // Where nobody is asked at the moment, the next question comes back here.
+  if (peers.length === 0) return;
+  if (!peers.some((peer) => peer !== null && isPublished(socket, peer))) {
+    for (const peer of peers) peer?.untold.add(socket);
+    return;
+  }
+  early.told = true;
+  engine.timers.clear(socket.timer);
+  socket.timer = null;
+  if (socket.anyListener) socket.sendLimitBytes = early.limitBytes;
+  engine.setState(socket, SocketState.established);
+  crashPoint('connect.queued');
+  socket.owner?.connected(0);
+}
+
+/** The log to `peer` has room again, or its process has its end of the link by now. */
+export function tellUntold(engine: Engine, peer: Peer): void {
+  if (peer.untold.size === 0) return;
+  const waiting = [...peer.untold];
+  peer.untold.clear();
+  for (const socket of waiting) tellSoon(engine, socket);
+}
+
+/** Whether the other process will read the request, as far as can be known; on first contact with a limit only once it has its end of the link. */
+function isPublished(socket: EngineSocket, peer: Peer): boolean {
+  return !peer.controlWaits && (socket.linkTimer === null || peer.port.attached);
+}
+
+// --- bytes at a port that several share ---
+
+/** Takes in bytes, to be sent to whichever listener there will be. Returns the number taken. */
+export function keepEarly(engine: Engine, socket: EngineSocket, early: Early, bytes: Uint8Array, from: number, to: number): number {
+  const n = Math.min(to - from, early.limitBytes - socket.bytesSent);
+  if (n <= 0 || early.accepted) return 0;
+  const needed = socket.bytesSent + n;
+  if (early.kept === null || early.kept.length < needed) {
+    const grown = Buffer.allocUnsafe(Math.min(early.limitBytes, Math.max(KEPT_FIRST_BYTES, needed * 2)));
+    early.kept?.copy(grown, 0, 0, socket.bytesSent);
+    early.kept = grown;
+  }
+  early.kept.set(bytes.subarray(from, from + n), socket.bytesSent);
+  socket.bytesSent = needed;
+  engine.ports.counted(socket);
+  flushEarly(socket);
+  return n;
+}
+
+/** Puts kept bytes into the log. True where none is left behind. */
+export function flushEarly(socket: EngineSocket): boolean {
+  const { early, peer } = socket;
+  if (early === null) return true;
+  if (!early.sent || peer === null) return false;
+  if (early.kept === null) return true;
+  const { index, remoteSocket, remoteGeneration } = socket;
+  let any = false;
+  while (early.pushedBytes < socket.bytesSent) {
+    const taken = peer.data(RecordType.data, index, remoteSocket, remoteGeneration, early.kept, early.pushedBytes, socket.bytesSent);
+    if (taken <= 0) {
+      peer.block(socket);
+      break;
+    }
+    any = true;
+    early.pushedBytes += taken;
+  }
+  if (any) {
+    crashPoint('connect.early');
+    peer.port.publishNow();
+  }
+  return early.pushedBytes === socket.bytesSent;
+}
+
+/** The errno that a request ends with: who was told of a connection is not refused. */
+export function endErrno({ early }: EngineSocket, errno: number): number {
+  return early?.told === true ? errnoOf('ECONNRESET') : errno;
+}

@@ -1,0 +1,33 @@
+/** What lies in a log that nobody will deliver any more: whose bytes they are. */
+import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RecordType } from '../layout';
+import { type LogReader } from '../storage';
+import { padded } from './records';
+
+/** Steps of a walk: more can't be in a log. */
+const RECORDS_MAX = 1 << 20;
+
+/** Indexes of the sockets from which bytes come. */
+export function sourcesOf(reader: LogReader): Set<number> {
+  return walk(reader, (words, word) => (words[word + 1] ?? 0) >>> 16);
+}
+
+/** Indexes of the sockets for which bytes are. */
+export function targetsOf(reader: LogReader): Set<number> {
+  return walk(reader, (words, word) => (words[word + 2] ?? 0) >>> 0);
+}
+
+function walk(reader: LogReader, indexOf: (words: Int32Array, word: number) => number): Set<number> {
+  const found = new Set<number>();
+  for (let left = RECORDS_MAX; left > 0; left--) {
+    const run = reader.poll();
+    if (run < RECORD_HEADER_BYTES) break;
+    const { words } = reader;
+    const word = reader.at >> 2;
+    const lengthBytes = (words[word] ?? 0) >>> 0;
+    const total = RECORD_HEADER_BYTES + padded(lengthBytes);
+    if (lengthBytes > RECORD_PAYLOAD_MAX_BYTES || total > run) break;
+    if (((words[word + 1] ?? 0) & 0xffff) === RecordType.data) found.add(indexOf(words, word));
+    reader.consume(total);
+  }
+  return found;
+}
