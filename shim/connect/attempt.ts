@@ -5,7 +5,19 @@
  * is reached, and the socket gets the handle for it. A failure is told after the ticks and immediates of the turn that asked, as the
  * kernel's can't come sooner.
  */
-import { PF_STP, SOCK_STREAM, STPconnect, STPsocket } from '../../src/index';
+import {
+  type ErrorCode,
+  errnoOf,
+  ERRORS,
+  PF_STP,
+  SOCK_STREAM,
+  STP_CONNECT_LINK_TIMEOUT,
+  STP_CONNECT_QUEUED,
+  STPconnect,
+  StpError,
+  STPsetopt,
+  STPsocket,
+} from '../../src/index';
 import { setImmediate } from '../../src/host';
 import { type Configuration } from '../configuration';
 import { NO_DESCRIPTOR, StpStream } from '../handle/stream';
@@ -19,6 +31,9 @@ import { type Target } from './addresses';
 import { decide, type Decision } from './decision';
 import { boundTo } from './bound';
 import { hostOf } from './host';
+
+/** How long two processes that meet for the first time may take, milliseconds: then a client in `auto` goes by TCP. */
+const FIRST_CONTACT_MS = 100;
 
 type StpDecision = Extract<Decision, { way: 'stp' }>;
 
@@ -100,22 +115,36 @@ function begin(stream: StpStream, { target, reason }: StpDecision, attempt: Atte
     return statusOf(error);
   }
   stream.request = request;
-  STPconnect(stream.descriptor, address(target, port)).then(
-    () => {
-      setImmediate(complete, stream, 0);
-    },
-    (error: unknown) => {
-      const failed = statusOf(error);
-      if (attempt.fallback && stream.request === request && !stream.isClosing()) {
-        const errno = goByTcp(attempt, failed === status('ECONNREFUSED') ? 'NO_LISTENER' : 'REGION_UNUSABLE', error as Error);
-        if (errno < 0) fail(stream, request, errno);
-      } else {
-        if (onlyOfStp(error) !== undefined) note(attempt.socket, reason, `connect ${attempt.ip}:${port}`, error as Error);
-        fail(stream, request, failed);
-      }
-    },
-  );
+  STPsetopt(stream.descriptor, STP_CONNECT_QUEUED, true);
+  if (attempt.fallback) STPsetopt(stream.descriptor, STP_CONNECT_LINK_TIMEOUT, FIRST_CONTACT_MS);
+  stream.onConnected = (failed) => {
+    if (failed === 0) complete(stream, 0);
+    else failedLater(stream, attempt, reason, errorOf(failed));
+  };
+  // Rejected where nothing could be begun; what comes after that the stream is told.
+  STPconnect(stream.descriptor, address(target, port)).catch((thrown: unknown) => {
+    failedLater(stream, attempt, reason, thrown as StpError);
+  });
   return 0;
+}
+
+/** An STP error by the positive number of its code. */
+function errorOf(errno: number): StpError {
+  const code = (Object.keys(ERRORS) as ErrorCode[]).find((each) => errnoOf(each) === errno) ?? 'ECONNRESET';
+  return new StpError(code, undefined, 'STPconnect');
+}
+
+/** STP could not make the connection: TCP does, or the request is told. */
+function failedLater(stream: StpStream, attempt: Attempt, reason: ReasonCode, error: StpError): void {
+  const { socket, request, ip, port } = attempt;
+  const failed = statusOf(error);
+  if (attempt.fallback && stream.request === request && !stream.isClosing()) {
+    const errno = goByTcp(attempt, failed === status('ECONNREFUSED') ? 'NO_LISTENER' : 'REGION_UNUSABLE', error);
+    if (errno < 0) fail(stream, request, errno);
+    return;
+  }
+  if (onlyOfStp(error) !== undefined) note(socket, reason, `connect ${ip}:${port}`, error);
+  fail(stream, request, failed);
 }
 
 function address({ system }: Target, port: number): { system: string | undefined; port: number } {

@@ -13,6 +13,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
   type SocketWatcher,
+  STP_DEATH_AS_TCP,
   STP_REF,
   STP_TCP_ADDRESS,
   STP_WATCHER,
@@ -71,6 +72,7 @@ export class Listener implements SocketWatcher {
       if (!alone && wanted.ip !== '::' && wanted.ip !== '0.0.0.0') STPsetopt(this.descriptor, STP_TCP_ADDRESS, shortest(wanted.ip));
       STPlisten(this.descriptor, lengthOf(backlog));
       STPsetopt(this.descriptor, STP_WATCHER, this);
+      STPsetopt(this.descriptor, STP_DEATH_AS_TCP, true);
       this.address = { ...wanted, port: STPgethostname(this.descriptor).port };
     } catch (error) {
       STPclose(this.descriptor).catch(() => undefined);

@@ -13,6 +13,7 @@ import {
   SO_LINGER,
   type SocketWatcher,
   SOL_SOCKET,
+  STP_DEATH_AS_TCP,
   STP_REF,
   STP_WATCHER,
   STPbind,
@@ -73,6 +74,10 @@ class StreamWatcher implements SocketWatcher {
     this.#stream.wasReset();
   }
 
+  connected(errno: number): void {
+    this.#stream.onConnected?.(errno);
+  }
+
   taken(taken: boolean): void {
     const { onTaken } = this.#stream;
     if (onTaken !== undefined) this.#stream.run(onTaken, taken);
@@ -91,6 +96,8 @@ export class StpStream extends JsStream {
   onConnect: ((stream: StpStream, request: ConnectRequest, ip: string, port: number) => number) | undefined;
   /** Makes the descriptor where there is none yet: 0, or a negative errno. */
   onOpen: ((stream: StpStream) => number) | undefined;
+  /** Told that the connection stands (0), or the positive errno of its failure. */
+  onConnected: ((errno: number) => void) | undefined;
   /** The connection stands, or has stood. */
   connected = false;
   /** The connect that is under way. */
@@ -123,6 +130,8 @@ export class StpStream extends JsStream {
   attach(descriptor: number, available: boolean): void {
     this.descriptor = this.writes.descriptor = descriptor;
     this.#available = available;
+    // What a program sees of a peer that died is what TCP shows.
+    STPsetopt(descriptor, STP_DEATH_AS_TCP, true);
     STPsetopt(descriptor, STP_WATCHER, new StreamWatcher(this));
     this.holdSoon();
     if (this.#reading) this.#pullSoon();
