@@ -6,7 +6,7 @@
  */
 import net from 'node:net';
 import os from 'node:os';
-import { type StpAddress, STPgethostbyname, StpError } from '../src/index';
+import { type StpAddress, type StpAddressInput, STPgethostbyname, StpError } from '../src/index';
 import { type SocketName } from './internals';
 
 export type Family = 4 | 6;
@@ -18,6 +18,8 @@ export interface Target {
   readonly family: Family;
   /** Addresses that the host stands for by TCP, in their shortest form; undefined: whichever the system has. */
   readonly tcpIps?: readonly string[];
+  /** The one of them at which a listener was found. */
+  readonly calledIp?: string;
 }
 
 /** Where a host leads: to a system of the region, to an address that is no system of ours, or (a name) to whatever DNS says. */
@@ -64,6 +66,11 @@ export function shortest(ip: string): string {
   const address = withoutZone(ip);
   const plain = MAPPED_IPV4.exec(address)?.[1] ?? new net.SocketAddress({ address, family: net.isIPv6(address) ? 'ipv6' : 'ipv4' }).address;
   return UNSPECIFIED.get(plain) ?? plain;
+}
+
+/** What a server that listens at `host` binds; '::' is every address. */
+export function boundAddress(host: string, port: number): StpAddressInput {
+  return host === '::' ? { port } : { port, ip: host };
 }
 
 /** Whether an IP address is one of this machine, loopback and "any" included. */

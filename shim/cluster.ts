@@ -18,7 +18,7 @@ import {
   STPsetsockopt,
   STPsocket,
 } from '../src/index';
-import { socketName } from './addresses';
+import { boundAddress, socketName } from './addresses';
 import { type Configuration } from './configuration';
 import { type Native } from './connect';
 import { wishFor } from './decision';
@@ -50,7 +50,7 @@ export class PortHolder implements InternalHandle {
     this.#descriptor = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
     try {
       STPsetsockopt(this.#descriptor, SOL_SOCKET, SO_REUSEPORT, true);
-      STPbind(this.#descriptor, { port });
+      STPbind(this.#descriptor, boundAddress(host, port));
       this.#port = STPgethostname(this.#descriptor).port;
     } catch (error) {
       STPclose(this.#descriptor).catch(() => undefined);

@@ -119,7 +119,7 @@ export class Attempt {
 
   #connect(decision: StpDecision, tell: boolean, address: string | undefined): void {
     const { socket, options } = this;
-    const { system, ip, family } = decision.target;
+    const { system, ip, family, calledIp } = decision.target;
     if (tell && net.isIP(options.host) === 0) {
       socket._host = options.host;
       socket.emit('lookup', null, ip, family, options.host);
@@ -136,7 +136,7 @@ export class Attempt {
       this.#failWith(hostPortError(failure('ECONNREFUSED'), 'connect', ip, 0), decision.target);
       return;
     }
-    STPconnect(connection.descriptor, { system, port: options.port }).then(
+    STPconnect(connection.descriptor, { system, port: options.port, ip: calledIp }).then(
       () => {
         // Listeners must not run inside a promise: what they throw would be an unhandled rejection.
         process.nextTick(connected, socket, connection);

@@ -76,10 +76,14 @@ function isLocalhost(host: string, place: Target): boolean {
 }
 
 /** Port 0 is no address that anyone listens at; what to say of it is the kernel's. */
-function isThere({ system }: Target, port: number, ips?: readonly string[]): boolean {
-  return port !== 0 && lookupListener({ system, port }, ips);
+function isThere({ system }: Target, port: number, ip?: string): boolean {
+  return port !== 0 && lookupListener({ system, port, ip });
 }
 
 function decideByListener(target: Target, port: number): Decision {
-  return isThere(target, port, target.tcpIps) ? { way: 'stp', reason: 'LISTENER_FOUND', target, fallback: true } : { way: 'tcp', reason: 'NO_LISTENER' };
+  const { tcpIps } = target;
+  const calledIp = tcpIps?.find((ip) => isThere(target, port, ip));
+  const found = tcpIps === undefined ? isThere(target, port) : calledIp !== undefined;
+  if (!found) return { way: 'tcp', reason: 'NO_LISTENER' };
+  return { way: 'stp', reason: 'LISTENER_FOUND', target: calledIp === undefined ? target : { ...target, calledIp }, fallback: true };
 }

@@ -15,7 +15,6 @@ import {
   SOL_SOCKET,
   type SocketWatcher,
   STP_REF,
-  STP_TCP_ADDRESS,
   STP_WATCHER,
   STPaccept,
   STPbind,
@@ -26,7 +25,7 @@ import {
   STPsetsockopt,
   STPsocket,
 } from '../src/index';
-import { loopbackOf, shortest } from './addresses';
+import { boundAddress, loopbackOf } from './addresses';
 import { type InternalServer, type InternalSocket, kAsyncId, kSetKeepAlive, kSetKeepAliveInitialDelay, kSetNoDelay, ZERO_CONNECTIONS_LIMIT } from './internals';
 import { failure, failureOf, listenError } from './node-errors';
 import { note } from './note';
@@ -74,8 +73,7 @@ export class Listener implements SocketWatcher {
     this.descriptor = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
     try {
       if (shared) STPsetsockopt(this.descriptor, SOL_SOCKET, SO_REUSEPORT, true);
-      STPbind(this.descriptor, { port });
-      if (!alone && host !== '::' && host !== '0.0.0.0') STPsetopt(this.descriptor, STP_TCP_ADDRESS, shortest(host));
+      STPbind(this.descriptor, boundAddress(host, port));
       STPlisten(this.descriptor, backlog);
       STPsetopt(this.descriptor, STP_WATCHER, this);
       this.boundPort = STPgethostname(this.descriptor).port;

@@ -8,7 +8,7 @@
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
-import { ConnectPayload, RecordType, SocketName } from '../layout';
+import { ConnectPayload, ipBytes, RecordType, SocketName } from '../layout';
 import { type Engine, reason } from './engine';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
@@ -134,6 +134,8 @@ export function cancel(socket: EngineSocket, peer: Peer): void {
 /** The payload of CONNECT and ASK. */
 export function connectPayload(socket: EngineSocket): Uint8Array {
   const payload = new Uint8Array(ConnectPayload.sizeBytes);
+  const client = ipBytes(socket.local.ip);
+  const called = ipBytes(socket.remote.ip);
   ConnectPayload.encode(
     {
       socket: socket.index,
@@ -143,6 +145,10 @@ export function connectPayload(socket: EngineSocket): Uint8Array {
       clientGroup: socket.local.group,
       serverGroup: socket.remote.group,
       system: socket.local.system,
+      clientFamily: client.family,
+      calledFamily: called.family,
+      clientIp: client.bytes,
+      calledIp: called.bytes,
     },
     payload,
   );

@@ -11,6 +11,7 @@ import { GonePayload, Reason, RecordType, SocketState, SOCKETS_MAX } from '../la
 import { offerAll, withdraw } from './asking';
 import { listenerLost, onAccept, onAsk, onCancel, onConnect, onDecline, onOffered, onRefuse, sendCancel, stopListening } from './handshake';
 import { handAborted, handPeerGone, handProcessGone, onClaimAnswered, onHandOver } from './hand-over';
+import { ListenerTable } from './listener-table';
 import { handPump, moveOn, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
 import { forEach } from './for-each';
@@ -26,8 +27,7 @@ export class Engine {
   readonly ports: EnginePorts;
   readonly timers = new Timers();
   readonly sockets: (EngineSocket | undefined)[] = [];
-  /** Listening sockets by `group:port`. */
-  readonly listeners = new Map<string, EngineSocket>();
+  readonly listeners = new ListenerTable();
   readonly peers = new Map<number, Peer>();
   /** Open sockets. */
   count = 0;

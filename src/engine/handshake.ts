@@ -1,7 +1,7 @@
 /** Listening, connecting and accepting. STPconnect is complete when the server has accepted, as in the source. */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
-import { ConnectPayload, RecordType, SocketName, SocketState } from '../layout';
+import { ConnectPayload, ipText, isAnyIp, RecordType, SocketName, SocketState } from '../layout';
 import { ask, asking, type AskLine, cancel, connectPayload, lineUp, offerAll, onOffer, refuseAsks, settleAsk, turnedAway, withdraw } from './asking';
 import { type Engine, reason, reasonOf } from './engine';
 import { type Peer } from './peer';
@@ -13,20 +13,16 @@ const RETRY_MAX_MS = 500;
 /** So many that share a port may turn a request away before it fails: a listener that is none can only be damage. */
 const REFUSALS_MAX = 20;
 
-function listenerKey(group: string, port: number): string {
-  return `${group}:${port}`;
-}
-
 /** A bound socket begins to take requests; `backlog` is the longest queue of those that wait for accept. */
 export function listen(engine: Engine, socket: EngineSocket, backlog: number): void {
   socket.listener = { backlog, queue: socket.listener?.queue ?? [], asks: socket.listener?.asks ?? new Map<Peer, AskLine>() };
-  engine.listeners.set(listenerKey(socket.local.group, socket.local.port), socket);
+  engine.listeners.add(socket);
   engine.setState(socket, SocketState.listening);
 }
 
 /** Ends listening; whoever waits in the queue is refused. */
 export function stopListening(engine: Engine, socket: EngineSocket): void {
-  engine.listeners.delete(listenerKey(socket.local.group, socket.local.port));
+  engine.listeners.delete(socket);
   const queue = socket.listener?.queue.splice(0) ?? [];
   for (const pending of queue) {
     pending.peer.control(RecordType.refuse, 0, pending.socket, pending.generation, reason(errnoOf('ECONNRESET')));
@@ -70,8 +66,9 @@ export function sendCancel(engine: Engine, socket: EngineSocket): void {
 /** A client asks before it connects, for others share the port. */
 export function onAsk(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
   if (payload.length < ConnectPayload.sizeBytes) return;
-  const { serverGroup, socket, generation } = ConnectPayload.decode(payload);
-  const listening = engine.listeners.get(listenerKey(serverGroup, port));
+  const { serverGroup, socket, generation, calledFamily, calledIp } = ConnectPayload.decode(payload);
+  const ip = ipText(calledFamily, calledIp);
+  const listening = ip === undefined ? undefined : engine.listeners.find(serverGroup, port, ip);
   const errno = listening === undefined ? errnoOf('ECONNREFUSED') : errnoOf('EAGAIN');
   if (listening === undefined || !lineUp(listening, peer, socket, generation)) peer.control(RecordType.decline, 0, socket, generation, reason(errno));
 }
@@ -94,7 +91,13 @@ export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buf
   const refuse = (errno: number): void => {
     peer.control(RecordType.refuse, 0, request.socket, request.generation, reason(errno));
   };
-  const socket = engine.listeners.get(listenerKey(request.serverGroup, port));
+  const calledIp = ipText(request.calledFamily, request.calledIp);
+  const clientIp = ipText(request.clientFamily, request.clientIp);
+  if (calledIp === undefined || clientIp === undefined) {
+    refuse(errnoOf('ESTPCORRUPT'));
+    return;
+  }
+  const socket = engine.listeners.find(request.serverGroup, port, calledIp);
   const listener = socket?.listener;
   if (socket === undefined || !listener) {
     refuse(errnoOf('ECONNREFUSED'));
@@ -110,7 +113,8 @@ export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buf
     socket: request.socket,
     generation: request.generation,
     windowBytes: request.windowBytes,
-    remote: { system: request.system, group: request.clientGroup, port: request.port },
+    remote: { system: request.system, group: request.clientGroup, port: request.port, ip: clientIp },
+    calledIp,
   });
   settleAsk(socket, peer, request.socket);
   engine.ports.counted(socket);
@@ -145,7 +149,7 @@ export function accept(engine: Engine, listening: EngineSocket): EngineSocket | 
 }
 
 function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pending: PendingConnect): void {
-  Object.assign(socket.local, listening.local);
+  Object.assign(socket.local, listening.local, { ip: acceptedIp(listening, pending) });
   Object.assign(socket.remote, pending.remote);
   socket.windowWantedBytes = listening.windowWantedBytes;
   socket.openWindow(pending.peer.port.distant);
@@ -158,6 +162,11 @@ function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pe
   SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.windowBytes }, payload);
   engine.tell(socket, RecordType.accept, payload);
   crashPoint('accept.answered');
+}
+
+/** What the client called; where it named no address, the one that the listener is bound to. */
+function acceptedIp({ local }: EngineSocket, { calledIp }: PendingConnect): string {
+  return calledIp === '' && !isAnyIp(local.ip) ? local.ip : calledIp;
 }
 
 export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer): void {

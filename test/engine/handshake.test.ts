@@ -131,7 +131,7 @@ void t.test('a request with a payload cut short is dropped, and one for another 
   const socket = engine.open();
   const told: number[] = [];
   socket.owner = { readable() { told.push(-1); }, writable() { told.push(-2); }, acceptable() { told.push(-3); }, connected(errno) { told.push(errno); }, reset() { told.push(-4); }, closed() { told.push(-5); }, taken() { told.push(-6); }, took() { told.push(-7); } };
-  if (peer !== undefined) connect(engine, socket, peer, { system: 'h1', group: 'OTHER', port: 7 }, 0);
+  if (peer !== undefined) connect(engine, socket, peer, { system: 'h1', group: 'OTHER', port: 7, ip: '' }, 0);
   network.settle();
   tt.same(told, [errnoOf('ECONNREFUSED')]);
   tt.same(listener.told, []);

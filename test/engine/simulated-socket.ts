@@ -325,8 +325,8 @@ export class SimulatedSocket extends SimulatedOwner {
 
   /** Where any may take a request, all must be gone before it fails. */
   #checkNobodyListens(): void {
-    const { group, port } = this.socket.remote;
-    const other = this.process.world.processes.find(({ dead, engine }) => !dead && engine.listeners.has(`${group}:${port}`));
+    const { group, port, ip } = this.socket.remote;
+    const other = this.process.world.processes.find(({ dead, engine }) => !dead && engine.listeners.find(group, port, ip) !== undefined);
     if (other !== undefined) fail(`${this.name}: failed, and p${other.process} listens`);
   }
 
@@ -420,6 +420,7 @@ export class SimulatedSocket extends SimulatedOwner {
     const { local, remote } = this.socket;
     const { connection, side } = gift.end;
     if ((side === 0 ? local.port : remote.port) !== connection.id) fail(`${this.name}: took another connection`);
+    gift.end.checkIps(this.socket);
     if (this.socket.finWanted !== gift.end.finSent) fail(`${this.name}: whether it sends on got lost`);
     this.mayRead = true;
     if (gift.end.finSent) this.toSend = 0;
