@@ -16,8 +16,8 @@ export interface Target {
   readonly system: string | undefined;
   readonly ip: string;
   readonly family: Family;
-  /** Addresses that the host stands for by TCP, in their shortest form; undefined: whichever the system has. */
-  readonly tcpIps?: readonly string[];
+  /** The address of this system that is called, which a listener must cover; undefined: whichever the system has. */
+  readonly calledIp?: string;
 }
 
 /** Where a host leads: to a system of the region, to an address that is no system of ours, or (a name) to whatever DNS says. */
@@ -25,9 +25,6 @@ export type Place = Target | 'foreign' | 'unknown-name';
 
 const systems = new net.BlockList();
 systems.addSubnet('fd00::', 8, 'ipv6');
-const BOTH_LOOPBACKS = ['127.0.0.1', '::1'];
-/** By family. */
-const LOCALHOST: Readonly<Record<number, readonly string[]>> = { 4: ['127.0.0.1'], 6: ['::1'] };
 function isOwnName(name: string): boolean {
   return name === 'localhost' || name === os.hostname().toLowerCase();
 }
@@ -48,7 +45,7 @@ export function placeOf(host: string, family: number): Place {
   if (net.isIP(host) !== 0) return placeOfAddress(host);
   const name = host.toLowerCase().replace(/\.$/u, '');
   const ownFamily = family === 6 ? 6 : 4;
-  if (isOwnName(name)) return { system: undefined, ip: loopbackOf(ownFamily), family: ownFamily, ...(name === 'localhost' ? { tcpIps: LOCALHOST[family] ?? BOTH_LOOPBACKS } : {}) };
+  if (isOwnName(name)) return { system: undefined, ip: loopbackOf(ownFamily), family: ownFamily };
   const entry = hostEntry(name);
   if (entry === undefined) return 'unknown-name';
   if (entry.local) return { system: undefined, ip: loopbackOf(ownFamily), family: ownFamily };
@@ -57,7 +54,7 @@ export function placeOf(host: string, family: number): Place {
 
 function placeOfAddress(ip: string): Place {
   const family = familyOf(ip);
-  if (isOwnAddress(ip)) return { system: undefined, ip, family, tcpIps: [shortest(ip)] };
+  if (isOwnAddress(ip)) return { system: undefined, ip, family, calledIp: shortest(ip) };
   if (family === 4 || !systems.check(withoutZone(ip), 'ipv6')) return 'foreign';
   const entry = hostEntry(ip);
   if (entry === undefined) return 'foreign';

@@ -13,6 +13,7 @@ import {
   SOCK_STREAM,
   STP_CONNECT_LINK_TIMEOUT,
   STP_CONNECT_QUEUED,
+  type StpAddressInput,
   STPconnect,
   StpError,
   STPsetopt,
@@ -68,7 +69,7 @@ export function connectTcpHandle(settings: Configuration, handle: TcpHandle, req
   note(socket, decision.reason, what, decision.way === 'refuse' ? decision.error : undefined);
   if (decision.way === 'refuse') return fail(stream, request, decision.error === undefined ? status('ECONNREFUSED') : statusOf(decision.error));
   if (bound !== undefined) {
-    const errno = open(stream) || stream.bind(bound.ip, bound.port);
+    const errno = open(stream) || stream.bind(bound.ip, bound.port, bound.flags);
     if (errno < 0) return errno;
   }
   return begin(stream, decision, { socket, request, ip, port, fallback: decision.fallback });
@@ -147,8 +148,8 @@ function failedLater(stream: StpStream, attempt: Attempt, reason: ReasonCode, er
   fail(stream, request, failed);
 }
 
-function address({ system }: Target, port: number): { system: string | undefined; port: number } {
-  return { system, port };
+function address({ system, calledIp }: Target, port: number): StpAddressInput {
+  return { system, port, ip: calledIp };
 }
 
 /** STP did not come about: a TCP handle takes the place of ours. */

@@ -41,7 +41,7 @@ export function decide(settings: Configuration, host: string, ip: string, port: 
     const place: Place = placeOf(ip, 0);
     if (typeof place === 'string') return wanted === 'auto' ? { way: 'tcp', reason: 'NOT_OURS' } : { way: 'refuse', reason };
     if (wanted === 'stp') return { way: 'stp', reason, target: place, fallback: false };
-    if (port !== 0 && lookupListener({ system: place.system, port }, place.tcpIps)) {
+    if (port !== 0 && lookupListener({ system: place.system, port, ip: place.calledIp }, { sameNetwork: true })) {
       return { way: 'stp', reason: 'LISTENER_FOUND', target: place, fallback: true };
     }
     return { way: 'tcp', reason: 'NO_LISTENER' };

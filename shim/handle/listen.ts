@@ -23,8 +23,9 @@ import { Listener, type ListenAddress } from './listener';
 export type NativeBind = (this: TcpHandle, address: string, port: number, flags?: number) => number;
 export type NativeListen = (backlog: number) => number;
 
-/** @note Node 20 to 26: a flag of bind, as libuv has it. */
+/** @note Node 20 to 26: flags of bind, as libuv has them. */
 const UV_TCP_REUSEPORT = 2;
+const UV_TCP_IPV6ONLY = 1;
 
 /** Server.prototype.listen under `stp`, where no DNS is asked for the host. */
 export function listen(native: (...args: unknown[]) => unknown, server: net.Server, args: readonly unknown[]): unknown {
@@ -74,7 +75,7 @@ export function listenHandle(settings: Configuration, native: NativeListen, hand
   if (errno !== 0) return errno;
   if (wanted === 'tcp') note(server, 'RULE_TCP', what);
   else if (servesWorkers(server)) note(server, 'CLUSTER_PRIMARY', what);
-  else listenBeside(server, handle, wish.shared, { backlog, what });
+  else listenBeside(server, handle, wish, { backlog, what });
   return 0;
 }
 
@@ -107,10 +108,10 @@ function addressOf(handle: Handle): ListenAddress | undefined {
   if (bound !== undefined) {
     // Port 0 of a handle that the kernel has bound is a port by now.
     const port = bound.late === undefined ? (kernelAddress(handle)?.port ?? bound.port) : bound.port;
-    return { ip: bound.ip, port, shared: isShared(handle) || (bound.flags & UV_TCP_REUSEPORT) !== 0 };
+    return { ip: bound.ip, port, shared: isShared(handle) || (bound.flags & UV_TCP_REUSEPORT) !== 0, ipv6Only: (bound.flags & UV_TCP_IPV6ONLY) !== 0 };
   }
   const name = isShared(handle) ? kernelAddress(handle) : undefined;
-  return name === undefined ? undefined : { ip: name.address, port: name.port, shared: true };
+  return name === undefined ? undefined : { ip: name.address, port: name.port, shared: true, ipv6Only: false };
 }
 
 function listenAlone(server: InternalServer, handle: Handle, wish: ListenAddress, { backlog, what, reason }: Listening & { reason: ReasonCode }): number {
@@ -120,7 +121,7 @@ function listenAlone(server: InternalServer, handle: Handle, wish: ListenAddress
     const place = placeOf(wish.ip, 0);
     // A server can only listen at an address of this system.
     if (typeof place === 'string' || place.system !== undefined) throw new StpError('EADDRNOTAVAIL', undefined, 'STPbind');
-    if (servesWorkers(server)) holdPort(handle, wish.ip, wish.port);
+    if (servesWorkers(server)) holdPort(handle, wish);
     else watch(server, new Listener(handle, wish, backlog, true), true);
   } catch (thrown) {
     errno = statusOf(thrown);
@@ -131,11 +132,11 @@ function listenAlone(server: InternalServer, handle: Handle, wish: ListenAddress
 }
 
 /** STP at the address at which the handle listens by TCP. */
-function listenBeside(server: InternalServer, handle: Handle, shared: boolean, { backlog, what }: Listening): void {
+function listenBeside(server: InternalServer, handle: Handle, wish: ListenAddress, { backlog, what }: Listening): void {
   const name = kernelAddress(handle);
   if (name === undefined) return;
   try {
-    watch(server, new Listener(handle, { ip: name.address, port: name.port, shared }, backlog, false), false);
+    watch(server, new Listener(handle, { ...wish, ip: name.address, port: name.port }, backlog, false), false);
     note(server, 'LISTENING', what);
   } catch (error) {
     if (!(error instanceof StpError)) throw error;

@@ -15,7 +15,6 @@ import {
   type SocketWatcher,
   STP_DEATH_AS_TCP,
   STP_REF,
-  STP_TCP_ADDRESS,
   STP_WATCHER,
   STPaccept,
   STPbind,
@@ -27,8 +26,6 @@ import {
   STPsocket,
 } from '../../src/index';
 import { clearTimeout, setTimeout } from '../../src/host';
-import { loopbackOf } from '../connect/addresses';
-import { shortest } from '../connect/own-addresses';
 import { statusOf } from '../node/errors';
 import { type Handle, type SocketName } from '../node/internals';
 import { inRoot } from '../node/root';
@@ -47,6 +44,8 @@ export interface ListenAddress {
   readonly port: number;
   /** Others may listen at the port as well. */
   readonly shared: boolean;
+  /** `::` without IPv4. */
+  readonly ipv6Only: boolean;
 }
 
 export class Listener implements SocketWatcher {
@@ -68,8 +67,7 @@ export class Listener implements SocketWatcher {
     this.descriptor = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
     try {
       if (wanted.shared) STPsetsockopt(this.descriptor, SOL_SOCKET, SO_REUSEPORT, true);
-      STPbind(this.descriptor, { port: wanted.port });
-      if (!alone && wanted.ip !== '::' && wanted.ip !== '0.0.0.0') STPsetopt(this.descriptor, STP_TCP_ADDRESS, shortest(wanted.ip));
+      STPbind(this.descriptor, { port: wanted.port, ip: wanted.ip, ipv6Only: wanted.ipv6Only });
       STPlisten(this.descriptor, lengthOf(backlog));
       STPsetopt(this.descriptor, STP_WATCHER, this);
       STPsetopt(this.descriptor, STP_DEATH_AS_TCP, true);
@@ -151,8 +149,7 @@ export class Listener implements SocketWatcher {
 
   #hand(descriptor: number): void {
     const stream = inRoot(() => new StpStream());
-    const { ip } = this.address;
-    stream.ends = { ownIp: net.isIPv6(ip) && ip !== '::' ? loopbackOf(6) : loopbackOf(4) };
+    stream.ends = { mapped: net.isIPv6(this.address.ip) };
     stream.onOwner = (socket) => { note(socket, 'ACCEPTED', `accept :${this.address.port}`); };
     stream.connected = true;
     stream.attach(descriptor, true);

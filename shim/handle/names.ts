@@ -1,7 +1,6 @@
 /** What a socket shows of the two ends of its connection: addresses that look like those of IP, which programs parse. */
 import { type StpAddress, STPgethostbyname, STPgethostname, STPgetpeername } from '../../src/index';
 import { familyOf, loopbackOf } from '../connect/addresses';
-import { ANY_AS_LOOPBACK } from '../connect/own-addresses';
 import { type SocketName } from '../node/internals';
 
 export interface EndNames {
@@ -9,14 +8,14 @@ export interface EndNames {
   readonly remote: SocketName;
 }
 
-/** What a program has called the two ends. */
+/** What is known of the two ends beside what the library tells. */
 export interface Ends {
-  /** The peer; where that is this system, this end too. Undefined: by the peer's system. */
+  /** What the program has called the peer. */
   readonly ip?: string | undefined;
-  /** This system, where the peer is of it: of an accepted socket, both ends. */
-  readonly ownIp?: string | undefined;
-  /** The local address that the program asked for. */
+  /** The local address that the program asked for, while there is no connection. */
   readonly localIp?: string | undefined;
+  /** Accepted at an address of IPv6: IPv4 shows as the kernel shows it there. */
+  readonly mapped?: boolean;
   /** Of a socket that was taken: what its giver said, until it is here. */
   readonly early?: EndNames | undefined;
 }
@@ -36,18 +35,12 @@ export function shownEnds(descriptor: number, ends: Ends): EndNames {
   return namesOf(STPgethostname(descriptor), STPgetpeername(descriptor), ends);
 }
 
-/** The address from which the kernel calls one of this system, where the program names none. */
-function sourceOf(ip: string): string {
-  return ip.startsWith('127.') ? loopbackOf(4) : ip;
-}
-
-function namesOf(local: StpAddress, remote: StpAddress, ends: Ends): EndNames {
+function namesOf(local: StpAddress, remote: StpAddress, { ip, mapped = false }: Ends): EndNames {
+  const shown = (address: string): string => (mapped && familyOf(address) === 4 ? `::ffff:${address}` : address);
   if (local.system.toLowerCase() === remote.system.toLowerCase()) {
-    const { ip = loopbackOf(4), localIp = '' } = ends;
-    const peer = ends.ownIp ?? ANY_AS_LOOPBACK.get(ip) ?? ip;
-    const own = localIp === '' || ANY_AS_LOOPBACK.has(localIp) ? ends.ownIp ?? sourceOf(peer) : localIp;
-    return { local: socketName(own, local.port), remote: socketName(peer, remote.port) };
+    const own = local.ip ?? loopbackOf(4);
+    return { local: socketName(shown(own), local.port), remote: socketName(shown(remote.ip ?? own), remote.port) };
   }
-  const remoteIp = ends.ip ?? STPgethostbyname(remote.system).ipv6;
+  const remoteIp = ip ?? STPgethostbyname(remote.system).ipv6;
   return { local: socketName(loopbackOf(6), local.port), remote: socketName(remoteIp, remote.port) };
 }

@@ -43,6 +43,8 @@ const CHUNK_BYTES = 65_536;
 const UNKNOWN = -1;
 /** STPshutdown: the outgoing direction. */
 const SENDING = 1;
+/** @note Node 20 to 26: a flag of bind, as libuv has it. */
+const UV_TCP_IPV6ONLY = 1;
 const RESET = { onoff: true, linger: 0 } as const;
 
 const scratch = Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -457,12 +459,12 @@ export class StpStream extends JsStream {
     return this.connect(request, ip, port);
   }
 
-  bind(address: string, port: number): number {
+  bind(address: string, port: number, flags = 0): number {
     if (!isOwnAddress(address)) return status('EADDRNOTAVAIL');
     const errno = this.descriptor === NO_DESCRIPTOR ? this.onOpen?.(this) ?? 0 : 0;
     if (errno < 0) return errno;
     try {
-      STPbind(this.descriptor, { port });
+      STPbind(this.descriptor, { port, ip: address, ipv6Only: (flags & UV_TCP_IPV6ONLY) !== 0 });
       this.ends = { ...this.ends, localIp: address };
       return 0;
     } catch (error) {
@@ -470,8 +472,8 @@ export class StpStream extends JsStream {
     }
   }
 
-  bind6(address: string, port: number): number {
-    return this.bind(address, port);
+  bind6(address: string, port: number, flags = 0): number {
+    return this.bind(address, port, flags);
   }
 
   override getsockname(out: SocketName): number {

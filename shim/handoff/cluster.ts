@@ -43,16 +43,22 @@ export function isShared(handle: object): boolean {
   return shared.has(handle);
 }
 
+interface HeldAddress {
+  readonly ip: string;
+  readonly port: number;
+  readonly ipv6Only: boolean;
+}
+
 /**
  * Takes a port of the region for as long as the handle is open, also while no worker listens: the handle accepts nothing. Throws what the calls throw.
  * @note Node 20 to 26: the primary takes the handle from its server, sets `onconnection`, and calls getsockname and close.
  */
-export function holdPort(handle: Handle, ip: string, port: number): void {
+export function holdPort(handle: Handle, { ip, port, ipv6Only }: HeldAddress): void {
   const descriptor = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
   let held: number;
   try {
     STPsetsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, true);
-    STPbind(descriptor, { port });
+    STPbind(descriptor, { port, ip, ipv6Only });
     held = STPgethostname(descriptor).port;
   } catch (error) {
     STPclose(descriptor).catch(() => undefined);
@@ -97,7 +103,7 @@ export function sharedHandle(settings: Configuration, make: () => unknown, args:
       const name: SocketName = {};
       handle.getsockname(name);
       const { getsockname } = handle;
-      holdPort(handle, host, name.port ?? 0);
+      holdPort(handle, { ip: host, port: name.port ?? 0, ipv6Only: false });
       handle.getsockname = getsockname;
       return handle;
     } catch (error) {

@@ -18,7 +18,7 @@ export function take(token: string, options?: net.SocketConstructorOpts, early?:
   const internal = socket as unknown as InternalSocket;
   if (internal._handle !== null) throw codedError('ERR_INVALID_ARG_VALUE', "stpTake makes the connection itself: 'fd' and 'handle' can't be given");
   const stream = new StpStream();
-  stream.ends = { early, ownIp: early?.local.address };
+  stream.ends = { early, mapped: early?.local.address?.startsWith('::ffff:') ?? false };
   (internal[kReinitializeHandle] as (handle: StpStream) => void).call(socket, stream);
   internal.connecting = true;
   if (early !== undefined) internal._peername = early.remote;

@@ -1,5 +1,6 @@
 /** Checks of what callers pass. Each throws an StpError that names the argument and what it was. */
 import { StpError } from '../errors';
+import { normalizeIp } from '../layout';
 import { AF_STP } from './constants';
 import { type StpAddressInput, type StpClientId } from './types';
 
@@ -51,18 +52,29 @@ export interface CheckedAddress {
   readonly system: string | undefined;
   readonly group: string | undefined;
   readonly port: number;
+  /** In its one spelling; '' none. */
+  readonly ip: string;
+}
+
+const IP_CHARACTERS_MAX = 80;
+
+function ipAddress(call: string, value: unknown): string {
+  if (value === undefined || value === '') return '';
+  const ip = typeof value === 'string' && value.length <= IP_CHARACTERS_MAX ? normalizeIp(value) : undefined;
+  if (ip === undefined) throw new StpError('EINVAL', `ip must be an IPv4 or IPv6 address, not ${shown(value)}`, call);
+  return ip;
 }
 
 /** An address argument; null and undefined stand for "all by default". `length`, as in the source, is the text's length or left out. */
 export function address(call: string, value: StpAddressInput | null | undefined, portMin: 0 | 1): CheckedAddress {
   if (value === null || value === undefined) {
-    if (portMin === 0) return { system: undefined, group: undefined, port: 0 };
+    if (portMin === 0) return { system: undefined, group: undefined, port: 0, ip: '' };
     throw new StpError('EDESTADDRREQ', undefined, call);
   }
   if (typeof value !== 'object') throw new StpError('EINVAL', `the address must be an object, not ${shown(value)}`, call);
   if (value.family !== undefined && value.family !== AF_STP) throw new StpError('EAFNOSUPPORT', `family ${shown(value.family)}`, call);
   const port = value.port === undefined && portMin === 0 ? 0 : integer(call, 'port', value.port, portMin, PORT_MAX);
-  return { system: name(call, 'system', value.system, 63), group: name(call, 'group', value.group, 15), port };
+  return { system: name(call, 'system', value.system, 63), group: name(call, 'group', value.group, 15), port, ip: ipAddress(call, value.ip) };
 }
 
 /** A client id; null, undefined and a blank one (process 0) stand for anyone. Returns the process number, 0 anyone. */

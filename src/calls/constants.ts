@@ -66,11 +66,6 @@ export const STP_CONNECT_LINK_TIMEOUT = 10;
 export const STP_DEATH_AS_TCP = 11;
 /** Milliseconds that a give waits for its taker (default 30 000). */
 export const STP_GIVE_TIMEOUT = 5;
-/**
- * Write only, before STPlisten: IP address (text) at which the same server listens by TCP. {@link lookupListener} tells clients that could use TCP as well
- * whether it is the one that they called; connections are not bound to it.
- */
-export const STP_TCP_ADDRESS = 8;
 /** Read only: state of the socket, a name of SocketState. */
 export const STP_STATE = 6;
 /** Read only: `{ bytesReceived, bytesSent }` since the connection began. */

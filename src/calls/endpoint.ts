@@ -6,7 +6,6 @@
 import { errnoOf, ERRORS, StpError, type ErrorCode } from '../errors';
 import { SocketState } from '../layout';
 import { accept, receive, type EngineSocket, type SocketOwner } from '../engine';
-import { ANY_ADDRESS } from '../region';
 import { type Runtime } from './runtime';
 import { type SocketWatcher, type StpLinger } from './types';
 
@@ -43,8 +42,6 @@ export class Endpoint implements SocketOwner {
   linger: StpLinger = { onoff: false, linger: 0 };
   reuseAddress = false;
   reusePort = false;
-  /** Tag of the address at which the same server listens by TCP. */
-  tcpAddress = ANY_ADDRESS;
   keepAlive = false;
   noDelay = false;
   connectTimeoutMs = 0;

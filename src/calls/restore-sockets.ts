@@ -41,9 +41,9 @@ function restored(runtime: Runtime, socket: EngineSocket): boolean {
     owner.portKind = 'none';
     // A connection that is about to be reset, and was bound by nobody: its port is not wanted any more.
     if (portKind === 'ephemeral' && socket.peer !== null) return true;
-    runtime.region.bindings.bind(local.port, local.group, socket.index, owner.reusePort);
+    runtime.region.bindings.bind(local.port, local.group, socket.index, { shared: owner.reusePort, reach: socket.reach });
     owner.portKind = 'bound';
-    if (socket.state === SocketState.listening) runtime.region.bindings.listen(local.port, local.group, owner.tcpAddress, socket.listener?.backlog);
+    if (socket.state === SocketState.listening) runtime.region.bindings.listen(local.port, local.group, socket.reach, socket.listener?.backlog);
     return true;
   } catch (error) {
     if (error instanceof StpError) return false;

@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { crashPoint } from '../crash-points';
 import { environment } from '../host';
 import { errnoOf, StpError } from '../errors';
-import { Engine, type EnginePorts, type EngineSocket, forEach, Peer, type PeerPort, reluctance } from '../engine';
+import { Engine, type EngineAddress, type EnginePorts, type EngineSocket, forEach, Peer, type PeerPort, reluctance } from '../engine';
 import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions } from '../region';
 import { MSG_DONTWAIT } from './constants';
@@ -119,15 +119,14 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   another(socket: EngineSocket): PeerPort | undefined {
-    const { system, group, port } = socket.remote;
-    const found = this.findListener(socket, system, group, port);
+    const found = this.findListener(socket, socket.remote);
     return found === undefined ? undefined : this.links.to(found.process.number, found.process.epoch);
   }
 
   /** Who listens at an address; of several that share it the next that `socket` has not asked, or one that is known to be slow. */
-  findListener(socket: EngineSocket, system: string, group: string, port: number): FoundListener | undefined {
+  findListener(socket: EngineSocket, { system, group, port, ip }: EngineAddress): FoundListener | undefined {
     this.#checkReach();
-    return this.region.bindings.findListener(system, group, port, (process) => reluctance(this.engine, socket, process));
+    return this.region.bindings.findListener(system, group, port, { ip, reluctance: (process) => reluctance(this.engine, socket, process) });
   }
 
   #checkReach(): void {
@@ -188,7 +187,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     if (!(owner instanceof Endpoint)) return;
     owner.releaseHold();
     const { group, port } = socket.local;
-    if (owner.portKind === 'bound') this.region.bindings.unbind(port, group);
+    if (owner.portKind === 'bound') this.region.bindings.unbind(port, group, socket.reach);
     else if (owner.portKind === 'ephemeral' && !socket.portForeign) this.region.bindings.releaseEphemeral(port, group);
     owner.portKind = 'none';
   }

@@ -1,7 +1,7 @@
 import { StpError } from '../errors';
 import { SocketState } from '../layout';
-import { AF_STP } from './constants';
 import { runtime } from './runtime';
+import { shownAddress } from './shown-address';
 import { type StpAddress } from './types';
 
 /**
@@ -14,5 +14,5 @@ export function STPgetpeername(s: number): StpAddress {
   const call = 'STPgetpeername';
   const { socket } = runtime().endpoint(call, s);
   if (socket.remote.port === 0 || socket.state === SocketState.connecting) throw new StpError('ENOTCONN', undefined, call);
-  return { family: AF_STP, ...socket.remote };
+  return shownAddress(socket.remote);
 }

@@ -25,11 +25,12 @@ export function STPlisten(s: number, backlog: number): number {
   if (socket.state > SocketState.listening) throw new StpError('EINVAL', 'the socket was connected', call);
   if (endpoint.portKind !== 'bound') {
     if (endpoint.portKind === 'ephemeral') own.region.bindings.releaseEphemeral(socket.local.port, socket.local.group);
-    socket.local.port = own.region.bindings.bind(endpoint.portKind === 'ephemeral' ? socket.local.port : 0, socket.local.group, socket.index, endpoint.reusePort);
+    const port = endpoint.portKind === 'ephemeral' ? socket.local.port : 0;
+    socket.local.port = own.region.bindings.bind(port, socket.local.group, socket.index, { shared: endpoint.reusePort });
     endpoint.portKind = 'bound';
   }
   // The engine takes requests before others can find the port.
   listen(own.engine, socket, length);
-  own.region.bindings.listen(socket.local.port, socket.local.group, endpoint.tcpAddress, length);
+  own.region.bindings.listen(socket.local.port, socket.local.group, socket.reach, length);
   return 0;
 }

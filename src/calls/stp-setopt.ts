@@ -1,7 +1,5 @@
-import net from 'node:net';
 import { StpError } from '../errors';
 import { SPIN_US_MAX } from '../link';
-import { addressTag } from '../region';
 import { boolean, integer, shown } from './check';
 import * as C from './constants';
 import { type Endpoint } from './endpoint';
@@ -17,12 +15,11 @@ const WATCHER_METHODS = ['readable', 'writable', 'acceptable', 'connected', 'res
  * Source: "STPsetopt".
  * @param s - a descriptor, or -1 for STP_SPIN
  * @param name - STP_WATCHER, STP_REF, STP_UNREAD, STP_CONNECT_TIMEOUT, STP_CONNECT_LINK_TIMEOUT, STP_GIVE_TIMEOUT (milliseconds),
- *   STP_CONNECT_QUEUED, STP_DEATH_AS_TCP, STP_TCP_ADDRESS; STP_SPIN (microseconds)
+ *   STP_CONNECT_QUEUED, STP_DEATH_AS_TCP; STP_SPIN (microseconds)
  * @throws EBADF, EINVAL, ENOPROTOOPT
  */
 export function STPsetopt(s: number, name: typeof C.STP_WATCHER, value: SocketWatcher | null): number;
 export function STPsetopt(s: number, name: typeof C.STP_UNREAD, value: Uint8Array): number;
-export function STPsetopt(s: number, name: typeof C.STP_TCP_ADDRESS, value: string): number;
 export function STPsetopt(s: number, name: number, value: number | boolean): number;
 export function STPsetopt(s: number, name: number, value: unknown): number {
   const call = 'STPsetopt';
@@ -40,14 +37,8 @@ export function STPsetopt(s: number, name: number, value: unknown): number {
     case C.STP_CONNECT_LINK_TIMEOUT: endpoint.connectLinkTimeoutMs = integer(call, 'STP_CONNECT_LINK_TIMEOUT', value, 0, TIMEOUT_MAX_MS); return 0;
     case C.STP_DEATH_AS_TCP: endpoint.socket.deathAsTcp = boolean(call, 'STP_DEATH_AS_TCP', value); return 0;
     case C.STP_GIVE_TIMEOUT: endpoint.giveTimeoutMs = integer(call, 'STP_GIVE_TIMEOUT', value, 1, TIMEOUT_MAX_MS); return 0;
-    case C.STP_TCP_ADDRESS: endpoint.tcpAddress = tcpAddress(call, value); return 0;
     default: throw new StpError('ENOPROTOOPT', `STP parameter ${shown(name)} is unknown or can't be set`, call);
   }
-}
-
-function tcpAddress(call: string, value: unknown): number {
-  if (typeof value !== 'string' || net.isIP(value) === 0) throw new StpError('EINVAL', `STP_TCP_ADDRESS takes an IP address, not ${shown(value)}`, call);
-  return addressTag(value);
 }
 
 function ofProcess(call: string, name: number, value: unknown): number {

@@ -44,7 +44,7 @@ function reusePort(call: string, endpoint: Endpoint, shares: boolean): void {
   if (endpoint.portKind === 'bound' && shares !== endpoint.reusePort) {
     if (!shares) throw new StpError('EINVAL', 'a port that is shared stays shared', call);
     const { socket, runtime: own } = endpoint;
-    own.region.bindings.share(socket.local.port, socket.local.group);
+    own.region.bindings.share(socket.local.port, socket.local.group, socket.reach);
   }
   endpoint.reusePort = shares;
 }

@@ -6,7 +6,7 @@
  */
 import { type AsyncResource } from 'node:async_hooks';
 import { StpError } from '../errors';
-import { SocketState } from '../layout';
+import { ipBytes, SocketState } from '../layout';
 import { type Engine, type EngineSocket } from '../engine';
 import { type Region, type ScbCounters, type ScbValues } from '../region';
 
@@ -133,6 +133,8 @@ function queuedOf(socket: EngineSocket): number {
 }
 
 function scbOf(socket: EngineSocket): ScbValues {
+  const local = ipBytes(socket.local.ip);
+  const remote = ipBytes(socket.remote.ip);
   return {
     generation: socket.generation,
     state: socket.state,
@@ -151,5 +153,9 @@ function scbOf(socket: EngineSocket): ScbValues {
     receiveQueuedBytes: queuedOf(socket),
     sendQueuedBytes: socket.unsentBytes,
     changedAtMs: Date.now(),
+    localFamily: local.family,
+    remoteFamily: remote.family,
+    localIp: local.bytes,
+    remoteIp: remote.bytes,
   };
 }

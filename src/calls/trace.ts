@@ -51,7 +51,7 @@ function isAddress(value: object): value is StpAddressInput {
 function argument(call: string, at: number, value: unknown): string {
   if (value instanceof Uint8Array) return `<${value.length} bytes>`;
   if (typeof value === 'object' && value !== null) {
-    if (isAddress(value)) return `stp://${value.system ?? ''}:${value.port ?? ''}/${value.group ?? ''}`;
+    if (isAddress(value)) return `stp://${value.system ?? ''}:${value.port ?? ''}/${value.group ?? ''}${value.ip === undefined ? '' : `?ip=${value.ip}`}`;
     return '{...}';
   }
   if (typeof value === 'number') {

@@ -7,6 +7,8 @@ export interface StpAddress {
   readonly group: string;
   /** 1 to 65535; 0 asks STPbind to choose one. */
   readonly port: number;
+  /** IPv4 or IPv6 address, as Node spells it; not there where none is known. */
+  readonly ip?: string;
 }
 
 /** What STPbind and STPconnect take: what is left out is this system, the default group, a port to be chosen. */
@@ -15,6 +17,22 @@ export interface StpAddressInput {
   readonly system?: string | undefined;
   readonly group?: string | undefined;
   readonly port?: number | undefined;
+  /**
+   * IPv4 or IPv6 address. STPbind: the port is that of this address alone; '0.0.0.0' is all of IPv4, '::' and none all of both. STPconnect: the
+   * address that is called; none: any listener of the port. ::ffff:127.0.0.1 is 127.0.0.1, and a zone (fe80::1%eth0) counts for nothing.
+   */
+  readonly ip?: string | undefined;
+}
+
+/** What STPbind takes. */
+export interface StpBindInput extends StpAddressInput {
+  /** '::', and no address, stand for IPv6 alone. */
+  readonly ipv6Only?: boolean | undefined;
+}
+
+export interface LookupOptions {
+  /** Of the processes of this host count only those in the network namespace of this one: those that TCP would reach. */
+  readonly sameNetwork?: boolean | undefined;
 }
 
 /** Who may take a socket: a process (its number in the region), and a task of it; `task` 0 stands for any. */

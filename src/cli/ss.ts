@@ -103,17 +103,27 @@ function socketRow(socket: InspectedSocket): string[] {
     STATE_LABELS[state],
     String(scb.receiveQueuedBytes),
     String(listens ? scb.backlog : scb.sendQueuedBytes),
-    addressText(scb.localSystem, scb.localPort, scb.localGroup),
-    addressText(scb.remoteSystem, scb.remotePort, scb.remoteGroup),
+    addressText({ system: scb.localSystem, port: scb.localPort, group: scb.localGroup, ip: socket.localIp }),
+    addressText({ system: scb.remoteSystem, port: scb.remotePort, group: scb.remoteGroup, ip: socket.remoteIp }),
     String(scb.bytesReceived),
     String(scb.bytesSent),
     `${ownerText(socket.owner, socket.ownerAlive)} ${socket.owner.title}`,
   ];
 }
 
-function addressText(system: string, port: number, group: string): string {
+interface Side {
+  readonly system: string;
+  readonly group: string;
+  readonly port: number;
+  /** '' none. */
+  readonly ip: string;
+}
+
+/** The IP address where there is one, else the system. */
+function addressText({ system, port, group, ip }: Side): string {
   if (port === 0) return '*';
-  return `${system === '' ? '*' : system}:${port}${group === '' || group === DEFAULT_GROUP ? '' : `/${group}`}`;
+  const host = ip === '' ? system : ip.includes(':') ? `[${ip}]` : ip;
+  return `${host === '' ? '*' : host}:${port}${group === '' || group === DEFAULT_GROUP ? '' : `/${group}`}`;
 }
 
 function ownerText(owner: ProcessInfo, alive: Liveness): string {
@@ -158,11 +168,11 @@ function jsonOf(snapshot: RegionSnapshot, sockets: readonly InspectedSocket[]): 
 
 function socketJson(socket: InspectedSocket): unknown {
   const { scb } = socket;
-  const side = (system: string, group: string, port: number): unknown => (port === 0 ? null : { system, group, port });
+  const side = ({ system, group, port, ip }: Side): unknown => (port === 0 ? null : { system, group, port, ...(ip === '' ? {} : { ip }) });
   return {
     state: socket.state,
-    local: side(scb.localSystem, scb.localGroup, scb.localPort),
-    remote: side(scb.remoteSystem, scb.remoteGroup, scb.remotePort),
+    local: side({ system: scb.localSystem, group: scb.localGroup, port: scb.localPort, ip: socket.localIp }),
+    remote: side({ system: scb.remoteSystem, group: scb.remoteGroup, port: scb.remotePort, ip: socket.remoteIp }),
     bytesReceived: scb.bytesReceived,
     bytesSent: scb.bytesSent,
     ...(socket.state === 'listening'

@@ -8,7 +8,7 @@
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
-import { ConnectPayload, RecordType, SocketName } from '../layout';
+import { ConnectPayload, ipBytes, RecordType, SocketName } from '../layout';
 import { takePlace, tellSoon } from './early';
 import { type Engine, reason } from './engine';
 import { type Peer } from './peer';
@@ -137,6 +137,8 @@ export function cancel(socket: EngineSocket, peer: Peer): void {
 /** The payload of CONNECT and ASK. */
 export function connectPayload(socket: EngineSocket): Uint8Array {
   const payload = new Uint8Array(ConnectPayload.sizeBytes);
+  const client = ipBytes(socket.local.ip);
+  const called = ipBytes(socket.remote.ip);
   ConnectPayload.encode(
     {
       socket: socket.index,
@@ -147,6 +149,10 @@ export function connectPayload(socket: EngineSocket): Uint8Array {
       serverGroup: socket.remote.group,
       system: socket.local.system,
       earlyBytes: socket.early?.limitBytes ?? 0,
+      clientFamily: client.family,
+      calledFamily: called.family,
+      clientIp: client.bytes,
+      calledIp: called.bytes,
     },
     payload,
   );

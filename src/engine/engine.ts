@@ -13,6 +13,7 @@ import { peerGone, type Remains } from './deaths';
 import { tellUntold } from './early';
 import { connectAtExit, linkAttached, onAccept, onAsk, onCancel, onConnect, onDecline, onOffered, onRefuse, sendCancel, stopListening } from './handshake';
 import { handAborted, onClaimAnswered, onHandOver } from './hand-over';
+import { ListenerTable } from './listener-table';
 import { handPump, moveOn, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
 import { forEach } from './for-each';
@@ -30,8 +31,7 @@ export class Engine {
   readonly ports: EnginePorts;
   readonly timers = new Timers();
   readonly sockets: (EngineSocket | undefined)[] = [];
-  /** Listening sockets by `group:port`. */
-  readonly listeners = new Map<string, EngineSocket>();
+  readonly listeners = new ListenerTable();
   readonly peers = new Map<number, Peer>();
   /** Own requests that wait for an answer of a listener. */
   readonly queued = new QueuedCounts();

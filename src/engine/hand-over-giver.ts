@@ -2,7 +2,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
-import { FreezePayload, HandState, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
+import { FreezePayload, HandState, ipBytes, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
 import { type Engine, reason } from './engine';
 import { EMPTY, FLAG, freezePayload, type Giver, SECRET_BYTES, socketAt, stateOf } from './hand-over-state';
 import { type Peer } from './peer';
@@ -153,6 +153,8 @@ function statePayload(socket: EngineSocket, hand: Giver): Uint8Array {
     (socket.finSent ? FLAG.finSent : 0) | (socket.finAcked ? FLAG.finAcked : 0) | (socket.finReceived ? FLAG.finReceived : 0) |
     (socket.initiator ? FLAG.initiator : 0) | (socket.receiveShut ? FLAG.receiveShut : 0) |
     (socket.finWanted ? FLAG.finWanted : 0) | (socket.peerGone ? FLAG.peerGone : 0);
+  const local = ipBytes(socket.local.ip);
+  const remote = ipBytes(socket.remote.ip);
   HandState.encode(
     {
       peerProcess: socket.peer?.process ?? 0,
@@ -172,6 +174,10 @@ function statePayload(socket: EngineSocket, hand: Giver): Uint8Array {
       remoteGroup: socket.remote.group,
       localSystem: socket.local.system,
       remoteSystem: socket.remote.system,
+      localFamily: local.family,
+      remoteFamily: remote.family,
+      localIp: local.bytes,
+      remoteIp: remote.bytes,
     },
     payload,
   );

@@ -1,7 +1,7 @@
 /** The taker's side of a hand-over: ask, fill, be ready, be attached. See hand-over.ts. */
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
-import { HandState, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
+import { HandState, ipText, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
 import { type Engine, reason, reasonOf } from './engine';
 import { rollBack } from './hand-over-giver';
 import { EMPTY, FLAG, freezePayload, socketAt, stateOf, type Taker } from './hand-over-state';
@@ -55,6 +55,12 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
   if (taker?.hand.phase !== 'asking' || payload.length < HandState.sizeBytes) return;
   const { socket, hand } = taker;
   const state = HandState.decode(payload);
+  const localIp = ipText(state.localFamily, state.localIp);
+  const remoteIp = ipText(state.remoteFamily, state.remoteIp);
+  if (localIp === undefined || remoteIp === undefined) {
+    refuseState(engine, socket, hand, errnoOf('ESTPCORRUPT'));
+    return;
+  }
   let other: Peer | undefined;
   try {
     if ((state.flags & FLAG.peerGone) === 0) other = engine.peer(state.peerProcess, state.peerEpoch);
@@ -72,8 +78,8 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
     engine.join(socket, other, state.peerSocket, state.peerGeneration);
     socket.openWindow(other.port.distant);
   }
-  Object.assign(socket.local, { system: state.localSystem, group: state.localGroup, port: state.localPort });
-  Object.assign(socket.remote, { system: state.remoteSystem, group: state.remoteGroup, port: state.remotePort });
+  Object.assign(socket.local, { system: state.localSystem, group: state.localGroup, port: state.localPort, ip: localIp });
+  Object.assign(socket.remote, { system: state.remoteSystem, group: state.remoteGroup, port: state.remotePort, ip: remoteIp });
   socket.portForeign = true;
   socket.bytesSent = state.bytesSent;
   socket.sendLimitBytes = state.sendLimitBytes;

@@ -1,7 +1,7 @@
 /** Listening, connecting and accepting. STPconnect is complete when the server has accepted, as in the source, or when the request is queued (early.ts). */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
-import { ConnectPayload, RecordType, SocketName, SocketState } from '../layout';
+import { ConnectPayload, ipText, isAnyIp, RecordType, SocketName, SocketState } from '../layout';
 import { ask, asking, type AskLine, cancel, connectPayload, lineUp, offerAll, onOffer, refuseAsks, settleAsk, turnedAway, withdraw } from './asking';
 import { connectSent, connectTakenBack, type EarlyWish, endErrno, flushEarly, isAsking, takePlace, tellUntold } from './early';
 import { type Engine, reason, reasonOf } from './engine';
@@ -31,20 +31,16 @@ export interface ConnectOptions {
   readonly linkTimeoutMs?: number;
 }
 
-function listenerKey(group: string, port: number): string {
-  return `${group}:${port}`;
-}
-
 /** A bound socket begins to take requests; `backlog` is the longest queue of those that wait for accept. */
 export function listen(engine: Engine, socket: EngineSocket, backlog: number): void {
   socket.listener = { backlog, queue: socket.listener?.queue ?? [], asks: socket.listener?.asks ?? new Map<Peer, AskLine>() };
-  engine.listeners.set(listenerKey(socket.local.group, socket.local.port), socket);
+  engine.listeners.add(socket);
   engine.setState(socket, SocketState.listening);
 }
 
 /** Ends listening; whoever waits in the queue is refused. */
 export function stopListening(engine: Engine, socket: EngineSocket): void {
-  engine.listeners.delete(listenerKey(socket.local.group, socket.local.port));
+  engine.listeners.delete(socket);
   const queue = socket.listener?.queue.splice(0) ?? [];
   for (const pending of queue) {
     pending.peer.requests.delete(pending.name);
@@ -139,8 +135,9 @@ export function sendCancel(engine: Engine, socket: EngineSocket): void {
 /** A client asks before it connects, for others share the port. */
 export function onAsk(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
   if (payload.length < ConnectPayload.sizeBytes) return;
-  const { serverGroup, socket, generation } = ConnectPayload.decode(payload);
-  const listening = engine.listeners.get(listenerKey(serverGroup, port));
+  const { serverGroup, socket, generation, calledFamily, calledIp } = ConnectPayload.decode(payload);
+  const ip = ipText(calledFamily, calledIp);
+  const listening = ip === undefined ? undefined : engine.listeners.find(serverGroup, port, ip);
   const errno = listening === undefined ? errnoOf('ECONNREFUSED') : errnoOf('EAGAIN');
   if (listening === undefined || !lineUp(listening, peer, socket, generation)) peer.control(RecordType.decline, 0, socket, generation, reason(errno));
 }
@@ -160,11 +157,18 @@ export function onDecline(engine: Engine, peer: Peer, index: number, generation:
 export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
   if (payload.length < ConnectPayload.sizeBytes) return;
   const asked = ConnectPayload.decode(payload);
-  const request = new Request(peer, asked.socket, asked.generation, asked.windowBytes, asked.earlyBytes, { system: asked.system, group: asked.clientGroup, port: asked.port });
   const refuse = (errno: number): void => {
-    peer.control(RecordType.refuse, 0, request.socket, request.generation, reason(errno));
+    peer.control(RecordType.refuse, 0, asked.socket, asked.generation, reason(errno));
   };
-  const socket = engine.listeners.get(listenerKey(asked.serverGroup, port));
+  const calledIp = ipText(asked.calledFamily, asked.calledIp);
+  const clientIp = ipText(asked.clientFamily, asked.clientIp);
+  if (calledIp === undefined || clientIp === undefined) {
+    refuse(errnoOf('ESTPCORRUPT'));
+    return;
+  }
+  const remote: EngineAddress = { system: asked.system, group: asked.clientGroup, port: asked.port, ip: clientIp };
+  const request = new Request(peer, asked, remote, calledIp);
+  const socket = engine.listeners.find(asked.serverGroup, port, calledIp);
   const listener = socket?.listener;
   if (socket === undefined || !listener) {
     refuse(errnoOf('ECONNREFUSED'));
@@ -214,7 +218,7 @@ export function accept(engine: Engine, listening: EngineSocket): EngineSocket | 
 }
 
 function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pending: Request): void {
-  Object.assign(socket.local, listening.local);
+  Object.assign(socket.local, listening.local, { ip: acceptedIp(listening, pending) });
   Object.assign(socket.remote, pending.remote);
   socket.windowWantedBytes = listening.windowWantedBytes;
   socket.openWindow(pending.peer.port.distant);
@@ -230,6 +234,11 @@ function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pe
   engine.tell(socket, RecordType.accept, payload);
   crashPoint('accept.answered');
   if (pending.isEarly) takeOver(engine, socket, pending);
+}
+
+/** What the client called; where it named no address, the one that the listener is bound to. */
+function acceptedIp({ local }: EngineSocket, { calledIp }: Request): string {
+  return calledIp === '' && !isAnyIp(local.ip) ? local.ip : calledIp;
 }
 
 export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer): void {

@@ -13,12 +13,22 @@ import { nameOf } from './queued-counts';
 import { ReceiveQueue } from './receive-queue';
 import { type EngineAddress, type EngineSocket } from './socket';
 
+/** What a CONNECT says of the client's socket. */
+interface Asked {
+  readonly socket: number;
+  readonly generation: number;
+  readonly windowBytes: number;
+  readonly earlyBytes: number;
+}
+
 export class Request {
   readonly peer: Peer;
   readonly socket: number;
   readonly generation: number;
   readonly windowBytes: number;
   readonly remote: EngineAddress;
+  /** The IP address that the client called; '' none. */
+  readonly calledIp: string;
   /** Bytes that may come before the ACCEPT; 0: its program waits for that. */
   readonly earlyBytes: number;
   /** The socket that it was given; null while it waits in the queue. */
@@ -31,13 +41,14 @@ export class Request {
   /** errno of the end of its process, 0: it lives. */
   lostErrno = 0;
 
-  constructor(peer: Peer, socket: number, generation: number, windowBytes: number, earlyBytes: number, remote: EngineAddress) {
+  constructor(peer: Peer, asked: Asked, remote: EngineAddress, calledIp: string) {
     this.peer = peer;
-    this.socket = socket;
-    this.generation = generation;
-    this.windowBytes = windowBytes;
-    this.earlyBytes = Math.min(earlyBytes, EARLY_BYTES_MAX);
+    this.socket = asked.socket;
+    this.generation = asked.generation;
+    this.windowBytes = asked.windowBytes;
+    this.earlyBytes = Math.min(asked.earlyBytes, EARLY_BYTES_MAX);
     this.remote = remote;
+    this.calledIp = calledIp;
   }
 
   get name(): string {

@@ -18,6 +18,8 @@ export interface EngineAddress {
   system: string;
   group: string;
   port: number;
+  /** IP address; '' where none is known, which is no wrong for programs that name systems. */
+  ip: string;
 }
 
 /** A send that waits for credit or room. The bytes belong to the caller until `done`. */
@@ -45,7 +47,9 @@ export class EngineSocket {
   state: number = SocketState.open;
   owner: SocketOwner | null = null;
   readonly local: EngineAddress;
-  readonly remote: EngineAddress = { system: '', group: '', port: 0 };
+  readonly remote: EngineAddress = { system: '', group: '', port: 0, ip: '' };
+  /** The addresses whose port it has, see src/layout/reach.ts. */
+  reach = '';
   listener: Listener | null = null;
 
   peer: Peer | null = null;
@@ -125,7 +129,7 @@ export class EngineSocket {
   constructor(index: number, generation: number, system: string, group: string) {
     this.index = index;
     this.generation = generation;
-    this.local = { system, group, port: 0 };
+    this.local = { system, group, port: 0, ip: '' };
   }
 
   wantWindow(bytes: number): void {

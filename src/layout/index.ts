@@ -5,3 +5,5 @@ export * from './region-file';
 export * from './process-file';
 export * from './link-file';
 export * from './records';
+export * from './ip-address';
+export * from './reach';

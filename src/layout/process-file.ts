@@ -6,13 +6,14 @@
  */
 import { BLOCK_PAYLOAD_BYTES } from './blocks';
 import { defineLayout } from './define-layout';
+import { IP_BYTES } from './ip-address';
 
 /** Which blocks hold what. */
 export const PROCESS_BLOCKS = {
   identity: 0,
   heartbeat: 1,
   bindings: 2,
-  bindingsCount: 8,
+  bindingsCount: 12,
   sockets: 16,
 } as const;
 
@@ -34,6 +35,7 @@ export const ProcessIdentity = defineLayout('ProcessIdentity', 352, {
   system: { at: 104, kind: 'text', size: 64, writer: 'creator', doc: 'system name of its addresses (STP_SYSTEM)' },
   group: { at: 168, kind: 'text', size: 16, writer: 'creator', doc: 'transport group of its addresses (STP_GROUP)' },
   title: { at: 184, kind: 'text', size: 160, writer: 'creator', doc: 'command line, shortened; for people' },
+  networkNamespace: { at: 344, kind: 'u64', writer: 'creator', doc: 'inode of its network namespace: whom it reaches by TCP; 0 unknown' },
 }, { doc: 'Payload of block 0 of a process file.' });
 
 export const Heartbeat = defineLayout('Heartbeat', 16, {
@@ -48,15 +50,16 @@ export const BindingsHead = defineLayout('BindingsHead', 16, {
 
 export const BindingState = { free: 0, claiming: 1, bound: 2, listening: 3, range: 4, claimingRange: 5 } as const;
 
-export const Binding = defineLayout('Binding', 32, {
+export const Binding = defineLayout('Binding', 48, {
   port: { at: 0, kind: 'u32', writer: 'owner', doc: 'the port, or the first port of a range' },
   count: { at: 4, kind: 'u16', writer: 'owner', doc: 'number of ports: 1, or the size of the range' },
   backlog: { at: 6, kind: 'u16', writer: 'owner', doc: 'of a listener: requests that may wait to be accepted; a client process counts its own' },
   state: { at: 8, kind: 'u8', writer: 'owner', doc: '0 free, 1 claiming, 2 bound, 3 listening, 4 range held for unbound connects, 5 claiming a range' },
   shared: { at: 9, kind: 'u8', writer: 'owner', doc: '1: others of the system may hold the port too, where they share it as well (SO_REUSEPORT)' },
-  address: { at: 10, kind: 'u16', writer: 'owner', doc: 'of a listener: 0 any address of the system, else a hash of the IP address that it also listens at by TCP' },
+  family: { at: 10, kind: 'u8', writer: 'owner', doc: 'whose port it is: 0 of every address, 4 of IPv4, 6 of IPv6' },
   socket: { at: 12, kind: 'u32', writer: 'owner', doc: 'index of the socket; 0 for a range' },
   group: { at: 16, kind: 'text', size: 16, writer: 'owner', doc: 'transport group of the port' },
+  ip: { at: 32, kind: 'bytes', size: IP_BYTES, writer: 'owner', doc: 'the one address of that family, IPv4 in the first 4 bytes; zero: all of the family' },
 }, { doc: 'One bound port or port range of a process.' });
 
 export const BINDINGS_PER_BLOCK = Math.floor((BLOCK_PAYLOAD_BYTES - BindingsHead.sizeBytes) / Binding.sizeBytes);
@@ -84,6 +87,8 @@ export type SocketStateName = keyof typeof SocketState;
 export const Scb = defineLayout('Scb', 256, {
   generation: { at: 0, kind: 'u32', writer: 'owner', doc: 'grows each time the slot is allocated; records for another generation are not for this socket' },
   state: { at: 4, kind: 'u8', writer: 'owner', doc: 'see SocketState' },
+  localFamily: { at: 5, kind: 'u8', writer: 'owner', doc: 'of localIp: 0 none, 4 IPv4, 6 IPv6' },
+  remoteFamily: { at: 6, kind: 'u8', writer: 'owner', doc: 'of remoteIp, as localFamily' },
   localPort: { at: 8, kind: 'u32', writer: 'owner', doc: 'own port, 0 unbound' },
   remotePort: { at: 12, kind: 'u32', writer: 'owner', doc: 'port of the peer, 0 none' },
   peerProcess: { at: 16, kind: 'u32', writer: 'owner', doc: 'process number of the peer, 0 none' },
@@ -99,6 +104,8 @@ export const Scb = defineLayout('Scb', 256, {
   receiveQueuedBytes: { at: 208, kind: 'u32', writer: 'owner', doc: 'received and not yet read; of a listener: requests waiting' },
   sendQueuedBytes: { at: 212, kind: 'u32', writer: 'owner', doc: 'accepted and not yet in the log' },
   changedAtMs: { at: 216, kind: 'u64', writer: 'owner', doc: 'last change of state, milliseconds since 1970' },
+  localIp: { at: 224, kind: 'bytes', size: IP_BYTES, writer: 'owner', doc: 'own IP address, IPv4 in the first 4 bytes' },
+  remoteIp: { at: 240, kind: 'bytes', size: IP_BYTES, writer: 'owner', doc: 'IP address of the peer, as localIp' },
 }, { doc: 'Socket control block: one socket of a process.' });
 
 export const SCBS_PER_BLOCK = Math.floor(BLOCK_PAYLOAD_BYTES / Scb.sizeBytes);

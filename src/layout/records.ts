@@ -3,6 +3,7 @@
  * process, named by index and generation.
  */
 import { defineLayout } from './define-layout';
+import { IP_BYTES } from './ip-address';
 
 export const RecordHeader = defineLayout('RecordHeader', 16, {
   lengthBytes: { at: 0, kind: 'u32', writer: 'sender', doc: 'bytes of payload, padding not counted' },
@@ -82,7 +83,7 @@ export const EARLY_BYTES_MAX = 65_536;
 
 const sender = 'sender' as const;
 
-export const ConnectPayload = defineLayout('ConnectPayload', 128, {
+export const ConnectPayload = defineLayout('ConnectPayload', 152, {
   socket: { at: 0, kind: 'u32', writer: sender, doc: 'index of the client socket' },
   generation: { at: 4, kind: 'u32', writer: sender, doc: 'its generation' },
   port: { at: 8, kind: 'u32', writer: sender, doc: 'its port' },
@@ -90,7 +91,11 @@ export const ConnectPayload = defineLayout('ConnectPayload', 128, {
   clientGroup: { at: 16, kind: 'text', size: 16, writer: sender, doc: 'group of the client' },
   serverGroup: { at: 32, kind: 'text', size: 16, writer: sender, doc: 'group of the port asked for' },
   system: { at: 48, kind: 'text', size: 64, writer: sender, doc: 'system of the client' },
-  earlyBytes: { at: 112, kind: 'u32', writer: sender, doc: 'its program goes on before it is accepted, and so many bytes may come before that; 0: it waits' },
+  clientFamily: { at: 112, kind: 'u8', writer: sender, doc: 'of clientIp: 0 none, 4 IPv4, 6 IPv6' },
+  calledFamily: { at: 113, kind: 'u8', writer: sender, doc: 'of calledIp, as clientFamily' },
+  clientIp: { at: 116, kind: 'bytes', size: IP_BYTES, writer: sender, doc: 'IP address of the client, IPv4 in the first 4 bytes' },
+  calledIp: { at: 132, kind: 'bytes', size: IP_BYTES, writer: sender, doc: 'IP address that the client called, as clientIp; none: any listener of the port will do' },
+  earlyBytes: { at: 148, kind: 'u32', writer: sender, doc: 'its program goes on before it is accepted, and so many bytes may come before that; 0: it waits' },
 }, { doc: 'Payload of CONNECT and ASK.' });
 
 export const SocketName = defineLayout('SocketName', 16, {
@@ -143,6 +148,10 @@ export const HandState = defineLayout('HandState', 288, {
   remoteGroup: { at: 88, kind: 'text', size: 16, writer: sender, doc: 'group of the other end' },
   localSystem: { at: 104, kind: 'text', size: 64, writer: sender, doc: 'own system' },
   remoteSystem: { at: 168, kind: 'text', size: 64, writer: sender, doc: 'system of the other end' },
+  localFamily: { at: 232, kind: 'u8', writer: sender, doc: 'of localIp: 0 none, 4 IPv4, 6 IPv6' },
+  remoteFamily: { at: 233, kind: 'u8', writer: sender, doc: 'of remoteIp, as localFamily' },
+  localIp: { at: 236, kind: 'bytes', size: IP_BYTES, writer: sender, doc: 'own IP address, IPv4 in the first 4 bytes' },
+  remoteIp: { at: 252, kind: 'bytes', size: IP_BYTES, writer: sender, doc: 'IP address of the other end, as localIp' },
 }, { doc: 'Payload of HAND STATE.' });
 
 export const MovePayload = defineLayout('MovePayload', 24, {

@@ -5,7 +5,7 @@
  * not miss what moves behind its back. A block is replaced whole, so that a change of state is seen or not seen.
  */
 import { StpError } from '../errors';
-import { Binding, BINDINGS_PER_BLOCK, BindingsHead, BindingState, PROCESS_BLOCKS } from '../layout';
+import { Binding, BINDINGS_PER_BLOCK, BindingsHead, BindingState, closenessOfBytes, type IpBytes, ipBytes, ipText, PROCESS_BLOCKS } from '../layout';
 import { type BlockReader, type BlockWriter } from '../storage';
 import { isGroupName } from './names';
 import { damaged, processPath } from './process-info';
@@ -21,8 +21,8 @@ export interface BindingEntry {
   readonly state: number;
   /** Others may hold the port as well, if they share it too. */
   readonly shared: boolean;
-  /** Tag of the IP address that its owner listens at by TCP, see address-tag.ts. */
-  readonly address: number;
+  /** The addresses whose port it is, see src/layout/reach.ts. */
+  readonly reach: string;
   /** Of a listener: requests that may wait to be accepted. */
   readonly backlog?: number;
 }
@@ -31,8 +31,16 @@ export interface BindingEntry {
 export interface ListeningEntry {
   readonly socket: number;
   readonly shared: boolean;
-  readonly address: number;
+  /** How close it is to the address that was called, see src/layout/reach.ts. */
+  readonly closeness: number;
   readonly backlog: number;
+}
+
+/** What {@link findListening} looks for. */
+export interface WantedListener {
+  readonly group: Uint8Array;
+  readonly port: number;
+  readonly ip: IpBytes;
 }
 
 const SLOTS_MAX = BINDINGS_PER_BLOCK * PROCESS_BLOCKS.bindingsCount;
@@ -43,7 +51,9 @@ const PORT_AT = Binding.fields.port.at;
 const COUNT_AT = Binding.fields.count.at;
 const BACKLOG_AT = Binding.fields.backlog.at;
 const SHARED_AT = Binding.fields.shared.at;
-const ADDRESS_AT = Binding.fields.address.at;
+const FAMILY_AT = Binding.fields.family.at;
+const IP_AT = Binding.fields.ip.at;
+const SOCKET_AT = Binding.fields.socket.at;
 const GROUP_AT = Binding.fields.group.at;
 const GROUP_BYTES = Binding.fields.group.size;
 
@@ -123,7 +133,7 @@ export class BindingTable {
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       const entry = this.#slots[first + i];
       if (entry === undefined) this.#payload.fill(0, at, at + Binding.sizeBytes);
-      else Binding.encode({ ...entry, shared: Number(entry.shared), backlog: entry.backlog ?? 0 }, this.#payload, at);
+      else encodeEntry(entry, this.#payload, at);
     }
     this.#file.write(PROCESS_BLOCKS.bindings + block, this.#payload.subarray(0, BindingsHead.sizeBytes + used * Binding.sizeBytes));
   }
@@ -155,14 +165,16 @@ export function readBindings(reader: BlockReader, number: number, visit: (entry:
 }
 
 /**
- * The socket that listens at `port` of `group` in a table. Reads the first block, further ones only
- * where there are some; compares bytes and decodes nothing that does not match.
+ * The socket that listens at a port of a group, of several the one that is closest to the address that was called. Reads the
+ * first block, further ones only where there are some; compares bytes and decodes nothing that does not match.
  */
-export function findListening(reader: BlockReader, number: number, group: Uint8Array, port: number): ListeningEntry | undefined {
+export function findListening(reader: BlockReader, number: number, wanted: WantedListener): ListeningEntry | undefined {
+  const { group, port, ip } = wanted;
+  let best: ListeningEntry | undefined;
   let blocks = 1;
   for (let index = 0; index < blocks; index += 1) {
     const block = reader.read(PROCESS_BLOCKS.bindings + index);
-    if (block === undefined) return undefined;
+    if (block === undefined) return best;
     const { payload } = block;
     const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
     const used = usedEntries(view, number);
@@ -171,15 +183,14 @@ export function findListening(reader: BlockReader, number: number, group: Uint8A
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       if (view.getUint32(at + PORT_AT, true) !== port || view.getUint8(at + STATE_AT) !== BindingState.listening) continue;
       if (!sameGroup(payload, at + GROUP_AT, group)) continue;
-      return {
-        socket: view.getUint32(at + Binding.fields.socket.at, true),
-        shared: view.getUint8(at + SHARED_AT) === 1,
-        address: view.getUint16(at + ADDRESS_AT, true),
-        backlog: view.getUint16(at + BACKLOG_AT, true),
-      };
+      const closeness = closenessOfBytes(view.getUint8(at + FAMILY_AT), payload, at + IP_AT, ip);
+      if (closeness <= (best?.closeness ?? 0)) continue;
+      best = { socket: view.getUint32(at + SOCKET_AT, true), shared: view.getUint8(at + SHARED_AT) === 1, closeness, backlog: view.getUint16(at + BACKLOG_AT, true) };
+      // What is not shared is alone.
+      if (!best.shared) return best;
     }
   }
-  return undefined;
+  return best;
 }
 
 /** A group name as {@link findListening} compares it. */
@@ -210,8 +221,16 @@ function usedBlocks(view: DataView, number: number): number {
 function checked(payload: Uint8Array, at: number, state: number, port: number, count: number, number: number): BindingEntry {
   if (state > STATE_MAX) throw damaged(processPath(number), 'binding.state');
   if (port < 1 || count < 1 || count > PORT_MAX || port + count - 1 > PORT_MAX) throw damaged(processPath(number), 'binding.port');
-  const { group, socket, shared, address, backlog } = Binding.decode(payload, at);
+  const { group, socket, shared, family, ip, backlog } = Binding.decode(payload, at);
   if (shared > 1) throw damaged(processPath(number), 'binding.shared');
   if (!isGroupName(group)) throw damaged(processPath(number), 'binding.group');
-  return { port, count, group, socket, state, shared: shared === 1, address, backlog };
+  const reach = ipText(family, ip);
+  if (reach === undefined) throw damaged(processPath(number), 'binding.ip');
+  return { port, count, group, socket, state, shared: shared === 1, reach, backlog };
+}
+
+function encodeEntry(entry: BindingEntry, payload: Uint8Array, at: number): void {
+  const { port, count, group, socket, state } = entry;
+  const { family, bytes } = ipBytes(entry.reach);
+  Binding.encode({ port, count, group, socket, state, shared: Number(entry.shared), backlog: entry.backlog ?? 0, family, ip: bytes }, payload, at);
 }

@@ -2,17 +2,17 @@
  * The ports of this process, and who listens where in the region.
  *
  * (system, group, port) is the key: systems compare without case, groups exactly. A port bound by number may lie in the
- * range that another process holds for its unbound sockets; only two that bind the same number are in each other's way,
- * unless both share it.
+ * range that another process holds for its unbound sockets; only two that bind the same number for a common address are in
+ * each other's way, unless both share it.
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { BindingState } from '../layout';
-import { ANY_ADDRESS } from './address-tag';
-import { type BindingEntry, BindingTable, findListening, groupBytes, type ListeningEntry, readBindings } from './binding-table';
+import { BindingState, closeness, ipBytes } from '../layout';
+import { type BindingEntry, BindingTable, findListening, groupBytes, type ListeningEntry, readBindings, type WantedListener } from './binding-table';
 import { type BlockWriter } from '../storage';
 import { Claims } from './claims';
 import { isGroupName, systemKey } from './names';
+import { type OwnPort, OwnPorts } from './own-ports';
 import { PortRanges } from './port-ranges';
 import { type ProcessInfo } from './process-info';
 import { isDamage, type KnownProcess, type Processes } from './processes';
@@ -23,9 +23,26 @@ export interface FoundListener {
   readonly socket: number;
   /** Others may listen there too, see {@link Bindings.bind}. */
   readonly shared: boolean;
-  readonly address: number;
+  /** How close it is to the address that was called, see src/layout/reach.ts. */
+  readonly closeness: number;
   /** Requests that may wait there to be accepted. */
   readonly backlog: number;
+}
+
+export interface BindOptions {
+  /** Other processes may bind the port as well, if all of them share it. */
+  readonly shared?: boolean;
+  /** The addresses whose port it is, see src/layout/reach.ts; '', the default: all of them. */
+  readonly reach?: string;
+}
+
+export interface ListenerQuery {
+  /** The address that is called: only a listener that covers it. '', the default: any listener. */
+  readonly ip?: string;
+  /** Of the processes of this host only those in our network namespace. */
+  readonly sameNetwork?: boolean;
+  /** Of a process: only those where it is least are taken, and none where it is Infinity. */
+  readonly reluctance?: (process: number) => number;
 }
 
 export interface PortInfo {
@@ -37,17 +54,14 @@ export interface PortInfo {
   readonly socket: number;
   /** Name of a state of BindingState. */
   readonly state: keyof typeof BindingState;
+  readonly reach: string;
 }
 
-interface OwnPort {
-  readonly slot: number;
+interface WantedPort {
+  readonly group: string;
   readonly socket: number;
   readonly shared: boolean;
-  readonly address: number;
-  readonly backlog?: number;
-  readonly listening: boolean;
-  /** Reserved in our own range of unbound ports. */
-  readonly reserved: boolean;
+  readonly reach: string;
 }
 
 const PORT_MAX = 65_535;
@@ -60,7 +74,7 @@ export class Bindings {
   readonly #claims: Claims;
   readonly #processes: Processes;
   readonly #self: ProcessInfo;
-  readonly #ports = new Map<string, Map<number, OwnPort>>();
+  readonly #own = new OwnPorts();
   readonly #ranges = new Map<string, PortRanges>();
   /** Groups as the search compares them. */
   readonly #groupBytes = new Map<string, Uint8Array>();
@@ -79,50 +93,49 @@ export class Bindings {
 
   /**
    * Binds a port of this system for socket `socket`; 0 chooses one. Returns the port. EADDRINUSE: a live socket of this
-   * system and group has it; EADDRNOTAVAIL: none is left to choose; EINVAL; what the storage throws.
-   * `shared`: other processes may bind it as well, if all of them share it; clients then go to those that listen in turn.
+   * system and group has it for an address that this one covers too; EADDRNOTAVAIL: none is left to choose; EINVAL; what
+   * the storage throws. Clients go to those that share a port, and are as close to what was called, in turn.
    */
-  bind(port: number, group: string, socket: number, shared = false): number {
+  bind(port: number, group: string, socket: number, options: BindOptions = {}): number {
     checkPort(port, 0);
     checkGroup(group);
-    if (port !== 0) {
-      if (this.#tryBind(port, group, socket, shared)) return port;
-      throw new StpError('EADDRINUSE', `stp://${this.#self.system}:${port}/${group}`);
-    }
-    return this.#bindChosen(group, socket, shared);
+    const wanted = { group, socket, shared: options.shared ?? false, reach: options.reach ?? '' };
+    if (port === 0) return this.#bindChosen(wanted);
+    if (this.#tryBind(port, wanted)) return port;
+    throw new StpError('EADDRINUSE', `stp://${this.#self.system}:${port}/${group}${wanted.reach === '' ? '' : ` ${wanted.reach}`}`);
   }
 
-  /**
-   * Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. `address`: tag of the IP address that the owner
-   * listens at by TCP; `backlog`: requests that may wait.
-   */
-  listen(port: number, group: string, address = ANY_ADDRESS, backlog = 0): void {
-    const own = this.#own(port, group);
-    if (!own.listening) this.#update(port, group, { ...own, address, backlog, listening: true });
-    else if (own.backlog !== backlog) this.#update(port, group, { ...own, backlog });
+  /** Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. `backlog`: requests that may wait. */
+  listen(port: number, group: string, reach = '', backlog = 0): void {
+    const own = this.#bound(port, group, reach);
+    if (own.listening && own.backlog === backlog) return;
+    this.#update(own, { listening: true, backlog });
+    crashPoint('bind.listening');
   }
 
   /** Shares a port that is bound or listening here already: from now on others may bind it too. EINVAL where it is not bound here. */
-  share(port: number, group: string): void {
-    const own = this.#own(port, group);
-    if (!own.shared) this.#update(port, group, { ...own, shared: true });
+  share(port: number, group: string, reach = ''): void {
+    const own = this.#bound(port, group, reach);
+    if (!own.shared) this.#update(own, { shared: true });
   }
 
-  #update(port: number, group: string, own: OwnPort): void {
-    const { slot, socket, shared, address, backlog = 0, listening } = own;
-    this.#table.set(slot, { port, count: 1, group, socket, state: listening ? BindingState.listening : BindingState.bound, shared, address, backlog });
-    this.#ports.get(group)?.set(port, own);
-    if (listening) crashPoint('bind.listening');
+  #update(own: OwnPort, change: Partial<Pick<OwnPort, 'listening' | 'shared' | 'backlog'>>): void {
+    const { port, group, reach, slot, socket, shared, listening, backlog = 0 } = { ...own, ...change };
+    this.#table.set(slot, { port, count: 1, group, socket, state: listening ? BindingState.listening : BindingState.bound, shared, reach, backlog });
+    Object.assign(own, change);
   }
 
   /** Frees a bound or listening port, chosen or not. EINVAL where it is not bound here. */
-  unbind(port: number, group: string): void {
-    const own = this.#own(port, group);
+  unbind(port: number, group: string, reach = ''): void {
+    const own = this.#bound(port, group, reach);
     this.#table.set(own.slot, undefined);
     crashPoint('bind.freed');
-    this.#ports.get(group)?.delete(port);
+    this.#own.delete(own);
+    const [other] = this.#own.at(group, port);
     const ranges = this.#ranges.get(group);
-    if (own.reserved) ranges?.giveBack(port);
+    // The number stays out of the range while a socket of another address has it.
+    if (other !== undefined) other.reserved ||= own.reserved;
+    else if (own.reserved) ranges?.giveBack(port);
     else ranges?.unmark(port);
   }
 
@@ -143,45 +156,62 @@ export class Bindings {
   }
 
   /**
-   * Who listens at an address: a process that is not known to be dead. Of several that share the port each call takes the next.
-   * Costs one small read per process of the system. `reluctance` of a process: only those where it is least are taken, and none where
-   * it is Infinity.
+   * Who listens at an address: a process that is not known to be dead. Of several that share the port and are as close to the
+   * address each call takes the next. Costs one small read per process of the system.
    */
-  findListener(system: string, group: string, port: number, reluctance?: (process: number) => number): FoundListener | undefined {
-    const listeners = this.#listeners(system, group, port);
-    return this.#next(reluctance === undefined ? listeners : least(listeners, reluctance));
+  findListener(system: string, group: string, port: number, query: ListenerQuery = {}): FoundListener | undefined {
+    const listeners = this.#listeners(system, group, port, query);
+    return this.#next(query.reluctance === undefined ? listeners : least(listeners, query.reluctance));
   }
 
-  /** Whether anybody listens at an address; takes nobody's turn. `addresses`: only who listens by TCP at all of them or at one of these (tags). */
-  hasListener(system: string, group: string, port: number, addresses?: readonly number[]): boolean {
-    return this.#listeners(system, group, port).some(({ address }) => addresses === undefined || address === ANY_ADDRESS || addresses.includes(address));
+  /** Whether anybody listens at an address; takes nobody's turn. */
+  hasListener(system: string, group: string, port: number, query: ListenerQuery = {}): boolean {
+    return this.#listeners(system, group, port, query).length > 0;
   }
 
-  /** One that has the port for itself, or all that share it. */
-  #listeners(system: string, group: string, port: number): readonly FoundListener[] {
-    const found = this.#search(system, group, port, false);
-    return found.length === 0 && this.#processes.mayMiss ? this.#search(system, group, port, true) : found;
-  }
-
-  #search(system: string, group: string, port: number, fresh: boolean): readonly FoundListener[] {
-    const key = systemKey(system);
-    const own = key === this.#self.systemKey ? this.#ports.get(group)?.get(port) : undefined;
-    const here = own?.listening === true ? [{ process: this.#self, socket: own.socket, shared: own.shared, address: own.address, backlog: own.backlog ?? 0 }] : [];
+  /** One that has the port for itself, or all that share it and are closest. */
+  #listeners(system: string, group: string, port: number, query: ListenerQuery): readonly FoundListener[] {
     const bytes = this.#bytesOf(group);
-    if (bytes === undefined || here[0]?.shared === false) return here;
-    const sharing: FoundListener[] = here;
+    if (bytes === undefined) return [];
+    const key = systemKey(system);
+    const { ip = '' } = query;
+    const here = key === this.#self.systemKey ? this.#listeningHere(port, group, ip) : [];
+    const alone = here.find(({ shared }) => !shared);
+    if (alone !== undefined) return [alone];
+    const wanted: WantedListener = { group: bytes, port, ip: ipBytes(ip) };
+    const mayBe = (info: ProcessInfo): boolean => info.systemKey === key && info.state !== 'left' && (query.sameNetwork !== true || this.#inNetwork(info));
+    const found = this.#search(wanted, mayBe, here, false);
+    return found.length === 0 && this.#processes.mayMiss ? this.#search(wanted, mayBe, here, true) : found;
+  }
+
+  #listeningHere(port: number, group: string, ip: string): FoundListener[] {
+    const found: FoundListener[] = [];
+    for (const { listening, reach, socket, shared, backlog = 0 } of this.#own.at(group, port)) {
+      const close = listening ? closeness(reach, ip) : 0;
+      if (close > 0) found.push({ process: this.#self, socket, shared, closeness: close, backlog });
+    }
+    return found;
+  }
+
+  /** Processes of another host can't be told apart so: it has namespaces of its own. */
+  #inNetwork({ bootId, networkNamespace }: ProcessInfo): boolean {
+    return bootId !== this.#self.bootId || networkNamespace === this.#self.networkNamespace;
+  }
+
+  #search(wanted: WantedListener, mayBe: (info: ProcessInfo) => boolean, here: readonly FoundListener[], fresh: boolean): readonly FoundListener[] {
+    const sharing = [...here];
     this.#unread = undefined;
     for (const process of this.#processes.others(fresh)) {
       const { info } = process;
-      if (info.systemKey !== key || info.state === 'left') continue;
-      const found = this.#listening(process, bytes, port);
+      if (!mayBe(info)) continue;
+      const found = this.#listening(process, wanted);
       if (found === undefined || this.#processes.isAlive(info) === 'dead') continue;
       const listener = { process: info, ...found };
       if (!found.shared) return [listener];
       sharing.push(listener);
     }
     if (sharing.length === 0) this.#checkUnread();
-    return sharing;
+    return closest(sharing);
   }
 
   /** Nobody was found, and it may be somebody whose file can't be read now: that is not the same as nobody. */
@@ -201,7 +231,7 @@ export class Bindings {
   ports(system?: string, group?: string): PortInfo[] {
     const found: PortInfo[] = [];
     const add = (process: ProcessInfo, entry: BindingEntry): boolean => {
-      if (group === undefined || entry.group === group) found.push({ process, group: entry.group, port: entry.port, count: entry.count, socket: entry.socket, state: STATE_NAMES[entry.state] ?? 'free' });
+      if (group === undefined || entry.group === group) found.push({ process, group: entry.group, port: entry.port, count: entry.count, socket: entry.socket, state: STATE_NAMES[entry.state] ?? 'free', reach: entry.reach });
       return false;
     };
     const wanted = system === undefined ? undefined : systemKey(system);
@@ -219,14 +249,15 @@ export class Bindings {
     return found;
   }
 
-  #bindChosen(group: string, socket: number, shared: boolean): number {
+  #bindChosen(wanted: WantedPort): number {
+    const { group } = wanted;
     const refused: number[] = [];
     let bound = 0;
     try {
       while (bound === 0) {
         const chosen = this.ephemeral(group);
         refused.push(chosen);
-        if (this.#tryBind(chosen, group, socket, shared, true)) bound = chosen;
+        if (this.#tryBind(chosen, wanted, true)) bound = chosen;
       }
       return bound;
     } finally {
@@ -234,19 +265,18 @@ export class Bindings {
     }
   }
 
-  #tryBind(port: number, group: string, socket: number, shared: boolean, chosen = false): boolean {
-    let ports = this.#ports.get(group);
-    if (ports?.has(port) === true) return false;
-    const slot = this.#claims.claim({ port, count: 1, group, socket, state: BindingState.bound, shared, address: ANY_ADDRESS });
+  #tryBind(port: number, wanted: WantedPort, chosen = false): boolean {
+    const { group, socket, shared, reach } = wanted;
+    if (this.#own.hasRival(group, port, reach, shared)) return false;
+    const slot = this.#claims.claim({ port, count: 1, group, socket, state: BindingState.bound, shared, reach });
     if (slot < 0) return false;
-    if (ports === undefined) this.#ports.set(group, (ports = new Map<number, OwnPort>()));
     const reserved = chosen || this.#ranges.get(group)?.reserve(port) === true;
-    ports.set(port, { slot, socket, shared, address: ANY_ADDRESS, listening: false, reserved });
+    this.#own.add({ port, ...wanted, slot, listening: false, reserved });
     return true;
   }
 
-  #own(port: number, group: string): OwnPort {
-    const own = this.#ports.get(group)?.get(port);
+  #bound(port: number, group: string, reach: string): OwnPort {
+    const own = this.#own.find(group, port, reach);
     if (own === undefined) throw new StpError('EINVAL', `port ${port} of group ${group} is not bound by this process`);
     return own;
   }
@@ -257,15 +287,22 @@ export class Bindings {
     return bytes;
   }
 
-  #listening({ info, reader }: KnownProcess, group: Uint8Array, port: number): ListeningEntry | undefined {
+  #listening({ info, reader }: KnownProcess, wanted: WantedListener): ListeningEntry | undefined {
     try {
-      return findListening(reader, info.number, group, port);
+      return findListening(reader, info.number, wanted);
     } catch (error) {
       if (isDamage(error)) this.#processes.disown(info.number);
       else if (error instanceof StpError) this.#unread = error;
       return undefined;
     }
   }
+}
+
+/** Those that are closest to the address that was called. */
+function closest(listeners: readonly FoundListener[]): readonly FoundListener[] {
+  if (listeners.length < 2) return listeners;
+  const best = Math.max(...listeners.map((listener) => listener.closeness));
+  return listeners.filter((listener) => listener.closeness === best);
 }
 
 /** Those that are called least reluctantly. */

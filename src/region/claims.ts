@@ -7,8 +7,7 @@
  * holds it. All waits are bounded, and a dead process is nobody's rival.
  */
 import { crashPoint } from '../crash-points';
-import { BindingState } from '../layout';
-import { ANY_ADDRESS } from './address-tag';
+import { BindingState, reachesMeet } from '../layout';
 import { type BindingEntry, type BindingTable, readBindings } from './binding-table';
 import { pause } from './pause';
 import { type ProcessInfo } from './process-info';
@@ -77,7 +76,7 @@ export class Claims {
 
   /** Ports that others of this system have bound in `from`..`from + count - 1` of a group: to be passed over. */
   boundByOthers(group: string, from: number, count: number): Set<number> {
-    const wanted: BindingEntry = { port: from, count, group, socket: 0, state: BindingState.claiming, shared: false, address: ANY_ADDRESS };
+    const wanted: BindingEntry = { port: from, count, group, socket: 0, state: BindingState.claiming, shared: false, reach: '' };
     const bound = new Set<number>();
     for (const process of this.#others()) {
       for (const entry of entriesOf(process, (found) => PORT_HOLDERS.has(found.state) && overlaps(found, wanted))) bound.add(entry.port);
@@ -162,9 +161,9 @@ function claimingOf(state: number): number {
   return state === BindingState.range ? BindingState.claimingRange : BindingState.claiming;
 }
 
-/** Who share a port are not in each other's way. */
+/** Who share a port are not in each other's way, nor those of different addresses. */
 function contends(a: BindingEntry, b: BindingEntry): boolean {
-  return overlaps(a, b) && !(a.shared && b.shared);
+  return overlaps(a, b) && reachesMeet(a.reach, b.reach) && !(a.shared && b.shared);
 }
 
 function overlaps(a: BindingEntry, b: BindingEntry): boolean {

@@ -1,6 +1,5 @@
 /** The region layer: who is here, who listens where, which sockets there are, and who is dead. */
-export { addressTag, ANY_ADDRESS } from './address-tag';
-export { type FoundListener, type PortInfo, Bindings } from './bindings';
+export { type BindOptions, type FoundListener, type ListenerQuery, type PortInfo, Bindings } from './bindings';
 export { checkRegionDirectory } from './directory';
 export { type RegionFacts, type RegionLimits } from './header';
 export { type Host, Hosts } from './hosts';

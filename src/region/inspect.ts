@@ -3,7 +3,7 @@
  * are damaged. What can't be decoded becomes a line in `problems`, never an exception.
  */
 import { StpError } from '../errors';
-import { BindingState, BLOCK_BYTES, PROCESS_BLOCKS, REGION_PATHS, Scb, SCBS_PER_BLOCK, SocketState, type SocketStateName, SOCKETS_MAX } from '../layout';
+import { BindingState, BLOCK_BYTES, ipText, PROCESS_BLOCKS, REGION_PATHS, Scb, SCBS_PER_BLOCK, SocketState, type SocketStateName, SOCKETS_MAX } from '../layout';
 import { accessOf, type BlockReader, FileStorage, fileSystemOf, type Storage } from '../storage';
 import { type BindingEntry, readBindings } from './binding-table';
 import { checkRegionDirectory } from './directory';
@@ -23,6 +23,8 @@ export interface InspectedBinding {
   readonly group: string;
   readonly socket: number;
   readonly state: keyof typeof BindingState;
+  /** The addresses whose port it is, see src/layout/reach.ts. */
+  readonly reach: string;
 }
 
 export interface InspectedProcess {
@@ -40,6 +42,9 @@ export interface InspectedSocket {
   /** Index in its owner's part of the socket table: with the owner's number the name of the socket. */
   readonly index: number;
   readonly state: SocketStateName;
+  /** '' where it has none. */
+  readonly localIp: string;
+  readonly remoteIp: string;
   /** All fields as they lie in the region. */
   readonly scb: Readonly<ScbValues>;
 }
@@ -151,13 +156,16 @@ function inspectSockets(reader: BlockReader, owner: ProcessInfo, ownerAlive: Liv
 }
 
 /** One checked socket control block of a block of them. */
-export function decodeSocket(payload: Uint8Array, i: number): { state: SocketStateName; scb: ScbValues } {
+export function decodeSocket(payload: Uint8Array, i: number): Pick<InspectedSocket, 'state' | 'localIp' | 'remoteIp' | 'scb'> {
   const scb = Scb.decode(payload, i * Scb.sizeBytes);
   const state = SOCKET_STATES.get(scb.state);
   if (state === undefined) throw new StpError('ESTPCORRUPT', 'state is impossible');
   if (scb.localPort > PORT_MAX || scb.remotePort > PORT_MAX) throw new StpError('ESTPCORRUPT', 'port is impossible');
+  const localIp = ipText(scb.localFamily, scb.localIp);
+  const remoteIp = ipText(scb.remoteFamily, scb.remoteIp);
+  if (localIp === undefined || remoteIp === undefined) throw new StpError('ESTPCORRUPT', 'ip is impossible');
   const clean = { localGroup: printable(scb.localGroup), remoteGroup: printable(scb.remoteGroup), localSystem: printable(scb.localSystem), remoteSystem: printable(scb.remoteSystem) };
-  return { state, scb: { ...scb, ...clean } };
+  return { state, localIp, remoteIp, scb: { ...scb, ...clean } };
 }
 
 /** Does one thing; a failure becomes a problem. A file that vanished meanwhile is none. */

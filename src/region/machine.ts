@@ -16,6 +16,8 @@ export interface Machine {
   readonly bootId: string;
   /** Inode of our pid namespace, 0 where unknown or where there are none. */
   readonly pidNamespace: number;
+  /** Inode of our network namespace, 0 where unknown or where there are none. */
+  readonly networkNamespace: number;
   /** Start time of our process in clock ticks since boot, 0 where unknown. */
   readonly startTicks: number;
   /** What the pid tells about a process of this kernel. Never 'dead' on a guess. */
@@ -49,6 +51,7 @@ function linuxMachine(): Machine {
   return {
     bootId: text('/proc/sys/kernel/random/boot_id') ?? guessedBootId(),
     pidNamespace,
+    networkNamespace: inode('/proc/self/ns/net'),
     startTicks: ticksCompare ? (processStat('self')?.startTicks ?? 0) : 0,
     pidLiveness(pid, startTicks, namespace) {
       if (!procIsOurs || namespace !== pidNamespace) return 'unknown';
@@ -65,6 +68,7 @@ function otherMachine(): Machine {
   return {
     bootId: (process.platform === 'darwin' ? darwinBootId() : undefined) ?? guessedBootId(),
     pidNamespace: 0,
+    networkNamespace: 0,
     startTicks: 0,
     pidLiveness(pid) {
       return processMissing(pid) ? 'dead' : 'alive';

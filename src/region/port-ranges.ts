@@ -4,7 +4,6 @@
  * A range is claimed from everybody else once; a number in it then costs no look at anybody. Numbers are handed out in
  * turn, so that one just given back is not used again at once.
  */
-import { ANY_ADDRESS } from './address-tag';
 import { StpError } from '../errors';
 import { BindingState } from '../layout';
 import { type BindingTable } from './binding-table';
@@ -98,7 +97,7 @@ export class PortRanges {
 
   #claim(first: number): Range | undefined {
     if (this.#ranges.has(first)) return undefined;
-    const slot = this.#claims.claim({ port: first, count: RANGE_PORTS, group: this.#group, socket: 0, state: BindingState.range, shared: false, address: ANY_ADDRESS });
+    const slot = this.#claims.claim({ port: first, count: RANGE_PORTS, group: this.#group, socket: 0, state: BindingState.range, shared: false, reach: '' });
     if (slot < 0) return undefined;
     const range: Range = { first, slot, used: new Uint8Array(RANGE_PORTS), given: 0, bound: 0, next: 0 };
     for (const port of this.#boundIn(first)) {

@@ -34,6 +34,8 @@ export interface ProcessInfo {
   readonly bootId: string;
   /** 0 unknown. */
   readonly pidNamespace: number;
+  /** 0 unknown. Compares inside one kernel only. */
+  readonly networkNamespace: number;
   readonly system: string;
   /** `system` as it is compared. */
   readonly systemKey: string;
@@ -77,6 +79,7 @@ export function ownIdentity(facts: {
     startTicks: machine.startTicks,
     uid: process.getuid?.() ?? 0,
     pidNamespace: machine.pidNamespace,
+    networkNamespace: machine.networkNamespace,
     systemKey: systemKey(facts.system),
     title: shorten(commandLine(), TITLE_BYTES),
   };
@@ -101,6 +104,7 @@ export function encodeIdentity(info: ProcessInfo): Uint8Array {
     system: info.system,
     group: info.group,
     title: info.title,
+    networkNamespace: info.networkNamespace,
   }, payload);
   return payload;
 }
@@ -131,6 +135,7 @@ export function decodeIdentity(payload: Uint8Array, number: number): MutableProc
     hasDoor: (values.drivers & DRIVER_DOOR) !== 0,
     bootId: values.bootId,
     pidNamespace: values.pidNamespace,
+    networkNamespace: values.networkNamespace,
     system: values.system,
     systemKey: systemKey(values.system),
     group: values.group,

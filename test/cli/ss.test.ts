@@ -26,10 +26,10 @@ void t.test('sockets are shown as ss shows them, the dead owner marked', async (
   const [head, listener, connection, ...rest] = live.stdout.trimEnd().split('\n');
   t.match(head, /^State +Recv-Q +Send-Q +Local +Peer +Received +Sent +Owner$/);
   t.match(listener, new RegExp(`^LISTEN +${LISTENER.waiting} +${LISTENER.backlog} +alpha:${LISTENER.port} +\\* +0 +0 +pid ${tenant.pid ?? 0} \\(#1\\) node `));
-  t.match(connection, new RegExp(`^ESTAB +64 +3 +alpha:3001 +beta:40000/blue +1234567 +89 +pid ${tenant.pid ?? 0} \\(#1\\) node `));
+  t.match(connection, new RegExp(`^ESTAB +64 +3 +127\\.0\\.0\\.1:3001 +\\[fd00::2\\]:40000/blue +1234567 +89 +pid ${tenant.pid ?? 0} \\(#1\\) node `));
   t.same(rest, []);
   t.equal(head?.indexOf('Owner'), listener?.indexOf('pid'), 'columns are aligned');
-  t.equal(head?.indexOf('Peer'), connection?.indexOf('beta'), 'columns are aligned');
+  t.equal(head?.indexOf('Peer'), connection?.indexOf('[fd00'), 'columns are aligned');
 
   await endTenant(tenant, 'SIGKILL');
   const dead = stp(['ss'], { env: { STP_REGION: region } });
@@ -47,7 +47,8 @@ void t.test('--json tells all of it, --listening and --processes choose', async 
   t.match(all.sockets[0], { state: 'listening', local: { system: 'alpha', group: 'STG', port: LISTENER.port }, remote: null, backlog: LISTENER.backlog, requestsWaiting: LISTENER.waiting });
   t.match(all.sockets[1], {
     state: 'established',
-    remote: { system: CONNECTION.peer, group: CONNECTION.peerGroup, port: CONNECTION.peerPort },
+    local: { system: 'alpha', port: CONNECTION.port, ip: CONNECTION.ip },
+    remote: { system: CONNECTION.peer, group: CONNECTION.peerGroup, port: CONNECTION.peerPort, ip: CONNECTION.peerIp },
     bytesReceived: CONNECTION.received,
     bytesSent: CONNECTION.sent,
     receiveQueuedBytes: CONNECTION.unread,

@@ -3,11 +3,11 @@
  *
  * Forked with STP_REGION and the like in its environment; tells its parent 'ready' and stays. 'leave' closes in order.
  */
-import { Scb, SocketState } from '../../src/layout';
+import { ipBytes, Scb, SocketState } from '../../src/layout';
 import { Region, regionOptions } from '../../src/region';
 
 export const LISTENER = { port: 3000, backlog: 511, waiting: 2 } as const;
-export const CONNECTION = { port: 3001, peer: 'beta', peerPort: 40_000, peerGroup: 'blue', received: 1_234_567, sent: 89, unread: 64, unsent: 3 } as const;
+export const CONNECTION = { port: 3001, ip: '127.0.0.1', peer: 'beta', peerIp: 'fd00::2', peerPort: 40_000, peerGroup: 'blue', received: 1_234_567, sent: 89, unread: 64, unsent: 3 } as const;
 
 function main(): void {
   const region = Region.open(regionOptions(process.env));
@@ -21,6 +21,10 @@ function main(): void {
     ...own,
     state: SocketState.established,
     localPort: CONNECTION.port,
+    localFamily: ipBytes(CONNECTION.ip).family,
+    localIp: ipBytes(CONNECTION.ip).bytes,
+    remoteFamily: ipBytes(CONNECTION.peerIp).family,
+    remoteIp: ipBytes(CONNECTION.peerIp).bytes,
     remoteSystem: CONNECTION.peer,
     remotePort: CONNECTION.peerPort,
     remoteGroup: CONNECTION.peerGroup,

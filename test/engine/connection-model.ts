@@ -56,6 +56,13 @@ export class End {
     return this.connection.ends[this.side === 0 ? 1 : 0];
   }
 
+  /** Own and other address, whoever holds the end. */
+  checkIps({ local, remote }: EngineSocket): void {
+    const { clientIp, calledIp, serverIp } = this.connection;
+    const [own, other] = this.side === 0 ? [clientIp, calledIp] : [serverIp, clientIp];
+    if (local.ip !== own || remote.ip !== other) fail(`${this.name}: has the addresses "${local.ip}" and "${remote.ip}", not "${own}" and "${other}"`);
+  }
+
   get name(): string {
     return `${this.connection.id}${this.side === 0 ? 'c' : 's'}`;
   }
@@ -101,6 +108,10 @@ export class Connection {
   shared = false;
   /** Its client is connected before anybody has accepted. */
   queued = false;
+  /** The IP addresses of the client, of what it called, and of the socket that was accepted; '' none. */
+  clientIp = '';
+  calledIp = '';
+  serverIp = '';
 
   constructor(id: number) {
     this.id = id;

@@ -2,9 +2,10 @@
 import t from 'tap';
 import { errnoOf } from '../../src/errors';
 import { connect } from '../../src/engine';
-import { SocketState } from '../../src/layout';
+import { connectPayload } from '../../src/engine/asking';
+import { ConnectPayload, RecordType, SocketState } from '../../src/layout';
 import { eachMechanism } from './mechanisms';
-import { Network } from './network';
+import { Network, type Probe } from './network';
 
 eachMechanism('a connect is complete when the server has accepted, and both know each other', (tt, mechanism) => {
   const network = new Network({ mechanism });
@@ -121,6 +122,48 @@ void t.test('a socket table that is full leaves the request in the queue', (tt) 
   tt.end();
 });
 
+eachMechanism('listeners of one port at several addresses each get the requests for theirs', (tt, mechanism) => {
+  const network = new Network({ mechanism });
+  const reaches = ['127.0.0.1', '127.0.0.2', '::'];
+  const listeners = reaches.map((reach) => network.listen(1, 7, 8, reach));
+  const waiting = (): (number | undefined)[] => listeners.map(({ socket }) => socket.listener?.queue.length);
+  for (const [ip, expected] of [['127.0.0.2', [0, 1, 0]], ['127.0.0.1', [1, 1, 0]], ['fd00::2', [1, 1, 1]]] as const) {
+    network.calledIp = ip;
+    network.connect(2, 1, 7);
+    network.settle();
+    tt.same(waiting(), expected, ip);
+  }
+  tt.same(listeners.map((listener) => network.accept(listener).socket.local.ip), ['127.0.0.1', '127.0.0.2', 'fd00::2']);
+  network.calledIp = '127.0.0.3';
+  const stray = network.connect(2, 1, 7);
+  network.settle();
+  tt.same(stray.told, [`connected ${errnoOf('ECONNREFUSED')}`]);
+  tt.equal(listeners[0]?.close(), true);
+  network.calledIp = '';
+  network.connect(2, 1, 7);
+  network.settle();
+  tt.equal(network.accept(listeners[1] as Probe).socket.local.ip, '127.0.0.2', 'who names no address gets any of them');
+});
+
+eachMechanism('a request from or for an impossible address is refused', (tt, mechanism) => {
+  for (const [family, ip] of [['clientFamily', 'clientIp'], ['calledFamily', 'calledIp']] as const) {
+    const network = new Network({ mechanism });
+    const listener = network.listen(1, 7);
+    const client = network.connect(2, 1, 9);
+    network.settle();
+    client.told.length = 0;
+    const payload = connectPayload(client.socket);
+    payload[ConnectPayload.fields[family].at] = 4;
+    payload[ConnectPayload.fields[ip].at + 9] = 1;
+    const { engine } = network.process(1);
+    const peer = engine.peer(2);
+    if (peer === undefined) throw new Error('no link');
+    for (const type of [RecordType.connect, RecordType.ask]) engine.receive(peer, type, 0, 7, 0, Buffer.from(payload), 0, payload.length);
+    tt.equal(listener.socket.listener?.queue.length, 0);
+    tt.same(listener.told, []);
+  }
+});
+
 void t.test('a request with a payload cut short is dropped, and one for another group is refused', (tt) => {
   const network = new Network({ mechanism: 'ring' });
   const listener = network.listen(1, 7);
@@ -131,7 +174,7 @@ void t.test('a request with a payload cut short is dropped, and one for another 
   const socket = engine.open();
   const told: number[] = [];
   socket.owner = { readable() { told.push(-1); }, writable() { told.push(-2); }, acceptable() { told.push(-3); }, connected(errno) { told.push(errno); }, reset() { told.push(-4); }, closed() { told.push(-5); }, taken() { told.push(-6); }, took() { told.push(-7); } };
-  if (peer !== undefined) connect(engine, socket, peer, { system: 'h1', group: 'OTHER', port: 7 });
+  if (peer !== undefined) connect(engine, socket, peer, { system: 'h1', group: 'OTHER', port: 7, ip: '' });
   network.settle();
   tt.same(told, [errnoOf('ECONNREFUSED')]);
   tt.same(listener.told, []);

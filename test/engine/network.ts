@@ -25,6 +25,8 @@ export class Network implements World {
   /** Processes whose event loop is held up. */
   readonly stalled = new Set<number>();
   nowMs = 0;
+  /** The IP address that connects name; '' none. */
+  calledIp = '';
   tick = 0;
 
   constructor(options: NetworkOptions) {
@@ -97,10 +99,11 @@ export class Network implements World {
     for (const other of this.processes) if (other !== process) other.obituaries.set(number, this.tick + 8);
   }
 
-  listen(number: number, port: number, backlog = 8): Probe {
+  listen(number: number, port: number, backlog = 8, reach = ''): Probe {
     const process = this.process(number);
     const probe = this.#open(process);
     probe.socket.local.port = port;
+    probe.socket.local.ip = probe.socket.reach = reach;
     process.call(() => { listen(process.engine, probe.socket, backlog); });
     return probe;
   }
@@ -111,7 +114,7 @@ export class Network implements World {
     probe.socket.local.port = 1000 + probe.socket.index;
     const peer = process.engine.peer(to);
     if (peer === undefined) throw new Error(`process ${to} is gone`);
-    const remote = { system: `h${to}`, group: 'STG', port };
+    const remote = { system: `h${to}`, group: 'STG', port, ip: this.calledIp };
     process.call(() => { connect(process.engine, probe.socket, peer, remote, options); });
     return probe;
   }

@@ -1,5 +1,6 @@
 /** A listening socket and its actor. */
 import { accept, close, type EngineSocket, listen, stopListening } from '../../src/engine';
+import { closeness, isAnyIp } from '../../src/layout';
 import { type Connection, fail } from './connection-model';
 import { SimulatedOwner } from './simulated-owner';
 import { type ActorProcess } from './actor-process';
@@ -54,12 +55,20 @@ export class SimulatedListener extends SimulatedOwner {
     if (connection.accepted) this.#acceptAgain(connection);
     connection.accepted = true;
     connection.server = process.process;
+    this.#checkReach(connection);
+    connection.serverIp = connection.calledIp === '' && !isAnyIp(this.socket.reach) ? this.socket.reach : connection.calledIp;
     world.tally.accepted++;
     const socket = new SimulatedSocket(process, accepted, 'open');
     socket.hold(connection.ends[1]);
     socket.beginAccepted();
+    connection.ends[1].checkIps(accepted);
     socket.trace('accepted');
     return true;
+  }
+
+  /** A request is for the address that was called. */
+  #checkReach({ calledIp }: Connection): void {
+    if (closeness(this.socket.reach, calledIp) === 0) fail(`${this.name}: listens at "${this.socket.reach}", and was called at "${calledIp}"`);
   }
 
   /** Only where several share a port: one accepted, and died before its client knew. */

@@ -99,9 +99,9 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   }
 
   another(socket: EngineSocket): PeerPort | undefined {
-    const { group, port } = socket.remote;
+    const { group, port, ip } = socket.remote;
     const cost = ({ process }: SimulatedProcess): number => reluctance(this.engine, socket, process);
-    const listening = this.world.processes.filter((other) => !other.dead && other.engine.listeners.has(`${group}:${port}`) && cost(other) !== Infinity);
+    const listening = this.world.processes.filter((other) => !other.dead && other.engine.listeners.find(group, port, ip) !== undefined && cost(other) !== Infinity);
     if (socket.asked.length > 0 && listening.length > 0) this.world.askedMore();
     const [found] = listening.sort((a, b) => cost(a) - cost(b));
     return found === undefined ? undefined : this.peer(found.process, found.epoch);

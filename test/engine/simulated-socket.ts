@@ -332,10 +332,10 @@ export class SimulatedSocket extends SimulatedOwner {
   /** The listener may close, or not be there at all, when the request comes to it: then the connection is reset. */
   #connectedEarly(connection: Connection): void {
     const { world } = this.process;
-    const { group, port } = this.socket.remote;
+    const { group, port, ip } = this.socket.remote;
     const server = world.processes[connection.server - 1];
     world.tally.connectedEarly++;
-    const listens = server?.dead === false && server.engine.listeners.has(`${group}:${port}`);
+    const listens = server?.dead === false && server.engine.listeners.find(group, port, ip) !== undefined;
     if (!connection.shared && !listens && !connection.accepted) connection.causes.add('nobody listens');
   }
 
@@ -363,8 +363,8 @@ export class SimulatedSocket extends SimulatedOwner {
 
   /** Where any may take a request, all must be gone before it fails. */
   #checkNobodyListens(): void {
-    const { group, port } = this.socket.remote;
-    const other = this.process.world.processes.find(({ dead, engine }) => !dead && engine.listeners.has(`${group}:${port}`));
+    const { group, port, ip } = this.socket.remote;
+    const other = this.process.world.processes.find(({ dead, engine }) => !dead && engine.listeners.find(group, port, ip) !== undefined);
     if (other !== undefined) fail(`${this.name}: failed, and p${other.process} listens`);
   }
 
@@ -462,6 +462,7 @@ export class SimulatedSocket extends SimulatedOwner {
     const { local, remote } = this.socket;
     const { connection, side } = gift.end;
     if ((side === 0 ? local.port : remote.port) !== connection.id) fail(`${this.name}: took another connection`);
+    gift.end.checkIps(this.socket);
     if (this.socket.finWanted !== gift.end.finSent) fail(`${this.name}: whether it sends on got lost`);
     this.mayRead = true;
     if (gift.end.finSent) this.toSend = 0;

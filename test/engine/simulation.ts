@@ -7,6 +7,7 @@
 import { watchCrashPoints } from './crash-moments';
 import { connect, type EngineSocket, type Peer, take } from '../../src/engine';
 import { StpError } from '../../src/errors';
+import { reachesMeet, sourceIp } from '../../src/layout';
 import { SimulatedDisk } from '../../src/storage/simulated-storage';
 import { type Moment, momentOf, weightOf } from './death-moment';
 import { Connection, fail, type Gift, SimulationFailure } from './connection-model';
@@ -20,6 +21,9 @@ import { chooseTheme, type Theme } from './theme';
 
 const ROUNDS_MAX = 6000;
 const STATE_LINES = 40;
+/** What listeners bind, and clients call; '' every address, and none. */
+const REACHES = ['', '', '', '0.0.0.0', '::', '127.0.0.1', '::1'];
+const CALLED = ['', '', '127.0.0.1', '::1', '127.0.0.2'];
 /** Takes that a process tries at once. */
 const TAKES_MAX = 3;
 /** Rounds without any news after which nothing will come any more: longer than any delay of the disk. */
@@ -138,11 +142,14 @@ export class Simulation implements World {
   #listen(process: ActorProcess): void {
     const port = this.random.between(1, 3);
     const { listeners } = process;
-    if (listeners.length > process.socketsMax / 3 || listeners.some((other) => other.phase === 'listening' && other.socket.local.port === port)) return;
+    const reach = this.random.pick(REACHES);
+    const inTheWay = ({ phase, socket }: SimulatedListener): boolean => phase === 'listening' && socket.local.port === port && reachesMeet(socket.reach, reach);
+    if (listeners.length > process.socketsMax / 3 || listeners.some(inTheWay)) return;
     const socket = this.#open(process);
     if (socket === undefined) return;
     const listener = new SimulatedListener(process, socket);
     socket.local.port = port;
+    socket.local.ip = socket.reach = reach;
     socket.wantWindow(this.random.pick(this.theme.windows));
     socket.deathAsTcp = this.random.chance(this.theme.deathAsTcpChance);
     listener.listen(this.random.pick([1, 2, 8]));
@@ -185,16 +192,18 @@ export class Simulation implements World {
     socket.socket.wantWindow(random.pick(this.theme.windows));
     const limitMs = random.chance(0.2) ? random.between(1, 300) : 0;
     socket.connectLimited = limitMs > 0;
-    const remote = { system: `h${this.processes[target - 1]?.host ?? 0}`, group: 'STG', port: random.between(1, 3) };
+    const remote = { system: `h${this.processes[target - 1]?.host ?? 0}`, group: 'STG', port: random.between(1, 3), ip: random.pick(CALLED) };
+    connection.calledIp = remote.ip;
+    connection.clientIp = socket.socket.local.ip = sourceIp(remote.ip);
     const early = random.chance(theme.earlyChance) ? { backlog: random.pick([1, 2, 8]), bytes: theme.earlyBytes } : null;
     connection.queued = early !== null;
-    const listens = this.processes[target - 1]?.engine.listeners.has(`${remote.group}:${remote.port}`);
-    if (connection.queued && !connection.shared && listens !== true) connection.causes.add('nobody listens');
+    const listens = this.processes[target - 1]?.engine.listeners.find(remote.group, remote.port, remote.ip);
+    if (connection.queued && !connection.shared && listens === undefined) connection.causes.add('nobody listens');
     const linkTimeoutMs = random.chance(0.2) ? random.between(1, 100) : 0;
     socket.connectLimited ||= linkTimeoutMs > 0;
     socket.socket.deathAsTcp = random.chance(theme.deathAsTcpChance);
     process.call(() => { connect(process.engine, socket.socket, to, remote, { timeoutMs: limitMs, anyListener: connection.shared, early, linkTimeoutMs }); });
-    socket.trace(`connect to p${target}:${remote.port}`);
+    socket.trace(`connect to p${target}:${remote.port} ${remote.ip}`);
   }
 
   #take(process: ActorProcess): void {

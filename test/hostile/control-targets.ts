@@ -1,6 +1,6 @@
 /** Decoders of the control files: header, process files and link headers, and of names and tokens. */
 import { decodeToken, encodeToken } from '../../src/calls/token';
-import { Binding, BINDINGS_PER_BLOCK, BindingsHead, BindingState, BLOCK_BYTES, FORMAT_VERSION, Heartbeat, PROCESS_BLOCKS, REGION_MAGIC, RegionHeader, Scb } from '../../src/layout';
+import { Binding, BINDINGS_PER_BLOCK, BindingsHead, BindingState, BLOCK_BYTES, FORMAT_VERSION, Heartbeat, ipBytes, PROCESS_BLOCKS, REGION_MAGIC, RegionHeader, Scb } from '../../src/layout';
 import { findListening, groupBytes, readBindings } from '../../src/region/binding-table';
 import { decodeHeader } from '../../src/region/header';
 import { readBeat } from '../../src/region/heartbeat';
@@ -17,6 +17,7 @@ import { damaged } from './mutate';
 import { type Target } from './target';
 
 const NUMBER = 5;
+const LOOPBACK = ipBytes('127.0.0.1').bytes;
 const IDENTITY = { from: 1, to: 2, fromEpoch: 11, toEpoch: 12, regionId: 77 };
 
 function headerPayload(): Uint8Array {
@@ -36,7 +37,7 @@ function bindingsPayload(): Uint8Array {
   BindingsHead.encode({ entries, blocks: 2 }, payload);
   const states = Object.values(BindingState);
   for (let i = 0; i < entries; i++) {
-    Binding.encode({ port: 80 + i, count: 1, state: states[i % states.length] ?? 0, shared: i & 1, address: 0, backlog: i, socket: i, group: 'STG' }, payload, BindingsHead.sizeBytes + i * Binding.sizeBytes);
+    Binding.encode({ port: 80 + i, count: 1, state: states[i % states.length] ?? 0, shared: i & 1, backlog: i, family: [0, 4, 6][i % 3] ?? 0, ip: i % 2 === 0 ? new Uint8Array(16) : LOOPBACK, socket: i, group: 'STG' }, payload, BindingsHead.sizeBytes + i * Binding.sizeBytes);
   }
   return payload;
 }
@@ -47,6 +48,7 @@ function scbPayload(): Uint8Array {
     Scb.encode({
       generation: 1, state: i + 1, localPort: 80, remotePort: 81, peerProcess: 2, peerSocket: 3, peerGeneration: 1, backlog: 5, localGroup: 'STG', remoteGroup: 'STG', localSystem: 'alpha', remoteSystem: 'beta',
       bytesReceived: 1, bytesSent: 2, receiveQueuedBytes: 0, sendQueuedBytes: 0, changedAtMs: 1,
+      localFamily: 4, remoteFamily: 6, localIp: LOOPBACK, remoteIp: ipBytes('::1').bytes,
     }, payload, i * Scb.sizeBytes);
   }
   return payload;
@@ -100,7 +102,7 @@ export function controlTargets(): Target[] {
         });
       },
     },
-    { name: 'listeners', errors: ['ESTPCORRUPT'], run: (random) => { findListening(processFile(random, good, bindings, PROCESS_BLOCKS.bindings), NUMBER, group, 80 + random.below(8)); } },
+    { name: 'listeners', errors: ['ESTPCORRUPT'], run: (random) => { findListening(processFile(random, good, bindings, PROCESS_BLOCKS.bindings), NUMBER, { group, port: 80 + random.below(8), ip: ipBytes(random.pick(['', '127.0.0.1', '::1'])) }); } },
     { name: 'socket control blocks', errors: ['ESTPCORRUPT'], run: (random) => { decodeSocket(damaged(scbs, random), random.below(4)); } },
     {
       name: 'blocks', errors: [],

@@ -179,18 +179,18 @@ void t.test('A port that all share is bound by many, found in turn, and taken by
   const children = await RegionChild.start(t, 3);
   const atMs = startOfRace();
   for (const child of children) await child.call('open', options);
-  const bound = await Promise.all(children.map((child) => child.call<number>('bind', 4000, 'STG', 1, atMs, true)));
+  const bound = await Promise.all(children.map((child) => child.call<number>('bind', 4000, 'STG', 1, atMs, { shared: true })));
   t.same(bound, [4000, 4000, 4000]);
   t.equal(codeOf(() => region.bindings.bind(4000, 'STG', 1)), 'EADDRINUSE', 'who does not share it');
   for (const child of children) await child.call('listen', 4000, 'STG');
   const turns = Array.from({ length: 9 }, () => region.bindings.findListener('here', 'STG', 4000)?.process.number);
   t.same([...turns].sort(), [2, 2, 2, 3, 3, 3, 4, 4, 4]);
-  t.equal(region.bindings.bind(4000, 'STG', 7, true), 4000);
+  t.equal(region.bindings.bind(4000, 'STG', 7, { shared: true }), 4000);
   await children[0]?.kill();
   await children[1]?.call('unbind', 4000, 'STG');
   const left = Array.from({ length: 4 }, () => region.bindings.findListener('here', 'STG', 4000)?.process.number);
   t.same(left, [4, 4, 4, 4], 'bound is not listening');
-  t.equal(region.bindings.findListener('here', 'STG', 4000, () => 2)?.process.number, 4, 'who was tried already, where there is no other');
+  t.equal(region.bindings.findListener('here', 'STG', 4000, { reluctance: () => 2 })?.process.number, 4, 'who was tried already, where there is no other');
 });
 
 void t.test('A port that is held becomes a shared one', async (t) => {
@@ -200,8 +200,8 @@ void t.test('A port that is held becomes a shared one', async (t) => {
   await child.call('open', options);
   region.bindings.bind(4000, 'STG', 1);
   region.bindings.listen(4000, 'STG');
-  t.equal(await child.call('bind', 4000, 'STG', 1, startOfRace(), true), -1);
+  t.equal(await child.call('bind', 4000, 'STG', 1, startOfRace(), { shared: true }), -1);
   region.bindings.share(4000, 'STG');
-  t.equal(await child.call('bind', 4000, 'STG', 1, startOfRace(), true), 4000);
+  t.equal(await child.call('bind', 4000, 'STG', 1, startOfRace(), { shared: true }), 4000);
   t.equal(codeOf(() => { region.bindings.share(4001, 'STG'); }), 'EINVAL');
 });

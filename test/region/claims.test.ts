@@ -73,8 +73,8 @@ function claimant(disk: SimulatedDisk, number: number, step: () => void, dead: S
   return new Claims(table, new Processes(storage, here, self, 5000, () => performance.now()), self, WAIT_MS);
 }
 
-const PORT = { port: 80, count: 1, group: 'G', socket: 3, state: BindingState.bound, shared: false, address: 0 };
-const RANGE = { port: 40_000, count: 128, group: 'G', socket: 0, state: BindingState.range, shared: false, address: 0 };
+const PORT = { port: 80, count: 1, group: 'G', socket: 3, state: BindingState.bound, shared: false, reach: '' };
+const RANGE = { port: 40_000, count: 128, group: 'G', socket: 0, state: BindingState.range, shared: false, reach: '' };
 
 for (const [name, entry] of [['port', PORT], ['range', RANGE]] as const) {
   for (const [order, first, second] of [['lower', 1, 2], ['higher', 2, 1]] as const) {

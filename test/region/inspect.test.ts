@@ -119,10 +119,11 @@ void t.test('Fields that are whole but impossible are told one by one, and text 
     const payload = encodeIdentity({ ...region.self, number, state: 'left', ...change });
     patch?.(payload);
     writer?.write(PROCESS_BLOCKS.identity, payload);
-    const sockets = new Uint8Array(3 * Scb.sizeBytes);
+    const sockets = new Uint8Array(4 * Scb.sizeBytes);
     Scb.encode({ ...Scb.decode(sockets), state: 99 }, sockets, 0);
     Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, localPort: 70_000 }, sockets, Scb.sizeBytes);
     Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, remoteSystem: 'e\u001b[2Jvil' }, sockets, 2 * Scb.sizeBytes);
+    Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, remoteFamily: 5 }, sockets, 3 * Scb.sizeBytes);
     writer?.write(PROCESS_BLOCKS.sockets, sockets);
     const beat = new Uint8Array(Heartbeat.sizeBytes);
     Heartbeat.encode({ beat: 9, atMs: 1 }, beat);
@@ -142,7 +143,7 @@ void t.test('Fields that are whole but impossible are told one by one, and text 
   t.equal(processes[1]?.info.title, 'a?]0;b?c');
   t.same(sockets.map(({ owner, index, scb }) => [owner.number, index, scb.remoteSystem]), [[2, 2, 'e?[2Jvil'], [6, 2, 'e?[2Jvil']]);
   const about = (number: number): string[] => problems.filter((problem) => problem.startsWith(`processes/${number}`));
-  t.match(about(2), [/socket 0: .*state/u, /socket 1: .*port/u]);
+  t.match(about(2), [/socket 0: .*state/u, /socket 1: .*port/u, /socket 3: .*ip/u]);
   t.match([about(3), about(4), about(5), about(7), about(8), about(9)], [[/system/u], [/group/u], [/bootId/u], [/state/u], [/number/u], [/drivers/u]]);
   t.match(about(6), [/another region/u, /socket 0/u, /socket 1/u]);
   t.same(region.processes().map(({ number }) => number), [1], 'and a process of the region sees none of them');

@@ -3,7 +3,7 @@
  *
  * Requests are `{ id, op, args }`, answers `{ id, value }` or `{ id, error: { code, message } }`.
  */
-import { inspectRegion, Region, removeRegion, type RegionOptions, type RegionSetup } from '../../src/region';
+import { type BindOptions, inspectRegion, Region, removeRegion, type RegionOptions, type RegionSetup } from '../../src/region';
 import { StpError } from '../../src/errors';
 
 export interface ChildRequest {
@@ -18,6 +18,7 @@ export interface ChildAnswer {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
+const NO_IP = new Uint8Array(16);
 let region: Region | undefined;
 
 function need(): Region {
@@ -44,27 +45,27 @@ const operations: Record<string, (...args: never[]) => unknown> = {
     process.setgid?.(uid);
     process.setuid?.(uid);
   },
-  bind(port: number, group: string, socket: number, atMs = 0, shared = false) {
+  bind(port: number, group: string, socket: number, atMs = 0, options: BindOptions = {}) {
     waitUntil(atMs);
     try {
-      return need().bindings.bind(port, group, socket, shared);
+      return need().bindings.bind(port, group, socket, options);
     } catch (error) {
       if (error instanceof StpError && error.code === 'EADDRINUSE') return -1;
       throw error;
     }
   },
-  listen(port: number, group: string) {
-    need().bindings.listen(port, group);
+  listen(port: number, group: string, reach = '') {
+    need().bindings.listen(port, group, reach);
   },
-  unbind(port: number, group: string) {
-    need().bindings.unbind(port, group);
+  unbind(port: number, group: string, reach = '') {
+    need().bindings.unbind(port, group, reach);
   },
   ephemerals(count: number, group: string, atMs = 0) {
     waitUntil(atMs);
     return Array.from({ length: count }, () => need().bindings.ephemeral(group));
   },
-  find(system: string, group: string, port: number) {
-    const found = need().bindings.findListener(system, group, port);
+  find(system: string, group: string, port: number, query: { ip?: string; sameNetwork?: boolean } = {}) {
+    const found = need().bindings.findListener(system, group, port, query);
     return found === undefined ? null : { number: found.process.number, socket: found.socket };
   },
   /** Binds and unbinds without end; killed in the middle of it. */
@@ -86,13 +87,13 @@ const operations: Record<string, (...args: never[]) => unknown> = {
       sockets.set(index, {
         generation: 1, state, localPort: 1000 + (index % 60_000), remotePort: 0, peerProcess: 0, peerSocket: 0, peerGeneration: 0, backlog: 0,
         localGroup: self.group, remoteGroup: '', localSystem: self.system, remoteSystem: '', bytesReceived: index, bytesSent: 0,
-        receiveQueuedBytes: 0, sendQueuedBytes: 0, changedAtMs: 1,
+        receiveQueuedBytes: 0, sendQueuedBytes: 0, changedAtMs: 1, localFamily: 0, remoteFamily: 0, localIp: NO_IP, remoteIp: NO_IP,
       });
     }
     sockets.flush();
   },
   processes() {
-    return need().processes().map((info) => ({ number: info.number, pid: info.pid, pidNamespace: info.pidNamespace, alive: need().isAlive(info) }));
+    return need().processes().map((info) => ({ number: info.number, pid: info.pid, pidNamespace: info.pidNamespace, networkNamespace: info.networkNamespace, alive: need().isAlive(info) }));
   },
   recover(atMs = 0) {
     waitUntil(atMs);

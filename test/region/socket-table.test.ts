@@ -8,7 +8,7 @@ function scb(over: Partial<ScbValues> = {}): ScbValues {
   return {
     generation: 1, state: SocketState.open, localPort: 0, remotePort: 0, peerProcess: 0, peerSocket: 0, peerGeneration: 0, backlog: 0,
     localGroup: 'STG', remoteGroup: '', localSystem: 'here', remoteSystem: '', bytesReceived: 0, bytesSent: 0, receiveQueuedBytes: 0,
-    sendQueuedBytes: 0, changedAtMs: 7, ...over,
+    sendQueuedBytes: 0, changedAtMs: 7, localFamily: 0, remoteFamily: 0, localIp: new Uint8Array(16), remoteIp: new Uint8Array(16), ...over,
   };
 }
 
