@@ -36,7 +36,7 @@ export class OwnPorts {
   add(own: OwnPort): void {
     const { group, port } = own;
     let ports = this.#groups.get(group);
-    if (ports === undefined) this.#groups.set(group, (ports = new Map()));
+    if (ports === undefined) this.#groups.set(group, (ports = new Map<number, OwnPort[]>()));
     const others = ports.get(port);
     if (others === undefined) ports.set(port, [own]);
     else others.push(own);
