@@ -54,8 +54,6 @@ export async function nfsStand(directory: string): Promise<Stand> {
     title: 'two kernels on NFSv4.1',
     shared,
     guest: () => ({ device: () => Promise.resolve(DEVICE), mount: MOUNT, mountType: 'nfs4' }),
-    stopServer: () => { server.kill('SIGSTOP'); },
-    continueServer: () => { server.kill('SIGCONT'); },
-    close: () => { server.kill('SIGKILL'); },
+    signalServers: (name) => { server.kill(name); },
   });
 }

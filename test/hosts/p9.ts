@@ -1,4 +1,4 @@
-/** Two kernels with a 9p of one directory: the emulator itself serves it. */
+/** Two kernels with a 9p of one directory: the emulators themselves serve it. */
 import { type Stand } from './host';
 import { SHARED } from './qemu-host';
 import { makeShared, qemuStand } from './qemu-stand';
@@ -15,8 +15,5 @@ export function p9Stand(directory: string): Promise<Stand> {
     title: 'two kernels on 9p',
     shared,
     guest: () => ({ device: () => Promise.resolve(device), mount: MOUNT, mountType: '9p' }),
-    stopServer: () => undefined,
-    continueServer: () => undefined,
-    close: () => undefined,
   });
 }

@@ -14,10 +14,8 @@ export interface Storage {
   readonly shared: string;
   /** How a guest comes to it. */
   guest(name: string): Pick<QemuOptions, 'device' | 'mount' | 'mountType'>;
-  stopServer(): void;
-  continueServer(): void;
-  /** Ends what was started for it, when the guests are gone. */
-  close(): void;
+  /** Stops the file servers that were started for it, lets them go on, or ends them. Without: the emulators are the servers. */
+  readonly signalServers?: (name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => void;
 }
 
 /** Starts both kernels; their files are under `directory`. */
@@ -26,10 +24,14 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
   const image = writeGuestImage(directory, kernel.modules(storage.name));
   const host = (name: string): QemuHost => new QemuHost({ name, directory, kernel: kernel.image, image, ...storage.guest(name) });
   const hosts = [host('A'), host('B')] as const;
+  // An emulator that is the server can only stand still together with its guest.
+  const signalServers = storage.signalServers ?? ((name): void => {
+    for (const one of hosts) one.signal(name);
+  });
   const close = async (): Promise<void> => {
-    storage.continueServer();
+    signalServers('SIGCONT');
     await Promise.all(hosts.map((one) => one.crash()));
-    storage.close();
+    signalServers('SIGKILL');
   };
   try {
     await Promise.all(hosts.map((one) => one.boot()));
@@ -41,8 +43,8 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
     title: storage.title,
     directory: storage.shared,
     hosts,
-    stopServer: () => { storage.stopServer(); },
-    continueServer: () => { storage.continueServer(); },
+    stopServer: () => { signalServers('SIGSTOP'); },
+    continueServer: () => { signalServers('SIGCONT'); },
     close,
   };
 }

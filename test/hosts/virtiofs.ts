@@ -12,9 +12,6 @@ const TAG = 'shared';
 export function virtiofsStand(directory: string): Promise<Stand> {
   const shared = makeShared(directory);
   const servers = new Map<string, ChildProcess>();
-  const signal = (name: NodeJS.Signals): void => {
-    for (const server of servers.values()) server.kill(name);
-  };
   const device = async (name: string): Promise<string[]> => {
     const socket = path.join(directory, `${name}.shared`);
     servers.set(name, await startVirtiofsd({ source: shared, socket, cache: 'auto' }));
@@ -25,8 +22,8 @@ export function virtiofsStand(directory: string): Promise<Stand> {
     title: 'two kernels on virtiofs',
     shared,
     guest: (name) => ({ device: () => device(name), mount: `mount -t virtiofs ${TAG} ${SHARED}`, mountType: 'virtiofs' }),
-    stopServer: () => { signal('SIGSTOP'); },
-    continueServer: () => { signal('SIGCONT'); },
-    close: () => { signal('SIGKILL'); },
+    signalServers: (name) => {
+      for (const server of servers.values()) server.kill(name);
+    },
   });
 }
