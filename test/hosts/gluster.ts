@@ -68,6 +68,7 @@ export async function glusterStand(directory: string): Promise<Stand> {
   return {
     title: 'two GlusterFS clients',
     directory: at('A'),
+    pageCache: true,
     hosts: [new LocalHost('A', at('A')), new LocalHost('B', at('B'))],
     stopServer: () => { server.kill('SIGSTOP'); },
     continueServer: () => { server.kill('SIGCONT'); },

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { CASES, Scene } from './cases';
+import { CASES } from './cases';
 import { efficiencyTable, measureEfficiency } from './efficiency';
 import { endWithOuter, enter, insideDirectory } from './enclosure';
 import { glusterStand } from './gluster';
@@ -15,6 +15,7 @@ import { type Stand } from './host';
 import { nfsStand } from './nfs';
 import { p9Stand } from './p9';
 import { installFor, obstacle, STAND_NAMES, type StandName } from './requirements';
+import { Scene } from './scene';
 import { soakStand } from './soak';
 import { virtiofsStand } from './virtiofs';
 

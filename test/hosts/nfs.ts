@@ -53,6 +53,7 @@ export async function nfsStand(directory: string): Promise<Stand> {
     name: 'nfs',
     title: 'two kernels on NFSv4.1',
     shared,
+    pageCache: true,
     guest: () => ({ device: () => Promise.resolve(DEVICE), mount: MOUNT, mountType: 'nfs4' }),
     signalServers: (name) => { server.kill(name); },
   });

@@ -14,6 +14,7 @@ export function p9Stand(directory: string): Promise<Stand> {
     name: 'p9',
     title: 'two kernels on 9p',
     shared,
+    pageCache: false,
     guest: () => ({ device: () => Promise.resolve(device), mount: MOUNT, mountType: '9p' }),
   });
 }

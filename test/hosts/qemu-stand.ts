@@ -12,6 +12,7 @@ export interface Storage {
   readonly title: string;
   /** The shared directory as this machine sees it. */
   readonly shared: string;
+  readonly pageCache: boolean;
   /** How a guest comes to it. */
   guest(name: string): Pick<QemuOptions, 'device' | 'mount' | 'mountType'>;
   /** Stops the file servers that were started for it, lets them go on, or ends them. Without: the emulators are the servers. */
@@ -42,6 +43,7 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
   return {
     title: storage.title,
     directory: storage.shared,
+    pageCache: storage.pageCache,
     hosts,
     stopServer: () => { signalServers('SIGSTOP'); },
     continueServer: () => { signalServers('SIGCONT'); },

@@ -21,6 +21,7 @@ export function virtiofsStand(directory: string): Promise<Stand> {
     name: 'virtiofs',
     title: 'two kernels on virtiofs',
     shared,
+    pageCache: true,
     guest: (name) => ({ device: () => device(name), mount: `mount -t virtiofs ${TAG} ${SHARED}`, mountType: 'virtiofs' }),
     signalServers: (name) => {
       for (const server of servers.values()) server.kill(name);
