@@ -133,11 +133,6 @@ export class QemuHost implements Host {
     this.#root?.kill('SIGKILL');
   }
 
-  /** Stops the emulator where it stands, and with it the guest, or lets it go on. */
-  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
-    this.#emulator?.kill(name);
-  }
-
   /** The emulator connects to this end of the line. */
   async #listen(socket: string): Promise<net.Server> {
     fs.rmSync(socket, { force: true });

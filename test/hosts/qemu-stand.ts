@@ -15,8 +15,8 @@ export interface Storage {
   readonly pageCache: boolean;
   /** How a guest comes to it. */
   guest(name: string): Pick<QemuOptions, 'device' | 'mount' | 'mountType'>;
-  /** Stops the file servers that were started for it, lets them go on, or ends them. Without: the emulators are the servers. */
-  readonly signalServers?: (name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => void;
+  /** Stops the file servers that were started for it, lets them go on, or ends them. */
+  readonly signalServers: (name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => void;
 }
 
 /** Starts both kernels; their files are under `directory`. */
@@ -25,14 +25,10 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
   const image = writeGuestImage(directory, kernel.modules(storage.name));
   const host = (name: string): QemuHost => new QemuHost({ name, directory, kernel: kernel.image, image, ...storage.guest(name) });
   const hosts = [host('A'), host('B')] as const;
-  // An emulator that is the server can only stand still together with its guest.
-  const signalServers = storage.signalServers ?? ((name): void => {
-    for (const one of hosts) one.signal(name);
-  });
   const close = async (): Promise<void> => {
-    signalServers('SIGCONT');
+    storage.signalServers('SIGCONT');
     await Promise.all(hosts.map((one) => one.crash()));
-    signalServers('SIGKILL');
+    storage.signalServers('SIGKILL');
   };
   try {
     await Promise.all(hosts.map((one) => one.boot()));
@@ -45,8 +41,8 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
     directory: storage.shared,
     pageCache: storage.pageCache,
     hosts,
-    stopServer: () => { signalServers('SIGSTOP'); },
-    continueServer: () => { signalServers('SIGCONT'); },
+    stopServer: () => { storage.signalServers('SIGSTOP'); },
+    continueServer: () => { storage.signalServers('SIGCONT'); },
     close,
   };
 }

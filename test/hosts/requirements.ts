@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import { fetchGuestKernel, guestKernel } from './guest-kernel';
+import { P9_HELPER } from './p9';
 import { VIRTIOFSD } from './virtiofsd';
 
 interface Requirement {
@@ -35,7 +36,7 @@ const NEEDED: Readonly<Record<StandName, readonly Requirement[]>> = {
     { command: '/usr/lib/x86_64-linux-gnu/ganesha/libfsalvfs.so', package: 'nfs-ganesha-vfs' },
   ],
   virtiofs: GUESTS,
-  p9: GUESTS,
+  p9: [...GUESTS, { command: P9_HELPER, package: 'qemu-system-common' }],
 };
 const OVERLAYFS = 0x794c7630;
 
