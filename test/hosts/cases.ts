@@ -3,80 +3,14 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { projectRoot } from '../../scripts/project-root';
 import { type Duplex } from '../calls/duplex';
-import { hooked, type Host, type HostProcess, LocalHost, type Stand } from './host';
-import { HostActor, type HostActorOptions } from './host-actor';
+import { hooked, type Host, LocalHost } from './host';
+import { type HostActor } from './host-actor';
+import { negativeControl } from './negative-control';
+import { finishBoth, joinActors, more, type Scene, startDuplex } from './scene';
 import { measureSilence, silenceText } from './silence';
 
 const MEBIBYTE = 1 << 20;
 const PORT = 3000;
-
-/** What a case has to work with; all it starts is ended with it. */
-export class Scene {
-  readonly #started: (HostActor | HostProcess)[] = [];
-
-  constructor(
-    readonly stand: Stand,
-    /** Name of the region's directory, fresh for each case. */
-    readonly region: string,
-    /** How much of the work is done: 1 for all of it. */
-    readonly scale: number,
-  ) {}
-
-  get a(): Host {
-    return this.stand.hosts[0];
-  }
-
-  get b(): Host {
-    return this.stand.hosts[1];
-  }
-
-  async actor(host: Host, options: Partial<HostActorOptions> = {}): Promise<HostActor> {
-    const actor = await HostActor.start(host, { region: this.region, system: host.name === 'A' ? 'alpha' : 'beta', ...options });
-    this.#started.push(actor);
-    return actor;
-  }
-
-  actors(): Promise<[HostActor, HostActor]> {
-    return Promise.all([this.actor(this.a), this.actor(this.b)]);
-  }
-
-  /** Starts a program as its user would; resolves with its lines when it has ended, by `end`. */
-  program(host: Host, args: readonly string[], system: string): { process: HostProcess; lines: string[]; line(pattern: RegExp): Promise<string> } {
-    const started = host.start(args, { STP_REGION: path.posix.join(host.directory, this.region), STP_SYSTEM: system, STP_NET: 'stp' });
-    this.#started.push(started);
-    const lines: string[] = [];
-    const looks: (() => void)[] = [];
-    started.onLine = (line) => {
-      lines.push(line);
-      for (const look of looks) look();
-    };
-    return {
-      process: started,
-      lines,
-      line: (pattern) => new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = lines.find((line) => pattern.test(line));
-          if (found !== undefined) resolve(found);
-        };
-        looks.push(look);
-        look();
-        void started.ended.then(() => { reject(new Error(`no line ${String(pattern)} in:\n${lines.join('\n')}`)); });
-      }),
-    };
-  }
-
-  async close(): Promise<void> {
-    for (const one of this.#started) {
-      if (one instanceof HostActor) one.process.signal('SIGCONT');
-      else one.signal('SIGCONT');
-      if (one instanceof HostActor) await one.kill();
-      else {
-        one.signal('SIGKILL');
-        await one.ended;
-      }
-    }
-  }
-}
 
 export interface Case {
   readonly title: string;
@@ -84,17 +18,6 @@ export interface Case {
   readonly long?: boolean;
   /** Resolves with what is worth telling. */
   run(scene: Scene): Promise<string>;
-}
-
-/** Connects `fds.s` of both; `a` listens. */
-export async function joinActors(a: HostActor, b: HostActor): Promise<void> {
-  const port = await a.run((kit) => {
-    const { s, port: chosen } = kit.listen();
-    kit.notes.set('accepted', kit.stp.STPaccept(s).then((c) => { kit.fds['s'] = c; }));
-    return chosen;
-  });
-  await b.run(async (kit, to, system) => { kit.fds['s'] = await kit.connect(to, system); }, port, a.name);
-  await a.run((kit) => kit.notes.get('accepted'));
 }
 
 async function createTogether({ a, b, region, scale }: Scene, actors: [HostActor, HostActor]): Promise<string> {
@@ -184,33 +107,6 @@ async function exchangeBoth(a: HostActor, b: HostActor, bytes: number): Promise<
   for (const result of results) assert.deepEqual(result, { to: bytes, why: 'enough' });
   const seconds = (performance.now() - began) / 1000;
   return `${(bytes / MEBIBYTE).toFixed(0)} MiB each way, every byte checked, ${(bytes / 1e6 / seconds).toFixed(0)} MB/s each way`;
-}
-
-function startDuplex(actor: HostActor, reads: number, writes: number): Promise<void> {
-  return actor.run((kit, into, out) => {
-    kit.notes.set('duplex', kit.duplex(kit.fds['s'] ?? -1, { reads: { stream: into, at: 0 }, writes: { stream: out, at: 0 } }));
-  }, reads, writes);
-}
-
-function more(actor: HostActor, bytes: number): Promise<{ over: string; at: number }> {
-  return actor.run(async (kit, least) => {
-    const duplex = kit.notes.get('duplex') as Duplex;
-    await duplex.more(least);
-    return { over: duplex.over, at: duplex.reads.at };
-  }, bytes);
-}
-
-async function finishBoth(a: HostActor, b: HostActor): Promise<number> {
-  const finish = (actor: HostActor): Promise<{ why: string; reads: number; writes: number }> => actor.run(async (kit) => {
-    const duplex = kit.notes.get('duplex') as Duplex;
-    const why = await duplex.finish();
-    return { why, reads: duplex.reads.at, writes: duplex.writes.at };
-  });
-  const [one, other] = await Promise.all([finish(a), finish(b)]);
-  assert.deepEqual([one.why, other.why], ['end', 'end']);
-  assert.equal(one.reads, other.writes);
-  assert.equal(other.reads, one.writes);
-  return one.reads + other.reads;
 }
 
 /** Gives the other host's end to a process of the first host, and back, while both sides send. */
@@ -379,53 +275,6 @@ async function doctor(scene: Scene): Promise<string> {
   assert.match(told, /locks +0 of \d+ updates lost/u);
   assert.match(told, /creating +0 of \d+ files/u);
   return measuring.lines.filter((line) => /^(visible|from there|torn|throughput|block|mapping|locks|creating|renaming)/u.test(line)).join('; ').replace(/ +/gu, ' ');
-}
-
-const BLOCK_BYTES = 4096;
-const STALE_LOOKS = 50;
-
-/** True where host B, which has read a block through its page cache, does not see that A has written it again. */
-async function isBlind(scene: Scene): Promise<boolean> {
-  const [a, b] = await Promise.all([scene.actor(scene.a), scene.actor(scene.b)]);
-  const place = (host: Host): string => path.posix.join(host.directory, `${scene.region}-block`);
-  await a.run((kit, file, bytes) => { kit.openRaw('out', file, bytes); }, place(scene.a), BLOCK_BYTES);
-  await a.run((kit, bytes) => { kit.raw('out').write(1, bytes, 0, bytes); }, BLOCK_BYTES);
-  const first = await b.run((kit, file, bytes) => {
-    kit.openBuffered(file, bytes);
-    return kit.raw('in').look();
-  }, place(scene.b), BLOCK_BYTES);
-  await a.run((kit, bytes) => { kit.raw('out').write(2, bytes, 0, bytes); }, BLOCK_BYTES);
-  const later = await b.run(async (kit, looks) => {
-    let seen = 0;
-    for (let i = 0; i < looks; i++) {
-      seen = kit.raw('in').look();
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    return seen;
-  }, STALE_LOOKS);
-  return first === 1 && later === 1;
-}
-
-/** Sockets over buffered files: what went wrong, or that nothing did, as where a look at a file's attributes makes the client ask the server again. */
-async function overBuffered(scene: Scene): Promise<string> {
-  const buffered = { execArgv: ['--require', path.join(__dirname, 'buffered.js')] };
-  return Promise.race([
-    (async () => {
-      const [a, b] = await Promise.all([scene.actor(scene.a, buffered), scene.actor(scene.b, buffered)]);
-      await joinActors(a, b);
-      await startDuplex(b, 2, 1);
-      await startDuplex(a, 1, 2);
-      await more(b, 8_000_000);
-      await finishBoth(a, b);
-      return 'sockets get through all the same';
-    })().catch((error: unknown) => `sockets fail: ${(error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''}`),
-    new Promise<string>((resolve) => setTimeout(() => { resolve('nothing arrives by sockets'); }, 8000)),
-  ]);
-}
-
-async function negativeControl(scene: Scene): Promise<string> {
-  assert.ok(await isBlind(scene), 'buffered reads see what the other host writes: these hosts share a page cache, and the other cases prove nothing');
-  return `what the other host writes again is not seen through the page cache; with buffered I/O ${await overBuffered(scene)}`;
 }
 
 export const CASES: readonly Case[] = [

@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { type Stand } from './host';
 import { HostActor } from './host-actor';
-import { joinActors } from './cases';
+import { joinActors } from './scene';
 import { measureSilence, type Silence, silenceText } from './silence';
 
 const TRIPS = 1000;

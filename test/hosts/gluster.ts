@@ -68,6 +68,7 @@ export async function glusterStand(directory: string): Promise<Stand> {
   return {
     title: 'two GlusterFS clients',
     directory: at('A'),
+    pageCache: true,
     hosts: [new LocalHost('A', at('A')), new LocalHost('B', at('B'))],
     stopServer: () => { server.kill('SIGSTOP'); },
     continueServer: () => { server.kill('SIGCONT'); },
@@ -102,10 +103,16 @@ function attempt(act: () => void): boolean {
   }
 }
 
-/** Waits for something that another program brings about. */
-export async function until(holds: () => boolean, otherwise: string, limitMs = READY_MS): Promise<void> {
+/** Waits for something that another program brings about; fails with `otherwise` where it does not come. */
+export async function until(holds: () => boolean, otherwise: string): Promise<void> {
+  if (!await appears(holds)) throw new Error(`${otherwise} after ${READY_MS / 1000} s`);
+}
+
+/** The same, but false where it does not come. */
+export async function appears(holds: () => boolean): Promise<boolean> {
   for (const began = performance.now(); !holds(); ) {
-    if (performance.now() - began > limitMs) throw new Error(`${otherwise} after ${limitMs / 1000} s`);
+    if (performance.now() - began > READY_MS) return false;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  return true;
 }

@@ -1,6 +1,7 @@
 /** The process of a HostActor: runs the steps that come as lines on standard input. */
 // First: it puts itself between the library and its file calls.
 import { callsOf } from './call-counts';
+import { readFileSync } from 'node:fs';
 import readline from 'node:readline';
 import * as stp from '../../src';
 import { Region } from '../../src/region';
@@ -87,6 +88,11 @@ export class HostKit extends Kit {
   /** Calls that list directories of the region. */
   listCalls(): number {
     return callsOf('readdir');
+  }
+
+  /** Tells kernels apart, and one kernel's starts. */
+  bootId(): string {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   }
 
   /** Processor time of this process, milliseconds. */

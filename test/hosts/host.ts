@@ -40,6 +40,8 @@ export interface Stand {
   readonly hosts: readonly [Host, Host];
   /** The shared directory as the machine of the test sees it. */
   readonly directory: string;
+  /** False where its clients keep no pages of files: buffered reads then see what the other host writes. */
+  readonly pageCache: boolean;
   /** Stops the file server where it stands, and lets it go on. */
   stopServer(): void;
   continueServer(): void;

@@ -1,7 +1,7 @@
 /**
  * Runs in a guest kernel: starts programs as the test outside says, and passes their lines through.
  *
- * One JSON document a line in each direction, on descriptors 3 (in) and 4 (out): the guest's serial line.
+ * One JSON document a line in each direction, on descriptor 3: a virtio port of the guest.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -19,14 +19,13 @@ export type Word =
   | { readonly line: number; readonly text: string }
   | { readonly ended: number; readonly code: number | null; readonly signal: string | null };
 
-const ORDERS = 3;
-const WORDS = 4;
+const PORT = 3;
 const children = new Map<number, ChildProcess>();
 
 function say(word: Word): void {
-  // The line is raw and its other end reads at once: a short write is the rule for long lines.
+  // The port takes a limited number of bytes at a time, and its other end reads at once.
   const bytes = Buffer.from(`${JSON.stringify(word)}\n`);
-  for (let at = 0; at < bytes.length; ) at += fs.writeSync(WORDS, bytes, at);
+  for (let at = 0; at < bytes.length; ) at += fs.writeSync(PORT, bytes, at);
 }
 
 function start(id: number, args: readonly string[], env: Readonly<Record<string, string>>, cwd: string): void {
@@ -48,11 +47,11 @@ function obey(order: Order): void {
 }
 
 function main(): void {
-  const input = readline.createInterface({ input: fs.createReadStream('', { fd: ORDERS }) });
-  // Empty lines only wake this end of the serial line.
-  input.on('line', (line) => { if (line !== '') obey(JSON.parse(line) as Order); });
+  const input = readline.createInterface({ input: fs.createReadStream('', { fd: PORT }) });
+  input.on('line', (line) => { obey(JSON.parse(line) as Order); });
   input.on('close', () => process.exit());
-  say({ ready: true, mounted: fs.readFileSync('/proc/mounts', 'utf8').includes(` ${process.argv[2] ?? ''} nfs4 `) });
+  const [, , place = '', type = ''] = process.argv;
+  say({ ready: true, mounted: fs.readFileSync('/proc/mounts', 'utf8').includes(` ${place} ${type} `) });
 }
 
 if (require.main === module) main();
