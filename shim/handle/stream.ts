@@ -25,7 +25,7 @@ import {
   STPshutdown,
   TCP_NODELAY,
 } from '../../src/index';
-import { setImmediate } from '../../src/host';
+import { nextTick, setImmediate } from '../../src/host';
 import { isOwnAddress } from '../connect/own-addresses';
 import { errnoException, statusOf } from '../node/errors';
 import { status } from '../node/status';
@@ -236,7 +236,9 @@ export class StpStream extends JsStream {
     this.#finished.push({ kind, request, status: errno });
     if (this.#settleQueued) return;
     this.#settleQueued = true;
-    setImmediate(settleOf, this);
+    // The kernel has shut down before it reads or accepts anything more.
+    if (kind === 'finishShutdown') nextTick(settleOf, this);
+    else setImmediate(settleOf, this);
   }
 
   /** Also before more is read: what was written in one turn is complete when the next bytes come in, which TLS relies on. */
