@@ -106,7 +106,7 @@ function tryOpen(stream: StpStream): Error | undefined {
 
 function begin(stream: StpStream, { target, reason }: StpDecision, attempt: Attempt): number {
   const { request, port } = attempt;
-  stream.ends = { ...stream.ends, ip: target.ip };
+  stream.ends = { ...stream.ends, ip: target.ip, mapped: target.ip.toLowerCase().startsWith('::ffff:') };
   // Port 0 is none that a server has.
   if (port === 0) return fail(stream, request, status('ECONNREFUSED'));
   const error = tryOpen(stream);

@@ -6,7 +6,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { crashPoint } from '../crash-points';
-import { environment } from '../host';
+import { clearInterval, clearTimeout, environment, nowMs, setImmediate, setInterval, setTimeout } from '../host';
 import { errnoOf, StpError } from '../errors';
 import { Engine, type EngineAddress, type EnginePorts, type EngineSocket, forEach, Peer, type PeerPort, reluctance } from '../engine';
 import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
@@ -110,7 +110,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   nowMs(): number {
-    return performance.now();
+    return nowMs();
   }
 
   peer(process: number, epoch?: number): PeerPort | undefined {
@@ -172,7 +172,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     if (atMs >= this.#timerAtMs || this.#left) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
-    const delayMs = Math.min(TIMER_MAX_MS, Math.max(0, Math.ceil(atMs - performance.now())));
+    const delayMs = Math.min(TIMER_MAX_MS, Math.max(0, Math.ceil(atMs - nowMs())));
     this.#timer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
       this.#timer = null;
       this.#timerAtMs = Infinity;
@@ -234,7 +234,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   #startBeating(region: Region): void {
     if (this.#beatTimer !== null || this.#left) return;
-    this.#beatAtMs = performance.now();
+    this.#beatAtMs = nowMs();
     this.#beatTimer = setInterval(() => { this.#beat(); }, region.pulse.beatMs);
     this.#beatTimer.unref();
   }
@@ -255,14 +255,14 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   #beat(): void {
-    const stoodStill = performance.now() - this.#beatAtMs >= this.region.limits.leaseMs;
+    const stoodStill = nowMs() - this.#beatAtMs >= this.region.limits.leaseMs;
     this.#beats += 1;
     try {
       // Where we stood still it is the first question, else one now and then: somebody's clock may have run faster than ours.
       const lost = this.#adrift || this.region.outOfReach || ((stoodStill || this.#beats % BEATS_PER_LOOK === 0) && this.region.takenForDead);
       if (lost) this.#rejoin();
       this.region.beat();
-      this.#beatAtMs = performance.now();
+      this.#beatAtMs = nowMs();
     } catch (error) {
       // The next beat tries again; a lease that runs out meanwhile is what the others must see. What the program throws is not ours to keep.
       if (!(error instanceof StpError)) throw error;

@@ -9,6 +9,7 @@ import { StpError } from '../errors';
 import { ipBytes, SocketState } from '../layout';
 import { type Engine, type EngineSocket } from '../engine';
 import { type Region, type ScbCounters, type ScbValues } from '../region';
+import { clearImmediate, clearTimeout, dateMs, nextTick, nowMs, setImmediate, setTimeout } from '../host';
 
 /** Byte counts reach the socket table so late at most, milliseconds. */
 const COUNTS_FLUSH_MS = 250;
@@ -43,7 +44,7 @@ export class TableUpdates {
     else this.#changed.add(socket);
     if (this.#flushQueued) return;
     this.#flushQueued = true;
-    process.nextTick(flushOf, this);
+    nextTick(flushOf, this);
   }
 
   /** Bytes moved. */
@@ -66,7 +67,7 @@ export class TableUpdates {
 
   #flushSoon(): void {
     if (this.#soon !== null || this.#closed) return;
-    const pauseMs = this.#soonAtMs + UNREAD_PAUSE_MS - performance.now();
+    const pauseMs = this.#soonAtMs + UNREAD_PAUSE_MS - nowMs();
     const run = (): void => { this.#runSoon(); };
     // An immediate without reference would wait for the next event.
     if (pauseMs <= 0) this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Immediate>(setImmediate, undefined, run);
@@ -84,7 +85,7 @@ export class TableUpdates {
     }
     this.#unread.clear();
     if (!any) return;
-    this.#soonAtMs = performance.now();
+    this.#soonAtMs = nowMs();
     this.flush();
   }
 
@@ -152,7 +153,7 @@ function scbOf(socket: EngineSocket): ScbValues {
     bytesSent: socket.bytesSent,
     receiveQueuedBytes: queuedOf(socket),
     sendQueuedBytes: socket.unsentBytes,
-    changedAtMs: Date.now(),
+    changedAtMs: dateMs(),
     localFamily: local.family,
     remoteFamily: remote.family,
     localIp: local.bytes,

@@ -21,6 +21,7 @@ import { Link, type LinkSink } from './link';
 import { closeBells, type Ends, willHear } from './link-ends';
 import { LinkFiles } from './link-files';
 import { Poller, type PollerEvents } from './poller';
+import { nowMs } from '../host';
 
 /** What a process of this kernel that died has left behind. */
 export interface Leftovers {
@@ -225,7 +226,7 @@ export class LinkTable implements PollerEvents {
     const { link } = ends;
     link.in?.close();
     link.in = null;
-    const now = performance.now();
+    const now = nowMs();
     if (ends.unopenedSinceMs === 0) ends.unopenedSinceMs = now;
     const passes = error instanceof StpError && MAY_PASS.has(error.code) && now - ends.unopenedSinceMs < UNMET_MS_MAX;
     if (!passes || link.peerGone) link.fail(error);
@@ -333,7 +334,7 @@ export class LinkTable implements PollerEvents {
       this.#unmet.delete(from);
     } catch {
       // No room for our end, or no look at its file: the peer waits, and the clock tries again.
-      const now = performance.now();
+      const now = nowMs();
       const since = this.#unmet.get(from) ?? now;
       this.#unmet.set(from, since);
       if (now - since < UNMET_MS_MAX) return;
@@ -369,7 +370,7 @@ export class LinkTable implements PollerEvents {
 
   care(): void {
     if (this.#closed) return;
-    const now = performance.now();
+    const now = nowMs();
     const checkLife = now - this.#lifeCheckedMs >= this.#lifeCheckMs;
     if (!checkLife && now - this.#listedMs < this.#listGoodMs() && !this.#isMeeting()) return;
     this.#listedMs = now;

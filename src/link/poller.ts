@@ -11,6 +11,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { type BellReader } from './bell';
 import { type Link, type LinkOwner, type LinkSink } from './link';
+import { clearInterval, clearTimeout, nextTick, nowMs, setImmediate, setInterval, setTimeout } from '../host';
 
 /** Longest spin by default, microseconds. */
 export const DEFAULT_SPIN_US = 100;
@@ -121,7 +122,7 @@ export class Poller implements LinkOwner {
     if (this.#flushQueued || this.#polling) return;
     this.#flushQueued = true;
     // After the program's own ticks and microtasks of this turn, so that what they send is still joined.
-    process.nextTick(flushOf, this);
+    nextTick(flushOf, this);
   }
 
   /** Publishes what was appended in this turn; what may wait for the next one only where `all` is to go. */
@@ -148,7 +149,7 @@ export class Poller implements LinkOwner {
 
   /** Begins to look for records, if it does not already. */
   wake(): void {
-    this.#calmSinceMs = performance.now();
+    this.#calmSinceMs = nowMs();
     if (!this.asleep || this.#closed) return;
     this.asleep = false;
     if (this.#clock !== null) {
@@ -236,13 +237,13 @@ export class Poller implements LinkOwner {
       this.#leaveOut -= 1;
       return false;
     }
-    let now = performance.now();
+    let now = nowMs();
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
     if ((now - this.#idleSinceMs) * 1000 >= this.#budgetUs) return false;
     for (let i = 0; i < LOOKS_PER_TURN; i++) {
       if (this.#ready()) return true;
       yieldProcessor();
-      const after = performance.now();
+      const after = nowMs();
       if ((after - now) * 1000 > CONTENDED_US) return this.#foundAfterLongYield();
       now = after;
     }
@@ -251,7 +252,7 @@ export class Poller implements LinkOwner {
 
   /** The look of each turn sleeps in the file system until its answer is there: no spin is needed, and no processor burnt. */
   #waitsForDistant(): boolean {
-    const now = performance.now();
+    const now = nowMs();
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
     return this.links.size > 0 && now - this.#idleSinceMs < DISTANT_WAIT_MS;
   }
@@ -260,7 +261,7 @@ export class Poller implements LinkOwner {
   #careAwake(): void {
     this.#careTurns = (this.#careTurns + 1) % CARE_TURNS;
     if (this.#careTurns !== 0) return;
-    const now = performance.now();
+    const now = nowMs();
     if (now - this.#caredMs < CARE_AWAKE_MS) return;
     this.#caredMs = now;
     this.#events.care();
@@ -281,7 +282,7 @@ export class Poller implements LinkOwner {
 
   /** A bell rang: where it did so soon that a longer spin had caught it, spin longer the next time. */
   rung(): void {
-    if (this.asleep && (performance.now() - this.#idleSinceMs) * 1000 < this.spinUs) this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
+    if (this.asleep && (nowMs() - this.#idleSinceMs) * 1000 < this.spinUs) this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
     this.wake();
   }
 
@@ -289,7 +290,7 @@ export class Poller implements LinkOwner {
     this.#budgetUs = Math.max(Math.min(SPIN_FLOOR_US, this.spinUs), this.#budgetUs / 2);
     this.#sleeps = (this.#sleeps + 1) & 0x3fff_ffff;
     this.asleep = true;
-    this.#calmSinceMs = performance.now();
+    this.#calmSinceMs = nowMs();
     for (const link of this.links) link.setAsleep(true, this.#sleeps);
     for (const link of this.links) {
       if (!link.ready() && link.failure === null && !link.peerGone && !(link.needsRoom && link.checkRoom())) continue;
@@ -318,7 +319,7 @@ export class Poller implements LinkOwner {
   #startClock(): void {
     this.#clock ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
       this.#clock = null;
-      this.#caredMs = performance.now();
+      this.#caredMs = nowMs();
       this.#events.care();
       this.#wakeIfReady();
     }, this.#paceMs());
@@ -326,7 +327,7 @@ export class Poller implements LinkOwner {
   }
 
   #paceMs(): number {
-    const paceMs = (performance.now() - this.#calmSinceMs) * POLL_FRACTION;
+    const paceMs = (nowMs() - this.#calmSinceMs) * POLL_FRACTION;
     return Math.min(this.distant ? POLL_DISTANT_MAX_MS : POLL_MAX_MS, Math.max(POLL_FIRST_MS, paceMs));
   }
 

@@ -9,6 +9,7 @@ import { PlainFile, type SameFile } from '../storage/positioned-file';
 import { FileBlockWriter } from '../storage/block-file';
 import { Baton, BeatClock } from './beat-clock';
 import { HeartbeatWriter } from './heartbeat';
+import { setInterval } from '../host';
 
 /** What the thread is given. */
 export interface BeatOrders {

@@ -12,6 +12,7 @@ import { type BindingEntry, type BindingTable, readBindings } from './binding-ta
 import { pause } from './pause';
 import { type ProcessInfo } from './process-info';
 import { type KnownProcess, type Processes } from './processes';
+import { dateMs } from '../host';
 
 /** Longest time to wait for rivals; a living rival needs a few writes. */
 const RIVALS_WAIT_MS = 2000;
@@ -46,7 +47,7 @@ export class Claims {
    */
   claim(entry: BindingEntry): number {
     const claiming: BindingEntry = { ...entry, state: claimingOf(entry.state) };
-    const deadlineMs = Date.now() + this.#waitMs;
+    const deadlineMs = dateMs() + this.#waitMs;
     let slot = this.#table.add(claiming);
     crashPoint('claim.published');
     try {
@@ -58,7 +59,7 @@ export class Claims {
           crashPoint('claim.held');
           return slot;
         }
-        const late = Date.now() > deadlineMs;
+        const late = dateMs() > deadlineMs;
         if (rivals.held || late) return this.#withdraw(slot);
         if (rivals.lower === undefined) {
           if (looks >= SPIN_LOOKS) pause(PAUSE_MS);
@@ -110,7 +111,7 @@ export class Claims {
   }
 
   #awaitOutcome(rival: KnownProcess, claiming: BindingEntry, deadlineMs: number): void {
-    while (this.#claimsSame(rival, claiming) && Date.now() <= deadlineMs) pause(PAUSE_MS);
+    while (this.#claimsSame(rival, claiming) && dateMs() <= deadlineMs) pause(PAUSE_MS);
   }
 
   #claimsSame(rival: KnownProcess, claiming: BindingEntry): boolean {

@@ -9,6 +9,7 @@ import { FORMAT_VERSION, REGION_MAGIC, REGION_PATHS, RegionHeader, SOCKETS_MAX }
 import { type Storage } from '../storage';
 import { pause } from './pause';
 import { randomId } from './random-id';
+import { dateMs } from '../host';
 
 export interface RegionLimits {
   /** Sockets that one process may hold. */
@@ -116,7 +117,7 @@ export function createHeader(storage: Storage, chosen: Partial<RegionLimits>): b
   const limits = { ...defaultLimits(storage.freeBytes()), ...chosen };
   makeDirectories(storage);
   const payload = new Uint8Array(RegionHeader.sizeBytes);
-  RegionHeader.encode({ magic: REGION_MAGIC, version: FORMAT_VERSION, id: randomId(), createdAtMs: Date.now(), ...limits }, payload);
+  RegionHeader.encode({ magic: REGION_MAGIC, version: FORMAT_VERSION, id: randomId(), createdAtMs: dateMs(), ...limits }, payload);
   return storage.publishOnce(REGION_PATHS.header, payload);
 }
 

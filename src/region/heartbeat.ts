@@ -5,6 +5,7 @@
 import { Heartbeat, PROCESS_BLOCKS } from '../layout';
 import { type BlockReader, type BlockWriter } from '../storage';
 import { type BatonHolder, type BeatClock, monotonicMs } from './beat-clock';
+import { dateMs } from '../host';
 
 /** Heartbeats are written so often in a lease. */
 export const BEATS_PER_LEASE = 5;
@@ -39,7 +40,7 @@ export class HeartbeatWriter {
     this.#clock.begin(monotonicMs());
     // The beats of the other thread count too.
     this.#values.beat = this.#clock.beats + 1;
-    this.#values.atMs = Date.now();
+    this.#values.atMs = dateMs();
     Heartbeat.encode(this.#values, this.#payload);
     this.#file.write(PROCESS_BLOCKS.heartbeat, this.#payload, this.#values.beat);
     this.#clock.end(monotonicMs());

@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import os from 'node:os';
+import { dateMs } from '../host';
 
 export type Liveness = 'alive' | 'dead' | 'unknown';
 
@@ -122,7 +123,7 @@ const BOOT_TIME_SLACK_S = 60;
 /** Where the kernel tells no boot id: the host's name and the time of its boot. */
 function guessedBootId(): string {
   const host = createHash('sha256').update(os.hostname()).digest('hex').slice(0, 16);
-  return `~${host}:${Math.round(Date.now() / 1000 - os.uptime())}`;
+  return `~${host}:${Math.round(dateMs() / 1000 - os.uptime())}`;
 }
 
 /** True for an id that was made from the host's name and its boot time. */

@@ -9,6 +9,7 @@ import { type BlockReader, type Storage } from '../storage';
 import { decodeIdentity, processPath } from './process-info';
 import { listNumbers } from './process-numbers';
 import { isDamage } from './processes';
+import { dateMs } from '../host';
 
 /** A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds. */
 const TIME_GRAIN_MS = 100;
@@ -31,7 +32,7 @@ export class OtherHostWatch {
     const modifiedAtMs = this.#storage.info(REGION_PATHS.processes)?.modifiedAtMs ?? -1;
     if (modifiedAtMs === this.#modifiedAtMs && modifiedAtMs !== -1) return undefined;
     // Before the list: a change in between makes the next look list again.
-    this.#modifiedAtMs = Date.now() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
+    this.#modifiedAtMs = dateMs() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
     const fresh = listNumbers(this.#storage).filter((number) => number > this.#lookedTo).sort((a, b) => a - b);
     let found: number | undefined;
     let settled = true;

@@ -9,6 +9,7 @@ import { StpError } from '../errors';
 import { ProcessIdentity, ProcessState, REGION_PATHS } from '../layout';
 import { type Machine } from './machine';
 import { isGroupName, isSystemName, printable, systemKey } from './names';
+import { dateMs } from '../host';
 
 export type ProcessStateName = keyof typeof ProcessState;
 
@@ -73,7 +74,7 @@ export function ownIdentity(facts: {
   return {
     ...rest,
     state: 'starting',
-    startedAtMs: Date.now(),
+    startedAtMs: dateMs(),
     pid: process.pid,
     threadId,
     startTicks: machine.startTicks,

@@ -5,7 +5,6 @@
  * its identity never changes. Files are discovered by listing the directory only, never by trying names: on a network
  * file system a name that was tried too early stays invisible for seconds.
  */
-import { performance } from 'node:perf_hooks';
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
 import { type BlockReader, type Storage } from '../storage';
@@ -14,6 +13,7 @@ import { LeaseWatch, readBeat } from './heartbeat';
 import { type Liveness, type Machine } from './machine';
 import { damaged, decodeIdentity, type MutableProcessInfo, processPath, type ProcessInfo } from './process-info';
 import { highest, lacksFile, listProcesses, markPath } from './process-numbers';
+import { dateMs, nowMs } from '../host';
 
 /** A process that we know, with its file held open. */
 export interface KnownProcess {
@@ -162,7 +162,7 @@ export class Processes {
     const knock = this.#knock(info);
     if (knock === 'alive') return 'alive';
     const looked = this.#entries.get(number);
-    if (knock === 'unknown' && looked?.verdict === 'alive' && performance.now() - looked.lookedAtMs < this.#leaseMs * LOOK_GOOD_PER_LEASE) return 'alive';
+    if (knock === 'unknown' && looked?.verdict === 'alive' && nowMs() - looked.lookedAtMs < this.#leaseMs * LOOK_GOOD_PER_LEASE) return 'alive';
     if (knock === 'unknown' || !this.#entries.has(number)) this.#refresh(true);
     const entry = this.#entries.get(number);
     if (entry === undefined) return this.#withoutEntry(number, knock);
@@ -217,14 +217,14 @@ export class Processes {
 
   /** Brings the entries in line with the directory. */
   #refresh(fresh: boolean): void {
-    const nowMs = performance.now();
-    if (!fresh && this.#storage.shared && !this.#failed && nowMs - this.#listedAtMs < LIST_GOOD_MS) return;
+    const now = nowMs();
+    if (!fresh && this.#storage.shared && !this.#failed && now - this.#listedAtMs < LIST_GOOD_MS) return;
     const modifiedAtMs = this.#storage.shared ? 0 : (this.#storage.info(REGION_PATHS.processes)?.modifiedAtMs ?? 0);
     const settled = !this.#storage.shared && !this.#failed && this.#unannounced.size === 0;
     if (!fresh && settled && modifiedAtMs === this.#listedModifiedAtMs) return;
     // The time was read before the list: a change in between makes the next call list again.
-    this.#listedModifiedAtMs = Date.now() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
-    this.#listedAtMs = nowMs;
+    this.#listedModifiedAtMs = dateMs() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
+    this.#listedAtMs = now;
     const { numbers, marked } = listProcesses(this.#storage);
     this.#marked = marked;
     for (const entry of this.#entries.values()) if (lacksFile(this.#storage, numbers, entry.info.number)) this.#drop(entry);
@@ -349,7 +349,7 @@ export class Processes {
     // here, before the last boot.
     if (beat === undefined) return this.#storage.shared ? 'unknown' : 'dead';
     entry.lease ??= new LeaseWatch(this.#leaseMs * LEASE_SHARE);
-    entry.lookedAtMs = performance.now();
+    entry.lookedAtMs = nowMs();
     const liveness = entry.lease.look(beat, clockMs);
     entry.verdict = liveness;
     if (liveness === 'dead') this.#mark(number);

@@ -15,6 +15,7 @@ import { doorPathOf, processPath } from './process-info';
 import { highest, lacksFile, listProcesses, markPath, numberOfName } from './process-numbers';
 import { knockAtDoor } from './door';
 import { type Processes } from './processes';
+import { dateMs } from '../host';
 
 export interface RecoverySummary {
   /** Process files removed. */
@@ -79,7 +80,7 @@ class Sweep implements RecoverySummary {
   constructor(storage: Storage, processes: Processes, budgetMs: number) {
     this.#storage = storage;
     this.#known = processes;
-    this.#deadlineMs = Date.now() + budgetMs;
+    this.#deadlineMs = dateMs() + budgetMs;
   }
 
   run(): void {
@@ -143,7 +144,7 @@ class Sweep implements RecoverySummary {
 
   #isOld(file: string): boolean {
     const info = this.#storage.info(file);
-    return info !== undefined && Date.now() - info.modifiedAtMs > (this.#storage.shared ? ABANDONED_SHARED_MS : ABANDONED_MS);
+    return info !== undefined && dateMs() - info.modifiedAtMs > (this.#storage.shared ? ABANDONED_SHARED_MS : ABANDONED_MS);
   }
 
   #isGone(number: number): boolean {
@@ -163,7 +164,7 @@ class Sweep implements RecoverySummary {
   }
 
   #late(): boolean {
-    if (Date.now() > this.#deadlineMs) this.complete = false;
+    if (dateMs() > this.#deadlineMs) this.complete = false;
     return !this.complete;
   }
 }

@@ -25,6 +25,7 @@ import { dropPair, recover, type RecoverySummary } from './recovery';
 import { giveSeatBack, giveUpPlace, isStillThere, quietly, type RegionSetup, type Seat, takeSeat } from './seat';
 import { readSockets } from './read-sockets';
 import { type ScbValues, SocketTable } from './socket-table';
+import { nowMs } from '../host';
 
 export { type RegionSetup } from './seat';
 
@@ -97,7 +98,7 @@ export class Region {
     this.#door = seat.door;
     this.pulse = new Pulse(seat.file, facts.limits.leaseMs);
     // Where nobody of another host can be, nobody beats, and our own clock is as good.
-    const clock = storage.shared ? (): number => this.pulse.ableMs() : (): number => performance.now();
+    const clock = storage.shared ? (): number => this.pulse.ableMs() : (): number => nowMs();
     this.#processes = new Processes(storage, seat.machine, self, facts.limits.leaseMs, clock);
     // Before the first identity: a process of a shared storage that never beat must be one of another time.
     if (storage.shared) this.beat();

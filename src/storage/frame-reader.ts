@@ -13,6 +13,7 @@ import { FRAME_HEADER_BYTES, FRAME_WORD, frameMaxBytes, nextFrameAt, offsetOf, p
 import { type LinkInfo } from './link-header';
 import { type PositionedFile } from './positioned-file';
 import { type LogIdentity, type LogReader } from './storage';
+import { nowMs } from '../host';
 
 const NO_BYTES = Buffer.alloc(0);
 const NO_WORDS = new Int32Array(0);
@@ -25,7 +26,7 @@ const STATUS_LOOKS = 4;
 
 /** Never 0, which stands for "not late". */
 function steadyMs(): number {
-  return performance.now() + 1;
+  return nowMs() + 1;
 }
 
 export interface FrameReaderOptions {

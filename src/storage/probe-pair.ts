@@ -9,6 +9,7 @@ import { makeDirectory, removeFile } from './files';
 import { loadNative } from './native';
 import { PlainFile } from './positioned-file';
 import { createFile, pauseMs, percentile, type Side, timed, tryTo } from './probe-side';
+import { nowMs } from '../host';
 
 /** Sizes of what is read while it is written, bytes. A file is written in blocks: of the first only a part is looked at. */
 export const TEAR_BYTES: readonly number[] = [64, 512, 4096, 65_536, 1_048_576];
@@ -29,12 +30,12 @@ export interface TornReads {
 export function countTorn(side: Side, bytes: number): TornReads {
   let reads = 0;
   let torn = 0;
-  const ends = performance.now() + LOOK_MS;
+  const ends = nowMs() + LOOK_MS;
   const length = Math.max(bytes, BLOCK_BYTES);
   const file = side.awaitFile(`data-${bytes}`, length, ends);
   if (file === undefined) return { bytes, reads, torn };
   const memory = file.takeMemory(length);
-  while (performance.now() < ends) {
+  while (nowMs() < ends) {
     if (file.readAt(memory, 0, length, 0) !== length) continue;
     reads += 1;
     // All bytes are the same where each is like the next.
@@ -49,8 +50,8 @@ export function writeAgainAndAgain(side: Side, bytes: number): void {
   if (!TEAR_BYTES.includes(bytes)) throw new StpError('ESTPCORRUPT', `the other side asks for writes of ${bytes} bytes`);
   const file = side.create(`data-${bytes}`);
   const memory = file.takeMemory(Math.max(bytes, BLOCK_BYTES));
-  const ends = performance.now() + LOOK_MS;
-  for (let value = 1; performance.now() < ends; value = (value % 255) + 1) {
+  const ends = nowMs() + LOOK_MS;
+  for (let value = 1; nowMs() < ends; value = (value % 255) + 1) {
     memory.fill(value, 0, bytes);
     file.writeAt(memory, 0, memory.length, 0);
   }
@@ -71,8 +72,8 @@ const STREAM_MS = 500;
 export function writeStream(side: Side): void {
   const file = side.create(STREAM);
   const memory = file.takeMemory(CHUNK_BYTES);
-  const ends = performance.now() + STREAM_MS;
-  for (let n = 1; performance.now() < ends; n++) {
+  const ends = nowMs() + STREAM_MS;
+  for (let n = 1; nowMs() < ends; n++) {
     memory.writeUInt32LE(n, 0);
     memory.writeUInt32LE(n, CHUNK_BYTES - 4);
     file.writeAt(memory, 0, CHUNK_BYTES, ((n - 1) % CHUNKS) * CHUNK_BYTES);
@@ -83,13 +84,13 @@ export function writeStream(side: Side): void {
 
 /** MB/s of whole chunks that were read while the other side wrote them; 0 where none was. */
 export function readStream(side: Side): number {
-  const ends = performance.now() + STREAM_MS;
+  const ends = nowMs() + STREAM_MS;
   const file = side.awaitFile(STREAM, CHUNK_BYTES, ends);
   if (file === undefined) return 0;
   const memory = file.takeMemory(CHUNK_BYTES);
   let [chunks, last] = [0, 0];
-  const began = performance.now();
-  while (performance.now() < ends) {
+  const began = nowMs();
+  while (nowMs() < ends) {
     if (file.readAt(memory, 0, CHUNK_BYTES, (last % CHUNKS) * CHUNK_BYTES) !== CHUNK_BYTES) continue;
     const n = memory.readUInt32LE(0);
     if (n <= last || memory.readUInt32LE(CHUNK_BYTES - 4) !== n) continue;
@@ -98,7 +99,7 @@ export function readStream(side: Side): number {
   }
   file.giveMemory(memory);
   file.close();
-  return (chunks * CHUNK_BYTES) / 1e3 / (performance.now() - began);
+  return (chunks * CHUNK_BYTES) / 1e3 / (nowMs() - began);
 }
 
 // --- mapped memory ---
@@ -123,7 +124,7 @@ export function makeMapping(side: Side): boolean {
 
 /** Maps the file of the other side, and looks at it. False: that is impossible. */
 export function openMapping(side: Side): boolean {
-  const file = side.awaitFile(mapName(!side.leads), BLOCK_BYTES, performance.now() + LATE_MS, false);
+  const file = side.awaitFile(mapName(!side.leads), BLOCK_BYTES, nowMs() + LATE_MS, false);
   if (file === undefined) return false;
   side.atEnd(() => { file.close(); });
   // A page that can't be read would end the process when it is touched.
@@ -141,7 +142,7 @@ export function storeMapped(side: Side): boolean {
 /** Waits for what the other side has stored; a number for {@link verdictOf}. */
 export function watchMapping(side: Side): number {
   if (side.watched === undefined) return VERDICTS.indexOf('impossible');
-  for (const ends = performance.now() + LATE_MS; performance.now() < ends; ) {
+  for (const ends = nowMs() + LATE_MS; nowMs() < ends; ) {
     if (Atomics.load(side.watched, 0) === STORED) return VERDICTS.indexOf('seen');
     pauseMs(1);
   }
@@ -180,8 +181,8 @@ const NAMED = 'named';
 export function renameAgainAndAgain(side: Side): void {
   const place = side.fresh(NAMED);
   const next = side.fresh(`${NAMED}-next`);
-  const ends = performance.now() + LOOK_MS;
-  for (let value = 1; performance.now() < ends; value = (value % 255) + 1) {
+  const ends = nowMs() + LOOK_MS;
+  for (let value = 1; nowMs() < ends; value = (value % 255) + 1) {
     const file = createFile(next, side.direct, side.access);
     const memory = file.takeMemory(BLOCK_BYTES).fill(value);
     file.writeAt(memory, 0, BLOCK_BYTES, 0);
@@ -193,9 +194,9 @@ export function renameAgainAndAgain(side: Side): void {
 
 export function lookByName(side: Side): Renames {
   let [reads, missing, wrong] = [0, 0, 0];
-  const ends = performance.now() + LOOK_MS;
+  const ends = nowMs() + LOOK_MS;
   side.awaitFile(NAMED, BLOCK_BYTES, ends)?.close();
-  while (performance.now() < ends) {
+  while (nowMs() < ends) {
     reads += 1;
     const found = lookOnce(side);
     if (found === 'missing') missing += 1;
@@ -269,13 +270,13 @@ export function countUnderLock(side: Side): LockCount {
   let value = 0;
   const write = (): void => { writer.write(0, Buffer.from(String(value))); };
   write();
-  const file = side.awaitFile(countName(!side.leads), BLOCK_BYTES, performance.now() + LATE_MS);
+  const file = side.awaitFile(countName(!side.leads), BLOCK_BYTES, nowMs() + LATE_MS);
   if (file === undefined) return { updates: 0, value: 0, p50Ms: 0, p99Ms: 0 };
   const theirs = new FileBlockReader(file);
   side.atEnd(() => { theirs.close(); });
   const times: number[] = [];
-  const ends = performance.now() + LOCK_MS;
-  while (times.length < LOCK_ROUNDS_MAX && performance.now() < ends) {
+  const ends = nowMs() + LOCK_MS;
+  while (times.length < LOCK_ROUNDS_MAX && nowMs() < ends) {
     const lockedMs = timed(() => { lock(side); });
     try {
       const next = Math.max(value, numberIn(theirs)) + 1;
@@ -303,7 +304,7 @@ function numberIn(reader: FileBlockReader): number {
 const LOCK = 'lock';
 
 function lock(side: Side): void {
-  for (const began = performance.now(); performance.now() - began < LOCK_WAIT_MS_MAX; ) {
+  for (const began = nowMs(); nowMs() - began < LOCK_WAIT_MS_MAX; ) {
     if (makeDirectory(side.at(LOCK), 0o700)) return;
     pauseMs(1);
   }

@@ -11,6 +11,7 @@ import { FileBlockReader, FileBlockWriter } from './block-file';
 import { fileSystemOf } from './file-system';
 import { codeOf, fileError, type FileIdentity, makeDirectory, removeFile } from './files';
 import { PlainFile } from './positioned-file';
+import { dateMs, nowMs } from '../host';
 
 /** Where the measurements lie inside the directory; removed again. */
 export const PROBE_DIRECTORY = '.stp-doctor';
@@ -31,9 +32,9 @@ export function percentile(values: readonly number[], part: number): number {
 }
 
 export function timed(act: () => void): number {
-  const began = performance.now();
+  const began = nowMs();
   act();
-  return performance.now() - began;
+  return nowMs() - began;
 }
 
 export function tryTo(act: () => void): boolean {
@@ -79,7 +80,7 @@ function clearOld(place: string): void {
     const file = path.join(place, name);
     tryTo(() => {
       const stat = fs.lstatSync(file);
-      if (Date.now() - stat.mtimeMs <= OLD_MS) return;
+      if (dateMs() - stat.mtimeMs <= OLD_MS) return;
       if (stat.isDirectory()) fs.rmSync(file, { recursive: true });
       else removeFile(file);
     });
@@ -223,7 +224,7 @@ export class Side {
 
   /** Opens a file of the other side as soon as it is listed and has its size, until `endsMs`. */
   awaitFile(name: string, bytes: number, endsMs: number, direct = this.direct): PlainFile | undefined {
-    while (performance.now() < endsMs) {
+    while (nowMs() < endsMs) {
       // By list first: a network file system remembers for seconds that a name was not there.
       const file = listOf(this.place).includes(name) ? PlainFile.open(this.at(name), { direct, access: this.access }) : undefined;
       if (file !== undefined && file.sizeBytes() >= bytes) return file;
@@ -248,13 +249,13 @@ export class Side {
 
   /** The next turn of the other side that `fits`. ETIMEDOUT where none comes. */
   hear(fits: (turn: Turn) => boolean, limitMs: number, quick: boolean): Turn {
-    for (const began = performance.now(); performance.now() - began < limitMs; ) {
+    for (const began = nowMs(); nowMs() - began < limitMs; ) {
       const turn = this.#look();
       if (turn !== undefined && fits(turn)) {
         this.#met = true;
         return turn;
       }
-      if (performance.now() - this.#checkedMs > CHECK_MS) this.#check();
+      if (nowMs() - this.#checkedMs > CHECK_MS) this.#check();
       if (!quick || this.#reader === undefined) pauseMs(LOOK_MS);
     }
     throw new StpError('ETIMEDOUT', `nothing came from the other side in ${limitMs / 1000} s`);
@@ -289,7 +290,7 @@ export class Side {
 
   /** Looks whether both files are still those that we use. A side that was killed leaves its file behind, and the next one of its kind puts another in its place. */
   #check(): void {
-    this.#checkedMs = performance.now();
+    this.#checkedMs = nowMs();
     const mine = identityOf(this.at(this.#name));
     if (mine === undefined) throw new StpError('ENOENT', `${this.at(this.#name)} was removed while it was used`);
     if (!isSame(mine, this.#identity)) throw new StpError('EBUSY', `another stp doctor --${this.#name} has begun here`);

@@ -15,6 +15,7 @@ import {
 } from './probe-pair';
 import { PlainFile } from './positioned-file';
 import { createFile, openPlace, percentile, type Place, Side, timed, tryTo, type Turn, type TurnKind } from './probe-side';
+import { dateMs, nowMs } from '../host';
 
 const PINGS_MAX = 200;
 const PING_MS_MAX = 3000;
@@ -91,12 +92,12 @@ export function probeOneSide(directory: string): OneSide {
     const writes = Array.from({ length: 30 }, () => timed(() => { file.writeAt(block, 0, BLOCK_BYTES, 0); }));
     const reads = Array.from({ length: 30 }, () => timed(() => { file.readAt(block, 0, BLOCK_BYTES, 0); }));
     let bytes = 0;
-    const began = performance.now();
-    while (performance.now() - began < STREAM_MS) {
+    const began = nowMs();
+    while (nowMs() - began < STREAM_MS) {
       file.writeAt(big, 0, STREAM_BYTES, bytes % (4 * STREAM_BYTES));
       bytes += STREAM_BYTES;
     }
-    const writeMBs = bytes / 1e3 / (performance.now() - began);
+    const writeMBs = bytes / 1e3 / (nowMs() - began);
     const links = tryTo(() => { fs.linkSync(mine, other); });
     removeFile(other);
     const rename = tryTo(() => {
@@ -139,12 +140,12 @@ export function probeTwoSides(directory: string, who: string, limitMs: number): 
   try {
     clearLock(side);
     clearExclusive(side);
-    let n = Date.now() + 1;
-    side.say({ n, op: 'hello', bytes: 0, atMs: Date.now(), who, values: [] });
+    let n = dateMs() + 1;
+    side.say({ n, op: 'hello', bytes: 0, atMs: dateMs(), who, values: [] });
     const { who: other, values } = side.hear((turn) => turn.n === n, limitMs, false);
     const ask: Ask = (op, bytes = 0, meanwhile) => {
       n += 1;
-      side.say({ n, op, bytes, atMs: Date.now(), who, values: [] });
+      side.say({ n, op, bytes, atMs: dateMs(), who, values: [] });
       meanwhile?.();
       return side.hear((turn) => turn.n === n, ANSWER_MS, op === 'ping');
     };
@@ -169,9 +170,9 @@ function pingPong(ask: Ask): Pick<TwoSides, 'roundTripP50Ms' | 'roundTripP99Ms' 
   const trips: number[] = [];
   let best = Infinity;
   let clockSkewMs = 0;
-  for (const began = performance.now(); trips.length < PINGS_MAX && performance.now() - began < PING_MS_MAX; ) {
+  for (const began = nowMs(); trips.length < PINGS_MAX && nowMs() - began < PING_MS_MAX; ) {
     let answer: Turn | undefined;
-    const sentAtMs = Date.now();
+    const sentAtMs = dateMs();
     const ms = timed(() => { answer = ask('ping'); });
     trips.push(ms);
     if (ms < best && answer !== undefined) {
@@ -219,7 +220,7 @@ export function answerProbe(directory: string, who: string, limitMs: number): st
     let turn = side.hear(({ op, atMs }) => op === 'hello' && atMs > 0, limitMs, false);
     for (;;) {
       const values = answer(side, turn);
-      side.say({ ...turn, atMs: Date.now(), who, values });
+      side.say({ ...turn, atMs: dateMs(), who, values });
       if (turn.op === 'bye') return turn.who;
       // A greeting may have been left by one that was killed.
       const greeted = turn.op === 'hello';
