@@ -94,8 +94,11 @@ function tellQueued(engine: Engine, socket: EngineSocket): void {
     return;
   }
   early.told = true;
+  // Neither limit is for what is complete.
   engine.timers.clear(socket.timer);
+  engine.timers.clear(socket.linkTimer);
   socket.timer = null;
+  socket.linkTimer = null;
   if (socket.anyListener) socket.sendLimitBytes = early.limitBytes;
   engine.setState(socket, SocketState.established);
   crashPoint('connect.queued');
