@@ -25,13 +25,13 @@ import {
   STPshutdown,
   TCP_NODELAY,
 } from '../../src/index';
-import { nextTick, setImmediate } from '../../src/host';
+import { setImmediate } from '../../src/host';
 import { isOwnAddress } from '../connect/own-addresses';
 import { errnoException, statusOf } from '../node/errors';
 import { status } from '../node/status';
-import { type ConnectRequest, type InternalSocket, kBuffer, kOwner, type SocketName } from '../node/internals';
+import { carriesTls, type ConnectRequest, type InternalSocket, kBuffer, kOwner, type SocketName } from '../node/internals';
 import { JsStream } from '../node/js-stream';
-import { endCallback } from '../node/tick';
+import { endCallback, whenEnded } from '../node/tick';
 import { boundName, type EndNames, type Ends, shownEnds } from './names';
 import { WAITS, WriteQueue } from './write-queue';
 
@@ -116,6 +116,7 @@ export class StpStream extends JsStream {
   #pullQueued = false;
   #held = false;
   #closed = false;
+  #gone = false;
   #referenced = true;
   /** As the library has it; a new descriptor keeps the process alive. */
   #holds = true;
@@ -172,8 +173,9 @@ export class StpStream extends JsStream {
 
   // --- what native code asks ---
 
+  /** As TCP's: until the close is complete. */
   isAlive(): boolean {
-    return !this.#closed;
+    return !this.#gone;
   }
 
   isClosing(): boolean {
@@ -194,6 +196,11 @@ export class StpStream extends JsStream {
   }
 
   onwrite(request: object, buffers: Uint8Array[]): number {
+    if (this.#closed && !this.#gone) {
+      // As of TCP's handle: it fails when the close is complete.
+      this.#finished.push({ kind: 'finishWrite', request, status: status('ECANCELED') });
+      return 0;
+    }
     const result = this.open ? this.writes.writeAll(buffers) : status('EBADF');
     if (result < 0) return result;
     if (result === WAITS) {
@@ -231,14 +238,18 @@ export class StpStream extends JsStream {
     this.holdSoon();
   }
 
-  /** Completes a request in a turn of its own: native code is still inside of the call that made it. */
+  /**
+   * Completes a request: native code is still inside of the call that made it.
+   *
+   * @note Node 20 to 26: TLS wants to be told in a turn of the event loop of its own, also by TCP's handle (TLSWrap::EncOut). What stands on
+   * the handle otherwise takes a write for complete at once, so it is told as soon as its callback has ended.
+   */
   #finish(kind: Finished['kind'], request: object, errno: number): void {
     this.#finished.push({ kind, request, status: errno });
     if (this.#settleQueued) return;
     this.#settleQueued = true;
-    // The kernel has shut down before it reads or accepts anything more.
-    if (kind === 'finishShutdown') nextTick(settleOf, this);
-    else setImmediate(settleOf, this);
+    if (carriesTls(this)) setImmediate(settleOf, this);
+    else whenEnded(() => { this.settle(); });
   }
 
   /** Also before more is read: what was written in one turn is complete when the next bytes come in, which TLS relies on. */
@@ -317,8 +328,8 @@ export class StpStream extends JsStream {
     }
     if (bytes > 0) {
       this.readBuffer(scratch.subarray(0, bytes));
+      if (this.#finished.length > 0 && !carriesTls(this)) this.settle();
       endCallback();
-      if (this.#finished.length > 0) this.settle();
       return bytes;
     }
     this.#available = false;
@@ -403,6 +414,7 @@ export class StpStream extends JsStream {
   /** The close is complete: what was under way is told first. */
   closed(callback: (() => void) | undefined): void {
     this.run(cancelOf, this);
+    this.#gone = true;
     if (callback !== undefined) this.run(callback);
     this.#resource.emitDestroy();
   }
@@ -532,12 +544,12 @@ function resume(stream: StpStream): void {
   stream.resumeWrites();
 }
 
-function cancelOf(stream: StpStream): void {
-  stream.cancel();
-}
-
 function settleOf(stream: StpStream): void {
   stream.settle();
+}
+
+function cancelOf(stream: StpStream): void {
+  stream.cancel();
 }
 
 function pullOf(stream: StpStream): void {

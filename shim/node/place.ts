@@ -1,6 +1,11 @@
 /** Puts a handle under a socket that connects, in place of the one it has. */
 import { type Handle, type InternalSocket, kAsyncId, kBuffer, kOwner, kReinitializeHandle } from './internals';
 
+interface TlsHandle extends Handle {
+  enableSessionCallbacks?(): void;
+  enableKeylogCallback?(): void;
+}
+
 const noop = (): void => undefined;
 
 /** The socket has a handle, which has not begun to connect. */
@@ -39,5 +44,9 @@ function placeBelowTls(socket: InternalSocket, before: Handle, handle: Handle): 
   } finally {
     Reflect.deleteProperty(socket, '_undestroy');
   }
-  socket.ssl = socket._handle;
+  const placed = socket._handle as TlsHandle | null;
+  socket.ssl = placed;
+  // These listeners have told the TLS part that went.
+  if (socket.listenerCount('session') > 0) placed?.enableSessionCallbacks?.();
+  if (socket.listenerCount('keylog') > 0) placed?.enableKeylogCallback?.();
 }

@@ -228,7 +228,8 @@ export class SimulatedSocket extends SimulatedOwner {
     if (socket.resetErrno !== 0) {
       if (!this.resetSeen) fail(`${this.name}: an error is read that nobody told`);
     } else if (!end.eofSeen) {
-      end.checkEnd(socket.deathErrno !== 0);
+      // One that took the socket over is only told that the other end is gone.
+      end.checkEnd(socket.deathErrno !== 0 || (socket.peerGone && this.process.world.processes[end.other.process - 1]?.dead === true));
       if (socket.deathErrno !== 0) this.process.world.tally.endedByDeath++;
       this.trace('end of stream');
     }
