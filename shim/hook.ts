@@ -6,6 +6,7 @@
  */
 // First, so that what the program replaces later is not what we have.
 import { fixEnvironment } from '../src/host';
+import type { StpClientId } from '../src/index';
 import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 import workerThreads from 'node:worker_threads';
@@ -105,8 +106,8 @@ function patchSockets(patches: Patches, settings: Configuration): void {
     else socket._reset();
     return this;
   });
-  patches.add('net.Socket.prototype.stpGive', net.Socket.prototype, 'stpGive', function stpGive(this: InternalSocket, clientId?: never) {
-    return loadTranslator().giveSocket(this, clientId ?? null);
+  patches.add('net.Socket.prototype.stpGive', net.Socket.prototype, 'stpGive', function stpGive(this: InternalSocket, clientId: StpClientId | null = null) {
+    return loadTranslator().giveSocket(this, clientId);
   });
 }
 

@@ -24,7 +24,7 @@ import { type Configuration } from '../configuration';
 import { NO_DESCRIPTOR, StpStream } from '../handle/stream';
 import { onlyOfStp, statusOf } from '../node/errors';
 import { status } from '../node/status';
-import { carriesTls, connectByTcp, type ConnectRequest, type Handle, type InternalSocket, isObject, makeTcpHandle, ownerOf, type TcpHandle } from '../node/internals';
+import { carriesTls, connectByTcp, type ConnectRequest, type InternalSocket, isObject, makeTcpHandle, ownerOf, type TcpHandle } from '../node/internals';
 import { placeHandle } from '../node/place';
 import { note } from '../note';
 import { type ReasonCode } from '../reasons';
@@ -155,7 +155,7 @@ function address({ system, calledIp }: Target, port: number): StpAddressInput {
 /** STP did not come about: a TCP handle takes the place of ours. */
 function goByTcp({ socket, request, ip, port }: Attempt, reason: ReasonCode, error: Error | undefined): number {
   const handle = makeTcpHandle();
-  placeHandle(socket, handle as Handle);
+  placeHandle(socket, handle);
   note(socket, reason, `connect ${ip}:${port}`, error);
   return connectByTcp(handle, request, ip, port);
 }

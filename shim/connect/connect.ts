@@ -34,7 +34,7 @@ export function connect(settings: Configuration, native: Native, self: unknown, 
   const { wanted, byRule } = wantedFor(settings, host, port);
   if (wanted === 'tcp') return byNode();
   if (wanted === 'stp') note(socket, byRule ? 'RULE_STP' : 'MODE_STP', `connect ${host}:${port}`);
-  const lookup = options['lookup'] == null ? ownLookup(host, wanted === 'stp') : undefined;
+  const lookup = options['lookup'] === undefined || options['lookup'] === null ? ownLookup(host, wanted === 'stp') : undefined;
   const next = lookup === undefined ? options : { ...options, lookup };
   const placed = placeEarly(settings, socket, wanted === 'stp', { host, port });
   const connected = Reflect.apply(native, self, callback === null ? [next] : [next, callback]);

@@ -1,13 +1,10 @@
 /**
  * The handle of a socket that goes by STP: a native stream, whose reads, writes and end are STP calls on one descriptor.
  *
- * net.js, http's parser, TLS and http2 use it as they use a TCP handle. Bytes go from STPrecv to the consumer by `readBuffer`, each piece in a
- * callback of its own; the end comes in a turn of the event loop of its own. The library tells of bytes once, when there begin to
- * be some, so a stream that does not read must remember that there are more (`#available`).
+ * net.js, http's parser, TLS and http2 use it as they use a TCP handle.
  */
 import { AsyncResource } from 'node:async_hooks';
 import {
-  MSG_DONTWAIT,
   SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
@@ -19,7 +16,6 @@ import {
   STPbind,
   STPclose,
   STPgetsockopt,
-  STPrecv,
   STPsetopt,
   STPsetsockopt,
   STPshutdown,
@@ -29,32 +25,21 @@ import { setImmediate } from '../../src/host';
 import { isOwnAddress } from '../connect/own-addresses';
 import { errnoException, statusOf } from '../node/errors';
 import { status } from '../node/status';
-import { carriesTls, type ConnectRequest, type InternalSocket, kBuffer, kOwner, type SocketName } from '../node/internals';
+import { type ConnectRequest, type InternalSocket, kOwner, type SocketName } from '../node/internals';
 import { JsStream } from '../node/js-stream';
-import { endCallback, whenEnded } from '../node/tick';
+import { endCallback } from '../node/tick';
 import { boundName, type EndNames, type Ends, shownEnds } from './names';
+import { Reader } from './reader';
+import { NativeRequests } from './requests';
 import { WAITS, WriteQueue } from './write-queue';
 
 export const NO_DESCRIPTOR = -1;
 
-/** Largest piece that is handed to a program at once, as Node's own reads. */
-const CHUNK_BYTES = 65_536;
-/** The library has not said how many bytes there are. */
-const UNKNOWN = -1;
 /** STPshutdown: the outgoing direction. */
 const SENDING = 1;
 /** @note Node 20 to 26: a flag of bind, as libuv has it. */
 const UV_TCP_IPV6ONLY = 1;
 const RESET = { onoff: true, linger: 0 } as const;
-
-const scratch = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-
-/** A request of a native consumer that is complete, and has not been told so. */
-interface Finished {
-  readonly kind: 'finishWrite' | 'finishShutdown';
-  readonly request: object;
-  readonly status: number;
-}
 
 /** What the library tells of the descriptor. A handle has methods of the same names that net.js calls. */
 class StreamWatcher implements SocketWatcher {
@@ -65,7 +50,7 @@ class StreamWatcher implements SocketWatcher {
   }
 
   readable(bytes: number): void {
-    this.#stream.becameReadable(bytes);
+    this.#stream.reader.announce(bytes);
   }
 
   writable(): void {
@@ -105,39 +90,28 @@ export class StpStream extends JsStream {
   /** The connect that is under way. */
   request: ConnectRequest | undefined;
   readonly writes = new WriteQueue();
+  readonly requests: NativeRequests = new NativeRequests(this);
+  readonly reader: Reader = new Reader(this);
   /** Told how a give ended. */
   onTaken: ((taken: boolean) => void) | undefined;
-  #reading = false;
-  /** There may be something to receive that the library will not tell of again. */
-  #available = false;
-  #ended = false;
-  #endQueued = false;
-  #pulling = false;
-  #pullQueued = false;
-  #held = false;
   #closed = false;
   #gone = false;
   #referenced = true;
   /** As the library has it; a new descriptor keeps the process alive. */
   #holds = true;
   #holdQueued = false;
-  #settleQueued = false;
-  /** The program brings buffers of its own. */
-  #userBuffer = false;
   #shutdown: object | undefined;
   #names: EndNames | undefined;
-  readonly #finished: Finished[] = [];
   readonly #resource = new AsyncResource('STPSOCKET', { requireManualDestroy: true });
 
   /** The descriptor is known from now on. `available`: something may have come before. */
   attach(descriptor: number, available: boolean): void {
     this.descriptor = this.writes.descriptor = descriptor;
-    this.#available = available;
     // What a program sees of a peer that died is what TCP shows.
     STPsetopt(descriptor, STP_DEATH_AS_TCP, true);
     STPsetopt(descriptor, STP_WATCHER, new StreamWatcher(this));
     this.holdSoon();
-    if (this.#reading) this.#pullSoon();
+    this.reader.begin(available);
   }
 
   get open(): boolean {
@@ -155,12 +129,6 @@ export class StpStream extends JsStream {
 
   // --- from the watcher ---
 
-  /** `bytes` can be received, 0 stands for the end or an error. */
-  becameReadable(bytes: number): void {
-    this.#available = true;
-    if (this.#reading) this.#pull(bytes);
-  }
-
   becameWritable(): void {
     if (this.writes.pending) this.run(resume, this);
   }
@@ -168,7 +136,7 @@ export class StpStream extends JsStream {
   /** The reader finds the error behind the last byte. A paused socket learns of it by its write, as with TCP. */
   wasReset(): void {
     if (this.writes.held) this.fail(-(STPgetsockopt(this.descriptor, SOL_SOCKET, SO_ERROR) as number) || status('ECONNRESET'), 'give');
-    else if (!this.#reading) this.becameWritable();
+    else if (!this.reader.reading) this.becameWritable();
   }
 
   // --- what native code asks ---
@@ -183,14 +151,13 @@ export class StpStream extends JsStream {
   }
 
   onreadstart(): number {
-    this.#reading = true;
+    this.reader.start();
     this.holdSoon();
-    if (this.#available || this.#ended) this.#pullSoon();
     return 0;
   }
 
   onreadstop(): number {
-    this.#reading = false;
+    this.reader.reading = false;
     this.holdSoon();
     return 0;
   }
@@ -198,16 +165,16 @@ export class StpStream extends JsStream {
   onwrite(request: object, buffers: Uint8Array[]): number {
     if (this.#closed && !this.#gone) {
       // As of TCP's handle: it fails when the close is complete.
-      this.#finished.push({ kind: 'finishWrite', request, status: status('ECANCELED') });
+      this.requests.keep('finishWrite', request, status('ECANCELED'));
       return 0;
     }
     const result = this.open ? this.writes.writeAll(buffers) : status('EBADF');
     if (result < 0) return result;
     if (result === WAITS) {
       this.waitForWrite((errno) => {
-        this.#finish('finishWrite', request, errno);
+        this.requests.finish('finishWrite', request, errno);
       });
-    } else this.#finish('finishWrite', request, 0);
+    } else this.requests.finish('finishWrite', request, 0);
     return 0;
   }
 
@@ -228,7 +195,7 @@ export class StpStream extends JsStream {
       // As the kernel says of a connection that was reset.
       return status('ENOTCONN');
     }
-    this.#finish('finishShutdown', request, 0);
+    this.requests.finish('finishShutdown', request, 0);
     return 0;
   }
 
@@ -236,29 +203,6 @@ export class StpStream extends JsStream {
   waitForWrite(done: (errno: number) => void): void {
     this.writes.wait(done);
     this.holdSoon();
-  }
-
-  /**
-   * Completes a request: native code is still inside of the call that made it.
-   *
-   * @note Node 20 to 26: TLS wants to be told in a turn of the event loop of its own, also by TCP's handle (TLSWrap::EncOut). What stands on
-   * the handle otherwise takes a write for complete at once, so it is told as soon as its callback has ended.
-   */
-  #finish(kind: Finished['kind'], request: object, errno: number): void {
-    this.#finished.push({ kind, request, status: errno });
-    if (this.#settleQueued) return;
-    this.#settleQueued = true;
-    if (carriesTls(this)) setImmediate(settleOf, this);
-    else whenEnded(() => { this.settle(); });
-  }
-
-  /** Also before more is read: what was written in one turn is complete when the next bytes come in, which TLS relies on. */
-  settle(): void {
-    this.#settleQueued = false;
-    for (let next = this.#finished.shift(); next !== undefined; next = this.#finished.shift()) {
-      this[next.kind](next.request, next.status);
-      endCallback();
-    }
   }
 
   /** From the watcher: what waits goes on. */
@@ -269,115 +213,17 @@ export class StpStream extends JsStream {
     const request = this.#shutdown;
     if (request === undefined) return;
     const errno = this.#shutDown();
-    if (errno < 0) this.#finish('finishShutdown', request, errno);
-  }
-
-  // --- reading ---
-
-  #pullSoon(): void {
-    if (this.#pullQueued) return;
-    this.#pullQueued = true;
-    setImmediate(pullOf, this);
-  }
-
-  pull(): void {
-    this.#pullQueued = false;
-    this.#pull(UNKNOWN);
-  }
-
-  /** Once the end is known there is nothing more to receive, also where the peer resets then: as the kernel has it. */
-  get #wants(): boolean {
-    return this.#reading && this.#available && !this.#ended && !this.#held && this.open;
-  }
-
-  /** Receives while the consumer wants bytes and there are some. */
-  #pull(announced: number): void {
-    if (this.#pulling) return;
-    this.#pulling = true;
-    try {
-      if (this.#finished.length > 0) this.settle();
-      let left = announced;
-      while (this.#wants) {
-        left -= this.#receive();
-        // All that the library has told of: more, and the end, it will tell of again.
-        if (left === 0 && announced > 0) this.#available = false;
-      }
-      if (this.#ended && this.#reading && this.open) this.#endSoon();
-    } finally {
-      this.#pulling = false;
-      // A listener of the program threw. The library has told of these bytes, so they must not wait for the next ones.
-      if (this.#wants) this.#pullSoon();
-    }
-  }
-
-  /** No more than fits in a buffer of the program's own (`onread`): each of its fillings is a callback. */
-  #pieceBytes(): number {
-    const own = this.#userBuffer ? (this.owner as InternalSocket | undefined)?.[kBuffer] : undefined;
-    return own instanceof Uint8Array ? Math.min(CHUNK_BYTES, own.length) : CHUNK_BYTES;
-  }
-
-  /** One piece, the end, an error, or nothing yet. */
-  #receive(): number {
-    let bytes: number;
-    try {
-      bytes = STPrecv(this.descriptor, scratch, this.#pieceBytes(), MSG_DONTWAIT) as number;
-    } catch (error) {
-      this.#available = false;
-      this.fail(statusOf(error));
-      return 0;
-    }
-    if (bytes > 0) {
-      this.readBuffer(scratch.subarray(0, bytes));
-      if (this.#finished.length > 0 && !carriesTls(this)) this.settle();
-      endCallback();
-      return bytes;
-    }
-    this.#available = false;
-    if (bytes === 0) this.#ended = true;
-    return 0;
-  }
-
-  /** The end comes after the immediates that the last bytes have set. */
-  #endSoon(): void {
-    if (this.#endQueued) return;
-    this.#endQueued = true;
-    setImmediate(endOf, this);
-  }
-
-  end(): void {
-    this.#endQueued = false;
-    if (!this.#ended || !this.#reading || !this.open) return;
-    this.#reading = false;
-    this.holdSoon();
-    this.emitEOF();
-    endCallback();
+    if (errno < 0) this.requests.finish('finishShutdown', request, errno);
   }
 
   /** Reading has failed, or what the socket waited for. */
   fail(errno: number, syscall = 'read'): void {
-    this.#reading = false;
+    this.reader.reading = false;
     const socket = this.owner as InternalSocket | undefined;
     if (socket !== undefined) this.run(destroy, socket, errno, syscall);
   }
 
   // --- hand-over ---
-
-  /** Receives nothing, whatever the program wants, until {@link release}: the socket is being given away. */
-  hold(): void {
-    this.#held = true;
-  }
-
-  release(): void {
-    this.#held = false;
-    this.#available = true;
-    this.#ended = false;
-    if (this.#reading) this.#pullSoon();
-  }
-
-  /** The stream has told its consumer of the end. */
-  get ended(): boolean {
-    return this.#ended;
-  }
 
   /** Another process has the connection: the descriptor names nothing any more. */
   detach(): void {
@@ -387,14 +233,14 @@ export class StpStream extends JsStream {
   // --- what net.js asks of a TCP handle ---
 
   override useUserBuffer(buffer: Uint8Array): void {
-    this.#userBuffer = true;
+    this.reader.userBuffer = true;
     super.useUserBuffer(buffer);
   }
 
   override close(callback?: () => void): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#reading = false;
+    this.reader.reading = false;
     if (this.descriptor !== NO_DESCRIPTOR) {
       // Rejected where not all was delivered. TCP does not tell a socket that has been destroyed either.
       STPclose(this.descriptor).catch(() => undefined);
@@ -407,8 +253,8 @@ export class StpStream extends JsStream {
     const shutdown = this.#shutdown;
     this.#shutdown = undefined;
     this.writes.abandon(errno);
-    if (shutdown !== undefined) this.#finish('finishShutdown', shutdown, errno);
-    this.settle();
+    if (shutdown !== undefined) this.requests.keep('finishShutdown', shutdown, errno);
+    this.requests.settle();
   }
 
   /** The close is complete: what was under way is told first. */
@@ -450,7 +296,7 @@ export class StpStream extends JsStream {
   updateHold(): void {
     this.#holdQueued = false;
     if (!this.open) return;
-    const waits = this.request !== undefined || this.#reading || this.writes.pending || this.writes.held;
+    const waits = this.request !== undefined || this.reader.reading || this.writes.pending || this.writes.held;
     const holds = this.#referenced && waits;
     if (holds === this.#holds) return;
     this.#holds = holds;
@@ -544,20 +390,8 @@ function resume(stream: StpStream): void {
   stream.resumeWrites();
 }
 
-function settleOf(stream: StpStream): void {
-  stream.settle();
-}
-
 function cancelOf(stream: StpStream): void {
   stream.cancel();
-}
-
-function pullOf(stream: StpStream): void {
-  stream.pull();
-}
-
-function endOf(stream: StpStream): void {
-  stream.end();
 }
 
 function holdOf(stream: StpStream): void {

@@ -49,5 +49,5 @@ function givenError(): Error {
 
 /** As kernels have it: a peer that resets what it had ended before has closed the pipe. */
 function failure(stream: StpStream, errno: number): Error {
-  return errnoException(errno === status('ECONNRESET') && stream.ended ? status('EPIPE') : errno, 'write');
+  return errnoException(errno === status('ECONNRESET') && stream.reader.ended ? status('EPIPE') : errno, 'write');
 }

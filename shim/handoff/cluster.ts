@@ -5,7 +5,7 @@
  *
  * Where TCP is allowed the primary has its TCP socket as ever, and hands out what comes there. Under `stp` it holds the STP port and accepts nothing.
  */
-import net from 'node:net';
+import type net from 'node:net';
 import {
   PF_STP,
   SO_REUSEPORT,
@@ -102,9 +102,9 @@ export function sharedHandle(settings: Configuration, make: () => unknown, args:
     try {
       const name: SocketName = {};
       handle.getsockname(name);
-      const { getsockname } = handle;
+      const getsockname: unknown = Reflect.get(handle, 'getsockname');
       holdPort(handle, { ip: host, port: name.port ?? 0, ipv6Only: false });
-      handle.getsockname = getsockname;
+      Object.assign(handle, { getsockname });
       return handle;
     } catch (error) {
       handle.close();

@@ -15,7 +15,7 @@ const SYSCALL = 'stpGive';
 export async function giveSocket(socket: InternalSocket, clientId: StpClientId | null): Promise<string> {
   const stream = streamOf(socket);
   check(socket, stream);
-  stream.hold();
+  stream.reader.hold();
   try {
     stream.writes.flush();
     while (socket.writableCorked > 0) socket.uncork();
@@ -33,7 +33,7 @@ export async function giveSocket(socket: InternalSocket, clientId: StpClientId |
     return token;
   } catch (error) {
     stream.writes.unflush();
-    stream.release();
+    stream.reader.release();
     throw error;
   }
 }
@@ -87,8 +87,8 @@ function end(socket: InternalSocket, stream: StpStream, taken: boolean): void {
   }
   stream.writes.held = false;
   stream.writes.unflush();
-  if (stream.ended) takeBack(socket, stream);
-  stream.release();
+  if (stream.reader.ended) takeBack(socket, stream);
+  stream.reader.release();
   socket.emit('stpBack');
 }
 

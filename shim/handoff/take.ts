@@ -1,6 +1,6 @@
 /** stpTake: a connection that another process gave, as a socket that connects like any other. */
 import net from 'node:net';
-import { STPclose, StpError, STPtakesocket } from '../../src/index';
+import { STPclose, type StpError, STPtakesocket } from '../../src/index';
 import { setImmediate } from '../../src/host';
 import { type EndNames } from '../handle/names';
 import { StpStream } from '../handle/stream';

@@ -40,6 +40,9 @@ export interface Handle {
   getAsyncId(): number;
   getsockname(out: SocketName): number;
   useUserBuffer?(buffer: Uint8Array): void;
+  /** Of TLS. */
+  enableSessionCallbacks?(): void;
+  enableKeylogCallback?(): void;
   [internal: symbol]: unknown;
 }
 
@@ -51,6 +54,8 @@ export interface TcpPrototype {
   connect(request: ConnectRequest, address: string, port: number): number;
   connect6(request: ConnectRequest, address: string, port: number): number;
 }
+
+type NativeConnect = (this: TcpHandle, request: ConnectRequest, ip: string, port: number) => number;
 
 export type TcpHandle = Handle & TcpPrototype;
 
@@ -119,7 +124,7 @@ const sample = sampleSocket();
 /** Where the methods of Node's TCP handle lie. */
 export const tcpPrototype = Object.getPrototypeOf(sample.handle) as TcpPrototype;
 /** They as they are before they are patched. */
-const { connect, connect6 } = tcpPrototype;
+const { connect, connect6 } = tcpPrototype as unknown as Record<'connect' | 'connect6', NativeConnect>;
 
 /** Connects a TCP handle in Node's own way. */
 export function connectByTcp(handle: TcpHandle, request: ConnectRequest, ip: string, port: number): number {

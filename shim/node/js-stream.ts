@@ -40,7 +40,7 @@ function findClass(): new () => JsStreamBase {
       callback();
     },
   });
-  const socket = new tls.TLSSocket(below as never, { secureContext: tls.createSecureContext({ ca: [] }) });
+  const socket = new tls.TLSSocket(below, { secureContext: tls.createSecureContext({ ca: [] }) });
   const { _parentWrap, _handle } = socket as unknown as SecureSocket;
   const { constructor } = (_parentWrap ?? _handle._parentWrap)._handle;
   socket.destroy();

@@ -1,11 +1,6 @@
 /** Puts a handle under a socket that connects, in place of the one it has. */
 import { type Handle, type InternalSocket, kAsyncId, kBuffer, kOwner, kReinitializeHandle } from './internals';
 
-interface TlsHandle extends Handle {
-  enableSessionCallbacks?(): void;
-  enableKeylogCallback?(): void;
-}
-
 const noop = (): void => undefined;
 
 /** The socket has a handle, which has not begun to connect. */
@@ -44,7 +39,7 @@ function placeBelowTls(socket: InternalSocket, before: Handle, handle: Handle): 
   } finally {
     Reflect.deleteProperty(socket, '_undestroy');
   }
-  const placed = socket._handle as TlsHandle | null;
+  const placed = socket._handle;
   socket.ssl = placed;
   // These listeners have told the TLS part that went.
   if (socket.listenerCount('session') > 0) placed?.enableSessionCallbacks?.();

@@ -119,7 +119,7 @@ export class TableUpdates {
     if (this.#countsTimer !== null) clearTimeout(this.#countsTimer);
     if (this.#soon === null) return;
     if ('hasRef' in this.#soon && 'refresh' in this.#soon) clearTimeout(this.#soon);
-    else clearImmediate(this.#soon as NodeJS.Immediate);
+    else clearImmediate(this.#soon);
   }
 }
 

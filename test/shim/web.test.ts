@@ -38,6 +38,9 @@ async function pair(args: readonly string[], env: Record<string, string>): Promi
   return { seen: stdout.trim().split('\n'), errors: stderr };
 }
 
+/** Which address `localhost` is first is the system's; a server at `::` shows IPv4 as IPv6. */
+const plainAddress = (line: string): string => line.replace(/::ffff:127\.0\.0\.1|::1\b/gu, '127.0.0.1');
+
 void t.test('http, https, http2, fetch, ws, tls and net work without TCP', { skip: namespace === undefined ? 'no network namespace can be made here' : false }, async (t) => {
   const place = scratch();
   t.teardown(place.remove);
@@ -45,7 +48,7 @@ void t.test('http, https, http2, fetch, ws, tls and net work without TCP', { ski
   t.match(control.errors, /ENETUNREACH|EADDRNOTAVAIL/, 'TCP does not work there');
   for (const driver of ['auto', 'direct']) {
     const { seen, errors } = await pair(['--require', REGISTER, PROGRAM], { STP_REGION: place.region, STP_NET: 'stp', STP_DRIVER: driver });
-    t.same(seen, EXPECTED, `driver ${driver}`);
+    t.same(seen.map(plainAddress), EXPECTED, `driver ${driver}`);
     t.equal(errors, '');
   }
 });
@@ -55,5 +58,5 @@ void t.test('the same programs work over TCP: it is not the tests that are pecul
   const ports = await new Promise<string>((resolve) => server.stdout.once('data', (chunk: Buffer) => { resolve(chunk.toString().trim()); }));
   const { stdout } = await run(process.execPath, [PROGRAM, 'call', ports], {});
   server.stdin.end();
-  t.same(stdout.trim().replace(/::ffff:127\.0\.0\.1|::1\b/g, '127.0.0.1').split('\n'), EXPECTED);
+  t.same(stdout.trim().split('\n').map(plainAddress), EXPECTED);
 });
