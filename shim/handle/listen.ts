@@ -26,12 +26,15 @@ export type NativeListen = (backlog: number) => number;
 /** @note Node 20 to 26: flags of bind, as libuv has them. */
 const UV_TCP_REUSEPORT = 2;
 const UV_TCP_IPV6ONLY = 1;
+const PORT_MAX = 65_535;
 
 /** Server.prototype.listen under `stp`, where no DNS is asked for the host. */
 export function listen(native: (...args: unknown[]) => unknown, server: net.Server, args: readonly unknown[]): unknown {
   const [options, callback] = normalizeArguments(args);
-  const { host } = options;
-  if (typeof host !== 'string' || host === '' || net.isIP(host) !== 0) return Reflect.apply(native, server, args);
+  const { host, port } = options;
+  // What net.js throws for is left to it.
+  const valid = (typeof port === 'number' || (typeof port === 'string' && port.trim() !== '')) && Number(port) >= 0 && Number(port) <= PORT_MAX;
+  if (!valid || typeof host !== 'string' || host === '' || net.isIP(host) !== 0) return Reflect.apply(native, server, args);
   let place: Place;
   try {
     place = placeOf(host, 0);
@@ -41,7 +44,7 @@ export function listen(native: (...args: unknown[]) => unknown, server: net.Serv
   }
   if (place === 'unknown-name') {
     const error = unknownHostError(host);
-    note(server, 'MODE_STP', `listen ${host}:${String(options['port'])}`, error);
+    note(server, 'MODE_STP', `listen ${host}:${port}`, error);
     nextTick(() => server.emit('error', error));
     return server;
   }
