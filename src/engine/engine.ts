@@ -221,7 +221,7 @@ export class Engine {
     }
     if (type === RecordType.accept) this.queued.settled(index, generation);
     const socket = request === undefined ? this.lookup(peer, index, generation) : this.#isOpen(peer, request) ? request.accepted : undefined;
-    if (socket === undefined || socket === null) {
+    if (socket === undefined) {
       if (type === RecordType.refuse) this.queued.settled(index, generation);
       if (type === RecordType.fin || type === RecordType.accept) this.#gone(peer, type, source, index, generation);
       return;
