@@ -11,6 +11,7 @@ import { EARLY_BYTES_MAX, RecordType, REQUEST_SOCKET, SocketState } from '../lay
 import { type Engine } from './engine';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
+import { pump } from './stream';
 
 const KEPT_FIRST_BYTES = 4096;
 
@@ -63,7 +64,8 @@ export function connectSent(engine: Engine, socket: EngineSocket): void {
   socket.remoteSocket = REQUEST_SOCKET;
   socket.remoteGeneration = socket.generation;
   socket.sendLimitBytes = early.limitBytes;
-  if (early.told) flushEarly(socket);
+  // Not the bytes alone: a program that has closed waits for the answer to its FIN, and the accept may never come.
+  if (early.told) pump(engine, socket, true);
   else tellSoon(engine, socket);
 }
 
@@ -94,15 +96,19 @@ function tellQueued(engine: Engine, socket: EngineSocket): void {
     return;
   }
   early.told = true;
-  // Neither limit is for what is complete.
-  engine.timers.clear(socket.timer);
-  engine.timers.clear(socket.linkTimer);
-  socket.timer = null;
-  socket.linkTimer = null;
+  endLimits(engine, socket);
   if (socket.anyListener) socket.sendLimitBytes = early.limitBytes;
   engine.setState(socket, SocketState.established);
   crashPoint('connect.queued');
   socket.owner?.connected(0);
+}
+
+/** Who is connected is not given up, also where another of those that were asked never gets its end of the link. */
+function endLimits(engine: Engine, socket: EngineSocket): void {
+  engine.timers.clear(socket.timer);
+  engine.timers.clear(socket.linkTimer);
+  socket.timer = null;
+  socket.linkTimer = null;
 }
 
 /** The log to `peer` has room again, or its process has its end of the link by now. */

@@ -152,7 +152,7 @@ function statePayload(socket: EngineSocket, hand: Giver): Uint8Array {
   const flags =
     (socket.finSent ? FLAG.finSent : 0) | (socket.finAcked ? FLAG.finAcked : 0) | (socket.finReceived ? FLAG.finReceived : 0) |
     (socket.initiator ? FLAG.initiator : 0) | (socket.receiveShut ? FLAG.receiveShut : 0) |
-    (socket.finWanted ? FLAG.finWanted : 0) | (socket.peerGone ? FLAG.peerGone : 0);
+    (socket.finWanted ? FLAG.finWanted : 0) | (socket.peerGone ? FLAG.peerGone : 0) | (socket.deathErrno !== 0 ? FLAG.endedByDeath : 0);
   const local = ipBytes(socket.local.ip);
   const remote = ipBytes(socket.remote.ip);
   HandState.encode(

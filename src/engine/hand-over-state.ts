@@ -45,7 +45,17 @@ export type HandOver = Giver | Taker;
 export const SECRET_BYTES = 32;
 export const EMPTY = Buffer.alloc(0);
 /** HandState.flags */
-export const FLAG = { finSent: 1, finAcked: 2, finReceived: 4, initiator: 8, receiveShut: 16, finWanted: 32, peerGone: 64 } as const;
+export const FLAG = {
+  finSent: 1,
+  finAcked: 2,
+  finReceived: 4,
+  initiator: 8,
+  receiveShut: 16,
+  finWanted: 32,
+  peerGone: 64,
+  /** The end of the stream stands for the death of the other end. */
+  endedByDeath: 128,
+} as const;
 
 /** The state that the flags of a connection amount to. */
 export function stateOf(socket: EngineSocket): number {

@@ -88,6 +88,7 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
   socket.finSent = (state.flags & FLAG.finSent) !== 0;
   socket.finAcked = (state.flags & FLAG.finAcked) !== 0;
   socket.finReceived = (state.flags & FLAG.finReceived) !== 0;
+  if ((state.flags & FLAG.endedByDeath) !== 0) socket.deathErrno = errnoOf('ECONNRESET');
   socket.initiator = (state.flags & FLAG.initiator) !== 0;
   socket.receiveShut = (state.flags & FLAG.receiveShut) !== 0;
   hand.finWanted = (state.flags & FLAG.finWanted) !== 0;

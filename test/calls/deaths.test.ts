@@ -27,9 +27,12 @@ function serve(kit: Kit): Promise<Ports> {
   const { stp } = kit;
   const { s, port } = kit.listen();
   stp.STPsetopt(s, stp.STP_DEATH_AS_TCP, true);
+  const sent = ['sentByStp', 'sentByTcp'].map((name) => new Promise<void>((settle) => { kit.notes.set(name, settle); }));
+  kit.notes.set('sent', Promise.all(sent));
   kit.notes.set('stp', stp.STPaccept(s).then(async (c) => {
     kit.fds['c'] = c;
     await kit.sendText(c, 'for you');
+    (kit.notes.get('sentByStp') as () => void)();
     await stp.STPclose(s);
     const { to, why } = await kit.drain(c, 1);
     return to === 0 ? why : 'bytes';
@@ -41,7 +44,7 @@ function serve(kit: Kit): Promise<Ports> {
       kit.notes.set('tcp', new Promise((settle) => {
         socket.on('error', (error: NodeJS.ErrnoException) => { settle(error.code); }).on('end', () => { settle('end'); }).resume();
       }));
-      socket.write('for you');
+      socket.write('for you', kit.notes.get('sentByTcp') as () => void);
     });
     server.listen(0, '127.0.0.1', () => { resolve({ stp: port, tcp: (server.address() as Net.AddressInfo).port }); });
   });
@@ -87,6 +90,7 @@ for (const variant of DRIVERS) {
               await thread.run(new Function(`return (${act});`)() as typeof visit, to, all);
             }, visit.toString(), ports, reads);
           } else await victim.run(visit, ports, reads);
+          await survivor.run(async (kit) => { await kit.notes.get('sent'); });
           await new Promise((resolve) => { setTimeout(resolve, SETTLE_MS); });
           if (how === 'terminate') await victim.run((kit) => (kit.notes.get('thread') as ReturnType<Kit['thread']>).terminate());
           else if (how === 'exit') await victim.run(() => { setTimeout(() => process.exit(), 1); });

@@ -2,6 +2,7 @@
 import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points';
 import { type Kit } from '../calls/kit';
 import { handOverPlays } from './hand-over-plays';
+import { queuedClientPlay, queuedServerPlay, queuedSharingPlay } from './queued-plays';
 import { founderPlay, mournerPlay, newcomerPlay, recoveryPlay } from './region-plays';
 import { sharingClientPlay, sharingServerPlay } from './sharing-plays';
 import { assert, type Ending, type Stage } from './stage';
@@ -173,7 +174,7 @@ const cancelPlay: Play = {
   },
 };
 
-export const PLAYS: readonly Play[] = [newcomerPlay, founderPlay, clientPlay, trafficPlay, serverPlay, cancelPlay, sharingClientPlay, sharingServerPlay, ...handOverPlays, mournerPlay, recoveryPlay];
+export const PLAYS: readonly Play[] = [newcomerPlay, founderPlay, clientPlay, trafficPlay, serverPlay, cancelPlay, sharingClientPlay, sharingServerPlay, queuedClientPlay, queuedSharingPlay, queuedServerPlay, ...handOverPlays, mournerPlay, recoveryPlay];
 
 /** Points that no play comes to: a table that is not walked tells nothing. */
 export function unwalked(): CrashPoint[] {

@@ -4,7 +4,7 @@ import { type Play } from './plays';
 import { assert } from './stage';
 
 /** In a process: one of several listeners at a port, which reads what comes. */
-function share(kit: Kit, port: number): number {
+export function share(kit: Kit, port: number): number {
   const { stp } = kit;
   const s = kit.socket();
   stp.STPsetsockopt(s, stp.SOL_SOCKET, stp.SO_REUSEPORT, true);
@@ -25,7 +25,7 @@ function share(kit: Kit, port: number): number {
   return stp.STPgethostname(s).port;
 }
 
-async function unshare(kit: Kit): Promise<void> {
+export async function unshare(kit: Kit): Promise<void> {
   await kit.stp.STPclose(kit.fds['shared'] ?? -1);
 }
 

@@ -155,9 +155,14 @@ export class Stage {
   /** What every death must leave behind. */
   async check(dead: readonly number[] = []): Promise<void> {
     await this.#swap();
+    await this.clean(dead);
+    await this.until(() => this.#sockets() === this.#socketsAtRest, () => `${this.#sockets()} sockets, ${this.#socketsAtRest} at rest`);
+  }
+
+  /** No file of the dead is left. */
+  async clean(dead: readonly number[] = []): Promise<void> {
     this.#reopen();
     await this.until(() => this.#litter(dead).length === 0, () => `left behind: ${this.#litter(dead).join(', ')}`);
-    await this.until(() => this.#sockets() === this.#socketsAtRest, () => `${this.#sockets()} sockets, ${this.#socketsAtRest} at rest`);
   }
 
   /** Somebody opens the region, and leaves. */

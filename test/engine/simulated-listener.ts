@@ -20,6 +20,14 @@ export class SimulatedListener extends SimulatedOwner {
     const { random } = world;
     if (this.mayAccept && (world.draining || random.chance(0.5))) while (this.#acceptOne()) if (!world.draining && random.chance(0.5)) break;
     if (!world.draining && random.chance(world.theme.listenerCloseChance)) this.close();
+    if (world.draining && this.mayAccept && this.#isFull && random.chance(0.5)) this.close();
+  }
+
+  /** No room for an accept, and none will be made: all sockets are closed, with bytes that wait for an accept themselves. */
+  get #isFull(): boolean {
+    const { engine, socketsMax, sockets } = this.process;
+    const stuck = sockets.every(({ phase, socket }) => phase === 'closing' && socket.early !== null);
+    return stuck && engine.count >= socketsMax;
   }
 
   close(): void {
