@@ -87,6 +87,17 @@ export const MODELS: readonly Model[] = [
     ],
   },
   {
+    file: 'queued.pml',
+    checks: [{ check: 'safety', definitions: ['DEATHS=1'] }],
+    mistakes: [
+      wrong('NO_COUNT', 'DEATHS=0'),
+      wrong('FREE_AT_CLOSE', 'DEATHS=0'),
+      wrong('FULL_FOR_ALL', 'DEATHS=0'),
+      wrong('CANCEL_AT_CLOSE', 'DEATHS=0'),
+      wrong('DROP_DEAD', 'DEATHS=1'),
+    ],
+  },
+  {
     file: 'hand-over.pml',
     checks: [
       { check: 'safety', definitions: ['BYTES=1', 'DEATHS=2'] },
