@@ -32,6 +32,11 @@ export function codeOfErrno(errno: number): ErrorCode {
   return CODES.get(errno) ?? 'ECONNRESET';
 }
 
+function acceptError(error: unknown): StpError {
+  if (error instanceof StpError) return new StpError(error.code, error.detail, 'STPaccept', { cause: error });
+  return new StpError('EIO', String(error), 'STPaccept', { cause: error });
+}
+
 export class Endpoint implements SocketOwner {
   readonly runtime: Runtime;
   readonly socket: EngineSocket;
@@ -156,16 +161,22 @@ export class Endpoint implements SocketOwner {
       try {
         first.resolve(this.acceptOne());
       } catch (error) {
-        first.reject(error as StpError);
-        return;
+        first.reject(acceptError(error));
       }
     }
     if ((this.socket.listener?.queue.length ?? 0) > 0) this.watcher?.acceptable?.();
   }
 
-  /** Takes one request out of the queue: the new descriptor, -1 none. */
+  /** Takes one request out of the queue: the new descriptor, -1 none. Where no socket can be made the request is refused. */
   acceptOne(): number {
-    const socket = accept(this.runtime.engine, this.socket);
+    const remote = this.socket.listener?.queue[0]?.remote;
+    let socket: EngineSocket | undefined;
+    try {
+      socket = accept(this.runtime.engine, this.socket);
+    } catch (error) {
+      if (remote !== undefined) this.watcher?.dropped?.({ ...remote });
+      throw error;
+    }
     if (socket === undefined) return -1;
     const endpoint = this.runtime.adopt(socket);
     endpoint.updateHold();

@@ -139,6 +139,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   changed(socket: EngineSocket, begins: boolean): void {
     this.#updates.changed(socket, begins);
+    if (begins) this.links.poller.count(socket.index);
     const { owner } = socket;
     if (owner instanceof Endpoint) owner.updateHold();
   }
