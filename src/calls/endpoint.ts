@@ -5,8 +5,9 @@
  */
 import { errnoOf, ERRORS, StpError, type ErrorCode } from '../errors';
 import { SocketState } from '../layout';
-import { accept, receive, type EngineSocket, type SocketOwner } from '../engine';
+import { accept, acceptedIp, receive, type EngineSocket, type Request, type SocketOwner } from '../engine';
 import { type Runtime } from './runtime';
+import { shownAddress } from './shown-address';
 import { type SocketWatcher, type StpLinger } from './types';
 
 interface WaitingReceive {
@@ -169,18 +170,23 @@ export class Endpoint implements SocketOwner {
 
   /** Takes one request out of the queue: the new descriptor, -1 none. Where no socket can be made the request is refused. */
   acceptOne(): number {
-    const remote = this.socket.listener?.queue[0]?.remote;
+    const request = this.socket.listener?.queue[0];
     let socket: EngineSocket | undefined;
     try {
       socket = accept(this.runtime.engine, this.socket);
     } catch (error) {
-      if (remote !== undefined) this.watcher?.dropped?.({ ...remote });
+      if (request !== undefined) this.#tellDropped(request);
       throw error;
     }
     if (socket === undefined) return -1;
     const endpoint = this.runtime.adopt(socket);
     endpoint.updateHold();
     return socket.index;
+  }
+
+  #tellDropped(request: Request): void {
+    const { local } = this.socket;
+    this.watcher?.dropped?.(shownAddress(request.remote), shownAddress({ ...local, ip: acceptedIp(this.socket, request) }));
   }
 
   connected(errno: number): void {

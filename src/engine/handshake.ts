@@ -248,7 +248,7 @@ function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pe
 }
 
 /** What the client called; where it named no address, the one that the listener is bound to. */
-function acceptedIp({ local }: EngineSocket, { calledIp }: Request): string {
+export function acceptedIp({ local }: EngineSocket, { calledIp }: Request): string {
   return calledIp === '' && !isAnyIp(local.ip) ? local.ip : calledIp;
 }
 

@@ -86,6 +86,16 @@ function portBlock(group: number, round: number): number {
   return 1 + round * PORT_GROUPS + group;
 }
 
+/** Groups whose port blocks may hold entries of a span. */
+function* groupsOf({ first, last }: PortSpan): Generator<number, void, undefined> {
+  const lastGroup = Math.floor(last / PORT_GROUP_PORTS);
+  for (let group = Math.floor(first / PORT_GROUP_PORTS); group <= lastGroup; group += 1) yield group;
+}
+
+function isIn({ port, count }: Pick<BindingEntry, 'port' | 'count'>, { first, last }: PortSpan): boolean {
+  return port <= last && first < port + count;
+}
+
 /** Where a block of the table lies in the file. */
 function placeOf(block: number): number {
   return block === 0 ? PROCESS_BLOCKS.bindings : PROCESS_BLOCKS.ports + block - 1;
@@ -173,6 +183,20 @@ export class BindingTable {
 
   get(slot: number): BindingEntry | undefined {
     return this.#blocks.get(Math.floor(slot / BINDINGS_PER_BLOCK))?.slots[slot % BINDINGS_PER_BLOCK];
+  }
+
+  /** Those of which `span` holds a part. */
+  entriesIn(span: PortSpan): BindingEntry[] {
+    const found: BindingEntry[] = [];
+    const look = (block: number): void => {
+      for (const entry of this.#blocks.get(block)?.slots ?? []) if (entry !== undefined && isIn(entry, span)) found.push(entry);
+    };
+    look(0);
+    for (const group of groupsOf(span)) {
+      const rounds = this.#rounds.get(group) ?? 0;
+      for (let round = 0; round < rounds; round += 1) look(portBlock(group, round));
+    }
+    return found;
   }
 
   entries(): BindingEntry[] {
@@ -268,8 +292,7 @@ function* blocksFor(reader: BlockReader, number: number, span: PortSpan): Genera
   const first = readBlock(reader, number, 0);
   if (first === undefined) return;
   yield first;
-  const lastGroup = Math.floor(span.last / PORT_GROUP_PORTS);
-  for (let group = Math.floor(span.first / PORT_GROUP_PORTS); group <= lastGroup; group += 1) {
+  for (const group of groupsOf(span)) {
     if (((first.payload[GROUPS_AT + (group >> 3)] ?? 0) & (1 << (group & 7))) === 0) continue;
     let blocks = 1;
     for (let round = 0; round < blocks; round += 1) {
@@ -301,7 +324,7 @@ export function readBindings(reader: BlockReader, number: number, visit: (entry:
       if (state === BindingState.free) continue;
       const port = view.getUint32(at + PORT_AT, true);
       const count = view.getUint16(at + COUNT_AT, true);
-      if (span !== ALL_PORTS && (span.last < port || span.first >= port + count)) continue;
+      if (span !== ALL_PORTS && !isIn({ port, count }, span)) continue;
       if (visit(checked(payload, at, state, port, count, number))) return;
     }
   }

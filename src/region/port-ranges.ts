@@ -147,16 +147,16 @@ export class PortRanges {
   /** Ports of a range that somebody, we included, has bound by number. */
   #boundIn(first: number): Set<number> {
     const bound = this.#claims.boundByOthers(this.#group, first, RANGE_PORTS);
-    for (const entry of this.#table.entries()) {
+    for (const entry of this.#table.entriesIn({ first, last: first + RANGE_PORTS - 1 })) {
       const isPort = entry.state === BindingState.bound || entry.state === BindingState.listening;
-      if (isPort && entry.group === this.#group && entry.port >= first && entry.port < first + RANGE_PORTS) bound.add(entry.port);
+      if (isPort && entry.group === this.#group) bound.add(entry.port);
     }
     return bound;
   }
 
   #trim(range: Range): void {
     let spare = 0;
-    for (const other of this.#ranges.values()) if (other.given === 0) spare += 1;
+    for (const other of this.#ranges.values()) if (other.given === 0 && other.bound < RANGE_PORTS) spare += 1;
     if (spare <= SPARE_RANGES) return;
     this.#table.set(range.slot, undefined);
     this.#ranges.delete(range.first);
