@@ -13,6 +13,9 @@ import {
   type Layout,
   LINK_AT,
   LinkFormat,
+  PORT_BLOCKS_EACH_MAX,
+  PORT_GROUP_PORTS,
+  PORT_GROUPS,
   PROCESS_BLOCKS,
   ProcessState,
   RecordType,
@@ -49,10 +52,14 @@ const SECTIONS: readonly Section[] = [
   },
   {
     title: 'Files `processes/N`',
-    lines: ['Blocks. All that process N (a thread with its own call library) says about itself, readable after its death.'],
+    lines: [
+      'Blocks. All that process N (a thread with its own call library) says about itself, readable after its death. Ports and ranges',
+      `lie in the bindings block; those for which it has no room in port blocks, which are for ${PORT_GROUP_PORTS} neighbouring ports each (a group):`,
+      `block n of group g is block \`ports\` + n * ${PORT_GROUPS} + g, n is at most ${PORT_BLOCKS_EACH_MAX - 1}. What no process writes is a hole in the file.`,
+    ],
     layouts: layoutsOf(processFile),
     values: {
-      'Which block holds what (`PROCESS_BLOCKS`; `bindings` has `bindingsCount` blocks, socket blocks go on to the end of the file)': PROCESS_BLOCKS,
+      'Which block holds what (`PROCESS_BLOCKS`; `sockets` and `ports` are the first of many)': PROCESS_BLOCKS,
       'States of a process (`ProcessState`)': ProcessState,
       'States of a binding (`BindingState`)': BindingState,
       'States of a socket (`SocketState`)': SocketState,

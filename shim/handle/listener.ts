@@ -13,6 +13,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
   type SocketWatcher,
+  type StpAddress,
   STP_DEATH_AS_TCP,
   STP_REF,
   STP_WATCHER,
@@ -27,15 +28,13 @@ import {
 } from '../../src/index';
 import { clearTimeout, setTimeout } from '../../src/host';
 import { statusOf } from '../node/errors';
-import { type Handle, type SocketName } from '../node/internals';
+import { type Handle, ownerOf, type SocketName } from '../node/internals';
 import { inRoot } from '../node/root';
 import { endCallback } from '../node/tick';
 import { note } from '../note';
-import { socketName } from './names';
+import { type EndNames, type Ends, namesOf, socketName } from './names';
 import { StpStream } from './stream';
 
-/** Pause before accepting again where the process or the region had no room for a socket, milliseconds. */
-const RETRY_MS = 100;
 const BACKLOG_MAX = 65_535;
 
 export interface ListenAddress {
@@ -59,6 +58,8 @@ export class Listener implements SocketWatcher {
   readonly #resource = new AsyncResource('STPSERVER', { requireManualDestroy: true });
   #open = true;
   #retry: NodeJS.Timeout | undefined;
+  /** The ends of the request that the STPaccept just made has refused. */
+  #dropped: EndNames | undefined;
 
   /** Binds and listens; throws what the calls throw. `alone`: there is no TCP beside it. */
   constructor(handle: Handle, wanted: ListenAddress, backlog: number, alone: boolean) {
@@ -109,34 +110,60 @@ export class Listener implements SocketWatcher {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     while (this.#open) {
-      let descriptor: number;
-      try {
-        descriptor = STPaccept(this.descriptor, MSG_DONTWAIT) as number;
-      } catch (error) {
-        // No room for a socket here (EMFILE) or in the region (ENOSPC): the request keeps its place in the queue.
-        statusOf(error);
-        this.#acceptLater(RETRY_MS);
-        return;
-      }
-      if (descriptor < 0) return;
+      const tell = this.#accept();
+      if (tell === undefined) return;
       let told = false;
       try {
-        this.#run(() => {
-          this.#hand(descriptor);
-        });
+        this.#run(tell);
         told = true;
       } finally {
         // A listener of the program threw; those behind in the queue were told of once.
-        if (!told) this.#acceptLater(0);
+        if (!told) this.#acceptLater();
       }
     }
   }
 
-  #acceptLater(delayMs: number): void {
+  dropped(client: StpAddress, called: StpAddress): void {
+    this.#dropped = namesOf(called, client, this.#ends);
+  }
+
+  /** Takes one request: what the program is to be told of it. Undefined where none waits. */
+  #accept(): (() => void) | undefined {
+    this.#dropped = undefined;
+    try {
+      const descriptor = STPaccept(this.descriptor, MSG_DONTWAIT) as number;
+      return descriptor < 0 ? undefined : () => { this.#hand(descriptor); };
+    } catch (error) {
+      // No room for a socket here (EMFILE) or in the region (ENOSPC): the request was refused, and the next may be taken.
+      statusOf(error);
+      const dropped = this.#dropped as EndNames | undefined;
+      return dropped === undefined ? undefined : () => { this.#tellDropped(dropped); };
+    }
+  }
+
+  /** As net.js tells of those that maxConnections turns away. */
+  #tellDropped({ local, remote }: EndNames): void {
+    const server = ownerOf(this.handle) as net.Server | undefined;
+    server?.emit('drop', {
+      localAddress: local.address,
+      localPort: local.port,
+      localFamily: local.family,
+      remoteAddress: remote.address,
+      remotePort: remote.port,
+      remoteFamily: remote.family,
+    });
+  }
+
+  #acceptLater(): void {
     this.#retry = setTimeout(() => {
       this.acceptable();
-    }, delayMs);
+    }, 0);
     this.#retry.unref();
+  }
+
+  /** Of what is accepted. */
+  get #ends(): Ends {
+    return { mapped: net.isIPv6(this.address.ip) };
   }
 
   #run(fn: () => void): void {
@@ -149,7 +176,7 @@ export class Listener implements SocketWatcher {
 
   #hand(descriptor: number): void {
     const stream = inRoot(() => new StpStream());
-    stream.ends = { mapped: net.isIPv6(this.address.ip) };
+    stream.ends = this.#ends;
     stream.onOwner = (socket) => { note(socket, 'ACCEPTED', `accept :${this.address.port}`); };
     stream.connected = true;
     stream.attach(descriptor, true);

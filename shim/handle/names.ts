@@ -35,7 +35,8 @@ export function shownEnds(descriptor: number, ends: Ends): EndNames {
   return namesOf(STPgethostname(descriptor), STPgetpeername(descriptor), ends);
 }
 
-function namesOf(local: StpAddress, remote: StpAddress, { ip, mapped = false }: Ends): EndNames {
+/** Both ends as a socket between them would show them. */
+export function namesOf(local: StpAddress, remote: StpAddress, { ip, mapped = false }: Ends): EndNames {
   const shown = (address: string): string => (mapped && familyOf(address) === 4 ? `::ffff:${address}` : address);
   if (local.system.toLowerCase() === remote.system.toLowerCase()) {
     const own = local.ip ?? loopbackOf(4);

@@ -5,8 +5,9 @@
  */
 import { errnoOf, ERRORS, StpError, type ErrorCode } from '../errors';
 import { SocketState } from '../layout';
-import { accept, receive, type EngineSocket, type SocketOwner } from '../engine';
+import { accept, acceptedIp, receive, type EngineSocket, type Request, type SocketOwner } from '../engine';
 import { type Runtime } from './runtime';
+import { shownAddress } from './shown-address';
 import { type SocketWatcher, type StpLinger } from './types';
 
 interface WaitingReceive {
@@ -30,6 +31,11 @@ const CODES = new Map<number, ErrorCode>((Object.keys(ERRORS) as ErrorCode[]).ma
 /** The code of an errno that came over a link; ECONNRESET where it is none of ours. */
 export function codeOfErrno(errno: number): ErrorCode {
   return CODES.get(errno) ?? 'ECONNRESET';
+}
+
+function acceptError(error: unknown): StpError {
+  if (error instanceof StpError) return new StpError(error.code, error.detail, 'STPaccept', { cause: error });
+  return new StpError('EIO', String(error), 'STPaccept', { cause: error });
 }
 
 export class Endpoint implements SocketOwner {
@@ -156,20 +162,31 @@ export class Endpoint implements SocketOwner {
       try {
         first.resolve(this.acceptOne());
       } catch (error) {
-        first.reject(error as StpError);
-        return;
+        first.reject(acceptError(error));
       }
     }
     if ((this.socket.listener?.queue.length ?? 0) > 0) this.watcher?.acceptable?.();
   }
 
-  /** Takes one request out of the queue: the new descriptor, -1 none. */
+  /** Takes one request out of the queue: the new descriptor, -1 none. Where no socket can be made the request is refused. */
   acceptOne(): number {
-    const socket = accept(this.runtime.engine, this.socket);
+    const request = this.socket.listener?.queue[0];
+    let socket: EngineSocket | undefined;
+    try {
+      socket = accept(this.runtime.engine, this.socket);
+    } catch (error) {
+      if (request !== undefined) this.#tellDropped(request);
+      throw error;
+    }
     if (socket === undefined) return -1;
     const endpoint = this.runtime.adopt(socket);
     endpoint.updateHold();
     return socket.index;
+  }
+
+  #tellDropped(request: Request): void {
+    const { local } = this.socket;
+    this.watcher?.dropped?.(shownAddress(request.remote), shownAddress({ ...local, ip: acceptedIp(this.socket, request) }));
   }
 
   connected(errno: number): void {

@@ -62,7 +62,9 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     region.pulse.onReason = (reason, detail) => { traceComment(`heartbeat: ${reason}${detail === '' ? '' : ` (${detail})`}`); };
     // Outside of whatever the program is just doing: the thread is not its own.
     region.onOtherHost = () => { this.#root.runInAsyncScope(() => { this.#meetOtherHost(region); }); };
-    return [region, new LinkTable(region, this)];
+    const links = new LinkTable(region, this);
+    links.poller.count(this.engine.sockets.length - 1);
+    return [region, links];
   }
 
   // --- descriptors ---
@@ -139,6 +141,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   changed(socket: EngineSocket, begins: boolean): void {
     this.#updates.changed(socket, begins);
+    if (begins) this.links.poller.count(socket.index);
     const { owner } = socket;
     if (owner instanceof Endpoint) owner.updateHold();
   }

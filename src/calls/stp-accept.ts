@@ -13,7 +13,8 @@ const CALL = 'STPaccept';
  * @param s - a listening descriptor
  * @param flags - 0 or MSG_DONTWAIT
  * @returns a promise of the new descriptor; with MSG_DONTWAIT the descriptor, or -1 where none waits
- * @throws EBADF, EINVAL (not listening), EMFILE, ENOSPC (the request stays in the queue), ECONNABORTED (closed meanwhile)
+ * @throws EBADF, EINVAL (not listening), ECONNABORTED (closed meanwhile); EMFILE, ENOSPC: no socket can be made for the request, which is
+ *   refused (the watcher's `dropped` names the client, whose connect fails with ECONNRESET); call again for the next one
  */
 export function STPaccept(s: number, flags?: 0): Promise<number>;
 export function STPaccept(s: number, flags: number): number | Promise<number>;

@@ -10,7 +10,7 @@ interface TokenParts {
   readonly secret: Uint8Array;
 }
 
-const FORM = /^stp1\.(\d{1,10})\.(\d{1,16})\.(\d{1,5})\.(\d{1,10})\.([A-Za-z0-9_-]{43})$/u;
+const FORM = /^stp1\.(\d{1,10})\.(\d{1,16})\.(\d{1,7})\.(\d{1,10})\.([A-Za-z0-9_-]{43})$/u;
 
 export function encodeToken({ process, epoch, socket, generation, secret }: TokenParts): string {
   return `stp1.${process}.${epoch}.${socket}.${generation}.${Buffer.from(secret).toString('base64url')}`;

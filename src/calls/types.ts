@@ -78,6 +78,11 @@ export interface SocketWatcher {
    * it resolves with 0 at the same time, whatever the outcome.
    */
   connected?(errno: number): void;
+  /**
+   * A connection request was refused, because no socket could be made for it: the STPaccept that took it fails with EMFILE or ENOSPC.
+   * Called from inside that call, with the address of the client and the one that it called.
+   */
+  dropped?(client: StpAddress, called: StpAddress): void;
   /** The connection was reset (also while there are bytes left to read, and while nobody reads). */
   reset?(): void;
   /** The socket that was given has been taken (`true`), or the give ran out or failed and the socket is back (`false`). */

@@ -17,6 +17,7 @@ import { ListenerTable } from './listener-table';
 import { handPump, moveOn, otherEndGone } from './hand-over-giver';
 import { Peer } from './peer';
 import { forEach } from './for-each';
+import { FreeIndices } from './free-indices';
 import { type EnginePorts, type PeerPort, type SocketOwner } from './ports';
 import { nameOf, QueuedCounts } from './queued-counts';
 import { onEarlyData, onEarlyEnd, type Request } from './request';
@@ -40,7 +41,7 @@ export class Engine {
   /** How long those that share a port take to answer, a moving mean, milliseconds. */
   answerMs = 0;
   readonly #generations: number[] = [];
-  #free: number[] = [];
+  readonly #free = new FreeIndices();
 
   constructor(ports: EnginePorts) {
     this.ports = ports;
@@ -54,7 +55,7 @@ export class Engine {
     try {
       this.ports.changed(socket, true);
     } catch (error) {
-      this.#free.push(index);
+      this.#free.add(index);
       throw error;
     }
     this.#generations[index] = generation;
@@ -65,8 +66,8 @@ export class Engine {
 
   #takeIndex(): number {
     const limit = Math.min(this.ports.socketsMax, SOCKETS_MAX);
-    const rested = this.#free.length > REST_COUNT || this.#generations.length >= limit;
-    const index = rested ? this.#free.shift() : this.#generations.length;
+    const rested = this.#free.size > REST_COUNT || this.#generations.length >= limit;
+    const index = rested ? this.#free.take() : this.#generations.length;
     if (index === undefined) throw new StpError('EMFILE', `a process may hold ${limit} sockets`);
     if (index === this.#generations.length) this.#generations.push(0);
     return index;
@@ -76,7 +77,7 @@ export class Engine {
   release(socket: EngineSocket): void {
     if (this.sockets[socket.index] !== socket) return;
     this.sockets[socket.index] = undefined;
-    this.#free.push(socket.index);
+    this.#free.add(socket.index);
     this.count -= 1;
     socket.peer?.part(socket);
     withdraw(this, socket);

@@ -205,16 +205,27 @@ export function onCancel(engine: Engine, peer: Peer, port: number, payload: Buff
   }
 }
 
-/** Takes the request on top of the queue; undefined where none waits. EMFILE and ENOSPC leave it there. */
+/**
+ * Takes the request on top of the queue; undefined where none waits. EMFILE and ENOSPC: no socket can be made for it, and it is refused;
+ * in the queue it would wait without end for one to be closed.
+ */
 export function accept(engine: Engine, listening: EngineSocket): EngineSocket | undefined {
   const queue = listening.listener?.queue;
   const pending = queue?.[0];
   if (queue === undefined || pending === undefined) return undefined;
-  const socket = engine.open();
   queue.shift();
-  begin(engine, socket, listening, pending);
-  offerAll(listening);
-  return socket;
+  try {
+    const socket = engine.open();
+    begin(engine, socket, listening, pending);
+    return socket;
+  } catch (error) {
+    pending.peer.requests.delete(pending.name);
+    pending.peer.control(RecordType.refuse, 0, pending.socket, pending.generation, reason(errnoOf('ECONNRESET')));
+    engine.ports.counted(listening);
+    throw error;
+  } finally {
+    offerAll(listening);
+  }
 }
 
 function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pending: Request): void {
@@ -237,7 +248,7 @@ function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pe
 }
 
 /** What the client called; where it named no address, the one that the listener is bound to. */
-function acceptedIp({ local }: EngineSocket, { calledIp }: Request): string {
+export function acceptedIp({ local }: EngineSocket, { calledIp }: Request): string {
   return calledIp === '' && !isAnyIp(local.ip) ? local.ip : calledIp;
 }
 

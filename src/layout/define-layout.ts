@@ -9,7 +9,7 @@
  */
 import { StpError } from '../errors';
 
-export type FieldKind = 'u8' | 'u16' | 'u32' | 'u64' | 'bytes' | 'text';
+export type FieldKind = 'u8' | 'u16' | 'u24' | 'u32' | 'u64' | 'bytes' | 'text';
 
 /** Who may write a field. `creator` writes once, before anybody else looks. */
 export type FieldWriter = 'creator' | 'owner' | 'sender';
@@ -42,7 +42,7 @@ export interface Layout<F extends Fields = Fields> {
   decode(source: Uint8Array, at?: number): LayoutValues<F>;
 }
 
-const WORD_SIZES = { u8: 1, u16: 2, u32: 4, u64: 8 } as const;
+const WORD_SIZES = { u8: 1, u16: 2, u24: 3, u32: 4, u64: 8 } as const;
 const U32 = 0x1_0000_0000;
 const decoder = new TextDecoder('utf-8', { fatal: false });
 const encoder = new TextEncoder();
@@ -95,7 +95,9 @@ function checkFields(name: string, sizeBytes: number, fields: Fields, isolationB
   for (const [key, field] of Object.entries(fields)) {
     const size = fieldSize(field);
     if (size <= 0) fail(`${key} has no size`);
-    if (field.kind in WORD_SIZES && field.at % size !== 0) fail(`${key} is not aligned to ${size} bytes`);
+    // Three bytes are read with the word that they lie in.
+    const alignment = field.kind === 'u24' ? 4 : size;
+    if (field.kind in WORD_SIZES && field.at % alignment !== 0) fail(`${key} is not aligned to ${alignment} bytes`);
     if (field.at < end) fail(`${key} overlaps the field before it, or is declared out of order`);
     end = field.at + size;
     if (end > sizeBytes) fail(`${key} ends at ${end}, past ${sizeBytes}`);
@@ -126,7 +128,10 @@ function writeField(layout: string, key: string, field: Field, value: unknown, v
   }
   if (size === 1) view.setUint8(field.at, value);
   else if (size === 2) view.setUint16(field.at, value, true);
-  else if (size === 4) view.setUint32(field.at, value, true);
+  else if (size === 3) {
+    view.setUint16(field.at, value & 0xffff, true);
+    view.setUint8(field.at + 2, value >>> 16);
+  } else if (size === 4) view.setUint32(field.at, value, true);
   else {
     view.setUint32(field.at, value % U32, true);
     view.setUint32(field.at + 4, Math.floor(value / U32), true);
@@ -143,6 +148,7 @@ function readField(field: Field, view: DataView, source: Uint8Array, at: number)
   }
   if (size === 1) return view.getUint8(field.at);
   if (size === 2) return view.getUint16(field.at, true);
+  if (size === 3) return view.getUint16(field.at, true) | (view.getUint8(field.at + 2) << 16);
   if (size === 4) return view.getUint32(field.at, true);
   // Only 21 bits of the upper word count: what is above can only come from damage, and must not lose precision.
   return view.getUint32(field.at, true) + (view.getUint32(field.at + 4, true) & 0x1f_ffff) * U32;

@@ -8,13 +8,17 @@ import { BLOCK_PAYLOAD_BYTES } from './blocks';
 import { defineLayout } from './define-layout';
 import { IP_BYTES } from './ip-address';
 
-/** Which blocks hold what. */
+/**
+ * Which blocks hold what. The port blocks come after the most sockets that a process may have; what is not used is a hole in
+ * the file and takes no room.
+ */
 export const PROCESS_BLOCKS = {
   identity: 0,
   heartbeat: 1,
   bindings: 2,
-  bindingsCount: 12,
+  socketsHead: 3,
   sockets: 16,
+  ports: 81_920,
 } as const;
 
 export const ProcessState = { starting: 1, live: 2, left: 3 } as const;
@@ -43,10 +47,17 @@ export const Heartbeat = defineLayout('Heartbeat', 16, {
   atMs: { at: 8, kind: 'u64', writer: 'owner', doc: 'when it was written, milliseconds since 1970; for people' },
 }, { doc: 'Payload of block 1 of a process file; only beaten where other hosts may watch.' });
 
-export const BindingsHead = defineLayout('BindingsHead', 16, {
+/** Ports that share port blocks, and how many such groups there are. */
+export const PORT_GROUP_PORTS = 64;
+export const PORT_GROUPS = 1024;
+/** Most port blocks of one group. Block n of group g is block `ports + n * PORT_GROUPS + g`. */
+export const PORT_BLOCKS_EACH_MAX = 256;
+
+export const BindingsHead = defineLayout('BindingsHead', 144, {
   entries: { at: 0, kind: 'u32', writer: 'owner', doc: 'entries in use in this block' },
-  blocks: { at: 4, kind: 'u32', writer: 'owner', doc: 'bindings blocks in use; right in the first of them' },
-}, { doc: 'Head of the payload of a bindings block; entries follow.' });
+  blocks: { at: 4, kind: 'u32', writer: 'owner', doc: 'port blocks of the group in use; only in the first of them, else 0' },
+  portGroups: { at: 16, kind: 'bytes', size: PORT_GROUPS / 8, writer: 'owner', doc: 'one bit for each group of 64 ports that has port blocks, from the lowest; only in the bindings block' },
+}, { doc: 'Head of the payload of the bindings block, and of a port block; entries follow. Entries for which the bindings block has no room lie in a port block of the group of their (first) port.' });
 
 export const BindingState = { free: 0, claiming: 1, bound: 2, listening: 3, range: 4, claimingRange: 5 } as const;
 
@@ -107,5 +118,9 @@ export const Scb = defineLayout('Scb', 256, {
   localIp: { at: 224, kind: 'bytes', size: IP_BYTES, writer: 'owner', doc: 'own IP address, IPv4 in the first 4 bytes' },
   remoteIp: { at: 240, kind: 'bytes', size: IP_BYTES, writer: 'owner', doc: 'IP address of the peer, as localIp' },
 }, { doc: 'Socket control block: one socket of a process.' });
+
+export const SocketsHead = defineLayout('SocketsHead', 8, {
+  blocks: { at: 0, kind: 'u32', writer: 'owner', doc: 'no block of socket control blocks past so many has been written; grows before they do' },
+}, { doc: 'Payload of the sockets head: how far a reader has to look.' });
 
 export const SCBS_PER_BLOCK = Math.floor(BLOCK_PAYLOAD_BYTES / Scb.sizeBytes);

@@ -6,14 +6,17 @@ import { defineLayout } from './define-layout';
 import { IP_BYTES } from './ip-address';
 
 export const RecordHeader = defineLayout('RecordHeader', 16, {
-  lengthBytes: { at: 0, kind: 'u32', writer: 'sender', doc: 'bytes of payload, padding not counted' },
-  type: { at: 4, kind: 'u16', writer: 'sender', doc: 'see RecordType' },
-  source: { at: 6, kind: 'u16', writer: 'sender', doc: 'index of the socket it comes from: where GONE is sent when the socket it is for is no more' },
+  lengthBytes: { at: 0, kind: 'u24', writer: 'sender', doc: 'bytes of payload, padding not counted' },
+  type: { at: 3, kind: 'u8', writer: 'sender', doc: 'see RecordType' },
+  source: { at: 4, kind: 'u32', writer: 'sender', doc: 'index of the socket it comes from: where GONE is sent when the socket it is for is no more' },
   socket: { at: 8, kind: 'u32', writer: 'sender', doc: 'index of the socket it is for; a port in CONNECT, ASK and CANCEL' },
   generation: { at: 12, kind: 'u32', writer: 'sender', doc: 'generation of that socket; 0 in CONNECT, ASK and CANCEL' },
 }, { doc: 'Head of every record.' });
 
 export const RECORD_HEADER_BYTES = RecordHeader.sizeBytes;
+/** The first word of a header holds the length in these bits, and the type above them. */
+export const RECORD_LENGTH_MASK = 0xff_ffff;
+export const RECORD_TYPE_SHIFT = 24;
 /** Longest payload of one record, bytes. */
 export const RECORD_PAYLOAD_MAX_BYTES = 65_536;
 
@@ -71,8 +74,8 @@ export const RecordType = {
 } as const;
 /** Highest type in use. */
 export const RECORD_TYPE_MAX = 25;
-/** Sockets are named by 16 bits in `source`. */
-export const SOCKETS_MAX = 65_536;
+/** Most sockets that one process may hold. */
+export const SOCKETS_MAX = 1_048_576;
 /**
  * In `socket` of DATA, FIN and RESET: the record is for the request of `source`, whose generation is in `generation`. So a client writes to
  * before it knows which socket the server has given to its request.

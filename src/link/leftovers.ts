@@ -1,5 +1,5 @@
 /** What lies in a log that nobody will deliver any more: whose bytes they are. */
-import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RecordType } from '../layout';
+import { RECORD_HEADER_BYTES, RECORD_LENGTH_MASK, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_SHIFT, RecordType } from '../layout';
 import { type LogReader } from '../storage';
 import { padded } from './records';
 
@@ -8,7 +8,7 @@ const RECORDS_MAX = 1 << 20;
 
 /** Indexes of the sockets from which bytes come. */
 export function sourcesOf(reader: LogReader): Set<number> {
-  return walk(reader, (words, word) => (words[word + 1] ?? 0) >>> 16);
+  return walk(reader, (words, word) => (words[word + 1] ?? 0) >>> 0);
 }
 
 /** Indexes of the sockets for which bytes are. */
@@ -23,10 +23,11 @@ function walk(reader: LogReader, indexOf: (words: Int32Array, word: number) => n
     if (run < RECORD_HEADER_BYTES) break;
     const { words } = reader;
     const word = reader.at >> 2;
-    const lengthBytes = (words[word] ?? 0) >>> 0;
+    const typeAndLength = words[word] ?? 0;
+    const lengthBytes = typeAndLength & RECORD_LENGTH_MASK;
     const total = RECORD_HEADER_BYTES + padded(lengthBytes);
     if (lengthBytes > RECORD_PAYLOAD_MAX_BYTES || total > run) break;
-    if (((words[word + 1] ?? 0) & 0xffff) === RecordType.data) found.add(indexOf(words, word));
+    if (typeAndLength >>> RECORD_TYPE_SHIFT === RecordType.data) found.add(indexOf(words, word));
     reader.consume(total);
   }
   return found;

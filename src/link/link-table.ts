@@ -85,7 +85,7 @@ export class LinkTable implements PollerEvents {
     this.#bells = new BellFiles(region);
     this.#files = new LinkFiles(region);
     this.#cleared = region.recovered.complete;
-    this.poller = new Poller(events, this, region.limits.socketsMax, yieldOf(loadNative()));
+    this.poller = new Poller(events, this, yieldOf(loadNative()));
     const { shared } = region.storage;
     const { leaseMs } = region.limits;
     this.#lifeCheckMs = shared ? leaseMs / LIFE_CHECKS_PER_SHARED_LEASE : Math.min(LIFE_CHECK_MS, leaseMs / LIFE_CHECKS_PER_LEASE);

@@ -10,7 +10,15 @@
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType, REQUEST_SOCKET } from '../layout';
+import {
+  RECORD_HEADER_BYTES,
+  RECORD_LENGTH_MASK,
+  RECORD_PAYLOAD_MAX_BYTES,
+  RECORD_TYPE_MAX,
+  RECORD_TYPE_SHIFT,
+  RecordType,
+  REQUEST_SOCKET,
+} from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
 import { sourcesOf, targetsOf } from './leftovers';
 import { copyBytes, gather, GATHER_BYTES_MAX, gatheredBytes, gatherMemory, padded } from './records';
@@ -27,7 +35,7 @@ export interface LinkOwner {
   readonly sink: LinkSink;
   /** Counts turns of the event loop that looked for records. */
   readonly turn: number;
-  /** Per socket index: the turn in which it was last given a record. */
+  /** Per socket index: the turn in which it was last given a record. As long as there have been sockets; what is past it has none. */
   readonly lastTurns: Int32Array;
   /** Something was appended: publish at the end of the turn, and look for answers. */
   publishLater(link: Link): void;
@@ -99,7 +107,8 @@ export class Link {
   // The record appended last, while it is not published: bytes for the same socket are added to it.
   #tailAt = -1;
   #tailLength = 0;
-  #tailKey = 0;
+  #tailType = 0;
+  #tailSource = 0;
   #tailSocket = 0;
 
   /** `eager`: publishing costs no more than a store, so that nobody needs to wait for the end of the turn with it. */
@@ -162,7 +171,7 @@ export class Link {
     const need = RECORD_HEADER_BYTES + padded(lengthBytes);
     const { out } = this;
     if (this.#claim(need, need) < need) return -1;
-    this.#writeHeader(out.at, lengthBytes, type | (source << 16), socket, generation);
+    this.#writeHeader(out.at, lengthBytes | (type << RECORD_TYPE_SHIFT), source, socket, generation);
     if (payload !== null) copyBytes(payload, from, to, out.bytes, out.at + RECORD_HEADER_BYTES);
     out.commit(need);
     this.#tailAt = -1;
@@ -172,8 +181,7 @@ export class Link {
   #appendPart(type: number, source: number, socket: number, generation: number, payload: Uint8Array, from: number, to: number): number {
     const { out } = this;
     if (out.freeBytes < this.#reserveBytes) return -1;
-    const key = type | (source << 16);
-    if (this.#tailAt >= 0 && this.#tailKey === key && this.#tailSocket === socket) {
+    if (this.#tailAt >= 0 && this.#tailType === type && this.#tailSource === source && this.#tailSocket === socket) {
       const taken = this.#extend(payload, from, to);
       if (taken > 0) return taken;
     }
@@ -181,11 +189,12 @@ export class Link {
     const granted = this.#claim(Math.min(want, RECORD_HEADER_BYTES + this.#wholeBytes), want);
     if (granted === 0) return -1;
     const taken = Math.min(to - from, granted - RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES);
-    this.#writeHeader(out.at, taken, key, socket, generation);
+    this.#writeHeader(out.at, taken | (type << RECORD_TYPE_SHIFT), source, socket, generation);
     copyBytes(payload, from, from + taken, out.bytes, out.at + RECORD_HEADER_BYTES);
     this.#tailAt = out.at;
     this.#tailLength = taken;
-    this.#tailKey = key;
+    this.#tailType = type;
+    this.#tailSource = source;
     this.#tailSocket = socket;
     out.commit(RECORD_HEADER_BYTES + padded(taken));
     return taken;
@@ -214,15 +223,15 @@ export class Link {
     if (room <= 0) return 0;
     copyBytes(payload, from, from + room, out.bytes, end);
     this.#tailLength += room;
-    out.words[this.#tailAt >> 2] = this.#tailLength;
+    out.words[this.#tailAt >> 2] = this.#tailLength | (this.#tailType << RECORD_TYPE_SHIFT);
     return room;
   }
 
-  #writeHeader(at: number, lengthBytes: number, key: number, socket: number, generation: number): void {
+  #writeHeader(at: number, typeAndLength: number, source: number, socket: number, generation: number): void {
     const { words } = this.out;
     const word = at >> 2;
-    words[word] = lengthBytes;
-    words[word + 1] = key;
+    words[word] = typeAndLength;
+    words[word + 1] = source;
     words[word + 2] = socket;
     words[word + 3] = generation;
   }
@@ -409,11 +418,12 @@ export class Link {
   #deliver(reader: LogReader, run: number): number {
     const { words, at } = reader;
     const word = at >> 2;
-    const lengthBytes = (words[word] ?? 0) >>> 0;
-    const key = words[word + 1] ?? 0;
+    const typeAndLength = words[word] ?? 0;
+    const lengthBytes = typeAndLength & RECORD_LENGTH_MASK;
+    const source = (words[word + 1] ?? 0) >>> 0;
     const socket = (words[word + 2] ?? 0) >>> 0;
     const generation = (words[word + 3] ?? 0) >>> 0;
-    const type = key & 0xffff;
+    const type = typeAndLength >>> RECORD_TYPE_SHIFT;
     const total = RECORD_HEADER_BYTES + padded(lengthBytes);
     if (run < RECORD_HEADER_BYTES || lengthBytes > RECORD_PAYLOAD_MAX_BYTES || total > run || type > RECORD_TYPE_MAX) {
       this.fail(new StpError('ESTPCORRUPT', `record of type ${type} and ${lengthBytes} bytes in link ${reader.identity.from}-${reader.identity.to}`));
@@ -421,19 +431,19 @@ export class Link {
     }
     if (type !== RecordType.credit && type !== RecordType.finAck && type !== RecordType.connect) {
       const { lastTurns, turn } = this.#owner;
-      // What is for a request goes to a socket that only the engine knows: it takes the turn of the one with the client's number.
-      const index = socket === REQUEST_SOCKET ? key >>> 16 : socket;
+      // What is for a request goes to a socket that only the engine knows: it takes the turn of one that is chosen by the client's number.
+      const index = socket === REQUEST_SOCKET ? source % lastTurns.length : socket;
       if (index < lastTurns.length) {
         if (lastTurns[index] === turn) return 0;
         lastTurns[index] = turn;
       }
     }
     const joins = type === RecordType.data && lengthBytes <= GATHER_BYTES_MAX && total < run;
-    const gathered = joins ? gather(reader, run, key, socket, generation, lengthBytes) : 0;
+    const gathered = joins ? gather(reader, run, source, socket, generation, lengthBytes) : 0;
     const used = gathered > 0 ? gathered : total;
     try {
-      if (gathered > 0) this.#owner.sink.record(this, type, key >>> 16, socket, generation, gatherMemory, 0, gatheredBytes());
-      else this.#owner.sink.record(this, type, key >>> 16, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
+      if (gathered > 0) this.#owner.sink.record(this, type, source, socket, generation, gatherMemory, 0, gatheredBytes());
+      else this.#owner.sink.record(this, type, source, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
       crashPoint('data.delivered');
     } finally {
       // The sink runs the program: it may have closed the link, or thrown; a record is delivered once all the same.

@@ -28,6 +28,8 @@ const LEAVE_OUT_FIRST = 8;
 const LEAVE_OUT_MAX = 256;
 /** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
 const TURNS_WITHOUT_YIELD = 4;
+/** Sockets that turns are counted for at first. */
+const TURNS_FIRST = 1024;
 /** How long published records may lie unread before their reader is rung again. */
 const WATCH_MS = 1000;
 /** Looks by the clock: so long after the last event, one after each twentieth of that time. A message waits by so much longer than the pause before it. */
@@ -54,7 +56,7 @@ export interface PollerEvents {
 export class Poller implements LinkOwner {
   readonly sink: LinkSink;
   turn = 0;
-  readonly lastTurns: Int32Array;
+  lastTurns = new Int32Array(TURNS_FIRST);
   readonly links = new Set<Link>();
   /** True while no look is due by itself: something must wake us. */
   asleep = true;
@@ -89,10 +91,9 @@ export class Poller implements LinkOwner {
   #keeper: BellReader | NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(sink: LinkSink, events: PollerEvents, socketsMax: number, yieldProcessor: (() => void) | undefined) {
+  constructor(sink: LinkSink, events: PollerEvents, yieldProcessor: (() => void) | undefined) {
     this.sink = sink;
     this.#events = events;
-    this.lastTurns = new Int32Array(socketsMax);
     this.#yield = yieldProcessor;
   }
 
@@ -114,6 +115,14 @@ export class Poller implements LinkOwner {
       this.#clock?.unref();
     }
     this.wake();
+  }
+
+  /** A socket with this index has begun: from now on its records are told one in a turn. */
+  count(index: number): void {
+    if (index < this.lastTurns.length) return;
+    const more = new Int32Array(Math.max(index + 1, this.lastTurns.length * 2));
+    more.set(this.lastTurns);
+    this.lastTurns = more;
   }
 
   publishLater(link: Link): void {

@@ -3,7 +3,7 @@
  *
  * What is joined lies in one memory for all links of the process: it is good until the next call of gather().
  */
-import { RECORD_HEADER_BYTES } from '../layout';
+import { RECORD_HEADER_BYTES, RECORD_LENGTH_MASK, RECORD_TYPE_SHIFT, RecordType } from '../layout';
 import { type LogReader } from '../storage';
 
 /** Records of more bytes than this are worth a turn of their own. */
@@ -36,7 +36,7 @@ export function gatheredBytes(): number {
  * Small records of one socket that lie one after another are given to the sink as one: a reader that fell behind a writer of small messages
  * catches up by it. Bytes of log taken, 0 where there is nothing to join; what does not fit is left to be checked like any other.
  */
-export function gather(reader: LogReader, run: number, key: number, socket: number, generation: number, firstBytes: number): number {
+export function gather(reader: LogReader, run: number, source: number, socket: number, generation: number, firstBytes: number): number {
   const { words, bytes, at } = reader;
   let used = 0;
   let filled = 0;
@@ -47,9 +47,11 @@ export function gather(reader: LogReader, run: number, key: number, socket: numb
     used += RECORD_HEADER_BYTES + padded(lengthBytes);
     if (run - used < RECORD_HEADER_BYTES) break;
     const word = (at + used) >> 2;
-    lengthBytes = (words[word] ?? 0) >>> 0;
-    const same = words[word + 1] === key && (words[word + 2] ?? 0) >>> 0 === socket && (words[word + 3] ?? 0) >>> 0 === generation;
-    if (!same || lengthBytes > GATHER_BYTES_MAX || filled + lengthBytes > gatherMemory.length || RECORD_HEADER_BYTES + padded(lengthBytes) > run - used) break;
+    const typeAndLength = words[word] ?? 0;
+    lengthBytes = typeAndLength & RECORD_LENGTH_MASK;
+    if (typeAndLength >>> RECORD_TYPE_SHIFT !== RecordType.data || (words[word + 1] ?? 0) >>> 0 !== source) break;
+    if ((words[word + 2] ?? 0) >>> 0 !== socket || (words[word + 3] ?? 0) >>> 0 !== generation) break;
+    if (lengthBytes > GATHER_BYTES_MAX || filled + lengthBytes > gatherMemory.length || RECORD_HEADER_BYTES + padded(lengthBytes) > run - used) break;
   }
   if (filled === firstBytes) return 0;
   filledBytes = filled;

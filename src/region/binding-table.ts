@@ -1,11 +1,28 @@
 /**
  * The ports and ranges that one process holds, as they lie in its file, and the reading of other processes' tables.
  *
+ * The first entries lie in one block, which is all that a lookup reads of most processes. What does not fit there lies in
+ * blocks for 64 neighbouring ports each, and a bit in the first block tells that there are some: so a lookup reads one
+ * block more where the port may be there, and no more however many ports a process holds.
+ *
  * An entry never moves to another slot while it is held: a reader goes through the blocks one after the other, and must
  * not miss what moves behind its back. A block is replaced whole, so that a change of state is seen or not seen.
  */
 import { StpError } from '../errors';
-import { Binding, BINDINGS_PER_BLOCK, BindingsHead, BindingState, closenessOfBytes, type IpBytes, ipBytes, ipText, PROCESS_BLOCKS } from '../layout';
+import {
+  Binding,
+  BINDINGS_PER_BLOCK,
+  BindingsHead,
+  BindingState,
+  closenessOfBytes,
+  type IpBytes,
+  ipBytes,
+  ipText,
+  PORT_BLOCKS_EACH_MAX,
+  PORT_GROUP_PORTS,
+  PORT_GROUPS,
+  PROCESS_BLOCKS,
+} from '../layout';
 import { type BlockReader, type BlockWriter } from '../storage';
 import { isGroupName } from './names';
 import { damaged, processPath } from './process-info';
@@ -43,8 +60,14 @@ export interface WantedListener {
   readonly ip: IpBytes;
 }
 
-const SLOTS_MAX = BINDINGS_PER_BLOCK * PROCESS_BLOCKS.bindingsCount;
+/** Ports from `first` to `last`. */
+export interface PortSpan {
+  readonly first: number;
+  readonly last: number;
+}
+
 const PORT_MAX = 65_535;
+const ALL_PORTS: PortSpan = { first: 0, last: PORT_MAX };
 const STATE_MAX = Math.max(...Object.values(BindingState));
 const STATE_AT = Binding.fields.state.at;
 const PORT_AT = Binding.fields.port.at;
@@ -56,13 +79,65 @@ const IP_AT = Binding.fields.ip.at;
 const SOCKET_AT = Binding.fields.socket.at;
 const GROUP_AT = Binding.fields.group.at;
 const GROUP_BYTES = Binding.fields.group.size;
+const GROUPS_AT = BindingsHead.fields.portGroups.at;
+
+/** Which block of its group of ports a port block is; 0 is the bindings block, where all begin. */
+function portBlock(group: number, round: number): number {
+  return 1 + round * PORT_GROUPS + group;
+}
+
+/** Groups whose port blocks may hold entries of a span. */
+function* groupsOf({ first, last }: PortSpan): Generator<number, void, undefined> {
+  const lastGroup = Math.floor(last / PORT_GROUP_PORTS);
+  for (let group = Math.floor(first / PORT_GROUP_PORTS); group <= lastGroup; group += 1) yield group;
+}
+
+function isIn({ port, count }: Pick<BindingEntry, 'port' | 'count'>, { first, last }: PortSpan): boolean {
+  return port <= last && first < port + count;
+}
+
+/** Where a block of the table lies in the file. */
+function placeOf(block: number): number {
+  return block === 0 ? PROCESS_BLOCKS.bindings : PROCESS_BLOCKS.ports + block - 1;
+}
+
+/** One block of our own table, as it goes to the file. */
+class OwnBlock {
+  readonly slots: (BindingEntry | undefined)[] = [];
+  readonly #payload = new Uint8Array(BindingsHead.sizeBytes + BINDINGS_PER_BLOCK * Binding.sizeBytes);
+
+  get hasRoom(): boolean {
+    return this.slots.length < BINDINGS_PER_BLOCK || this.slots.includes(undefined);
+  }
+
+  get isEmpty(): boolean {
+    return this.slots.every((entry) => entry === undefined);
+  }
+
+  put(at: number, entry: BindingEntry | undefined): void {
+    this.slots[at] = entry;
+    const from = BindingsHead.sizeBytes + at * Binding.sizeBytes;
+    if (entry === undefined) this.#payload.fill(0, from, from + Binding.sizeBytes);
+    else encodeEntry(entry, this.#payload, from);
+  }
+
+  /** What is to be written: the head, and the entries up to the last one in use. */
+  payload(blocks: number, portGroups: Uint8Array): Uint8Array {
+    let used = this.slots.length;
+    while (used > 0 && this.slots[used - 1] === undefined) used -= 1;
+    BindingsHead.encode({ entries: used, blocks, portGroups }, this.#payload);
+    return this.#payload.subarray(0, BindingsHead.sizeBytes + used * Binding.sizeBytes);
+  }
+}
 
 /** Our own table: what is set is published at once. */
 export class BindingTable {
   readonly #file: BlockWriter;
-  readonly #slots: (BindingEntry | undefined)[] = [];
-  readonly #payload = new Uint8Array(BindingsHead.sizeBytes + BINDINGS_PER_BLOCK * Binding.sizeBytes);
-  #blocks = 1;
+  /** Entries by block. */
+  readonly #blocks = new Map<number, OwnBlock>();
+  /** Blocks in use for each group of ports that has some; others know of them. */
+  readonly #rounds = new Map<number, number>();
+  readonly #portGroups = new Uint8Array(PORT_GROUPS / 8);
 
   constructor(file: BlockWriter) {
     this.#file = file;
@@ -73,112 +148,196 @@ export class BindingTable {
     this.#write(0);
   }
 
-  /** Publishes an entry in a free slot and returns the slot. EADDRNOTAVAIL: all slots are taken. */
+  /** Publishes an entry in a free slot and returns the slot. EADDRNOTAVAIL: all slots for its port are taken. */
   add(entry: BindingEntry): number {
-    let slot = this.#slots.indexOf(undefined);
-    if (slot < 0) slot = this.#slots.length;
-    if (slot >= SLOTS_MAX) throw new StpError('EADDRNOTAVAIL', `this process holds ${SLOTS_MAX} ports and ranges already`);
-    this.#slots[slot] = entry;
+    const block = this.#blockFor(entry.port);
+    const own = this.#own(block);
+    const free = own.slots.indexOf(undefined);
+    const at = free < 0 ? own.slots.length : free;
+    own.put(at, entry);
     try {
-      this.#publish(slot);
+      this.#publish(block);
     } catch (error) {
-      this.#slots[slot] = undefined;
+      own.put(at, undefined);
       throw error;
     }
-    return slot;
+    return block * BINDINGS_PER_BLOCK + at;
   }
 
   /** Replaces the entry of a slot; undefined frees it. */
   set(slot: number, entry: BindingEntry | undefined): void {
-    const before = this.#slots[slot];
-    this.#slots[slot] = entry;
+    const block = Math.floor(slot / BINDINGS_PER_BLOCK);
+    const own = this.#own(block);
+    const at = slot % BINDINGS_PER_BLOCK;
+    const before = own.slots[at];
+    own.put(at, entry);
     try {
-      this.#publish(slot);
+      this.#write(block);
     } catch (error) {
       // Others still see what was there; a slot that could not be freed stays taken.
-      this.#slots[slot] = before;
+      own.put(at, before);
       throw error;
     }
+    if (entry === undefined && block > 0) this.#forgetEmpty((block - 1) % PORT_GROUPS);
   }
 
   get(slot: number): BindingEntry | undefined {
-    return this.#slots[slot];
+    return this.#blocks.get(Math.floor(slot / BINDINGS_PER_BLOCK))?.slots[slot % BINDINGS_PER_BLOCK];
+  }
+
+  /** Those of which `span` holds a part. */
+  entriesIn(span: PortSpan): BindingEntry[] {
+    const found: BindingEntry[] = [];
+    const look = (block: number): void => {
+      for (const entry of this.#blocks.get(block)?.slots ?? []) if (entry !== undefined && isIn(entry, span)) found.push(entry);
+    };
+    look(0);
+    for (const group of groupsOf(span)) {
+      const rounds = this.#rounds.get(group) ?? 0;
+      for (let round = 0; round < rounds; round += 1) look(portBlock(group, round));
+    }
+    return found;
   }
 
   entries(): BindingEntry[] {
-    return this.#slots.filter((entry) => entry !== undefined);
+    return [...this.#blocks.values()].flatMap(({ slots }) => slots.filter((entry) => entry !== undefined));
   }
 
-  #publish(slot: number): void {
-    const block = Math.floor(slot / BINDINGS_PER_BLOCK);
-    this.#write(block);
-    if (block < this.#blocks) return;
-    // The block first, then the count of blocks: nobody looks for a block that is not there.
-    const before = this.#blocks;
-    this.#blocks = block + 1;
-    try {
+  /** The first block with room for an entry of this port. */
+  #blockFor(port: number): number {
+    if (this.#hasRoom(0)) return 0;
+    const group = Math.floor(port / PORT_GROUP_PORTS);
+    for (let round = 0; round < PORT_BLOCKS_EACH_MAX; round += 1) {
+      if (this.#hasRoom(portBlock(group, round))) return portBlock(group, round);
+    }
+    throw new StpError('EADDRNOTAVAIL', `this process holds ports near ${port} as often as its file has room for`);
+  }
+
+  #hasRoom(block: number): boolean {
+    return this.#blocks.get(block)?.hasRoom ?? true;
+  }
+
+  #own(block: number): OwnBlock {
+    let own = this.#blocks.get(block);
+    if (own === undefined) this.#blocks.set(block, (own = new OwnBlock()));
+    return own;
+  }
+
+  /** The block first, then what tells of it: nobody looks for a block that is not there. */
+  #publish(block: number): void {
+    if (block === 0) {
       this.#write(0);
+      return;
+    }
+    const group = (block - 1) % PORT_GROUPS;
+    const round = Math.floor((block - 1) / PORT_GROUPS);
+    const before = this.#rounds.get(group) ?? 0;
+    if (round < before) {
+      this.#write(block);
+      return;
+    }
+    try {
+      if (round > 0) this.#write(block);
+      this.#setRounds(group, round + 1);
+      this.#write(portBlock(group, 0));
+      if (before === 0) this.#write(0);
     } catch (error) {
-      this.#blocks = before;
+      this.#setRounds(group, before);
       throw error;
     }
   }
 
-  #write(block: number): void {
-    const first = block * BINDINGS_PER_BLOCK;
-    let used = Math.min(BINDINGS_PER_BLOCK, Math.max(0, this.#slots.length - first));
-    while (used > 0 && this.#slots[first + used - 1] === undefined) used -= 1;
-    BindingsHead.encode({ entries: used, blocks: this.#blocks }, this.#payload);
-    for (let i = 0; i < used; i += 1) {
-      const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
-      const entry = this.#slots[first + i];
-      if (entry === undefined) this.#payload.fill(0, at, at + Binding.sizeBytes);
-      else encodeEntry(entry, this.#payload, at);
+  /** A group of ports that holds nothing any more is not looked at. */
+  #forgetEmpty(group: number): void {
+    const rounds = this.#rounds.get(group) ?? 0;
+    for (let round = 0; round < rounds; round += 1) {
+      if (this.#blocks.get(portBlock(group, round))?.isEmpty === false) return;
     }
-    this.#file.write(PROCESS_BLOCKS.bindings + block, this.#payload.subarray(0, BindingsHead.sizeBytes + used * Binding.sizeBytes));
+    this.#setRounds(group, 0);
+    try {
+      this.#write(0);
+    } catch {
+      // Others go on to look at blocks that are empty.
+      this.#setRounds(group, rounds);
+      return;
+    }
+    for (let round = 0; round < rounds; round += 1) this.#blocks.delete(portBlock(group, round));
   }
+
+  #setRounds(group: number, rounds: number): void {
+    const bits = this.#portGroups[group >> 3] ?? 0;
+    const bit = 1 << (group & 7);
+    this.#portGroups[group >> 3] = rounds > 0 ? bits | bit : bits & ~bit;
+    if (rounds > 0) this.#rounds.set(group, rounds);
+    else this.#rounds.delete(group);
+  }
+
+  #write(block: number): void {
+    const blocks = block > 0 && block <= PORT_GROUPS ? (this.#rounds.get(block - 1) ?? 0) : 0;
+    this.#file.write(placeOf(block), this.#own(block).payload(blocks, block === 0 ? this.#portGroups : NO_GROUPS));
+  }
+}
+
+const NO_GROUPS = new Uint8Array(0);
+
+/** One block of a table, its head checked. */
+interface TableBlock {
+  readonly payload: Uint8Array;
+  readonly view: DataView;
+  readonly used: number;
+}
+
+/** The blocks of a table in which entries for `span` may lie, one after the other. */
+function* blocksFor(reader: BlockReader, number: number, span: PortSpan): Generator<TableBlock, void, undefined> {
+  const first = readBlock(reader, number, 0);
+  if (first === undefined) return;
+  yield first;
+  for (const group of groupsOf(span)) {
+    if (((first.payload[GROUPS_AT + (group >> 3)] ?? 0) & (1 << (group & 7))) === 0) continue;
+    let blocks = 1;
+    for (let round = 0; round < blocks; round += 1) {
+      const block = readBlock(reader, number, portBlock(group, round));
+      if (block === undefined) break;
+      // A group that was just given up has 0.
+      if (round === 0) blocks = usedBlocks(block.view, number);
+      yield block;
+    }
+  }
+}
+
+function readBlock(reader: BlockReader, number: number, block: number): TableBlock | undefined {
+  const payload = reader.read(placeOf(block))?.payload;
+  if (payload === undefined) return undefined;
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  return { payload, view, used: usedEntries(view, number) };
 }
 
 /**
  * All entries in the table of another process, checked; empty where it has published none. ESTPCORRUPT names the file.
- * With `only` a port, only entries that may hold it; this is the fast way.
+ * With a span of ports only entries that may hold one of them; this is the fast way. A range is found by its first port.
  */
-export function readBindings(reader: BlockReader, number: number, visit: (entry: BindingEntry) => boolean, only?: number): void {
-  let blocks = 1;
-  for (let index = 0; index < blocks; index += 1) {
-    const block = reader.read(PROCESS_BLOCKS.bindings + index);
-    if (block === undefined) return;
-    const { payload } = block;
-    const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-    const used = usedEntries(view, number);
-    if (index === 0) blocks = usedBlocks(view, number);
+export function readBindings(reader: BlockReader, number: number, visit: (entry: BindingEntry) => boolean, span = ALL_PORTS): void {
+  for (const { payload, view, used } of blocksFor(reader, number, span)) {
     for (let i = 0; i < used; i += 1) {
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       const state = view.getUint8(at + STATE_AT);
       if (state === BindingState.free) continue;
       const port = view.getUint32(at + PORT_AT, true);
       const count = view.getUint16(at + COUNT_AT, true);
-      if (only !== undefined && (only < port || only - port >= count)) continue;
+      if (span !== ALL_PORTS && !isIn({ port, count }, span)) continue;
       if (visit(checked(payload, at, state, port, count, number))) return;
     }
   }
 }
 
 /**
- * The socket that listens at a port of a group, of several the one that is closest to the address that was called. Reads the
- * first block, further ones only where there are some; compares bytes and decodes nothing that does not match.
+ * The socket that listens at a port of a group, of several the one that is closest to the address that was called. Compares
+ * bytes and decodes nothing that does not match.
  */
 export function findListening(reader: BlockReader, number: number, wanted: WantedListener): ListeningEntry | undefined {
   const { group, port, ip } = wanted;
   let best: ListeningEntry | undefined;
-  let blocks = 1;
-  for (let index = 0; index < blocks; index += 1) {
-    const block = reader.read(PROCESS_BLOCKS.bindings + index);
-    if (block === undefined) return best;
-    const { payload } = block;
-    const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-    const used = usedEntries(view, number);
-    if (index === 0) blocks = usedBlocks(view, number);
+  for (const { payload, view, used } of blocksFor(reader, number, { first: port, last: port })) {
     for (let i = 0; i < used; i += 1) {
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
       if (view.getUint32(at + PORT_AT, true) !== port || view.getUint8(at + STATE_AT) !== BindingState.listening) continue;
@@ -214,7 +373,7 @@ function usedEntries(view: DataView, number: number): number {
 
 function usedBlocks(view: DataView, number: number): number {
   const blocks = view.getUint32(BindingsHead.fields.blocks.at, true);
-  if (blocks < 1 || blocks > PROCESS_BLOCKS.bindingsCount) throw damaged(processPath(number), 'bindings.blocks');
+  if (blocks > PORT_BLOCKS_EACH_MAX) throw damaged(processPath(number), 'bindings.blocks');
   return blocks;
 }
 

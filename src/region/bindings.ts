@@ -13,7 +13,7 @@ import { type BlockWriter } from '../storage';
 import { Claims } from './claims';
 import { isGroupName, systemKey } from './names';
 import { type OwnPort, OwnPorts } from './own-ports';
-import { PortRanges } from './port-ranges';
+import { EPHEMERAL_FIRST, PortRanges } from './port-ranges';
 import { type ProcessInfo } from './process-info';
 import { isDamage, type KnownProcess, type Processes } from './processes';
 
@@ -139,15 +139,19 @@ export class Bindings {
     else ranges?.unmark(port);
   }
 
-  /** A port for a socket that was not bound; cheap, and seen by nobody. EADDRNOTAVAIL where none is left. */
+  /** A port for a socket that was not bound; cheap, and seen by nobody. Where none is left it is another connection's as well. */
   ephemeral(group: string): number {
+    return this.#rangesOf(group).takeOrShare();
+  }
+
+  #rangesOf(group: string): PortRanges {
     let ranges = this.#ranges.get(group);
     if (ranges === undefined) {
       checkGroup(group);
       ranges = new PortRanges(group, this.#table, this.#claims, this.#self.number);
       this.#ranges.set(group, ranges);
     }
-    return ranges.take();
+    return ranges;
   }
 
   /** Gives back what {@link ephemeral} gave. */
@@ -250,12 +254,30 @@ export class Bindings {
   }
 
   #bindChosen(wanted: WantedPort): number {
+    try {
+      return this.#bindInRange(wanted);
+    } catch (error) {
+      if (!(error instanceof StpError && error.code === 'EADDRNOTAVAIL')) throw error;
+      // Others hold all ranges, for sockets that only connect: those are in nobody's way.
+      return this.#bindAnywhere(wanted, error);
+    }
+  }
+
+  #bindAnywhere(wanted: WantedPort, failure: StpError): number {
+    const bound = this.#claims.boundByOthers(wanted.group, EPHEMERAL_FIRST, PORT_MAX - EPHEMERAL_FIRST + 1);
+    for (let port = EPHEMERAL_FIRST; port <= PORT_MAX; port += 1) {
+      if (!bound.has(port) && this.#tryBind(port, wanted)) return port;
+    }
+    throw failure;
+  }
+
+  #bindInRange(wanted: WantedPort): number {
     const { group } = wanted;
     const refused: number[] = [];
     let bound = 0;
     try {
       while (bound === 0) {
-        const chosen = this.ephemeral(group);
+        const chosen = this.#rangesOf(group).take();
         refused.push(chosen);
         if (this.#tryBind(chosen, wanted, true)) bound = chosen;
       }

@@ -8,7 +8,7 @@
  */
 import { crashPoint } from '../crash-points';
 import { BindingState, reachesMeet } from '../layout';
-import { type BindingEntry, type BindingTable, readBindings } from './binding-table';
+import { type BindingEntry, type BindingTable, type PortSpan, readBindings } from './binding-table';
 import { pause } from './pause';
 import { type ProcessInfo } from './process-info';
 import { type KnownProcess, type Processes } from './processes';
@@ -80,7 +80,7 @@ export class Claims {
     const wanted: BindingEntry = { port: from, count, group, socket: 0, state: BindingState.claiming, shared: false, reach: '' };
     const bound = new Set<number>();
     for (const process of this.#others()) {
-      for (const entry of entriesOf(process, (found) => PORT_HOLDERS.has(found.state) && overlaps(found, wanted))) bound.add(entry.port);
+      for (const entry of entriesOf(process, (found) => PORT_HOLDERS.has(found.state) && overlaps(found, wanted), spanOf(wanted))) bound.add(entry.port);
     }
     return bound;
   }
@@ -115,7 +115,7 @@ export class Claims {
   }
 
   #claimsSame(rival: KnownProcess, claiming: BindingEntry): boolean {
-    const same = entriesOf(rival, (entry) => entry.state === claiming.state && contends(entry, claiming));
+    const same = entriesOf(rival, (entry) => entry.state === claiming.state && contends(entry, claiming), spanOf(claiming));
     return same.length > 0 && this.#processes.isAlive(rival.info) !== 'dead';
   }
 
@@ -123,7 +123,8 @@ export class Claims {
     const rivals: Rivals = { held: false, lower: undefined, higher: false };
     const holders = claiming.state === BindingState.claimingRange ? RANGE_HOLDERS : PORT_HOLDERS;
     for (const process of this.#others()) {
-      const found = entriesOf(process, (entry) => (entry.state === claiming.state || holders.has(entry.state)) && contends(entry, claiming));
+      const stands = (entry: BindingEntry): boolean => entry.state === claiming.state || holders.has(entry.state);
+      const found = entriesOf(process, (entry) => stands(entry) && contends(entry, claiming), spanOf(claiming));
       // Only now: a process that turns out dead has its file closed.
       if (found.length === 0 || this.#processes.isAlive(process.info) === 'dead') continue;
       if (found.some((entry) => entry.state !== claiming.state)) rivals.held = true;
@@ -145,17 +146,22 @@ const PORT_HOLDERS: ReadonlySet<number> = new Set([BindingState.bound, BindingSt
 const RANGE_HOLDERS: ReadonlySet<number> = new Set([BindingState.range]);
 
 /** The entries of another process that pass `filter`. A damaged table holds nothing: it must not keep all others from binding. */
-function entriesOf(process: KnownProcess, filter: (entry: BindingEntry) => boolean): BindingEntry[] {
+function entriesOf(process: KnownProcess, filter: (entry: BindingEntry) => boolean, span?: PortSpan): BindingEntry[] {
   const found: BindingEntry[] = [];
   try {
     readBindings(process.reader, process.info.number, (entry) => {
       if (filter(entry)) found.push(entry);
       return false;
-    });
+    }, span);
   } catch {
     return [];
   }
   return found;
+}
+
+/** Where the entries lie that an entry may contend with: of ranges all have the same size, and begin where one does. */
+function spanOf({ port, count }: BindingEntry): PortSpan {
+  return { first: port, last: port + count - 1 };
 }
 
 function claimingOf(state: number): number {

@@ -39,10 +39,13 @@ const ROOM_FOR_RINGS_BYTES = 256 * RING_BYTES;
 /** Six of the longest frames: four that are under way, one that is being read, and one that is being written. */
 const FRAMES_BYTES = 1536 * 1024;
 
+/** As many as a system lets one process open files, by default. */
+const SOCKETS_USUAL = 1_000_000;
+
 /** Limits of a region made on a volume with so many bytes free; undefined: nobody knows. */
 export function defaultLimits(freeBytes: number | undefined): RegionLimits {
   const roomy = freeBytes !== undefined && freeBytes >= ROOM_FOR_RINGS_BYTES;
-  return { socketsMax: 16_384, ringBytes: roomy ? RING_BYTES : SMALL_RING_BYTES, framesBytes: FRAMES_BYTES, leaseMs: 5000 };
+  return { socketsMax: SOCKETS_USUAL, ringBytes: roomy ? RING_BYTES : SMALL_RING_BYTES, framesBytes: FRAMES_BYTES, leaseMs: 5000 };
 }
 
 /** The mark of a reset: there from before it looks for live processes until all is removed, or left as it was. */

@@ -3,7 +3,19 @@
  * are damaged. What can't be decoded becomes a line in `problems`, never an exception.
  */
 import { StpError } from '../errors';
-import { BindingState, BLOCK_BYTES, ipText, PROCESS_BLOCKS, REGION_PATHS, Scb, SCBS_PER_BLOCK, SocketState, type SocketStateName, SOCKETS_MAX } from '../layout';
+import {
+  BindingState,
+  BLOCK_BYTES,
+  ipText,
+  PROCESS_BLOCKS,
+  REGION_PATHS,
+  Scb,
+  SCBS_PER_BLOCK,
+  SocketsHead,
+  SocketState,
+  type SocketStateName,
+  SOCKETS_MAX,
+} from '../layout';
 import { accessOf, type BlockReader, FileStorage, fileSystemOf, type Storage } from '../storage';
 import { type BindingEntry, readBindings } from './binding-table';
 import { checkRegionDirectory } from './directory';
@@ -12,7 +24,7 @@ import { readHeader, type RegionFacts, REMOVING_PATH } from './header';
 import { readBeat } from './heartbeat';
 import { isGuessedBootId, type Liveness, machine, sharingId } from './machine';
 import { printable } from './names';
-import { decodeIdentity, type ProcessInfo, processPath } from './process-info';
+import { damaged, decodeIdentity, type ProcessInfo, processPath } from './process-info';
 import { listNumbers } from './process-numbers';
 import { type ScbValues } from './socket-table';
 
@@ -140,7 +152,9 @@ function inspectedBinding(entry: BindingEntry): InspectedBinding {
 
 function inspectSockets(reader: BlockReader, owner: ProcessInfo, ownerAlive: Liveness, socketsMax: number, into: Findings): void {
   const blocksInFile = Math.ceil(reader.sizeBytes / BLOCK_BYTES) - PROCESS_BLOCKS.sockets;
-  const blocks = Math.min(blocksInFile, Math.ceil(socketsMax / SCBS_PER_BLOCK));
+  // Where its head can't be read, the blocks themselves may be whole.
+  const announced = attempt(into.problems, `${processPath(owner.number)} sockets`, () => socketBlocks(reader, owner.number)) ?? Infinity;
+  const blocks = Math.min(blocksInFile, announced, Math.ceil(socketsMax / SCBS_PER_BLOCK));
   for (let at = 0; at < blocks; at += 1) {
     const where = `${processPath(owner.number)} sockets from ${at * SCBS_PER_BLOCK}`;
     const payload = attempt(into.problems, where, () => reader.read(PROCESS_BLOCKS.sockets + at)?.payload);
@@ -153,6 +167,14 @@ function inspectSockets(reader: BlockReader, owner: ProcessInfo, ownerAlive: Liv
       if (socket !== undefined) into.sockets.push({ owner, ownerAlive, index, ...socket });
     }
   }
+}
+
+/** How far blocks of sockets may lie. */
+function socketBlocks(reader: BlockReader, number: number): number {
+  const block = reader.read(PROCESS_BLOCKS.socketsHead);
+  if (block === undefined) return 0;
+  if (block.payload.length < SocketsHead.sizeBytes) throw damaged(processPath(number), 'the sockets head');
+  return SocketsHead.decode(block.payload).blocks;
 }
 
 /** One checked socket control block of a block of them. */

@@ -2,7 +2,7 @@
  * Ports for sockets that were not bound: numbers from ranges that this process holds for itself, one system and group each.
  *
  * A range is claimed from everybody else once; a number in it then costs no look at anybody. Numbers are handed out in
- * turn, so that one just given back is not used again at once.
+ * turn, so that one just given back is not used again at once. There are 32,768 of them; connections beyond that share.
  */
 import { StpError } from '../errors';
 import { BindingState } from '../layout';
@@ -11,7 +11,10 @@ import { type Claims } from './claims';
 
 export const EPHEMERAL_FIRST = 32_768;
 const RANGE_PORTS = 128;
-const RANGES = (65_536 - EPHEMERAL_FIRST) / RANGE_PORTS;
+const EPHEMERAL_PORTS = 65_536 - EPHEMERAL_FIRST;
+const RANGES = EPHEMERAL_PORTS / RANGE_PORTS;
+/** Ports that are shared until a free one is looked for again. */
+const LOOK_AGAIN_AFTER = 1024;
 /** Empty ranges that are kept for the next burst. */
 const SPARE_RANGES = 1;
 
@@ -40,15 +43,41 @@ export class PortRanges {
   readonly #ranges = new Map<number, Range>();
   /** Where to look first for a free range: processes start at different places, so that they rarely meet. */
   readonly #start: number;
+  /** How many connections have a port besides the one that it was given to first. */
+  readonly #shared = new Map<number, number>();
+  #nextShared: number;
+  #sharesLeft = 0;
 
   constructor(group: string, table: BindingTable, claims: Claims, processNumber: number) {
     this.#group = group;
     this.#table = table;
     this.#claims = claims;
     this.#start = processNumber % RANGES;
+    this.#nextShared = this.#start * RANGE_PORTS;
   }
 
-  /** Takes a port; EADDRNOTAVAIL where no range is left. */
+  /**
+   * Takes a port for a socket that is only to connect. Where none is left it is one that another connection has as well: what names a
+   * connection are its sockets, and it must not fail for want of a number.
+   */
+  takeOrShare(): number {
+    if (this.#sharesLeft > 0) this.#sharesLeft -= 1;
+    else {
+      try {
+        return this.take();
+      } catch (error) {
+        if (!(error instanceof StpError && error.code === 'EADDRNOTAVAIL')) throw error;
+        // To look for a free one reads the tables of all others.
+        this.#sharesLeft = LOOK_AGAIN_AFTER;
+      }
+    }
+    this.#nextShared = (this.#nextShared + 1) % EPHEMERAL_PORTS;
+    const port = EPHEMERAL_FIRST + this.#nextShared;
+    this.#shared.set(port, (this.#shared.get(port) ?? 0) + 1);
+    return port;
+  }
+
+  /** Takes a port that no other connection has; EADDRNOTAVAIL where no range is left. */
   take(): number {
     for (const range of this.#ranges.values()) {
       const port = takeFrom(range);
@@ -66,6 +95,13 @@ export class PortRanges {
 
   /** Gives a taken port back. Others are ignored: a socket that moved here brought the port of another process. */
   giveBack(port: number): void {
+    const shares = this.#shared.get(port) ?? 0;
+    if (shares > 0) {
+      if (shares === 1) this.#shared.delete(port);
+      else this.#shared.set(port, shares - 1);
+      return;
+    }
+    this.#sharesLeft = 0;
     const range = this.#rangeOf(port);
     if (range?.used[port - range.first] !== 1) return;
     range.used[port - range.first] = 0;
@@ -111,16 +147,16 @@ export class PortRanges {
   /** Ports of a range that somebody, we included, has bound by number. */
   #boundIn(first: number): Set<number> {
     const bound = this.#claims.boundByOthers(this.#group, first, RANGE_PORTS);
-    for (const entry of this.#table.entries()) {
+    for (const entry of this.#table.entriesIn({ first, last: first + RANGE_PORTS - 1 })) {
       const isPort = entry.state === BindingState.bound || entry.state === BindingState.listening;
-      if (isPort && entry.group === this.#group && entry.port >= first && entry.port < first + RANGE_PORTS) bound.add(entry.port);
+      if (isPort && entry.group === this.#group) bound.add(entry.port);
     }
     return bound;
   }
 
   #trim(range: Range): void {
     let spare = 0;
-    for (const other of this.#ranges.values()) if (other.given === 0) spare += 1;
+    for (const other of this.#ranges.values()) if (other.given === 0 && other.bound < RANGE_PORTS) spare += 1;
     if (spare <= SPARE_RANGES) return;
     this.#table.set(range.slot, undefined);
     this.#ranges.delete(range.first);

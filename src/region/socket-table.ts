@@ -6,7 +6,7 @@
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { PROCESS_BLOCKS, Scb, type LayoutValues, SCBS_PER_BLOCK, SocketState } from '../layout';
+import { PROCESS_BLOCKS, Scb, type LayoutValues, SCBS_PER_BLOCK, SocketsHead, SocketState } from '../layout';
 import { type BlockWriter } from '../storage';
 
 export type ScbValues = LayoutValues<typeof Scb.fields>;
@@ -22,6 +22,8 @@ export interface ScbCounters {
 const FIELDS = Scb.fields;
 const BLOCK_BYTES_USED = SCBS_PER_BLOCK * Scb.sizeBytes;
 const U32 = 0x1_0000_0000;
+/** Blocks that are announced at first. */
+const BLOCKS_FIRST = 16;
 
 /** One block of control blocks, as it goes to the file. */
 interface ScbBlock {
@@ -39,6 +41,8 @@ export class SocketTable {
   readonly #file: BlockWriter;
   readonly #socketsMax: number;
   readonly #blocks: (ScbBlock | undefined)[] = [];
+  /** How far a reader looks for blocks, see SocketsHead. */
+  #announced = 0;
   readonly #dirty: ScbBlock[] = [];
   readonly #counters: ScbCounters = { bytesReceived: 0, bytesSent: 0, receiveQueuedBytes: 0, sendQueuedBytes: 0 };
 
@@ -60,9 +64,20 @@ export class SocketTable {
     if (this.#blocks[at] !== undefined) return;
     const payload = new Uint8Array(BLOCK_BYTES_USED);
     crashPoint('slot.growing');
+    this.#announce(at);
     this.#file.write(PROCESS_BLOCKS.sockets + at, payload);
     crashPoint('slot.grown');
     this.#blocks[at] = { index: at, payload, view: new DataView(payload.buffer), touched: 0, dirty: false };
+  }
+
+  /** Tells readers of a block before it is there; far ahead, so that it is seldom done. */
+  #announce(at: number): void {
+    if (at < this.#announced) return;
+    const blocks = Math.min(Math.ceil(this.#socketsMax / SCBS_PER_BLOCK), Math.max(2 * at, BLOCKS_FIRST));
+    const payload = new Uint8Array(SocketsHead.sizeBytes);
+    SocketsHead.encode({ blocks }, payload);
+    this.#file.write(PROCESS_BLOCKS.socketsHead, payload);
+    this.#announced = blocks;
   }
 
   /** Takes the values of an allocated socket; published by the next flush. A value that does not fit is EINVAL and changes nothing. */

@@ -75,8 +75,8 @@ function checkIndex(index: number): void {
 /** Writes blocks of a file that was just created. */
 export class FileBlockWriter implements BlockWriter {
   readonly #file: PositionedFile;
-  /** Last sequence per block; 0 or absent: never written. */
-  readonly #sequences: number[] = [];
+  /** Last sequence of each block that was written. Blocks may lie far apart. */
+  readonly #sequences = new Map<number, number>();
 
   constructor(file: PositionedFile) {
     this.#file = file;
@@ -91,12 +91,11 @@ export class FileBlockWriter implements BlockWriter {
     if (payload.length > BLOCK_PAYLOAD_BYTES) {
       throw new StpError('EINVAL', `a payload of ${payload.length} bytes; a block takes ${BLOCK_PAYLOAD_BYTES}`);
     }
-    while (this.#sequences.length <= index) this.#sequences.push(0);
-    const sequence = Math.max((this.#sequences[index] ?? 0) + 1, sequenceMin);
+    const sequence = Math.max((this.#sequences.get(index) ?? 0) + 1, sequenceMin);
     const page = this.#file.scratch();
     sealBlock(page, index, sequence, payload);
     this.#file.writeAt(page, 0, BLOCK_BYTES, index * BLOCK_BYTES);
-    this.#sequences[index] = sequence;
+    this.#sequences.set(index, sequence);
   }
 
   close(): void {

@@ -108,17 +108,22 @@ eachMechanism('a process talks to itself', (tt, mechanism) => {
   tt.equal(network.socketCount, 0);
 });
 
-void t.test('a socket table that is full leaves the request in the queue', (tt) => {
+void t.test('a server whose socket table is full refuses the request, and nothing waits for ever', (tt) => {
   const network = new Network({ mechanism: 'ring' });
   const listener = network.listen(1, 7);
-  network.connect(2, 1, 7);
+  const refused = network.connect(2, 1, 7);
+  const accepted = network.connect(2, 1, 7);
   network.settle();
   const { engine } = network.process(1);
   const rest = Array.from({ length: 2047 }, () => engine.open());
   tt.throws(() => network.accept(listener), { code: 'EMFILE' });
-  tt.equal(listener.socket.listener?.queue.length, 1);
+  tt.equal(listener.socket.listener?.queue.length, 1, 'the next one is not touched');
+  network.settle();
+  tt.same(refused.told, [`connected ${errnoOf('ECONNRESET')}`]);
   rest.forEach((socket) => { engine.release(socket); });
   tt.ok(network.accept(listener));
+  network.settle();
+  tt.same(accepted.told, ['connected 0']);
   tt.end();
 });
 

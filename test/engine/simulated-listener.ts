@@ -49,11 +49,13 @@ export class SimulatedListener extends SimulatedOwner {
     const { process } = this;
     const { world } = process;
     let accepted: EngineSocket | undefined;
+    const first = this.socket.listener?.queue[0]?.remote.port ?? 0;
     try {
       accepted = this.call(() => accept(process.engine, this.socket));
     } catch (error) {
-      // EMFILE, ENOSPC: the request stays in the queue.
+      // EMFILE, ENOSPC: the request is refused.
       world.expect(error, 'EMFILE', 'ENOSPC');
+      world.connections.get(first)?.causes.add('no socket for it');
       return false;
     }
     this.mayAccept &&= accepted !== undefined;

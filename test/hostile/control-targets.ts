@@ -1,6 +1,21 @@
 /** Decoders of the control files: header, process files and link headers, and of names and tokens. */
 import { decodeToken, encodeToken } from '../../src/calls/token';
-import { Binding, BINDINGS_PER_BLOCK, BindingsHead, BindingState, BLOCK_BYTES, FORMAT_VERSION, Heartbeat, ipBytes, PROCESS_BLOCKS, REGION_MAGIC, RegionHeader, Scb } from '../../src/layout';
+import {
+  Binding,
+  BINDINGS_PER_BLOCK,
+  BindingsHead,
+  BindingState,
+  BLOCK_BYTES,
+  FORMAT_VERSION,
+  Heartbeat,
+  ipBytes,
+  PORT_BLOCKS_EACH_MAX,
+  PORT_GROUPS,
+  PROCESS_BLOCKS,
+  REGION_MAGIC,
+  RegionHeader,
+  Scb,
+} from '../../src/layout';
 import { findListening, groupBytes, readBindings } from '../../src/region/binding-table';
 import { decodeHeader } from '../../src/region/header';
 import { readBeat } from '../../src/region/heartbeat';
@@ -9,6 +24,7 @@ import { decodeIdentity, encodeIdentity, ownIdentity } from '../../src/region/pr
 import { numberOfName } from '../../src/region/process-numbers';
 import { pairOfName } from '../../src/region';
 import { machine } from '../../src/region/machine';
+import { type BlockReader, type ReadBlock } from '../../src/storage';
 import { checkBlock, FileBlockReader, sealBlock } from '../../src/storage/block-file';
 import { decodeLinkHeader, encodeLinkHeader } from '../../src/storage/link-header';
 import { type Random } from '../engine/random';
@@ -34,7 +50,8 @@ function identityPayload(): Uint8Array {
 function bindingsPayload(): Uint8Array {
   const entries = 6;
   const payload = new Uint8Array(BindingsHead.sizeBytes + BINDINGS_PER_BLOCK * Binding.sizeBytes);
-  BindingsHead.encode({ entries, blocks: 2 }, payload);
+  // Some of the bits are for the ports that are looked for.
+  BindingsHead.encode({ entries, blocks: 2, portGroups: new Uint8Array(PORT_GROUPS / 8).fill(3) }, payload);
   const states = Object.values(BindingState);
   for (let i = 0; i < entries; i++) {
     Binding.encode({ port: 80 + i, count: 1, state: states[i % states.length] ?? 0, shared: i & 1, backlog: i, family: [0, 4, 6][i % 3] ?? 0, ip: i % 2 === 0 ? new Uint8Array(16) : LOOPBACK, socket: i, group: 'STG' }, payload, BindingsHead.sizeBytes + i * Binding.sizeBytes);
@@ -60,6 +77,28 @@ function processFile(random: Random, good: Buffer, payload: Uint8Array, at: numb
   const file = Buffer.alloc((at + 2) * BLOCK_BYTES);
   for (const index of [at, at + 1]) sealBlock(file.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES), index, 1, damaged(payload, random).subarray(0, 4064));
   return new FileBlockReader(new MemoryFile(file));
+}
+
+/** A process file with a damaged payload in each block, wherever it is looked for. */
+class DamagedBlocks implements BlockReader {
+  readonly sizeBytes = Number.MAX_SAFE_INTEGER;
+  reads = 0;
+  readonly #payload: Uint8Array;
+  readonly #random: Random;
+
+  constructor(payload: Uint8Array, random: Random) {
+    this.#payload = payload;
+    this.#random = random;
+  }
+
+  read(): ReadBlock | undefined {
+    this.reads += 1;
+    return this.#random.chance(0.9) ? { sequence: 1, payload: damaged(this.#payload, this.#random).subarray(0, 4064) } : undefined;
+  }
+
+  close(): void {
+    // Nothing is open.
+  }
 }
 
 function goodFile(): Buffer {
@@ -97,9 +136,19 @@ export function controlTargets(): Target[] {
       run: (random) => {
         let seen = 0;
         readBindings(processFile(random, good, bindings, PROCESS_BLOCKS.bindings), NUMBER, ({ port, count }) => {
-          if (port < 1 || port + count > 65_536 || ++seen > BINDINGS_PER_BLOCK * PROCESS_BLOCKS.bindingsCount) throw new RangeError(`port ${port}, count ${count}`);
+          if (port < 1 || port + count > 65_536 || ++seen > BINDINGS_PER_BLOCK) throw new RangeError(`port ${port}, count ${count}`);
           return false;
         });
+      },
+    },
+    {
+      name: 'port blocks', errors: ['ESTPCORRUPT'],
+      run: (random) => {
+        const blocks = new DamagedBlocks(bindings, random);
+        const first = random.below(300);
+        if (random.chance(0.5)) findListening(blocks, NUMBER, { group, port: first, ip: ipBytes('') });
+        else readBindings(blocks, NUMBER, ({ port, count }) => port < 1 || port + count > 65_536, { first, last: first + random.below(200) });
+        if (blocks.reads > 1 + 5 * PORT_BLOCKS_EACH_MAX) throw new RangeError(`${blocks.reads} blocks were read`);
       },
     },
     { name: 'listeners', errors: ['ESTPCORRUPT'], run: (random) => { findListening(processFile(random, good, bindings, PROCESS_BLOCKS.bindings), NUMBER, { group, port: 80 + random.below(8), ip: ipBytes(random.pick(['', '127.0.0.1', '::1'])) }); } },

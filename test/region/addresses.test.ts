@@ -182,7 +182,7 @@ void t.test('a table with an impossible address is damaged, and its process is n
   for (const { family, ip } of bad) {
     const other = openRegion(t, options);
     const payload = new Uint8Array(BindingsHead.sizeBytes + Binding.sizeBytes);
-    BindingsHead.encode({ entries: 1, blocks: 1 }, payload);
+    BindingsHead.encode({ entries: 1, blocks: 0, portGroups: new Uint8Array(0) }, payload);
     Binding.encode({ port: PORT, count: 1, state: BindingState.listening, shared: 0, backlog: 1, family, socket: 3, group: 'STG', ip }, payload, BindingsHead.sizeBytes);
     const page = Buffer.alloc(BLOCK_BYTES);
     sealBlock(page, PROCESS_BLOCKS.bindings, 1000, payload);

@@ -1,5 +1,7 @@
 import t from 'tap';
-import { BINDINGS_PER_BLOCK, PROCESS_BLOCKS } from '../../src/layout';
+import { BINDINGS_PER_BLOCK, ipBytes } from '../../src/layout';
+import { inspectRegion } from '../../src/region';
+import { findListening, groupBytes } from '../../src/region/binding-table';
 import { codeOf, openRegion, optionsFor, RegionChild, startOfRace } from './kit';
 
 void t.test('Eight processes fight over a port: exactly one wins, every time', async (t) => {
@@ -107,20 +109,97 @@ void t.test('Wrong arguments are EINVAL and change nothing', (t) => {
   t.end();
 });
 
-void t.test('A process can hold as many ports as fit in its file, and not one more', (t) => {
+void t.test('A process can hold thousands of ports, and others find each of them', async (t) => {
+  const options = optionsFor(t);
+  const region = openRegion(t, options);
+  const child = await RegionChild.one(t);
+  await child.call('open', options);
+  const most = 4000;
+  t.equal(await child.call<number>('bindMany', 1, most - 1, 'STG'), most - 1);
+  t.equal(await child.call<number>('bindMany', 65_535, 1, 'STG'), 1, 'the highest as well');
+  t.match(region.bindings.findListener('here', 'STG', 65_535), { socket: 65_535 });
+  let wrong = 0;
+  for (let port = 1; port < most; port += 1) if (region.bindings.findListener('here', 'STG', port)?.socket !== port) wrong += 1;
+  t.equal(wrong, 0);
+  t.equal(region.bindings.findListener('here', 'STH', 3000), undefined, 'of another group');
+  t.equal(codeOf(() => region.bindings.bind(most - 1, 'STG', 1)), 'EADDRINUSE');
+  t.equal(codeOf(() => region.bindings.bind(700, 'STG', 1)), 'EADDRINUSE');
+  t.equal(region.bindings.ports().length, most);
+  await child.call('unbind', 2500, 'STG');
+  t.equal(region.bindings.findListener('here', 'STG', 2500), undefined);
+  t.equal(region.bindings.bind(2500, 'STG', 1), 2500, 'a hole in the middle is free');
+  region.bindings.unbind(2500, 'STG');
+  t.equal(await child.call<number>('bind', 2500, 'STG', 7), 2500, 'and used again');
+  t.equal(inspectRegion(options.directory).processes.find(({ info }) => info.number === 2)?.bindings.length, most);
+  await child.kill();
+  t.equal(region.bindings.findListener('here', 'STG', 3000), undefined);
+  t.equal(region.bindings.bind(3000, 'STG', 1), 3000);
+});
+
+void t.test('Two processes with many ports bind the rest in their turn, and no port has two owners', async (t) => {
+  const options = optionsFor(t);
+  const children = await RegionChild.start(t, 2);
+  for (const child of children) await child.call('open', options);
+  const atMs = startOfRace();
+  const counts = await Promise.all(children.map((child) => child.call<number>('bindMany', 1, 1500, 'STG', atMs)));
+  t.equal((counts[0] ?? 0) + (counts[1] ?? 0), 1500);
+  const ports = openRegion(t, options).bindings.ports().map(({ port }) => port);
+  t.equal(new Set(ports).size, 1500);
+  t.equal(ports.length, 1500);
+});
+
+void t.test('A group of ports has room for many addresses each, and what is given up is not looked at any more', (t) => {
+  const region = openRegion(t, optionsFor(t));
+  const other = openRegion(t, { directory: region.storage.root, system: 'here', group: 'STG', driver: 'direct' });
+  const groups = Array.from({ length: 12 }, (_, i) => `g${i}`);
+  for (let port = 1; port <= BINDINGS_PER_BLOCK; port += 1) region.bindings.bind(port, 'STG', 1);
+  for (const group of groups) for (let port = 640; port < 704; port += 1) region.bindings.bind(port, group, port);
+  for (const group of groups) region.bindings.listen(700, group);
+  for (const group of groups) t.equal(other.bindings.findListener('here', group, 700)?.socket, 700);
+  t.equal(other.bindings.ports().length, BINDINGS_PER_BLOCK + 12 * 64);
+  for (const group of groups) for (let port = 640; port < 704; port += 1) region.bindings.unbind(port, group);
+  t.equal(other.bindings.ports().length, BINDINGS_PER_BLOCK);
+  region.bindings.bind(650, 'STG', 5);
+  region.bindings.listen(650, 'STG');
+  t.equal(other.bindings.findListener('here', 'STG', 650)?.socket, 5);
+  t.end();
+});
+
+void t.test('Connections beyond the last free port share one, and a port to listen at is still found', (t) => {
   const options = optionsFor(t);
   const region = openRegion(t, options);
   const other = openRegion(t, options);
-  const most = BINDINGS_PER_BLOCK * PROCESS_BLOCKS.bindingsCount;
-  for (let port = 1; port <= most; port += 1) region.bindings.bind(port, 'STG', port);
-  t.equal(codeOf(() => region.bindings.bind(most + 1, 'STG', 1)), 'EADDRNOTAVAIL');
-  t.equal(codeOf(() => other.bindings.bind(most, 'STG', 1)), 'EADDRINUSE', 'the last block is read as well');
-  t.equal(other.bindings.ports().length, most);
-  region.bindings.listen(most, 'STG');
-  t.match(other.bindings.findListener('here', 'STG', most), { socket: most });
-  region.bindings.unbind(500, 'STG');
-  t.equal(other.bindings.bind(500, 'STG', 1), 500, 'a hole in the middle is free');
-  t.equal(region.bindings.bind(most + 1, 'STG', 1), most + 1, 'and used again');
+  const ports = Array.from({ length: 40_000 }, () => region.bindings.ephemeral('STG'));
+  t.equal(new Set(ports.slice(0, 32_768)).size, 32_768, 'each has its own as long as there are some');
+  t.ok(ports.every((port) => port >= 32_768 && port <= 65_535));
+  const fromOther = other.bindings.ephemeral('STG');
+  t.ok(fromOther >= 32_768, 'another process connects as well');
+  const listening = other.bindings.bind(0, 'STG', 1);
+  t.equal(codeOf(() => region.bindings.bind(listening, 'STG', 1)), 'EADDRINUSE');
+  other.bindings.releaseEphemeral(fromOther, 'STG');
+  for (const port of ports) region.bindings.releaseEphemeral(port, 'STG');
+  const again = Array.from({ length: 1000 }, () => region.bindings.ephemeral('STG'));
+  t.equal(new Set(again).size, 1000, 'what was given back is given out to one again');
+  t.end();
+});
+
+void t.test('A lookup reads one block of a process that has few ports, and at most one more of one that has many', (t) => {
+  const region = openRegion(t, optionsFor(t));
+  for (let port = 1; port <= 600; port += 1) region.bindings.bind(port, 'STG', port);
+  region.bindings.listen(400, 'STG');
+  const inner = region.storage.openBlocks('processes/1');
+  if (inner === undefined) throw new Error('no process file');
+  t.teardown(() => { inner.close(); });
+  const look = (port: number): { socket: number | undefined; reads: number } => {
+    let reads = 0;
+    const reader = { sizeBytes: 0, read: (index: number) => (reads++, inner.read(index)), close: () => undefined };
+    const socket = findListening(reader, 1, { group: groupBytes('STG'), port, ip: ipBytes('') })?.socket;
+    return { socket, reads };
+  };
+  t.same(look(400), { socket: 400, reads: 2 });
+  t.same(look(401), { socket: undefined, reads: 2 }, 'bound, and does not listen');
+  t.same(look(6000), { socket: undefined, reads: 1 });
+  t.same(look(65_535), { socket: undefined, reads: 1 });
   t.end();
 });
 
@@ -150,26 +229,22 @@ void t.test('Ephemeral ports are given in turn, taken back, and never the ones t
   t.end();
 });
 
-void t.test('When every range is held there is no port to choose, until a holder goes', (t) => {
+void t.test('When every range is held a port to listen at is still chosen, and a range is to be had when a holder goes', (t) => {
   const options = optionsFor(t);
   const hog = openRegion(t, options);
   const other = openRegion(t, options);
-  let count = 0;
-  const code = codeOf(() => {
-    for (;;) {
-      hog.bindings.ephemeral('STG');
-      count += 1;
-    }
-  });
-  t.equal(code, 'EADDRNOTAVAIL');
-  t.equal(count, 32_768, 'all of them were given');
-  t.equal(codeOf(() => other.bindings.ephemeral('STG')), 'EADDRNOTAVAIL');
-  t.equal(codeOf(() => other.bindings.bind(0, 'STG', 1)), 'EADDRNOTAVAIL');
+  const ranges = (): number => other.bindings.ports('here', 'STG').filter(({ state, process }) => state === 'range' && process === other.self).length;
+  const given = Array.from({ length: 32_768 }, () => hog.bindings.ephemeral('STG'));
+  t.equal(new Set(given).size, 32_768, 'all of them were given');
+  t.ok(other.bindings.ephemeral('STG') >= 32_768, 'a connection shares one');
   t.ok(other.bindings.ephemeral('other') > 0, 'another group has its own');
   t.equal(other.bindings.bind(40_000, 'STG', 1), 40_000, 'a number can still be bound');
+  const chosen = other.bindings.bind(0, 'STG', 1);
+  t.ok(chosen >= 32_768 && chosen !== 40_000);
+  t.equal(ranges(), 0);
   hog.close();
-  const port = other.bindings.bind(0, 'STG', 1);
-  t.ok(port >= 32_768);
+  t.ok(other.bindings.bind(0, 'STG', 1) >= 32_768);
+  t.equal(ranges(), 1);
   t.end();
 });
 

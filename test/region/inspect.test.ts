@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { Heartbeat, PROCESS_BLOCKS, ProcessIdentity, Scb, SocketState } from '../../src/layout';
+import { Heartbeat, PROCESS_BLOCKS, ProcessIdentity, Scb, SocketsHead, SocketState } from '../../src/layout';
 import { inspectRegion, Region } from '../../src/region';
 import { encodeIdentity, type MutableProcessInfo } from '../../src/region/process-info';
 import { FileStorage } from '../../src/storage';
@@ -105,7 +105,7 @@ void t.test('Bytes cut off, and random bytes, never crash the inspector', (t) =>
     for (let i = random(4); i > 0 && bytes.length > 0; i -= 1) bytes[random(bytes.length)] = random(256);
     fs.writeFileSync(file, bytes);
     const { processes, problems } = inspectRegion(options.directory);
-    t.ok(processes.length <= 1 && problems.length <= 4, `round ${round}: at most one line for each part of the file`);
+    t.ok(processes.length <= 1 && problems.length <= 5, `round ${round}: at most one line for each part of the file`);
   }
   t.end();
 });
@@ -124,6 +124,9 @@ void t.test('Fields that are whole but impossible are told one by one, and text 
     Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, localPort: 70_000 }, sockets, Scb.sizeBytes);
     Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, remoteSystem: 'e\u001b[2Jvil' }, sockets, 2 * Scb.sizeBytes);
     Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, remoteFamily: 5 }, sockets, 3 * Scb.sizeBytes);
+    const head = new Uint8Array(SocketsHead.sizeBytes);
+    SocketsHead.encode({ blocks: 1 }, head);
+    writer?.write(PROCESS_BLOCKS.socketsHead, head);
     writer?.write(PROCESS_BLOCKS.sockets, sockets);
     const beat = new Uint8Array(Heartbeat.sizeBytes);
     Heartbeat.encode({ beat: 9, atMs: 1 }, beat);

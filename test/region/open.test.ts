@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { BLOCK_PAYLOAD_BYTES, FORMAT_VERSION, RegionHeader } from '../../src/layout';
+import { BLOCK_PAYLOAD_BYTES, FORMAT_VERSION, RegionHeader, SOCKETS_MAX } from '../../src/layout';
 import { inspectRegion, Region } from '../../src/region';
 import { FileStorage } from '../../src/storage';
 import { codeOf, mountTmpfs, needsRoot, openRegion, optionsFor, RegionChild, startOfRace, temporaryDirectory } from './kit';
@@ -83,7 +83,7 @@ void t.test('Logs are large where there is room and small in the shared memory o
 
 void t.test('Limits out of range are refused and leave nothing', (t) => {
   const options = optionsFor(t);
-  for (const limits of [{ socketsMax: 0 }, { socketsMax: 65_537 }, { ringBytes: 5000 }, { ringBytes: 0 }, { framesBytes: 4097 }, { leaseMs: 1.5 }, { leaseMs: 0 }]) {
+  for (const limits of [{ socketsMax: 0 }, { socketsMax: SOCKETS_MAX + 1 }, { ringBytes: 5000 }, { ringBytes: 0 }, { framesBytes: 4097 }, { leaseMs: 1.5 }, { leaseMs: 0 }]) {
     t.equal(codeOf(() => Region.open(options, { limits })), 'EINVAL', JSON.stringify(limits));
   }
   t.notOk(fs.existsSync(options.directory));

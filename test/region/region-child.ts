@@ -54,6 +54,22 @@ const operations: Record<string, (...args: never[]) => unknown> = {
       throw error;
     }
   },
+  /** Binds and listens at each port that is free; how many they are. */
+  bindMany(first: number, count: number, group: string, atMs = 0) {
+    waitUntil(atMs);
+    let bound = 0;
+    for (let port = first; port < first + count; port += 1) {
+      try {
+        need().bindings.bind(port, group, port);
+      } catch (error) {
+        if (error instanceof StpError && error.code === 'EADDRINUSE') continue;
+        throw error;
+      }
+      need().bindings.listen(port, group);
+      bound += 1;
+    }
+    return bound;
+  },
   listen(port: number, group: string, reach = '') {
     need().bindings.listen(port, group, reach);
   },
