@@ -195,6 +195,12 @@ export function offerAll(listening: EngineSocket): void {
   for (const [peer, line] of [...listener.asks]) offer(listening, peer, line);
 }
 
+/** Whether a socket of `peer` has asked before it connects, as at a port that several share. */
+export function isAskedBy({ listener }: EngineSocket, peer: Peer, index: number): boolean {
+  const line = listener?.asks.get(peer);
+  return line !== undefined && (line.offered === index || line.waiting.has(index));
+}
+
 /** A request was taken up or withdrawn. */
 export function settleAsk(listening: EngineSocket, peer: Peer, index: number): void {
   const line = listening.listener?.asks.get(peer);

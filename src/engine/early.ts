@@ -10,6 +10,7 @@ import { errnoOf } from '../errors';
 import { EARLY_BYTES_MAX, RecordType, REQUEST_SOCKET, SocketState } from '../layout';
 import { type Engine } from './engine';
 import { type Peer } from './peer';
+import { freezePayload } from './hand-over-state';
 import { type EngineSocket } from './socket';
 import { pump } from './stream';
 
@@ -164,7 +165,17 @@ export function flushEarly(socket: EngineSocket): boolean {
     crashPoint('connect.early');
     peer.port.publishNow();
   }
-  return early.pushedBytes === socket.bytesSent;
+  if (early.pushedBytes < socket.bytesSent) return false;
+  answerFreeze(socket);
+  return true;
+}
+
+/** FROZEN says how many bytes are under way, so it follows the last of those that were kept. */
+export function answerFreeze(socket: EngineSocket): void {
+  if (!socket.frozenAnswerDue) return;
+  socket.frozenAnswerDue = false;
+  const payload = freezePayload(socket.frozenRound, socket.bytesSent);
+  socket.peer?.control(RecordType.frozen, socket.index, socket.remoteSocket, socket.remoteGeneration, payload);
 }
 
 /** The errno that a request ends with: who was told of a connection is not refused. */

@@ -15,9 +15,10 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
+import { answerFreeze, flushEarly } from './early';
 import { type Engine, reason } from './engine';
 import { freeze, letGo, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
-import { freezePayload, type Giver, type HandOver, socketAt } from './hand-over-state';
+import { type Giver, type HandOver, socketAt } from './hand-over-state';
 import { claimFromGiver, claimPayload, establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
@@ -61,7 +62,8 @@ function onFreeze(engine: Engine, peer: Peer, source: number, index: number, gen
   }
   socket.frozen = true;
   socket.frozenRound = FreezePayload.decode(payload).round;
-  engine.tell(socket, RecordType.frozen, freezePayload(socket.frozenRound, socket.bytesSent));
+  socket.frozenAnswerDue = true;
+  if (flushEarly(socket)) answerFreeze(socket);
   crashPoint('take.frozen');
 }
 

@@ -2,7 +2,7 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { ConnectPayload, ipText, isAnyIp, RecordType, SocketName, SocketState } from '../layout';
-import { ask, asking, type AskLine, cancel, connectPayload, lineUp, offerAll, onOffer, refuseAsks, settleAsk, turnedAway, withdraw } from './asking';
+import { ask, asking, type AskLine, cancel, connectPayload, isAskedBy, lineUp, offerAll, onOffer, refuseAsks, settleAsk, turnedAway, withdraw } from './asking';
 import { connectSent, connectTakenBack, type EarlyWish, endErrno, flushEarly, isAsking, takePlace, tellUntold } from './early';
 import { type Engine, reason, reasonOf } from './engine';
 import { freeze } from './hand-over-giver';
@@ -180,6 +180,7 @@ export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buf
     refuse(errnoOf('EAGAIN'));
     return;
   }
+  request.mayLack = request.isEarly && isAskedBy(socket, peer, request.socket);
   listener.queue.push(request);
   if (request.isEarly) peer.requests.set(request.name, request);
   settleAsk(socket, peer, request.socket);

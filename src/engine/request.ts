@@ -31,6 +31,8 @@ export class Request {
   readonly calledIp: string;
   /** Bytes that may come before the ACCEPT; 0: its program waits for that. */
   readonly earlyBytes: number;
+  /** Its client asked several that share a port: what its program has sent may lie in that process still, and be lost with it. */
+  mayLack = false;
   /** The socket that it was given; null while it waits in the queue. */
   accepted: EngineSocket | null = null;
   received: ReceiveQueue | null = null;
@@ -104,6 +106,7 @@ export function takeOver(engine: Engine, socket: EngineSocket, request: Request)
     engine.setState(socket, SocketState.closeWait);
   }
   if (request.lostErrno === 0) return;
-  if (request.finReceived || socket.deathAsTcp) endAsTcp(engine, socket, request.lostErrno);
+  // Bytes that never came must not look like an end.
+  if (request.finReceived || (socket.deathAsTcp && !request.mayLack)) endAsTcp(engine, socket, request.lostErrno);
   else engine.abort(socket, request.lostErrno, false);
 }

@@ -90,6 +90,8 @@ export class EngineSocket {
   /** The peer holds a hand-over of its end: nothing may be sent until MOVE or THAW. */
   frozen = false;
   frozenRound = 0;
+  /** FROZEN waits for bytes that were kept for a shared port. */
+  frozenAnswerDue = false;
   /** errno of a reset that has to wait for the end of `frozen`, 0 none. */
   resetWhenThawedErrno = 0;
   /** A taker that asks whether it was given the other end; told no if the giver dies without a MOVE. */

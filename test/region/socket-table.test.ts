@@ -1,5 +1,5 @@
 import t from 'tap';
-import { SCBS_PER_BLOCK, SocketState } from '../../src/layout';
+import { PROCESS_BLOCKS, SCBS_PER_BLOCK, SocketState } from '../../src/layout';
 import { inspectRegion, type ScbValues, SocketTable } from '../../src/region';
 import { type BlockWriter } from '../../src/storage';
 import { codeOf, openRegion, optionsFor } from './kit';
@@ -94,14 +94,14 @@ void t.test('Room is reserved when a socket begins: its failure shows there, and
   table.allocate(0);
   table.allocate(1);
   table.allocate(0);
-  t.same(file.writes, [16], 'once for a block');
+  t.same(file.writes, [PROCESS_BLOCKS.socketsHead, 16], 'once for a block, and the head that tells of it');
   table.set(0, scb());
   file.fail = true;
   t.throws(() => { table.flush(); }, /on fire/u);
   t.ok(table.dirty);
   file.fail = false;
   table.flush();
-  t.same(file.writes, [16, 16]);
+  t.same(file.writes, [PROCESS_BLOCKS.socketsHead, 16, 16]);
   t.end();
 });
 
