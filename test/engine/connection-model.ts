@@ -83,10 +83,13 @@ export class End {
     if (!peeked) this.received += length;
   }
 
-  /** `died`: the process of the other end is gone, and that may be the end of the stream. */
+  /**
+   * `died`: the process of the other end is gone before its FIN went out, and that is the end of the stream. What its program had written and the
+   * library still held for credit is lost with it, as what lies in a program's own buffers is with TCP.
+   */
   checkEnd(died: boolean): void {
     const { other } = this;
-    if (died && !other.finSent) {
+    if (died) {
       this.eofSeen = true;
       return;
     }
