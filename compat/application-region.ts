@@ -26,7 +26,7 @@ export function makeRegion(state: RegionState, scratch: string): string | undefi
 }
 
 function mountSmall(directory: string, sizeKib: number): boolean {
-  return spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeKib}k`, 'tmpfs', directory], { stdio: 'ignore' }).status === 0;
+  return spawnSync('mount', ['-t', 'tmpfs', '-o', `mode=0700,size=${sizeKib}k`, 'tmpfs', directory], { stdio: 'ignore' }).status === 0;
 }
 
 export function removeRegion(region: string): void {

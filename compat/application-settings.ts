@@ -28,9 +28,10 @@ export const SETTINGS: readonly RunSetting[] = [
   { name: 'auto both', hooked: 'both', mode: 'auto', region: 'good', transport: 'stp', reason: 'LISTENER_FOUND' },
   { name: 'auto server', hooked: 'server', mode: 'auto', region: 'good', transport: 'tcp' },
   { name: 'auto client', hooked: 'client', mode: 'auto', region: 'good', transport: 'tcp', reason: 'NO_LISTENER' },
-  { name: 'region missing', hooked: 'both', mode: 'auto', region: 'missing', transport: 'tcp', reason: 'REGION_UNUSABLE' },
+  // A client looks no further where no process has a place: there is no listener, and nothing is loaded to find that out.
+  { name: 'region missing', hooked: 'both', mode: 'auto', region: 'missing', transport: 'tcp', reason: 'NO_LISTENER' },
   { name: 'region full', hooked: 'both', mode: 'auto', region: 'full', transport: 'tcp', reason: 'REGION_UNUSABLE' },
   { name: 'region low', hooked: 'both', mode: 'auto', region: 'low', transport: 'tcp', reason: 'REGION_UNUSABLE' },
-  { name: 'region damaged', hooked: 'both', mode: 'auto', region: 'damaged', transport: 'tcp', reason: 'REGION_UNUSABLE' },
+  { name: 'region damaged', hooked: 'both', mode: 'auto', region: 'damaged', transport: 'tcp', reason: 'NO_LISTENER' },
   { name: 'damaged late', hooked: 'both', mode: 'auto', region: 'late', transport: 'tcp', reason: 'REGION_UNUSABLE' },
 ];

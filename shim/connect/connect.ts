@@ -8,7 +8,7 @@ import net from 'node:net';
 import { type Configuration } from '../configuration';
 import { StpError } from '../../src/index';
 import { StpStream } from '../handle/stream';
-import { connectArguments, type InternalSocket, isObject, kReinitializeHandle } from '../node/internals';
+import { connectArguments, type InternalSocket, isObject, tcpPrototype } from '../node/internals';
 import { placeHandle } from '../node/place';
 import { note } from '../note';
 import { connectStream, open } from './attempt';
@@ -36,10 +36,10 @@ export function connect(settings: Configuration, native: Native, self: unknown, 
   if (wanted === 'stp') note(socket, byRule ? 'RULE_STP' : 'MODE_STP', `connect ${host}:${port}`);
   const lookup = options['lookup'] === undefined || options['lookup'] === null ? ownLookup(host, wanted === 'stp') : undefined;
   const next = lookup === undefined ? options : { ...options, lookup };
-  const placed = placeEarly(settings, socket, wanted === 'stp', { host, port });
+  const closed = wanted === 'stp';
+  const certain = closed || (socket.encrypted !== true && net.isIP(host) !== 0 && decide(settings, host, host, port).way === 'stp');
   const connected = Reflect.apply(native, self, callback === null ? [next] : [next, callback]);
-  // A TLS socket has its handle already, over which the TLS part lies.
-  if (!placed && wanted === 'stp') placeUnderTls(settings, socket);
+  if (certain) placeEarly(settings, socket);
   return connected;
 }
 
@@ -53,14 +53,14 @@ function ownLookup(host: string, closed: boolean): ReturnType<typeof lookupFor> 
   }
 }
 
-/** Puts a handle of ours under a socket that has none, where it is certain that it goes by STP. */
-function placeEarly(settings: Configuration, socket: InternalSocket, always: boolean, to: { host: string; port: number }): boolean {
-  // As net.js does first when a socket is used again.
-  if (socket.destroyed) Object.assign(socket, { _handle: null, _peername: null, _sockname: null });
-  if (socket._handle !== null) return false;
-  if (!always && (net.isIP(to.host) === 0 || decide(settings, to.host, to.host, to.port).way !== 'stp')) return false;
-  (socket[kReinitializeHandle] as (handle: StpStream) => void).call(socket, newStream(settings));
-  return true;
+/**
+ * Puts a handle of ours under a socket that goes by STP for certain, in place of the one that net.js has just made: it connects in a later tick.
+ * A TLS socket has its handle already, over which the TLS part lies.
+ */
+function placeEarly(settings: Configuration, socket: InternalSocket): void {
+  const handle = socket._handle?._parent ?? socket._handle;
+  if (handle === null || handle === undefined || !socket.connecting || Object.getPrototypeOf(handle) !== tcpPrototype) return;
+  placeHandle(socket, newStream(settings));
 }
 
 let connector: StpStream['onConnect'];
@@ -72,9 +72,4 @@ function newStream(settings: Configuration): StpStream {
   stream.onConnect = connector;
   stream.onOpen = open;
   return stream;
-}
-
-function placeUnderTls(settings: Configuration, socket: InternalSocket): void {
-  const below = socket.encrypted === true ? socket._handle?._parent : undefined;
-  if (below !== undefined && !(below instanceof StpStream)) placeHandle(socket, newStream(settings));
 }
