@@ -59,7 +59,7 @@ function ownLookup(host: string, closed: boolean): ReturnType<typeof lookupFor> 
  */
 function placeEarly(settings: Configuration, socket: InternalSocket): void {
   const handle = socket._handle?._parent ?? socket._handle;
-  if (handle === null || handle === undefined || !socket.connecting || Object.getPrototypeOf(handle) !== tcpPrototype) return;
+  if (handle === null || !socket.connecting || Object.getPrototypeOf(handle) !== tcpPrototype) return;
   placeHandle(socket, newStream(settings));
 }
 
