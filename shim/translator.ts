@@ -1,6 +1,6 @@
 /** What the patched functions ask: loaded by the first of them that STP may concern, and with it the call library. */
 export { connect } from './connect/connect';
-export { connectStream, connectTcpHandle } from './connect/attempt';
+export { connectTcpHandle } from './connect/attempt';
 export { bindTcpHandle, listen, listenHandle } from './handle/listen';
 export { StpStream } from './handle/stream';
 export { getServer, sharedHandle } from './handoff/cluster';
