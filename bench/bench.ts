@@ -1,9 +1,10 @@
 /**
  * `npm run bench`: STP against loopback TCP and Unix sockets, in one run on one machine.
  *
- * The same two plain programs (server.ts, client.ts) run over each transport. Measurements of the transports take turns,
- * so that whatever else the machine does hits all of them. Before its rounds each transport warms up for some seconds, which are not kept. What is told is the
- * median of the rounds, and the ratio of STP to each of the others: more than 1 is in favour of STP.
+ * The same two plain programs (server.ts, client.ts) run over each transport. Measurements of the transports take
+ * turns, so that whatever else the machine does hits all of them. Before its rounds each transport warms up for some
+ * seconds, which are not kept. What is told is the median of the rounds, and the ratio of STP to each of the others:
+ * more than 1 is in favour of STP.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -25,7 +26,10 @@ const USAGE = `usage: npm run bench -- [options]
   --help          this text`;
 
 const QUICK_SCALE = 0.01;
-/** A service runs for longer than its compilers do: those of both processes work in the first seconds, on the cores that the bytes want. */
+/**
+ * A service runs for longer than its compilers do: those of both processes work in the first seconds, on the cores that
+ * the bytes want.
+ */
 const WARMUP_MS = 3000;
 
 interface Plan {
@@ -54,7 +58,8 @@ function plan(args: string[]): Plan {
   });
   const rounds = values.rounds ?? (values.quick ? '1' : '5');
   if (!/^[1-9]\d?$/.test(rounds)) throw new Error(`--rounds ${rounds}: must be 1 to 99`);
-  if (!['auto', 'mapped', 'direct'].includes(values.driver)) throw new Error(`--driver ${values.driver}: must be auto, mapped or direct`);
+  if (!['auto', 'mapped', 'direct'].includes(values.driver))
+    throw new Error(`--driver ${values.driver}: must be auto, mapped or direct`);
   return {
     json: values.json,
     markdown: values.markdown,
@@ -84,15 +89,26 @@ interface Measured {
 async function measureAll(plan: Plan, directory: string): Promise<Measured> {
   const samples: Samples = new Map();
   let driver = plan.driver;
-  for (const bench of plan.benches) driver = (await measureOne(plan, bench, fs.mkdtempSync(path.join(directory, 'bench-')), samples)) ?? driver;
+  for (const bench of plan.benches)
+    driver = (await measureOne(plan, bench, fs.mkdtempSync(path.join(directory, 'bench-')), samples)) ?? driver;
   return { samples, driver };
 }
 
-/** All rounds of one bench, by programs of its own: what ran before them would change what the compilers make of their code. Returns the driver that was used. */
-async function measureOne(plan: Plan, bench: BenchName, directory: string, samples: Samples): Promise<string | undefined> {
+/**
+ * All rounds of one bench, by programs of its own: what ran before them would change what the compilers make of their
+ * code. Returns the driver that was used.
+ */
+async function measureOne(
+  plan: Plan,
+  bench: BenchName,
+  directory: string,
+  samples: Samples,
+): Promise<string | undefined> {
   const transports: Transport[] = [];
   try {
-    const starts = await Promise.allSettled(plan.transports.map((name) => Transport.start(name, directory, plan.driver)));
+    const starts = await Promise.allSettled(
+      plan.transports.map((name) => Transport.start(name, directory, plan.driver)),
+    );
     for (const start of starts) if (start.status === 'fulfilled') transports.push(start.value);
     for (const start of starts) if (start.status === 'rejected') throw start.reason;
     progress(plan, `${bench}: warming up`);
@@ -120,7 +136,8 @@ async function warmUp(transport: Transport, bench: BenchName, scale: number): Pr
 function keep(samples: Samples, bench: BenchName, transport: TransportName, values: BenchValues): void {
   for (const metric of METRICS.filter((candidate) => candidate.bench === bench)) {
     const value = values[metric.value];
-    if (value === undefined || !Number.isFinite(value) || value <= 0) throw new Error(`${transport} ${bench}: ${metric.value} is ${String(value)}`);
+    if (value === undefined || !Number.isFinite(value) || value <= 0)
+      throw new Error(`${transport} ${bench}: ${metric.value} is ${String(value)}`);
     const row = samples.get(metric) ?? { tcp: [], unix: [], stp: [] };
     row[transport].push(value);
     samples.set(metric, row);
@@ -134,7 +151,14 @@ function results(samples: Samples): Result[] {
       if (medians.stp === undefined || other === undefined) return undefined;
       return metric.better === 'more' ? medians.stp / other : other / medians.stp;
     };
-    return { name: metric.name, unit: metric.unit, ...medians, overTcp: ratio(medians.tcp), overUnix: ratio(medians.unix), samples: row };
+    return {
+      name: metric.name,
+      unit: metric.unit,
+      ...medians,
+      overTcp: ratio(medians.tcp),
+      overUnix: ratio(medians.unix),
+      samples: row,
+    };
   });
 }
 

@@ -107,7 +107,8 @@ async function stream(target: number | string, messageBytes: number, messages: n
   });
   const seconds = (performance.now() - began) / 1000;
   socket.destroy();
-  if (Number(answer) !== messages * messageBytes) throw new Error(`${answer} bytes arrived of ${messages * messageBytes}`);
+  if (Number(answer) !== messages * messageBytes)
+    throw new Error(`${answer} bytes arrived of ${messages * messageBytes}`);
   return { messagesPerS: messages / seconds, megabytesPerS: (messages * messageBytes) / seconds / 1e6 };
 }
 
@@ -144,7 +145,10 @@ function main(): void {
   process.on('message', (request: BenchRequest) => {
     BENCHES[request.name](request).then(
       (values) => process.send?.({ values } satisfies BenchAnswer),
-      (error: unknown) => process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) } satisfies BenchAnswer),
+      (error: unknown) =>
+        process.send?.({
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        } satisfies BenchAnswer),
     );
   });
   process.once('disconnect', () => process.exit());

@@ -17,7 +17,13 @@ export const METRICS: readonly Metric[] = [
   { name: 'stream of 64 B writes', bench: 'stream-64b', value: 'messagesPerS', unit: 'writes/s', better: 'more' },
   { name: 'stream of 64 KiB writes', bench: 'stream-64kib', value: 'megabytesPerS', unit: 'MB/s', better: 'more' },
   { name: 'http keep-alive, 1 connection', bench: 'http-1', value: 'requestsPerS', unit: 'requests/s', better: 'more' },
-  { name: 'http keep-alive, 50 connections', bench: 'http-50', value: 'requestsPerS', unit: 'requests/s', better: 'more' },
+  {
+    name: 'http keep-alive, 50 connections',
+    bench: 'http-50',
+    value: 'requestsPerS',
+    unit: 'requests/s',
+    better: 'more',
+  },
 ];
 
 /** One metric: medians, and how many times better STP is (more than 1 is in its favour). */
@@ -47,19 +53,35 @@ export function resultsTable(facts: Readonly<Record<string, string | number>>, r
   ]);
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ').trimEnd();
+    cells
+      .map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd();
   const about = Object.entries(facts).map(([name, value]) => `${name}: ${value}`);
   return `${[...about, '', line(head), ...rows.map(line), '', 'Medians; a ratio of 2x means that STP is twice as good.'].join('\n')}\n`;
 }
 
 /** The results for a document: a Markdown table, and what it was measured on. */
 export function resultsMarkdown(facts: Readonly<Record<string, string | number>>, results: readonly Result[]): string {
-  const head = ['| | unit | TCP | Unix socket | STP | to TCP | to Unix |', '| --- | --- | ---: | ---: | ---: | ---: | ---: |'];
+  const head = [
+    '| | unit | TCP | Unix socket | STP | to TCP | to Unix |',
+    '| --- | --- | ---: | ---: | ---: | ---: | ---: |',
+  ];
   const rows = results.map((result) => {
-    const cells = [result.name, result.unit, figure(result.tcp), figure(result.unix), figure(result.stp), ratio(result.overTcp), ratio(result.overUnix)];
+    const cells = [
+      result.name,
+      result.unit,
+      figure(result.tcp),
+      figure(result.unix),
+      figure(result.stp),
+      ratio(result.overTcp),
+      ratio(result.overUnix),
+    ];
     return `| ${cells.join(' | ')} |`;
   });
-  const about = Object.entries(facts).map(([name, value]) => `${name} ${value}`).join(', ');
+  const about = Object.entries(facts)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
   return `${[...head, ...rows, '', `Medians. ${about}.`].join('\n')}\n`;
 }
 

@@ -27,12 +27,20 @@ export class Transport {
     const region = path.join(directory, 'region');
     const options =
       name === 'stp'
-        ? { execArgv: ['--require', registerPath()], env: { ...process.env, STP_NET: 'stp', STP_REGION: region, STP_DRIVER: driver } }
+        ? {
+            execArgv: ['--require', registerPath()],
+            env: { ...process.env, STP_NET: 'stp', STP_REGION: region, STP_DRIVER: driver },
+          }
         : { execArgv: [], env: { ...process.env, STP_NET: 'tcp' } };
-    const server = fork(path.join(__dirname, 'server.js'), name === 'unix' ? [path.join(directory, 'socket')] : [], options);
+    const server = fork(
+      path.join(__dirname, 'server.js'),
+      name === 'unix' ? [path.join(directory, 'socket')] : [],
+      options,
+    );
     const targets = await answerOf<BenchTargets>(server, `${name} server`);
     const client = fork(path.join(__dirname, 'client.js'), [], options);
-    if (name === 'stp' && !fs.existsSync(path.join(region, 'region'))) throw new Error('the hook is loaded and made no region: these would not be figures of STP');
+    if (name === 'stp' && !fs.existsSync(path.join(region, 'region')))
+      throw new Error('the hook is loaded and made no region: these would not be figures of STP');
     return new Transport(name, server, client, targets, directory);
   }
 
@@ -49,7 +57,13 @@ export class Transport {
   mechanism(): string | undefined {
     const links = path.join(this.directory, 'region', 'links');
     if (this.name !== 'stp' || !fs.existsSync(links)) return undefined;
-    const formats = fs.readdirSync(links).map((file) => LinkHeader.decode(fs.readFileSync(path.join(links, file)).subarray(0, BLOCK_BYTES), BlockHeader.sizeBytes).format);
+    const formats = fs
+      .readdirSync(links)
+      .map(
+        (file) =>
+          LinkHeader.decode(fs.readFileSync(path.join(links, file)).subarray(0, BLOCK_BYTES), BlockHeader.sizeBytes)
+            .format,
+      );
     return [...new Set(formats)].map((format) => (format === LinkFormat.ring ? 'mapped' : 'direct')).join(' and ');
   }
 

@@ -1,4 +1,7 @@
-/** All that `net` has, by version of Node, and what becomes of it under the hook: `compat/api/net.json`. A test holds it to the Node that runs it. */
+/**
+ * All that `net` has, by version of Node, and what becomes of it under the hook: `compat/api/net.json`. A test holds it
+ * to the Node that runs it.
+ */
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -22,7 +25,11 @@ const STATES: readonly unknown[] = ['works', 'native', 'differs'];
 export function apiEntries(): ApiEntry[] {
   const entries = JSON.parse(fs.readFileSync(path.join(projectRoot(), 'compat/api/net.json'), 'utf8')) as ApiEntry[];
   for (const entry of entries) {
-    const sound = KINDS.includes(entry.kind) && STATES.includes(entry.state) && entry.nodes.length > 0 && (entry.state !== 'differs' || (entry.how ?? '') !== '');
+    const sound =
+      KINDS.includes(entry.kind) &&
+      STATES.includes(entry.state) &&
+      entry.nodes.length > 0 &&
+      (entry.state !== 'differs' || (entry.how ?? '') !== '');
     if (!sound) throw new Error(`compat/api/net.json: ${entry.name} lacks something`);
   }
   return entries;

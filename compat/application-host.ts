@@ -1,6 +1,7 @@
 /**
- * Runs one application in each of its settings, one after the other, and prints an outcome per line. A process of its own, so that it can be
- * put into a network namespace that no other program uses: then the kernel's counters are of these programs alone.
+ * Runs one application in each of its settings, one after the other, and prints an outcome per line. A process of its
+ * own, so that it can be put into a network namespace that no other program uses: then the kernel's counters are of
+ * these programs alone.
  */
 import fs from 'node:fs';
 import os from 'node:os';

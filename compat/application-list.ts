@@ -1,4 +1,7 @@
-/** What runs as an application: a server and a client, both written for TCP, that know nothing of each other's process and nothing of us. */
+/**
+ * What runs as an application: a server and a client, both written for TCP, that know nothing of each other's process
+ * and nothing of us.
+ */
 
 export interface Application {
   /** As in the table: the packages on both sides. */
@@ -13,15 +16,71 @@ export interface Application {
 }
 
 export const APPLICATIONS: readonly Application[] = [
-  { name: 'express + axios', server: 'express-server', client: 'axios-client', about: '200 requests at a time, 4 MiB up, 3 MiB down, redirect, aborted answer, timeout' },
-  { name: 'fastify + undici', server: 'fastify-server', client: 'undici-client', about: '300 pipelined requests, 4 MiB up, 4 MiB streamed down, and the fetch of Node' },
-  { name: 'socket.io', server: 'socketio-server', client: 'socketio-client', about: 'polling, WebSocket and the upgrade to it, rooms, 2 MiB with acknowledgement, a refused namespace' },
-  { name: 'ws', server: 'ws-server', client: 'ws-client', about: '1,000 messages, 3 MiB echo, with and without compression, ping, close codes' },
-  { name: 'aedes + mqtt', server: 'mqtt-server', client: 'mqtt-client', about: 'QoS 0 to 2, retained and 2 MiB messages, the will of a client that dies' },
-  { name: 'ftp-srv + basic-ftp', server: 'ftp-server', client: 'ftp-client', about: 'login, passive data connections, 5 MiB up and down, lists, rename, remove' },
-  { name: 'telnet server + telnet-client', server: 'telnet-server', client: 'telnet-client', about: 'the server speaks first, negotiation, login, 50 commands, 1.3 MiB answer' },
-  { name: 'smtp-server + nodemailer', server: 'smtp-server', client: 'nodemailer-client', about: 'STARTTLS, login, 12 mails with attachments in a pool, a certificate that is not trusted' },
-  { name: 'redis-parser + ioredis', server: 'redis-server', client: 'ioredis-client', about: '500 commands at once, 3 MiB value, transaction, pipeline, publishing, a waiting pop' },
-  { name: 'redis-parser + redis', server: 'redis-server', client: 'redis-client', about: '500 commands at once, 4 MiB value, transaction, publishing, a waiting pop' },
-  { name: 'pglite-socket + pg', server: 'pglite-server', client: 'pg-client', about: 'SQL: prepared statements, 1 MiB bytea, 20,000 rows, rolled back transaction, an error', prepare: 'pglite-prepare' },
+  {
+    name: 'express + axios',
+    server: 'express-server',
+    client: 'axios-client',
+    about: '200 requests at a time, 4 MiB up, 3 MiB down, redirect, aborted answer, timeout',
+  },
+  {
+    name: 'fastify + undici',
+    server: 'fastify-server',
+    client: 'undici-client',
+    about: '300 pipelined requests, 4 MiB up, 4 MiB streamed down, and the fetch of Node',
+  },
+  {
+    name: 'socket.io',
+    server: 'socketio-server',
+    client: 'socketio-client',
+    about: 'polling, WebSocket and the upgrade to it, rooms, 2 MiB with acknowledgement, a refused namespace',
+  },
+  {
+    name: 'ws',
+    server: 'ws-server',
+    client: 'ws-client',
+    about: '1,000 messages, 3 MiB echo, with and without compression, ping, close codes',
+  },
+  {
+    name: 'aedes + mqtt',
+    server: 'mqtt-server',
+    client: 'mqtt-client',
+    about: 'QoS 0 to 2, retained and 2 MiB messages, the will of a client that dies',
+  },
+  {
+    name: 'ftp-srv + basic-ftp',
+    server: 'ftp-server',
+    client: 'ftp-client',
+    about: 'login, passive data connections, 5 MiB up and down, lists, rename, remove',
+  },
+  {
+    name: 'telnet server + telnet-client',
+    server: 'telnet-server',
+    client: 'telnet-client',
+    about: 'the server speaks first, negotiation, login, 50 commands, 1.3 MiB answer',
+  },
+  {
+    name: 'smtp-server + nodemailer',
+    server: 'smtp-server',
+    client: 'nodemailer-client',
+    about: 'STARTTLS, login, 12 mails with attachments in a pool, a certificate that is not trusted',
+  },
+  {
+    name: 'redis-parser + ioredis',
+    server: 'redis-server',
+    client: 'ioredis-client',
+    about: '500 commands at once, 3 MiB value, transaction, pipeline, publishing, a waiting pop',
+  },
+  {
+    name: 'redis-parser + redis',
+    server: 'redis-server',
+    client: 'redis-client',
+    about: '500 commands at once, 4 MiB value, transaction, publishing, a waiting pop',
+  },
+  {
+    name: 'pglite-socket + pg',
+    server: 'pglite-server',
+    client: 'pg-client',
+    about: 'SQL: prepared statements, 1 MiB bytea, 20,000 rows, rolled back transaction, an error',
+    prepare: 'pglite-prepare',
+  },
 ];

@@ -1,4 +1,7 @@
-/** The packages that the applications stand on: installed beside their manifest, apart from those of the project, and again when the lock changes. */
+/**
+ * The packages that the applications stand on: installed beside their manifest, apart from those of the project, and
+ * again when the lock changes.
+ */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -6,13 +9,16 @@ import { projectRoot } from '../scripts/project-root';
 import { type Application } from './application-list';
 import { command, say } from './cache';
 
-const HINT = 'The applications come from npm: is the network there, and does `npm ping` work? What was installed once is kept.';
+const HINT =
+  'The applications come from npm: is the network there, and does `npm ping` work? What was installed once is kept.';
 
 /** Installs what is missing. */
 export function installPackages(): void {
   const directory = path.join(projectRoot(), 'compat');
   const stamp = path.join(directory, 'node_modules', '.stp-net-lock');
-  const lock = createHash('sha256').update(fs.readFileSync(path.join(directory, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(fs.readFileSync(path.join(directory, 'package-lock.json')))
+    .digest('hex');
   if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === lock) return;
   say('installing the packages of the applications');
   // None of them needs the scripts of its packages, and so none gets to run any.
@@ -26,6 +32,11 @@ export function prepared({ prepare }: Application): string | undefined {
   const file = path.join(projectRoot(), 'compat/node_modules', `.${prepare}`);
   if (fs.existsSync(file)) return file;
   say(`running ${prepare}, once`);
-  command(process.execPath, [path.join(projectRoot(), 'compat/applications', `${prepare}.mjs`), file], projectRoot(), 'It needs about 500 MB of memory.');
+  command(
+    process.execPath,
+    [path.join(projectRoot(), 'compat/applications', `${prepare}.mjs`), file],
+    projectRoot(),
+    'It needs about 500 MB of memory.',
+  );
   return file;
 }

@@ -1,4 +1,7 @@
-/** One application run once in one setting: a server, then a client, and what they, their witness and the kernel tell of it. */
+/**
+ * One application run once in one setting: a server, then a client, and what they, their witness and the kernel tell of
+ * it.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -59,11 +62,24 @@ class Program {
   private readonly lines: AsyncIterator<string>;
   private errors = '';
 
-  constructor(readonly role: 'server' | 'client', options: PairOptions, args: readonly string[]) {
+  constructor(
+    readonly role: 'server' | 'client',
+    options: PairOptions,
+    args: readonly string[],
+  ) {
     const { application, setting } = options;
     const file = path.join(projectRoot(), 'compat/applications', `${application[role]}.mjs`);
-    const [command = process.execPath, ...rest] = [...(setting.blocked === true ? inNamespace('blocked') : []), process.execPath, file, ...args];
-    this.process = spawn(command, rest, { env: environmentOf(role, options), cwd: options.scratch, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command = process.execPath, ...rest] = [
+      ...(setting.blocked === true ? inNamespace('blocked') : []),
+      process.execPath,
+      file,
+      ...args,
+    ];
+    this.process = spawn(command, rest, {
+      env: environmentOf(role, options),
+      cwd: options.scratch,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     // Closed, not merely over: then all that it printed has been read.
     this.exited = new Promise((resolve) => {
       this.process.once('error', (error) => {
@@ -110,12 +126,21 @@ class Program {
 }
 
 function environmentOf(role: 'server' | 'client', { setting, region, scratch }: PairOptions): NodeJS.ProcessEnv {
-  const kept = Object.fromEntries(KEPT.flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]])));
+  const kept = Object.fromEntries(
+    KEPT.flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]])),
+  );
   const witness = path.join(projectRoot(), 'compat/applications/witness.cjs');
   const env: NodeJS.ProcessEnv = { ...kept, COMPAT_WITNESS: witnessFile(scratch, role) };
-  if (setting.hooked !== role && setting.hooked !== 'both') return { ...env, NODE_OPTIONS: withRequire(undefined, witness) };
+  if (setting.hooked !== role && setting.hooked !== 'both')
+    return { ...env, NODE_OPTIONS: withRequire(undefined, witness) };
   const hook = withRequire(undefined, path.join(projectRoot(), 'dist/shim/register.js'));
-  return { ...env, NODE_OPTIONS: withRequire(hook, witness), STP_NET: setting.mode, STP_REGION: region, ...(setting.driver === undefined ? {} : { STP_DRIVER: setting.driver }) };
+  return {
+    ...env,
+    NODE_OPTIONS: withRequire(hook, witness),
+    STP_NET: setting.mode,
+    STP_REGION: region,
+    ...(setting.driver === undefined ? {} : { STP_DRIVER: setting.driver }),
+  };
 }
 
 function witnessFile(scratch: string, role: string): string {
@@ -143,9 +168,14 @@ export async function runPair(options: PairOptions): Promise<PairOutcome> {
     result = await client.told();
     await client.ended();
     // In the namespaces of the two, or the one that they share with this process.
-    kernels = setting.blocked === true ? [kernelTcp(filesOf(server.process.pid ?? 0)), kernelOf(options, 'client')] : [since(before, kernelTcp(filesOf('self')))];
+    kernels =
+      setting.blocked === true
+        ? [kernelTcp(filesOf(server.process.pid ?? 0)), kernelOf(options, 'client')]
+        : [since(before, kernelTcp(filesOf('self')))];
   } catch (error) {
-    failure = [(error as Error).message, late, ...programs.map((program) => program.said())].filter((text) => text !== '').join('\n');
+    failure = [(error as Error).message, late, ...programs.map((program) => program.said())]
+      .filter((text) => text !== '')
+      .join('\n');
   } finally {
     clearTimeout(limit);
     // The client is over, or must be; the server may clean up, and some do so slowly.
@@ -160,7 +190,9 @@ export async function runPair(options: PairOptions): Promise<PairOutcome> {
     failure,
     client: count(seen, 'client'),
     server: count(witnessed(options, 'server'), 'server'),
-    reasons: [...new Set(seen.flatMap(({ side, reason }) => (side === 'client' && reason !== undefined ? [reason] : [])))].sort(),
+    reasons: [
+      ...new Set(seen.flatMap(({ side, reason }) => (side === 'client' && reason !== undefined ? [reason] : []))),
+    ].sort(),
     // Without namespaces the counts are of the whole machine.
     kernel: ownNetwork ? kernels.reduce(sum, { opens: 0, unrouted: 0, sockets: 0 }) : undefined,
   };
@@ -177,7 +209,11 @@ function filesOf(pid: number | 'self'): KernelFiles {
 function witnessed({ scratch }: PairOptions, role: string): Witnessed[] {
   const file = witnessFile(scratch, role);
   if (!fs.existsSync(file)) return [];
-  return fs.readFileSync(file, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Witnessed);
+  return fs
+    .readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Witnessed);
 }
 
 function kernelOf(options: PairOptions, role: string): KernelTcp | undefined {
@@ -185,15 +221,20 @@ function kernelOf(options: PairOptions, role: string): KernelTcp | undefined {
 }
 
 function count(seen: readonly Witnessed[], side: 'client' | 'server'): Transports {
-  const by = (transport: string): number => seen.filter((each) => each.side === side && each.transport === transport).length;
+  const by = (transport: string): number =>
+    seen.filter((each) => each.side === side && each.transport === transport).length;
   return { stp: by('stp'), tcp: by('tcp') };
 }
 
 function since(before: KernelTcp | undefined, after: KernelTcp | undefined): KernelTcp | undefined {
-  return before === undefined || after === undefined ? undefined : { ...after, opens: after.opens - before.opens, unrouted: after.unrouted - before.unrouted };
+  return before === undefined || after === undefined
+    ? undefined
+    : { ...after, opens: after.opens - before.opens, unrouted: after.unrouted - before.unrouted };
 }
 
 /** Undefined as soon as one is: what was not counted must not read as nothing. */
 function sum(one: KernelTcp | undefined, other: KernelTcp | undefined): KernelTcp | undefined {
-  return one === undefined || other === undefined ? undefined : { opens: one.opens + other.opens, unrouted: one.unrouted + other.unrouted, sockets: one.sockets + other.sockets };
+  return one === undefined || other === undefined
+    ? undefined
+    : { opens: one.opens + other.opens, unrouted: one.unrouted + other.unrouted, sockets: one.sockets + other.sockets };
 }

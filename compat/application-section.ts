@@ -1,4 +1,7 @@
-/** Real applications in two processes, neither of which knows of us: natively, over STP where kernel TCP can't connect, and with `auto` in every combination. */
+/**
+ * Real applications in two processes, neither of which knows of us: natively, over STP where kernel TCP can't connect,
+ * and with `auto` in every combination.
+ */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -41,11 +44,18 @@ export function applicationSection({ node }: { node: string | undefined }): Sect
 
 async function run(options: SectionOptions, node: string): Promise<SectionResult> {
   const applications = APPLICATIONS.filter(({ name }) => name.includes(options.filter ?? ''));
-  if (applications.length === 0) throw new CliFailure(`no application has "${options.filter ?? ''}" in its name`, ExitCode.usage, `Applications: ${APPLICATIONS.map(({ name }) => name).join(', ')}`);
+  if (applications.length === 0)
+    throw new CliFailure(
+      `no application has "${options.filter ?? ''}" in its name`,
+      ExitCode.usage,
+      `Applications: ${APPLICATIONS.map(({ name }) => name).join(', ')}`,
+    );
   installPackages();
   const settings = settingsHere();
   const version = command(node, ['--version'], projectRoot(), '').trim();
-  say(`applications: ${applications.length} under Node ${version} in ${settings.length} settings, ${options.jobs} at a time, ${networkOf()}`);
+  say(
+    `applications: ${applications.length} under Node ${version} in ${settings.length} settings, ${options.jobs} at a time, ${networkOf()}`,
+  );
   const waiting = [...applications];
   const rows: Row[] = [];
   const work = async (): Promise<void> => {
@@ -60,7 +70,9 @@ async function run(options: SectionOptions, node: string): Promise<SectionResult
 }
 
 function networkOf(): string {
-  return hasNamespaces() ? 'kernel TCP blocked under STP_NET=stp' : 'without network namespaces: nothing counts what the kernel does, and STP_NET=stp alone keeps the programs from TCP';
+  return hasNamespaces()
+    ? 'kernel TCP blocked under STP_NET=stp'
+    : 'without network namespaces: nothing counts what the kernel does, and STP_NET=stp alone keeps the programs from TCP';
 }
 
 /** What this machine can do; what it can't is said. */
@@ -70,8 +82,19 @@ function settingsHere(): RunSetting[] {
   return SETTINGS.filter(({ driver }) => driver !== 'mapped');
 }
 
-async function runApplication(application: Application, settings: readonly RunSetting[], limitMs: number, node: string): Promise<Row> {
-  const order: HostOrder = { application, settings, limitMs, ownNetwork: hasNamespaces(), prepared: prepared(application) };
+async function runApplication(
+  application: Application,
+  settings: readonly RunSetting[],
+  limitMs: number,
+  node: string,
+): Promise<Row> {
+  const order: HostOrder = {
+    application,
+    settings,
+    limitMs,
+    ownNetwork: hasNamespaces(),
+    prepared: prepared(application),
+  };
   const verdicts: Verdict[] = [];
   let native: PairOutcome | undefined;
   for await (const { setting: name, outcome } of hostLines(order, node)) {
@@ -80,7 +103,8 @@ async function runApplication(application: Application, settings: readonly RunSe
     if (setting === NATIVE) native = outcome;
     verdicts.push({ setting, outcome, wrong: outcome === undefined ? [] : whatIsWrong(setting, outcome, native) });
   }
-  if (verdicts.length !== settings.length) throw new CliFailure(`${application.name}: its host ended after ${verdicts.length} of ${settings.length} settings`);
+  if (verdicts.length !== settings.length)
+    throw new CliFailure(`${application.name}: its host ended after ${verdicts.length} of ${settings.length} settings`);
   return { application, verdicts };
 }
 
@@ -107,7 +131,8 @@ async function* hostLines(order: HostOrder, node: string): AsyncGenerator<HostLi
 export function whatIsWrong(setting: RunSetting, outcome: PairOutcome, native: PairOutcome | undefined): string[] {
   if (outcome.failure !== '') return [outcome.failure];
   const wrong: string[] = [];
-  if (!isDeepStrictEqual(outcome.result, native?.result)) wrong.push(`the client told ${JSON.stringify(outcome.result)}, natively ${JSON.stringify(native?.result)}`);
+  if (!isDeepStrictEqual(outcome.result, native?.result))
+    wrong.push(`the client told ${JSON.stringify(outcome.result)}, natively ${JSON.stringify(native?.result)}`);
   const other = setting.transport === 'stp' ? 'tcp' : 'stp';
   for (const side of ['client', 'server'] as const) {
     const { [setting.transport]: right, [other]: not } = outcome[side];
@@ -133,15 +158,28 @@ function outcomeOf({ outcome, wrong }: Verdict): 'pass' | 'fail' | 'not run' {
 }
 
 function tell(rows: readonly Row[], settings: readonly RunSetting[], version: string): SectionResult {
-  const table = rows.map(({ application, verdicts }) => [application.name, ...verdicts.map((verdict) => cell(verdict))]);
+  const table = rows.map(({ application, verdicts }) => [
+    application.name,
+    ...verdicts.map((verdict) => cell(verdict)),
+  ]);
   const lines = tableLines([{ title: 'application' }, ...settings.map(({ name }) => ({ title: name }))], table);
   const all = rows.flatMap(({ application, verdicts }) => verdicts.map((verdict) => ({ application, verdict })));
   const passed = all.filter(({ verdict }) => outcomeOf(verdict) === 'pass').length;
-  const overStp = all.flatMap(({ verdict }) => (verdict.setting.blocked === true && verdict.outcome !== undefined ? [verdict.outcome] : []));
-  const kernel = overStp.every((each) => each.kernel !== undefined) ? `${overStp.reduce((sum, each) => sum + (each.kernel?.opens ?? 0) + (each.kernel?.unrouted ?? 0), 0)} connects and ${overStp.reduce((sum, each) => sum + (each.kernel?.sockets ?? 0), 0)} sockets of kernel TCP` : 'kernel TCP not counted';
-  lines.push('', 'Each cell: the connections of the client, and by what they went.', `${passed} of ${all.length} passed under Node ${version}; under STP_NET=stp: ${overStp.reduce((sum, each) => sum + each.client.stp, 0)} connections over STP, ${kernel}`, `network: ${networkOf()}`);
+  const overStp = all.flatMap(({ verdict }) =>
+    verdict.setting.blocked === true && verdict.outcome !== undefined ? [verdict.outcome] : [],
+  );
+  const kernel = overStp.every((each) => each.kernel !== undefined)
+    ? `${overStp.reduce((sum, each) => sum + (each.kernel?.opens ?? 0) + (each.kernel?.unrouted ?? 0), 0)} connects and ${overStp.reduce((sum, each) => sum + (each.kernel?.sockets ?? 0), 0)} sockets of kernel TCP`
+    : 'kernel TCP not counted';
+  lines.push(
+    '',
+    'Each cell: the connections of the client, and by what they went.',
+    `${passed} of ${all.length} passed under Node ${version}; under STP_NET=stp: ${overStp.reduce((sum, each) => sum + each.client.stp, 0)} connections over STP, ${kernel}`,
+    `network: ${networkOf()}`,
+  );
   for (const { application, verdict } of all) {
-    if (verdict.outcome === undefined) lines.push(`not run: ${application.name}, ${verdict.setting.name}: it needs mounts of its own`);
+    if (verdict.outcome === undefined)
+      lines.push(`not run: ${application.name}, ${verdict.setting.name}: it needs mounts of its own`);
     for (const wrong of verdict.wrong) lines.push(`FAILED: ${application.name}, ${verdict.setting.name}: ${wrong}`);
   }
   process.stdout.write(`${lines.join('\n')}\n`);
@@ -168,7 +206,12 @@ function record(rows: readonly Row[], version: string): unknown {
         setting: verdict.setting.name,
         outcome: outcomeOf(verdict),
         transport: verdict.setting.transport,
-        ...(verdict.setting.transport === 'stp' && verdict.outcome?.kernel !== undefined ? { kernelTcpConnects: verdict.outcome.kernel.opens + (verdict.setting.blocked === true ? verdict.outcome.kernel.unrouted : 0) } : {}),
+        ...(verdict.setting.transport === 'stp' && verdict.outcome?.kernel !== undefined
+          ? {
+              kernelTcpConnects:
+                verdict.outcome.kernel.opens + (verdict.setting.blocked === true ? verdict.outcome.kernel.unrouted : 0),
+            }
+          : {}),
       })),
     })),
   };

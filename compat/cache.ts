@@ -1,6 +1,6 @@
 /**
- * Where fetched things are kept, outside of the tree: a directory for each, made whole beside its place and then renamed into it, so that
- * what is there is complete and two runs at a time do each other no harm.
+ * Where fetched things are kept, outside of the tree: a directory for each, made whole beside its place and then
+ * renamed into it, so that what is there is complete and two runs at a time do each other no harm.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -27,7 +27,11 @@ export function cached(cache: string, name: string, fill: (directory: string) =>
     fs.mkdirSync(cache, { recursive: true });
     making = fs.mkdtempSync(path.join(cache, `.${name}-`));
   } catch (error) {
-    throw new CliFailure(`can not write to the cache ${cache}: ${(error as Error).message}`, undefined, 'Name another with --cache DIR.');
+    throw new CliFailure(
+      `can not write to the cache ${cache}: ${(error as Error).message}`,
+      undefined,
+      'Name another with --cache DIR.',
+    );
   }
   try {
     say(`fetching ${name}`);
@@ -47,9 +51,19 @@ export function cached(cache: string, name: string, fill: (directory: string) =>
 
 /** Runs a command of the system to its end; fails with what it said, and `hint`. Returns its standard output. */
 export function command(name: string, args: readonly string[], cwd: string, hint: string): string {
-  const { status, error, stdout, stderr } = spawnSync(name, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { status, error, stdout, stderr } = spawnSync(name, args, {
+    cwd,
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   if (error !== undefined) throw new CliFailure(`can not run ${name}: ${error.message}`, undefined, hint);
-  if (status !== 0) throw new CliFailure(`${name} ${args[0] ?? ''} failed (exit code ${String(status)}): ${lastLines(stderr === '' ? stdout : stderr)}`, undefined, hint);
+  if (status !== 0)
+    throw new CliFailure(
+      `${name} ${args[0] ?? ''} failed (exit code ${String(status)}): ${lastLines(stderr === '' ? stdout : stderr)}`,
+      undefined,
+      hint,
+    );
   return stdout;
 }
 

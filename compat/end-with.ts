@@ -2,7 +2,10 @@
 import { CommanderError } from 'commander';
 import { CliFailure, ExitCode } from '../src/cli/failure';
 
-/** Runs a command line to its end. What is neither a wrong one nor a known failure is a bug, and ends the program as such. */
+/**
+ * Runs a command line to its end. What is neither a wrong one nor a known failure is a bug, and ends the program as
+ * such.
+ */
 export async function endWith(name: string, run: () => Promise<unknown>): Promise<void> {
   // A reader that has seen enough (`| head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

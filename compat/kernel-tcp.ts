@@ -25,7 +25,10 @@ export function kernelTcp({ snmp, snmp6, sockstat, sockstat6 }: KernelFiles): Ke
 }
 
 function counter(snmp: string, group: string, name: string): number {
-  const [names, values] = snmp.split('\n').filter((line) => line.startsWith(`${group}:`)).map((line) => line.split(' '));
+  const [names, values] = snmp
+    .split('\n')
+    .filter((line) => line.startsWith(`${group}:`))
+    .map((line) => line.split(' '));
   const value = Number(values?.[names?.indexOf(name) ?? -1]);
   if (!Number.isFinite(value)) throw new Error(`/proc/net/snmp has no ${group} ${name}`);
   return value;

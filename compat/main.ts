@@ -1,6 +1,6 @@
 /**
- * `npm run compat`: programs that were not written for this project, natively and under the hook. Exit codes: 0 all as expected, 1 not so or
- * not run, 2 the command line is wrong.
+ * `npm run compat`: programs that were not written for this project, natively and under the hook. Exit codes: 0 all as
+ * expected, 1 not so or not run, 2 the command line is wrong.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -24,14 +24,22 @@ interface Options {
 }
 
 function sectionsFor(options: Options): Section[] {
-  return [netSection({ node: options.node, withoutTransport: options.withoutTransport === true, verbose: options.verbose === true }), applicationSection({ node: options.node })];
+  return [
+    netSection({
+      node: options.node,
+      withoutTransport: options.withoutTransport === true,
+      verbose: options.verbose === true,
+    }),
+    applicationSection({ node: options.node }),
+  ];
 }
 
 /** A whole number from the command line. */
 function whole(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^\d+$/u.test(text) || value < least || value > most) throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    if (!/^\d+$/u.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
     return value;
   };
 }
@@ -46,26 +54,46 @@ export function program(): Command {
     .option('--cache <dir>', 'where fetched programs are kept (default: stp-net in $XDG_CACHE_HOME or ~/.cache)')
     .option('--jobs <n>', 'programs at a time', whole(1, 64), 2)
     .option('--limit-seconds <n>', 'how long one program may take', whole(1, 3600), 60)
-    .option('--node <version>', 'run with this Node (22, 24.1.0); of the net tests, what passes natively must then pass over STP')
-    .option('--without-transport', 'net: run where kernel TCP is blocked and nothing in its place, which tells the tests that need a transport')
+    .option(
+      '--node <version>',
+      'run with this Node (22, 24.1.0); of the net tests, what passes natively must then pass over STP',
+    )
+    .option(
+      '--without-transport',
+      'net: run where kernel TCP is blocked and nothing in its place, which tells the tests that need a transport',
+    )
     .option('--verbose', 'net: print the output of each test that fails, also where that is expected')
     .showSuggestionAfterError()
     .showHelpAfterError('Try: npm run compat -- --help')
     .exitOverride()
-    .addHelpText('after', `\nSections:\n${names.join('\n')}\n\nExamples:\n  npm run compat\n  npm run compat -- net --filter half-open --verbose\n  STP_DRIVER=direct npm run compat -- net`)
+    .addHelpText(
+      'after',
+      `\nSections:\n${names.join('\n')}\n\nExamples:\n  npm run compat\n  npm run compat -- net --filter half-open --verbose\n  STP_DRIVER=direct npm run compat -- net`,
+    )
     .action(compat);
 }
 
 async function compat(names: string[], options: Options): Promise<void> {
   const all = sectionsFor(options);
   const unknown = names.find((name) => !all.some((section) => section.name === name));
-  if (unknown !== undefined) throw new CliFailure(`"${unknown}" is no section`, ExitCode.usage, `Sections: ${all.map(({ name }) => name).join(', ')}`);
-  if (options.json !== undefined && !fs.existsSync(path.dirname(path.resolve(options.json)))) throw new CliFailure(`--json ${options.json}: there is no such directory`, ExitCode.usage);
+  if (unknown !== undefined)
+    throw new CliFailure(
+      `"${unknown}" is no section`,
+      ExitCode.usage,
+      `Sections: ${all.map(({ name }) => name).join(', ')}`,
+    );
+  if (options.json !== undefined && !fs.existsSync(path.dirname(path.resolve(options.json))))
+    throw new CliFailure(`--json ${options.json}: there is no such directory`, ExitCode.usage);
   if (options.filter === '') throw new CliFailure('--filter: the text is empty', ExitCode.usage);
   const results: Record<string, unknown> = {};
   let ok = true;
   for (const section of all.filter(({ name }) => names.length === 0 || names.includes(name))) {
-    const result = await section.run({ filter: options.filter, cache: path.resolve(options.cache ?? defaultCache()), jobs: options.jobs, limitMs: options.limitSeconds * 1000 });
+    const result = await section.run({
+      filter: options.filter,
+      cache: path.resolve(options.cache ?? defaultCache()),
+      jobs: options.jobs,
+      limitMs: options.limitSeconds * 1000,
+    });
     results[section.name] = result.data;
     ok &&= result.ok;
   }

@@ -13,7 +13,10 @@ import { type Mode, type Outcome } from './net-test';
 export interface Expectation {
   readonly native?: Outcome;
   readonly stp?: Outcome;
-  /** How it ends natively depends on how the machine is set up, unless it has a network namespace, where that is always the same. */
+  /**
+   * How it ends natively depends on how the machine is set up, unless it has a network namespace, where that is always
+   * the same.
+   */
   readonly machine?: boolean;
   readonly reason: string;
 }
@@ -37,7 +40,12 @@ export function netData(): NetData {
     needsTransport: new Set(read('needs-transport.json') as string[]),
   };
   for (const [test, { native, stp, reason }] of Object.entries(data.expectations)) {
-    const sound = test in data.classes && OUTCOMES.includes(native) && OUTCOMES.includes(stp) && typeof reason === 'string' && reason !== '';
+    const sound =
+      test in data.classes &&
+      OUTCOMES.includes(native) &&
+      OUTCOMES.includes(stp) &&
+      typeof reason === 'string' &&
+      reason !== '';
     if (!sound) throw new Error(`compat/net/expectations.json: ${test} is no known test, or lacks a reason`);
   }
   return data;

@@ -7,7 +7,10 @@ import { projectRoot } from '../scripts/project-root';
 import { withRequire } from '../src/cli/node-options';
 import { inNamespace } from './namespace';
 
-/** - `native`: as it is; `stp`: with the hook and STP_NET=stp where kernel TCP can't connect; `none`: there too, with nothing in its place. */
+/**
+ * - `native`: as it is; `stp`: with the hook and STP_NET=stp where kernel TCP can't connect; `none`: there too, with
+ * nothing in its place.
+ */
 export type Mode = 'native' | 'stp' | 'none';
 
 /** `skip`: the test says itself that it can't run here. */
@@ -33,7 +36,10 @@ const WHY_CHARS_MAX = 4000;
 const FIRST_PORT = 12_346;
 const PORTS_EACH = 100;
 
-/** Of the environment of this process, only what a program needs to run: what a user has set for Node or for us must not decide here. */
+/**
+ * Of the environment of this process, only what a program needs to run: what a user has set for Node or for us must not
+ * decide here.
+ */
 const KEPT = ['PATH', 'HOME', 'USER', 'LANG', 'TMPDIR'];
 
 /** Runs a test. `slot` is a number that no test has that runs at the same time. */
@@ -41,23 +47,43 @@ export async function runNetTest(setting: Setting, test: string, mode: Mode, slo
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-compat-'));
   const region = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'stp-compat-'));
   const file = path.join(setting.tests, test);
-  const [command, ...args] = [...inNamespace(mode === 'native' ? 'own' : 'blocked'), setting.node, ...flagsOf(file), file];
-  const env = { ...environment(mode, region), NODE_TEST_DIR: scratch, TEST_THREAD_ID: String(slot), NODE_COMMON_PORT: String(FIRST_PORT + slot * PORTS_EACH), ...(setting.ownNode ? {} : { NODE_TEST_KNOWN_GLOBALS: '0' }) };
+  const [command, ...args] = [
+    ...inNamespace(mode === 'native' ? 'own' : 'blocked'),
+    setting.node,
+    ...flagsOf(file),
+    file,
+  ];
+  const env = {
+    ...environment(mode, region),
+    NODE_TEST_DIR: scratch,
+    TEST_THREAD_ID: String(slot),
+    NODE_COMMON_PORT: String(FIRST_PORT + slot * PORTS_EACH),
+    ...(setting.ownNode ? {} : { NODE_TEST_KNOWN_GLOBALS: '0' }),
+  };
   try {
     return await runToEnd(command, args, { env, cwd: scratch }, setting.limitMs);
   } finally {
     // A grandchild that dies just now may write still.
-    for (const directory of [scratch, region]) fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    for (const directory of [scratch, region])
+      fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
 
 function environment(mode: Mode, region: string): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = Object.fromEntries(KEPT.flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]])));
+  const env: NodeJS.ProcessEnv = Object.fromEntries(
+    KEPT.flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]])),
+  );
   const dist = path.join(projectRoot(), 'dist');
   if (mode === 'native') return env;
   if (mode === 'none') return { ...env, ...withPreload(path.join(projectRoot(), 'compat/net/no-transport.cjs')) };
   const driver = process.env['STP_DRIVER'];
-  return { ...env, ...withPreload(path.join(dist, 'shim/register.js')), STP_NET: 'stp', STP_REGION: region, ...(driver === undefined ? {} : { STP_DRIVER: driver }) };
+  return {
+    ...env,
+    ...withPreload(path.join(dist, 'shim/register.js')),
+    STP_NET: 'stp',
+    STP_REGION: region,
+    ...(driver === undefined ? {} : { STP_DRIVER: driver }),
+  };
 }
 
 /** By NODE_OPTIONS: tests start programs of their own. */
@@ -71,7 +97,12 @@ function flagsOf(file: string): string[] {
   return line.split(/\s+/u).filter((flag) => flag !== '');
 }
 
-function runToEnd(command: string, args: readonly string[], options: { env: NodeJS.ProcessEnv; cwd: string }, limitMs: number): Promise<Ran> {
+function runToEnd(
+  command: string,
+  args: readonly string[],
+  options: { env: NodeJS.ProcessEnv; cwd: string },
+  limitMs: number,
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     // Of a process group of its own, so that nothing that it started outlives it.
     const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
@@ -107,7 +138,8 @@ function killGroup(pid: number | undefined): void {
 }
 
 function ranOf(code: number | null, signal: string | null, late: string, output: string): Ran {
-  if (code === 0) return { outcome: /^1\.\.0 # Skipped/mu.test(output) ? 'skip' : 'pass', why: output.trim().slice(-WHY_CHARS_MAX) };
+  if (code === 0)
+    return { outcome: /^1\.\.0 # Skipped/mu.test(output) ? 'skip' : 'pass', why: output.trim().slice(-WHY_CHARS_MAX) };
   const end = late !== '' ? late : code === null ? `ended by ${String(signal)}` : `exit code ${code}`;
   return { outcome: 'fail', why: `${output.trim().slice(-WHY_CHARS_MAX)}\n${end}`.trim() };
 }

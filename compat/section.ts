@@ -1,4 +1,7 @@
-/** What `npm run compat` is made of: sections, each a body of programs that were not written for this project, run natively and under the hook. */
+/**
+ * What `npm run compat` is made of: sections, each a body of programs that were not written for this project, run
+ * natively and under the hook.
+ */
 
 export interface SectionOptions {
   /** Only what has this text in its name. */

@@ -1,6 +1,7 @@
 /**
- * `npm run test:versions`: the project's own test suite under other versions of Node, whose binaries come from npm. A line for each version;
- * what failed is shown whole. Exit codes: 0 all passed, 1 not so or not run, 2 the command line is wrong.
+ * `npm run test:versions`: the project's own test suite under other versions of Node, whose binaries come from npm. A
+ * line for each version; what failed is shown whole. Exit codes: 0 all passed, 1 not so or not run, 2 the command line
+ * is wrong.
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -18,12 +19,26 @@ import { nodeBinary } from './node-binary';
 const LINES = ['20', '22', '24', '26'] as const;
 
 /**
- * What a version of Node is likely to break, in about a minute: the shim, which stands on Node's internals, whole; of what stands on its public parts one
- * file for each (koffi and files, FIFOs, event loop, command line, cluster). What is arithmetic, or goes over the same parts again, is left to the whole suite.
+ * What a version of Node is likely to break, in about a minute: the shim, which stands on Node's internals, whole; of
+ * what stands on its public parts one file for each (koffi and files, FIFOs, event loop, command line, cluster). What
+ * is arithmetic, or goes over the same parts again, is left to the whole suite.
  */
 const SMOKE = [
-  'calls/connections', 'cli/run', 'e2e/cluster', 'region/liveness', 'shim/auto', 'shim/exit', 'shim/give', 'shim/hook', 'shim/index', 'shim/parity',
-  'shim/send', 'shim/tls', 'shim/trace', 'shim/web', 'storage/conformance',
+  'calls/connections',
+  'cli/run',
+  'e2e/cluster',
+  'region/liveness',
+  'shim/auto',
+  'shim/exit',
+  'shim/give',
+  'shim/hook',
+  'shim/index',
+  'shim/parity',
+  'shim/send',
+  'shim/tls',
+  'shim/trace',
+  'shim/web',
+  'storage/conformance',
 ] as const;
 /** Most of these tests wait more than they work. */
 const SMOKE_JOBS = 4;
@@ -47,7 +62,8 @@ function versionList(text: string): string[] {
 
 function jobCount(text: string): number {
   const value = Number(text);
-  if (!/^\d+$/u.test(text) || value < 1 || value > 64) throw new InvalidArgumentError('It must be a whole number from 1 to 64.');
+  if (!/^\d+$/u.test(text) || value < 1 || value > 64)
+    throw new InvalidArgumentError('It must be a whole number from 1 to 64.');
   return value;
 }
 
@@ -63,17 +79,22 @@ export function program(): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('Try: npm run test:versions -- --help')
     .exitOverride()
-    .addHelpText('after', '\nExamples:\n  npm run test:versions\n  npm run test:versions -- --versions 22,24 --smoke\n  npm run test:versions -- --versions 26 shim/parity')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  npm run test:versions\n  npm run test:versions -- --versions 22,24 --smoke\n  npm run test:versions -- --versions 26 shim/parity',
+    )
     .action(testVersions);
 }
 
 async function testVersions(files: string[], options: Options): Promise<void> {
-  if (options.smoke === true && files.length > 0) throw new CliFailure('--smoke and names of files: only one of them', ExitCode.usage);
+  if (options.smoke === true && files.length > 0)
+    throw new CliFailure('--smoke and names of files: only one of them', ExitCode.usage);
   const chosen = (options.smoke === true ? [...SMOKE] : files).map(compiled);
   const cache = path.resolve(options.cache ?? defaultCache());
   for (const version of options.versions ?? LINES) {
     const binary = nodeBinary(cache, version, options.refresh === true);
-    if (!(await withPublicNode(binary, (node) => testVersion(node, chosen, options)))) process.exitCode = ExitCode.failed;
+    if (!(await withPublicNode(binary, (node) => testVersion(node, chosen, options))))
+      process.exitCode = ExitCode.failed;
   }
 }
 
@@ -102,7 +123,12 @@ function linkOrCopy(from: string, to: string): void {
 /** A test as it is run: `shim/parity`, also as the path of its source. */
 function compiled(name: string): string {
   const file = `dist/test/${name.replace(/^(dist\/)?test\//u, '').replace(/\.test\.[jt]s$/u, '')}.test.js`;
-  if (!fs.existsSync(path.join(projectRoot(), file))) throw new CliFailure(`there is no test ${name}`, ExitCode.usage, 'Tests are named by their path below test, such as shim/parity.');
+  if (!fs.existsSync(path.join(projectRoot(), file)))
+    throw new CliFailure(
+      `there is no test ${name}`,
+      ExitCode.usage,
+      'Tests are named by their path below test, such as shim/parity.',
+    );
   return file;
 }
 
@@ -110,12 +136,17 @@ function compiled(name: string): string {
 async function testVersion(node: string, files: readonly string[], { smoke, jobs }: Options): Promise<boolean> {
   const version = command(node, ['--version'], projectRoot(), '').trim();
   const beganMs = performance.now();
-  const { tap, code } = await runTap(node, version, [...jobsArguments(jobs ?? (smoke === true ? SMOKE_JOBS : undefined)), ...files]);
+  const { tap, code } = await runTap(node, version, [
+    ...jobsArguments(jobs ?? (smoke === true ? SMOKE_JOBS : undefined)),
+    ...files,
+  ]);
   const { passed, failed, skipped, lines } = summarizeTap(tap);
   const ok = code === 0 && failed === 0 && passed > 0;
   const seconds = Math.round((performance.now() - beganMs) / 1000);
   if (!ok) process.stdout.write(`${lines.filter((line) => !line.startsWith('ok    ')).join('\n')}\n`);
-  process.stdout.write(`Node ${version}: ${ok ? 'ok' : 'FAILED'}, ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds} s${code === 0 ? '' : `, exit code ${code}`})\n`);
+  process.stdout.write(
+    `Node ${version}: ${ok ? 'ok' : 'FAILED'}, ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds} s${code === 0 ? '' : `, exit code ${code}`})\n`,
+  );
   return ok;
 }
 
@@ -129,7 +160,11 @@ function runTap(node: string, version: string, args: readonly string[]): Promise
   // Programs that tests start by name are of that version too.
   const env = { ...process.env, PATH: `${path.dirname(node)}${path.delimiter}${process.env['PATH'] ?? ''}` };
   return new Promise((resolve, reject) => {
-    const child = spawn(node, [runner, '--reporter=tap', ...args], { cwd: projectRoot(), env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(node, [runner, '--reporter=tap', ...args], {
+      cwd: projectRoot(),
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let tap = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       tap += text;

@@ -23,7 +23,10 @@ export class DemoChildren {
 
   /** Starts a script that is talked to by messages. */
   fork(name: string, script: string): DemoChild {
-    return this.keep(name, fork(script, { env: this.environment, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] }));
+    return this.keep(
+      name,
+      fork(script, { env: this.environment, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] }),
+    );
   }
 
   /** Ends whatever still runs. */
@@ -53,7 +56,8 @@ export class DemoChild {
     }
     this.end = new Promise((resolve, reject) => {
       process.once('error', reject);
-      // 'close' waits for the last line; of a process with a channel it never comes once the channel was closed from here.
+      // 'close' waits for the last line; of a process with a channel it never comes once the channel was closed from
+      // here.
       process.once(process.channel ? 'exit' : 'close', (code: number | null, signal: string | null) => {
         resolve(signal ?? String(code));
       });
@@ -72,7 +76,8 @@ export class DemoChild {
       const found = this.lines.find((line) => pattern.test(line));
       if (found !== undefined) return found;
       const ended = await Promise.race([this.end, this.nextLine()]);
-      if (typeof ended === 'string' && !this.lines.some((line) => pattern.test(line))) throw new Error(`${this.name} ended (${ended}) without ${String(pattern)}`);
+      if (typeof ended === 'string' && !this.lines.some((line) => pattern.test(line)))
+        throw new Error(`${this.name} ended (${ended}) without ${String(pattern)}`);
     }
   }
 

@@ -1,8 +1,8 @@
 /**
  * `npm run demo`: programs written for TCP talk without it, and a live connection moves between two processes.
  *
- * Everything runs with STP_NET=stp over a region of its own, where it can in a network namespace of its own whose kernel
- * counts TCP sockets. Ends by itself within a minute; exits with 1 when anything is not as it should be.
+ * Everything runs with STP_NET=stp over a region of its own, where it can in a network namespace of its own whose
+ * kernel counts TCP sockets. Ends by itself within a minute; exits with 1 when anything is not as it should be.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
@@ -38,7 +38,11 @@ const program = (...names: string[]): string => path.join(projectRoot(), 'exampl
 function enterNamespace(): number | undefined {
   const command = namespaceCommand();
   if (command === undefined) return undefined;
-  const inside = spawnSync(command[0] ?? '', [...command.slice(1), '--', process.execPath, ...process.execArgv, __filename, INSIDE], { stdio: 'inherit' });
+  const inside = spawnSync(
+    command[0] ?? '',
+    [...command.slice(1), '--', process.execPath, ...process.execArgv, __filename, INSIDE],
+    { stdio: 'inherit' },
+  );
   return inside.status ?? 1;
 }
 
@@ -110,13 +114,24 @@ async function handOver(stage: Stage): Promise<void> {
   const second = stage.children.fork('second', program('hand-over', 'server.js'));
   await first.request({ giveAfter: HAND_OVER_AT_BYTES, listen: ECHO_PORT }, 'listening');
   const given = first.message<{ token: string; echoed: number }>('token');
-  const client = stage.children.start('client', ['--require', registerPath(), program('app', 'echo-client.js'), String(ECHO_PORT), String(TRANSFER_BYTES)]);
+  const client = stage.children.start('client', [
+    '--require',
+    registerPath(),
+    program('app', 'echo-client.js'),
+    String(ECHO_PORT),
+    String(TRANSFER_BYTES),
+  ]);
   const { token, echoed } = await given;
-  const [{ done: echoedBySecond }, { lines }] = await Promise.all([second.request<{ done: number }>({ take: token }, 'done'), client.success()]);
+  const [{ done: echoedBySecond }, { lines }] = await Promise.all([
+    second.request<{ done: number }>({ take: token }, 'done'),
+    client.success(),
+  ]);
   const result = JSON.parse(lines.at(-1) ?? '') as { bytes: number; sha256: string; longestPauseMs: number };
   say(`  first server, pid ${first.pid}: echoed ${mebibytes(echoed)}, then gave the connection away`);
   say(`  second server, pid ${second.pid}: took it and echoed ${mebibytes(echoedBySecond)}`);
-  say(`  client: one connection, ${mebibytes(result.bytes)} sent and the same bytes back, sha256 ${result.sha256.slice(0, 16)}...; longest pause ${result.longestPauseMs} ms`);
+  say(
+    `  client: one connection, ${mebibytes(result.bytes)} sent and the same bytes back, sha256 ${result.sha256.slice(0, 16)}...; longest pause ${result.longestPauseMs} ms`,
+  );
   assert.ok(echoed >= HAND_OVER_AT_BYTES && echoed < TRANSFER_BYTES, 'the first server gave it in mid-transfer');
   assert.equal(echoed + echoedBySecond, TRANSFER_BYTES, 'each byte was echoed by exactly one of them');
   await first.stop();
@@ -130,14 +145,19 @@ async function tellCount({ meter }: Stage): Promise<void> {
     say('  not counted: this system has no /proc to ask');
     return;
   }
-  const how = meter.kind === 'namespace' ? "the kernel's own counters of this network namespace" : "the kernel's tables, looked up every 50 ms for each process";
+  const how =
+    meter.kind === 'namespace'
+      ? "the kernel's own counters of this network namespace"
+      : "the kernel's tables, looked up every 50 ms for each process";
   say(`  opened: ${connections} connections, ${socketsMax} sockets at most at once (${how})`);
   assert.equal(connections, 0, 'TCP connections');
   assert.equal(socketsMax, 0, 'TCP sockets, listeners included');
   if (meter.kind === 'namespace' && (await tcpWorksHere())) {
     const after = meter.count();
     assert.ok(after.connections > 0 && after.socketsMax > 0, 'the counters count');
-    say(`  the counters do count: one TCP connection made now, on purpose, raised them to ${after.connections} opens and ${after.socketsMax} sockets`);
+    say(
+      `  the counters do count: one TCP connection made now, on purpose, raised them to ${after.connections} opens and ${after.socketsMax} sockets`,
+    );
   }
 }
 
@@ -212,7 +232,9 @@ async function main(): Promise<void> {
     await demo(fs.existsSync('/proc/self/fd') ? 'processes' : 'none');
   } else {
     const loopback = raiseLoopback();
-    say(`In a network namespace of its own, ${loopback ? 'with loopback: TCP would work here' : 'without any network'}.`);
+    say(
+      `In a network namespace of its own, ${loopback ? 'with loopback: TCP would work here' : 'without any network'}.`,
+    );
     await demo('namespace');
   }
   say(`\nAll as it should be, in ${((performance.now() - began) / 1000).toFixed(1)} s.`);

@@ -28,12 +28,17 @@ export function namespaceCommand(): string[] | undefined {
     ['unshare', '--net'],
     ['unshare', '--user', '--map-root-user', '--net'],
   ];
-  return candidates.find((command) => spawnSync(command[0] ?? '', [...command.slice(1), '--', 'true'], { stdio: 'ignore' }).status === 0);
+  return candidates.find(
+    (command) => spawnSync(command[0] ?? '', [...command.slice(1), '--', 'true'], { stdio: 'ignore' }).status === 0,
+  );
 }
 
 /** Brings the loopback of the own namespace up, so that TCP would work; false where there is no tool for it. */
 export function raiseLoopback(): boolean {
-  return spawnSync('ip', ['link', 'set', 'lo', 'up'], { stdio: 'ignore' }).status === 0 || spawnSync('ifconfig', ['lo', 'up'], { stdio: 'ignore' }).status === 0;
+  return (
+    spawnSync('ip', ['link', 'set', 'lo', 'up'], { stdio: 'ignore' }).status === 0 ||
+    spawnSync('ifconfig', ['lo', 'up'], { stdio: 'ignore' }).status === 0
+  );
 }
 
 /** Counts from its making to stop(). */
@@ -82,7 +87,11 @@ export class TcpMeter {
 
 /** Connections opened in this network namespace since it began, from either side. */
 function opens(): number {
-  const [names, values] = fs.readFileSync('/proc/net/snmp', 'utf8').split('\n').filter((line) => line.startsWith('Tcp:')).map((line) => line.split(' '));
+  const [names, values] = fs
+    .readFileSync('/proc/net/snmp', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('Tcp:'))
+    .map((line) => line.split(' '));
   const value = (name: string): number => Number(values?.[names?.indexOf(name) ?? -1]);
   const sum = value('ActiveOpens') + value('PassiveOpens');
   if (!Number.isFinite(sum)) throw new Error('/proc/net/snmp has no counts of TCP connections');
@@ -101,7 +110,15 @@ function inUse(): number {
 function tcpSocketsOf(pid: number): string[] {
   try {
     const tables = ['tcp', 'tcp6'].map((name) => `/proc/${pid}/net/${name}`).filter((file) => fs.existsSync(file));
-    const known = new Set(tables.flatMap((file) => fs.readFileSync(file, 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/)[9])));
+    const known = new Set(
+      tables.flatMap((file) =>
+        fs
+          .readFileSync(file, 'utf8')
+          .split('\n')
+          .slice(1)
+          .map((line) => line.trim().split(/\s+/)[9]),
+      ),
+    );
     return fs.readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
       const inode = /^socket:\[(\d+)\]$/.exec(readLink(`/proc/${pid}/fd/${fd}`))?.[1];
       return inode !== undefined && known.has(inode) ? [inode] : [];

@@ -1,7 +1,10 @@
 /** The text of docs/errors.md, from the table in src/errors.ts. */
 import { ERRORS, errnoOf, type ErrorCode } from '../src/errors';
 
-/** Errors in two tables: those that TCP programs know, and STP's own. Numbers differ between systems only for the former. */
+/**
+ * Errors in two tables: those that TCP programs know, and STP's own. Numbers differ between systems only for the
+ * former.
+ */
 export function errorsDocument(): string {
   const codes = Object.keys(ERRORS) as ErrorCode[];
   const own = codes.filter((code) => code.startsWith('ESTP'));

@@ -1,6 +1,7 @@
 /**
- * Runs schedules of simulated networks until the time is over: `npm run fuzz -- --seconds N --seed S`, on all processors (`--jobs N`), or
- * `--seed S --schedules 1` for one that failed; `--trace N` shows its last N events. Prints the seed of what it finds, with a trace of its end.
+ * Runs schedules of simulated networks until the time is over: `npm run fuzz -- --seconds N --seed S`, on all
+ * processors (`--jobs N`), or `--seed S --schedules 1` for one that failed; `--trace N` shows its last N events. Prints
+ * the seed of what it finds, with a trace of its end.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
@@ -33,7 +34,8 @@ const PROGRESS_MS = 30_000;
 function numberOf(name: string, text: string | undefined, otherwise: number, least = 0): number {
   if (text === undefined) return otherwise;
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < least) throw new Error(`--${name} ${text}: must be a whole number from ${least}`);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new Error(`--${name} ${text}: must be a whole number from ${least}`);
   return value;
 }
 
@@ -43,11 +45,16 @@ function quickFailureOf(seed: number, tally: Tally, traceLines: number): string 
   Error.stackTraceLimit = 0;
   const failure = failureOf(seed, tally, 0);
   Error.stackTraceLimit = stackTraceLimit;
-  return failure === undefined ? undefined : (failureOf(seed, newTally(), traceLines) ?? `NOT DETERMINISTIC: ${failure}`);
+  return failure === undefined
+    ? undefined
+    : (failureOf(seed, newTally(), traceLines) ?? `NOT DETERMINISTIC: ${failure}`);
 }
 
 /** Tells how far it is from time to time, and at the end. */
-async function run({ seed, seedStep, schedules, seconds, failuresMax, traceLines }: Fuzz, tell: (outcome: Outcome) => void): Promise<void> {
+async function run(
+  { seed, seedStep, schedules, seconds, failuresMax, traceLines }: Fuzz,
+  tell: (outcome: Outcome) => void,
+): Promise<void> {
   const tally = newTally();
   const endMs = performance.now() + seconds * 1000;
   let toldMs = performance.now();
@@ -69,7 +76,10 @@ async function run({ seed, seedStep, schedules, seconds, failuresMax, traceLines
   tell({ done, failures, tally, over: true });
 }
 
-/** Runs a share of the schedules in a process of its own; '' or why it came to no end. What it told before counts all the same. */
+/**
+ * Runs a share of the schedules in a process of its own; '' or why it came to no end. What it told before counts all
+ * the same.
+ */
 function runElsewhere(fuzz: Fuzz, tell: (outcome: Outcome) => void, children: Set<ChildProcess>): Promise<string> {
   const child = fork(__filename, ['--job'], { serialization: 'advanced' });
   children.add(child);
@@ -79,8 +89,12 @@ function runElsewhere(fuzz: Fuzz, tell: (outcome: Outcome) => void, children: Se
       over = outcome.over;
       tell(outcome);
     });
-    child.once('error', (error) => { resolve(error.message); });
-    child.once('close', (code, signal) => { resolve(over || !children.delete(child) ? '' : `a job ended with ${signal ?? String(code)}`); });
+    child.once('error', (error) => {
+      resolve(error.message);
+    });
+    child.once('close', (code, signal) => {
+      resolve(over || !children.delete(child) ? '' : `a job ended with ${signal ?? String(code)}`);
+    });
     child.send(fuzz);
   });
 }
@@ -88,13 +102,16 @@ function runElsewhere(fuzz: Fuzz, tell: (outcome: Outcome) => void, children: Se
 /** A job: runs what it is sent. */
 function serve(): void {
   process.once('message', (fuzz: Fuzz) => {
-    void run(fuzz, (outcome) => process.send?.(outcome)).then(() => { process.disconnect(); });
+    void run(fuzz, (outcome) => process.send?.(outcome)).then(() => {
+      process.disconnect();
+    });
   });
 }
 
 function join(outcomes: readonly Outcome[]): Outcome {
   const tally = newTally();
-  for (const outcome of outcomes) for (const name of Object.keys(tally) as (keyof Tally)[]) tally[name] += outcome.tally[name];
+  for (const outcome of outcomes)
+    for (const name of Object.keys(tally) as (keyof Tally)[]) tally[name] += outcome.tally[name];
   const sum = (name: 'done' | 'failures'): number => outcomes.reduce((all, outcome) => all + outcome[name], 0);
   return { done: sum('done'), failures: sum('failures'), tally, over: outcomes.every(({ over }) => over) };
 }
@@ -108,7 +125,12 @@ const USAGE = `usage: npm run fuzz -- [options]
   --jobs N        so many processes at a time (default: one for each processor)`;
 
 const OPTIONS = {
-  seconds: { type: 'string' }, seed: { type: 'string' }, schedules: { type: 'string' }, failures: { type: 'string' }, trace: { type: 'string' }, jobs: { type: 'string' },
+  seconds: { type: 'string' },
+  seed: { type: 'string' },
+  schedules: { type: 'string' },
+  failures: { type: 'string' },
+  trace: { type: 'string' },
+  jobs: { type: 'string' },
 } as const;
 
 function plan(values: Partial<Record<keyof typeof OPTIONS, string>>): { fuzz: Fuzz; jobs: number } {
@@ -133,17 +155,30 @@ async function main(): Promise<void> {
   const beganMs = performance.now();
   const outcomes: Outcome[] = [];
   const children = new Set<ChildProcess>();
-  const tell = (job: number) => (outcome: Outcome): void => {
-    outcomes[job] = outcome;
-    if (join(Object.values(outcomes)).failures < failuresMax) return;
-    // Enough is known: the rest is not waited for.
-    for (const child of children) child.kill();
-    children.clear();
-  };
-  const rate = ({ done, failures }: Outcome): string => `${done} schedules, ${failures} failed, ${((done * 1000) / (performance.now() - beganMs)).toFixed(0)} a second`;
-  const progress = setInterval(() => { console.log(`  ... ${rate(join(Object.values(outcomes)))}`); }, PROGRESS_MS);
-  const shares = Array.from({ length: jobs }, (_, job) => ({ ...fuzz, seed: seed + job, schedules: Math.ceil((schedules - job) / jobs) }));
-  const broken = await Promise.all(jobs > 1 ? shares.map((share, job) => runElsewhere(share, tell(job), children)) : [run(fuzz, tell(0)).then(() => '')]);
+  const tell =
+    (job: number) =>
+    (outcome: Outcome): void => {
+      outcomes[job] = outcome;
+      if (join(Object.values(outcomes)).failures < failuresMax) return;
+      // Enough is known: the rest is not waited for.
+      for (const child of children) child.kill();
+      children.clear();
+    };
+  const rate = ({ done, failures }: Outcome): string =>
+    `${done} schedules, ${failures} failed, ${((done * 1000) / (performance.now() - beganMs)).toFixed(0)} a second`;
+  const progress = setInterval(() => {
+    console.log(`  ... ${rate(join(Object.values(outcomes)))}`);
+  }, PROGRESS_MS);
+  const shares = Array.from({ length: jobs }, (_, job) => ({
+    ...fuzz,
+    seed: seed + job,
+    schedules: Math.ceil((schedules - job) / jobs),
+  }));
+  const broken = await Promise.all(
+    jobs > 1
+      ? shares.map((share, job) => runElsewhere(share, tell(job), children))
+      : [run(fuzz, tell(0)).then(() => '')],
+  );
   clearInterval(progress);
   const all = join(Object.values(outcomes));
   console.log(JSON.stringify(all.tally));
@@ -153,7 +188,8 @@ async function main(): Promise<void> {
 }
 
 if (process.argv[2] === '--job' && process.send !== undefined) serve();
-else main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-});
+else
+  main().catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  });

@@ -18,7 +18,9 @@ export function documents(): Map<string, string> {
 
 /** Paths of the documents that are missing or stale. */
 export function staleDocuments(): string[] {
-  return [...documents()].filter(([file, text]) => readOr(path.join(projectRoot(), file)) !== text).map(([file]) => file);
+  return [...documents()]
+    .filter(([file, text]) => readOr(path.join(projectRoot(), file)) !== text)
+    .map(([file]) => file);
 }
 
 function readOr(file: string): string | undefined {

@@ -32,7 +32,9 @@ export function isLayout(value: unknown): value is Layout {
 
 /** Every layout that src/layout exports, in the order of their names. */
 export function allLayouts(): Layout[] {
-  return Object.values<unknown>({ ...layoutModule }).filter(isLayout).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return Object.values<unknown>({ ...layoutModule })
+    .filter(isLayout)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The format as it is now. */

@@ -47,7 +47,9 @@ const SECTIONS: readonly Section[] = [
   },
   {
     title: 'File `region`',
-    lines: [`One block, put in place in one step (\`link\`). Its magic is \`${REGION_MAGIC}\`, its version ${FORMAT_VERSION}.`],
+    lines: [
+      `One block, put in place in one step (\`link\`). Its magic is \`${REGION_MAGIC}\`, its version ${FORMAT_VERSION}.`,
+    ],
     layouts: layoutsOf(regionFile),
   },
   {
@@ -127,10 +129,14 @@ function layoutsOf(module: object): Layout[] {
 
 function checkComplete(): void {
   const told = SECTIONS.flatMap((section) => section.layouts.map((layout) => layout.name)).sort();
-  const declared = allLayouts().map((layout) => layout.name).sort();
+  const declared = allLayouts()
+    .map((layout) => layout.name)
+    .sort();
   if (told.join() === declared.join()) return;
   const missing = declared.filter((name) => !told.includes(name));
-  throw new Error(`scripts/region-document.ts must tell each layout once; missing: ${missing.join(', ') || 'none, but one is told twice'}`);
+  throw new Error(
+    `scripts/region-document.ts must tell each layout once; missing: ${missing.join(', ') || 'none, but one is told twice'}`,
+  );
 }
 
 function sectionLines(section: Section): string[] {
@@ -143,12 +149,22 @@ function layoutLines(layout: Layout): string[] {
     const size = fieldSize(field);
     return `| ${field.at} | ${size} | \`${name}\` | ${field.kind} | ${unitOf(name)} | ${field.writer} | ${field.doc} |`;
   });
-  const head = ['| offset | size | field | type | unit | writer | meaning |', '| ---: | ---: | --- | --- | --- | --- | --- |'];
+  const head = [
+    '| offset | size | field | type | unit | writer | meaning |',
+    '| ---: | ---: | --- | --- | --- | --- | --- |',
+  ];
   return [`### ${layout.name} (${layout.sizeBytes} bytes)`, '', layout.doc, '', ...head, ...rows, ''];
 }
 
 function valueLines(title: string, table: Readonly<Record<string, number | string>>): string[] {
-  return [`${title}:`, '', '| value | name |', '| ---: | --- |', ...Object.entries(table).map(([name, value]) => `| ${value} | \`${name}\` |`), ''];
+  return [
+    `${title}:`,
+    '',
+    '| value | name |',
+    '| ---: | --- |',
+    ...Object.entries(table).map(([name, value]) => `| ${value} | \`${name}\` |`),
+    '',
+  ];
 }
 
 /** Units stand last in names. */

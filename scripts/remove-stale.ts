@@ -1,5 +1,6 @@
 /**
- * The second half of `npm run build`: removes from dist what no source makes any more, so that tests that are gone do not run on. Says what it removed.
+ * The second half of `npm run build`: removes from dist what no source makes any more, so that tests that are gone do
+ * not run on. Says what it removed.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,7 +9,9 @@ import { projectRoot } from './project-root';
 /** How tsc names what it makes of a source. */
 const OUTPUT = /^(?<stem>.+?)(?:\.d)?\.(?<kind>[cm]?)[jt]s(?:\.map)?$/u;
 
-/** Files below `dist`, by their path in it, whose source is not below `root`. What tsc does not make is none of them. */
+/**
+ * Files below `dist`, by their path in it, whose source is not below `root`. What tsc does not make is none of them.
+ */
 export function staleOutputs(root: string, dist: string): string[] {
   const files = fs.readdirSync(dist, { recursive: true, encoding: 'utf8' });
   return files.filter((file) => {

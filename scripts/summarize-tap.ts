@@ -1,8 +1,9 @@
 /**
- * Reads what `tap --reporter=tap` printed: shows one line for each test file and the whole of what failed, and writes the
- * counts `passed failed skipped` into a second file for the script that runs it.
+ * Reads what `tap --reporter=tap` printed: shows one line for each test file and the whole of what failed, and writes
+ * the counts `passed failed skipped` into a second file for the script that runs it.
  *
- * A test is a titled one directly inside a file (indented by four); a file that fails outside of all its tests counts as one.
+ * A test is a titled one directly inside a file (indented by four); a file that fails outside of all its tests counts
+ * as one.
  */
 import fs from 'node:fs';
 
@@ -37,7 +38,9 @@ export function summarizeTap(text: string): Summary {
     summary.passed += inside.passed;
     summary.failed += inside.failed;
     summary.skipped += inside.skipped;
-    summary.lines.push(`${not === undefined ? 'ok    ' : 'FAILED'} ${title} (${inside.passed} passed, ${inside.failed} failed, ${inside.skipped} skipped)`);
+    summary.lines.push(
+      `${not === undefined ? 'ok    ' : 'FAILED'} ${title} (${inside.passed} passed, ${inside.failed} failed, ${inside.skipped} skipped)`,
+    );
     if (not !== undefined) summary.lines.push(...file);
     file = [];
     inside = { failed: 0, passed: 0, skipped: 0 };

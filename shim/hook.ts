@@ -1,8 +1,9 @@
 /**
- * The hook: patches Node's net in place, once for each thread, so that http, https, http2, fetch and whatever captured the module are reached.
+ * The hook: patches Node's net in place, once for each thread, so that http, https, http2, fetch and whatever captured
+ * the module are reached.
  *
- * Under each patched function lies Node's own. Which way a connection goes is decided where net.js asks the handle for it; the hook loads
- * the translator with the first call that STP may concern.
+ * Under each patched function lies Node's own. Which way a connection goes is decided where net.js asks the handle for
+ * it; the hook loads the translator with the first call that STP may concern.
  */
 // First, so that what the program replaces later is not what we have.
 import { fixEnvironment } from '../src/host';
@@ -17,7 +18,15 @@ import { regionPresent } from './connect/presence';
 import { type ChannelTarget, watchChannel } from './handoff/channel';
 import type { ClusterInternals } from './handoff/cluster';
 import { loadChildProcess, loadCluster, loadedTranslator, loadTranslator } from './lazy';
-import { type ConnectRequest, type Handle, type InternalSocket, ownerOf, type TcpHandle, tcpPrototype, type WriteCallback } from './node/internals';
+import {
+  type ConnectRequest,
+  type Handle,
+  type InternalSocket,
+  ownerOf,
+  type TcpHandle,
+  tcpPrototype,
+  type WriteCallback,
+} from './node/internals';
 import { Patches } from './node/patches';
 import { status } from './node/status';
 import { cameByNodeOptions, removeOwnOptions, workerClass } from './node/workers';
@@ -26,7 +35,9 @@ import { note } from './note';
 import './node/root';
 import './node/tick';
 
-/** On the net module: a second copy of this package (ESM beside CommonJS, two versions) must not patch what is patched. */
+/**
+ * On the net module: a second copy of this package (ESM beside CommonJS, two versions) must not patch what is patched.
+ */
 const HOOK = Symbol.for('stp-net.hook');
 
 export interface Hook {
@@ -80,60 +91,104 @@ function patchAll(patches: Patches, settings: Configuration): void {
 }
 
 function patchSockets(patches: Patches, settings: Configuration): void {
-  patches.replace<Method>('net.Socket.prototype.connect', net.Socket.prototype, 'connect', (native) => function connect(...args) {
-    const translator = translatorFor(settings);
-    if (translator !== undefined) return translator.connect(settings, native, this, args);
-    const connected = Reflect.apply(native, this, args);
-    if (hasPath(args)) note(this as object, 'UNIX_PATH', 'connect');
-    return connected;
-  });
-  patches.replace<Method>('net.Socket.prototype._writeGeneric', net.Socket.prototype, '_writeGeneric', (native) => function writeGeneric(writev, data, encoding, callback) {
-    const socket = this as InternalSocket;
-    const translator = loadedTranslator();
-    if (translator === undefined || socket.connecting || !(socket._handle instanceof translator.StpStream)) {
-      return Reflect.apply(native, this, [writev, data, encoding, callback]);
-    }
-    const oneEncoding = writev === true ? undefined : (encoding as string);
-    translator.writeGeneric(socket, socket._handle, data, oneEncoding, callback as WriteCallback);
-    return undefined;
-  });
+  patches.replace<Method>(
+    'net.Socket.prototype.connect',
+    net.Socket.prototype,
+    'connect',
+    (native) =>
+      function connect(...args) {
+        const translator = translatorFor(settings);
+        if (translator !== undefined) return translator.connect(settings, native, this, args);
+        const connected = Reflect.apply(native, this, args);
+        if (hasPath(args)) note(this as object, 'UNIX_PATH', 'connect');
+        return connected;
+      },
+  );
+  patches.replace<Method>(
+    'net.Socket.prototype._writeGeneric',
+    net.Socket.prototype,
+    '_writeGeneric',
+    (native) =>
+      function writeGeneric(writev, data, encoding, callback) {
+        const socket = this as InternalSocket;
+        const translator = loadedTranslator();
+        if (translator === undefined || socket.connecting || !(socket._handle instanceof translator.StpStream)) {
+          return Reflect.apply(native, this, [writev, data, encoding, callback]);
+        }
+        const oneEncoding = writev === true ? undefined : (encoding as string);
+        translator.writeGeneric(socket, socket._handle, data, oneEncoding, callback as WriteCallback);
+        return undefined;
+      },
+  );
   // @note Node 20 to 26 throw for handles that are not of Node's TCP class.
-  patches.replace<Method>('net.Socket.prototype.resetAndDestroy', net.Socket.prototype, 'resetAndDestroy', (native) => function resetAndDestroy() {
-    const socket = this as InternalSocket;
-    const translator = loadedTranslator();
-    if (translator === undefined || !(socket._handle instanceof translator.StpStream)) return Reflect.apply(native, this, []);
-    if (socket.connecting) socket.once('connect', () => { socket._reset(); });
-    else socket._reset();
-    return this;
-  });
-  patches.add('net.Socket.prototype.stpGive', net.Socket.prototype, 'stpGive', function stpGive(this: InternalSocket, clientId: StpClientId | null = null) {
-    return loadTranslator().giveSocket(this, clientId);
-  });
+  patches.replace<Method>(
+    'net.Socket.prototype.resetAndDestroy',
+    net.Socket.prototype,
+    'resetAndDestroy',
+    (native) =>
+      function resetAndDestroy() {
+        const socket = this as InternalSocket;
+        const translator = loadedTranslator();
+        if (translator === undefined || !(socket._handle instanceof translator.StpStream))
+          return Reflect.apply(native, this, []);
+        if (socket.connecting)
+          socket.once('connect', () => {
+            socket._reset();
+          });
+        else socket._reset();
+        return this;
+      },
+  );
+  patches.add(
+    'net.Socket.prototype.stpGive',
+    net.Socket.prototype,
+    'stpGive',
+    function stpGive(this: InternalSocket, clientId: StpClientId | null = null) {
+      return loadTranslator().giveSocket(this, clientId);
+    },
+  );
 }
 
 function patchServers(patches: Patches, settings: Configuration): void {
-  patches.replace<Method>('net.Server.prototype.listen', net.Server.prototype, 'listen', (native) => function listen(...args) {
-    const server = this as net.Server;
-    rememberListenHost(server, args);
-    if (hasPath(args)) note(server, 'UNIX_PATH', 'listen');
-    if (settings.mode !== 'stp') return Reflect.apply(native, this, args);
-    return loadTranslator().listen(native, server, args);
-  });
-  patches.replace<Method>('net._createServerHandle', net, '_createServerHandle', (native) => function createServerHandle(...args) {
-    forWorkers += 1;
-    try {
-      return loadTranslator().sharedHandle(settings, () => Reflect.apply(native, net, args), args);
-    } finally {
-      forWorkers -= 1;
-    }
-  });
+  patches.replace<Method>(
+    'net.Server.prototype.listen',
+    net.Server.prototype,
+    'listen',
+    (native) =>
+      function listen(...args) {
+        const server = this as net.Server;
+        rememberListenHost(server, args);
+        if (hasPath(args)) note(server, 'UNIX_PATH', 'listen');
+        if (settings.mode !== 'stp') return Reflect.apply(native, this, args);
+        return loadTranslator().listen(native, server, args);
+      },
+  );
+  patches.replace<Method>(
+    'net._createServerHandle',
+    net,
+    '_createServerHandle',
+    (native) =>
+      function createServerHandle(...args) {
+        forWorkers += 1;
+        try {
+          return loadTranslator().sharedHandle(settings, () => Reflect.apply(native, net, args), args);
+        } finally {
+          forWorkers -= 1;
+        }
+      },
+  );
 }
 
 /** A Unix socket or a pipe: those stay with Node. */
 function hasPath([first]: readonly unknown[]): boolean {
   if (typeof first === 'string') return Number.isNaN(Number(first));
   const options: unknown = Array.isArray(first) ? first[0] : first;
-  return typeof options === 'object' && options !== null && typeof (options as { path?: unknown }).path === 'string' && (options as { port?: unknown }).port === undefined;
+  return (
+    typeof options === 'object' &&
+    options !== null &&
+    typeof (options as { path?: unknown }).path === 'string' &&
+    (options as { port?: unknown }).port === undefined
+  );
 }
 
 /** More than 0: what is bound now goes to other processes, and is bound in the kernel whatever the mode. */
@@ -149,26 +204,47 @@ function rememberListenHost(server: net.Server, args: readonly unknown[]): void 
 /** Node's TCP handles: net.js calls these methods for each address that it connects to or listens at. */
 function patchHandles(patches: Patches, settings: Configuration): void {
   for (const name of ['connect', 'connect6'] as const) {
-    patches.replace<Connect>(`TCP.prototype.${name}`, tcpPrototype, name, (native) => function connect(request, ip, port) {
-      const translator = translatorFor(settings);
-      if (translator !== undefined) return translator.connectTcpHandle(settings, this, request, ip, port);
-      if (settings.mode === 'stp') return status('EMFILE');
-      const socket = ownerOf(this);
-      if (typeof socket === 'object' && socket !== null) note(socket, isOwnAddress(ip) ? 'NO_LISTENER' : 'NOT_OURS', `connect ${ip}:${port}`);
-      return native.call(this, request, ip, port);
-    });
+    patches.replace<Connect>(
+      `TCP.prototype.${name}`,
+      tcpPrototype,
+      name,
+      (native) =>
+        function connect(request, ip, port) {
+          const translator = translatorFor(settings);
+          if (translator !== undefined) return translator.connectTcpHandle(settings, this, request, ip, port);
+          if (settings.mode === 'stp') return status('EMFILE');
+          const socket = ownerOf(this);
+          if (typeof socket === 'object' && socket !== null)
+            note(socket, isOwnAddress(ip) ? 'NO_LISTENER' : 'NOT_OURS', `connect ${ip}:${port}`);
+          return native.call(this, request, ip, port);
+        },
+    );
   }
   for (const name of ['bind', 'bind6'] as const) {
-    patches.replace<Bind>(`TCP.prototype.${name}`, tcpPrototype, name, (native) => function bind(ip, port, flags) {
-      const translator = forWorkers > 0 ? undefined : translatorFor(settings, true);
-      return translator === undefined ? native.call(this, ip, port, flags) : translator.bindTcpHandle(settings, native, this, ip, port, flags);
-    });
+    patches.replace<Bind>(
+      `TCP.prototype.${name}`,
+      tcpPrototype,
+      name,
+      (native) =>
+        function bind(ip, port, flags) {
+          const translator = forWorkers > 0 ? undefined : translatorFor(settings, true);
+          return translator === undefined
+            ? native.call(this, ip, port, flags)
+            : translator.bindTcpHandle(settings, native, this, ip, port, flags);
+        },
+    );
   }
-  patches.replace<Listen>('TCP.prototype.listen', tcpPrototype, 'listen', (native) => function listen(backlog) {
-    const translator = translatorFor(settings, true);
-    const byNode = (length: number): number => native.call(this, length);
-    return translator === undefined ? byNode(backlog) : translator.listenHandle(settings, byNode, this, backlog);
-  });
+  patches.replace<Listen>(
+    'TCP.prototype.listen',
+    tcpPrototype,
+    'listen',
+    (native) =>
+      function listen(backlog) {
+        const translator = translatorFor(settings, true);
+        const byNode = (length: number): number => native.call(this, length);
+        return translator === undefined ? byNode(backlog) : translator.listenHandle(settings, byNode, this, backlog);
+      },
+  );
 }
 
 type Connect = (this: TcpHandle, request: ConnectRequest, ip: string, port: number) => number;
@@ -178,11 +254,17 @@ type Listen = (this: TcpHandle, backlog: number) => number;
 /** Children have their channels long before there is a socket to send through one. */
 function patchChannels(patches: Patches): void {
   const children = loadChildProcess().ChildProcess.prototype as unknown as Record<string, Method>;
-  patches.replace<Method>('child_process.ChildProcess.prototype.spawn', children, 'spawn', (native) => function spawn(...args) {
-    const result = Reflect.apply(native, this, args);
-    watchChannel(this as ChannelTarget);
-    return result;
-  });
+  patches.replace<Method>(
+    'child_process.ChildProcess.prototype.spawn',
+    children,
+    'spawn',
+    (native) =>
+      function spawn(...args) {
+        const result = Reflect.apply(native, this, args);
+        watchChannel(this as ChannelTarget);
+        return result;
+      },
+  );
   watchChannel(process as unknown as ChannelTarget);
 }
 
@@ -190,22 +272,31 @@ function patchChannels(patches: Patches): void {
 function patchClusterWorker(patches: Patches, settings: Configuration): void {
   const cluster = loadCluster();
   if (!cluster.isWorker) return;
-  patches.replace<ClusterInternals['_getServer']>('cluster._getServer', cluster, '_getServer', (native) => function getServer(...args) {
-    const listen = (handle: Handle, backlog: number): number => loadTranslator().listenHandle(settings, () => 0, handle, backlog);
-    loadTranslator().getServer(native, args, listen, cluster as unknown as ClusterInternals);
-  });
+  patches.replace<ClusterInternals['_getServer']>(
+    'cluster._getServer',
+    cluster,
+    '_getServer',
+    (native) =>
+      function getServer(...args) {
+        const listen = (handle: Handle, backlog: number): number =>
+          loadTranslator().listenHandle(settings, () => 0, handle, backlog);
+        loadTranslator().getServer(native, args, listen, cluster as unknown as ClusterInternals);
+      },
+  );
 }
 
 const SCARCE: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM'];
 
 /**
- * The translator where it may be needed: a client in `auto` has no use for it while there is no region. Undefined also where it can't be loaded just
- * now, because the program has no descriptor or no memory left; the next call tries again.
+ * The translator where it may be needed: a client in `auto` has no use for it while there is no region. Undefined also
+ * where it can't be loaded just now, because the program has no descriptor or no memory left; the next call tries
+ * again.
  */
 function translatorFor(settings: Configuration, toListen = false): ReturnType<typeof loadTranslator> | undefined {
   const loaded = loadedTranslator();
   if (loaded !== undefined) return loaded;
-  if (!toListen && settings.mode === 'auto' && settings.rules.length === 0 && !regionPresent(settings)) return undefined;
+  if (!toListen && settings.mode === 'auto' && settings.rules.length === 0 && !regionPresent(settings))
+    return undefined;
   try {
     return loadTranslator();
   } catch (error) {

@@ -1,4 +1,7 @@
-/** `stp-net` for ESM: every export of `node:net` by name, `stpTake`, and the same object that `require('stp-net')` gives as default. */
+/**
+ * `stp-net` for ESM: every export of `node:net` by name, `stpTake`, and the same object that `require('stp-net')` gives
+ * as default.
+ */
 import stpNet from './index.js';
 
 export * from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * `stp-net`: a drop-in for `node:net`. Importing it installs the hook, as `stp-net/register` does, and gives everything that `node:net` of the
- * running Node exports (the same functions and classes) and `stpTake`.
+ * `stp-net`: a drop-in for `node:net`. Importing it installs the hook, as `stp-net/register` does, and gives everything
+ * that `node:net` of the running Node exports (the same functions and classes) and `stpTake`.
  */
 import net from 'node:net';
 import { type StpClientId as ClientId } from '../src/index';
@@ -8,7 +8,10 @@ import { install } from './hook';
 import { type StpNote as Note } from './reasons';
 
 declare module 'net' {
-  /** Of `stp-net` only: takes a connection that another process gave with `socket.stpGive()`. The socket emits 'connect', or 'error'. */
+  /**
+   * Of `stp-net` only: takes a connection that another process gave with `socket.stpGive()`. The socket emits
+   * 'connect', or 'error'.
+   */
   function stpTake(token: string, options?: SocketConstructorOpts): stpNet.StpSocket;
 }
 
@@ -22,25 +25,28 @@ declare namespace stpNet {
   interface StpSocket extends net.Socket {
     readonly stp: StpNote;
     /**
-     * Hands the connection to another process: resolves with the token that its `stpTake` takes. `clientId` says who may take it
-     * (STPgetclientid of the taker), by default anyone who has the token. The socket closes when it has been taken; it emits 'stpBack' and
-     * goes on where the taker died before it had it.
+     * Hands the connection to another process: resolves with the token that its `stpTake` takes. `clientId` says who
+     * may take it (STPgetclientid of the taker), by default anyone who has the token. The socket closes when it has
+     * been taken; it emits 'stpBack' and goes on where the taker died before it had it.
      */
     stpGive(clientId?: ClientId | null): Promise<string>;
   }
 }
 
 const hook = install();
-const stpNet = Object.defineProperties({}, {
-  ...Object.getOwnPropertyDescriptors(net),
-  stpTake: {
-    value: function stpTake(token: string, options?: net.SocketConstructorOpts): net.Socket {
-      return hook.take(token, options);
+const stpNet = Object.defineProperties(
+  {},
+  {
+    ...Object.getOwnPropertyDescriptors(net),
+    stpTake: {
+      value: function stpTake(token: string, options?: net.SocketConstructorOpts): net.Socket {
+        return hook.take(token, options);
+      },
+      enumerable: true,
+      configurable: true,
+      writable: true,
     },
-    enumerable: true,
-    configurable: true,
-    writable: true,
   },
-}) as typeof net;
+) as typeof net;
 
 export = stpNet;

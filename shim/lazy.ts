@@ -1,6 +1,6 @@
 /**
- * What the hook loads later, or not at all. `require` and not `import`, so that the preload costs nothing before the first socket
- * of STP; the types come by `import type`, which loads nothing.
+ * What the hook loads later, or not at all. `require` and not `import`, so that the preload costs nothing before the
+ * first socket of STP; the types come by `import type`, which loads nothing.
  *
  * @note A preload is CommonJS; there is no other way to load something at once when it is needed.
  */

@@ -6,11 +6,15 @@ import { REASONS, type ReasonCode, type StpNote } from './reasons';
 /** As the call library reads it: the hook has checked the value. */
 const tracing = environment()['STP_TRACE'] === '1';
 
-/** Sets the `stp` property, and writes the decision into the trace. `what` is the operation, such as `connect 127.0.0.1:3000`. */
+/**
+ * Sets the `stp` property, and writes the decision into the trace. `what` is the operation, such as `connect
+ * 127.0.0.1:3000`.
+ */
 export function note(target: object, reason: ReasonCode, what: string, error?: Error): void {
   const { transport } = REASONS[reason];
   const value: StpNote = error === undefined ? { transport, reason } : { transport, reason, error };
   // Not enumerable: a socket that a program prints or copies looks as it does without us.
   Object.defineProperty(target, 'stp', { value: Object.freeze(value), configurable: true, writable: true });
-  if (tracing) loadCalls().traceComment(`${what}: ${transport}, ${reason}${error === undefined ? '' : ` (${error.message})`}`);
+  if (tracing)
+    loadCalls().traceComment(`${what}: ${transport}, ${reason}${error === undefined ? '' : ` (${error.message})`}`);
 }

@@ -1,6 +1,7 @@
 /**
- * Why a socket or a server goes by STP, by TCP or by both: stable codes, declared once. Programs see them as `socket.stp.reason` and
- * `server.stp.reason`, people in the comment lines of STP_TRACE=1; docs/translation.md has the table.
+ * Why a socket or a server goes by STP, by TCP or by both: stable codes, declared once. Programs see them as
+ * `socket.stp.reason` and `server.stp.reason`, people in the comment lines of STP_TRACE=1; docs/translation.md has the
+ * table.
  */
 
 interface Reason {
@@ -18,9 +19,18 @@ export const REASONS = {
   RULE_TCP: { transport: 'tcp', doc: 'A rule of STP_RULES says tcp.' },
   NO_LISTENER: { transport: 'tcp', doc: 'No live STP listener for the address is in the region.' },
   NOT_OURS: { transport: 'tcp', doc: 'The host is neither this system nor one that the region knows.' },
-  REGION_UNUSABLE: { transport: 'tcp', doc: 'The region can not be used, or STP could not make the connection; `error` says why.' },
-  PORT_TAKEN: { transport: 'tcp', doc: 'Another STP socket of this system has the port; the server listens on TCP only.' },
-  CLUSTER_PRIMARY: { transport: 'tcp', doc: 'The server by which the primary of a cluster accepts for its workers what comes by TCP; by STP the workers listen themselves.' },
+  REGION_UNUSABLE: {
+    transport: 'tcp',
+    doc: 'The region can not be used, or STP could not make the connection; `error` says why.',
+  },
+  PORT_TAKEN: {
+    transport: 'tcp',
+    doc: 'Another STP socket of this system has the port; the server listens on TCP only.',
+  },
+  CLUSTER_PRIMARY: {
+    transport: 'tcp',
+    doc: 'The server by which the primary of a cluster accepts for its workers what comes by TCP; by STP the workers listen themselves.',
+  },
   UNIX_PATH: { transport: 'tcp', doc: 'A Unix socket or a pipe: those stay with Node.' },
   HAS_HANDLE: { transport: 'tcp', doc: "The socket or server stands on a handle or a descriptor of the system's." },
 } as const satisfies Record<string, Reason>;

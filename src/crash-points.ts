@@ -1,8 +1,10 @@
 /**
- * The named moments at which a process may die and leave the region in a state of its own: each step of each protocol, in the order in which they come.
+ * The named moments at which a process may die and leave the region in a state of its own: each step of each protocol,
+ * in the order in which they come.
  *
- * A test walks this table with real processes that kill themselves there (`npm run test:crashes`). In a program nothing is installed when this file is
- * loaded, and {@link crashPoint} is a call of nothing. What is installed may not return, and may not throw.
+ * A test walks this table with real processes that kill themselves there (`npm run test:crashes`). In a program nothing
+ * is installed when this file is loaded, and {@link crashPoint} is a call of nothing. What is installed may not return,
+ * and may not throw.
  */
 export const CRASH_POINTS = {
   'open.directory': 'the directory of the region is made, nothing is in it',

@@ -12,22 +12,37 @@ interface ErrorEntry {
 }
 
 export const ERRORS = {
-  EACCES: { text: 'permission denied', doc: 'The token was not given to this client, or a file of the region may not be used.' },
-  EADDRINUSE: { text: 'address already in use', doc: 'Another live socket of this system and group is bound to the port.' },
+  EACCES: {
+    text: 'permission denied',
+    doc: 'The token was not given to this client, or a file of the region may not be used.',
+  },
+  EADDRINUSE: {
+    text: 'address already in use',
+    doc: 'Another live socket of this system and group is bound to the port.',
+  },
   EADDRNOTAVAIL: { text: 'address not available', doc: 'The address is not one of this system, or no port is free.' },
   EAFNOSUPPORT: { text: 'address family not supported', doc: 'The family is not AF_STP.' },
   EAGAIN: { text: 'resource temporarily unavailable', doc: 'The call would have to wait.' },
   EALREADY: { text: 'operation already in progress', doc: 'A connect or a close of this socket is under way.' },
-  EBADF: { text: 'bad file descriptor', doc: 'The descriptor is not an open STP socket of this process, or the token names none.' },
+  EBADF: {
+    text: 'bad file descriptor',
+    doc: 'The descriptor is not an open STP socket of this process, or the token names none.',
+  },
   EBUSY: { text: 'resource busy', doc: 'Live processes use the region.' },
   ECONNABORTED: { text: 'connection aborted', doc: 'The socket was closed while the call waited.' },
   ECONNREFUSED: { text: 'connection refused', doc: 'No live socket listens at the address.' },
   ECONNRESET: { text: 'connection reset by peer', doc: 'The peer reset the connection, or its process died.' },
   EDESTADDRREQ: { text: 'destination address required', doc: 'An address is needed and none was given.' },
   EDQUOT: { text: 'disk quota exceeded', doc: 'The quota of the file system that holds the region is used up.' },
-  EFAULT: { text: 'bad address in system call argument', doc: 'The message is not a buffer, or the length runs past its end.' },
+  EFAULT: {
+    text: 'bad address in system call argument',
+    doc: 'The message is not a buffer, or the length runs past its end.',
+  },
   EHOSTUNREACH: { text: 'host is unreachable', doc: 'The region knows no system of that name.' },
-  EINVAL: { text: 'invalid argument', doc: 'An argument has a wrong type, range or combination; the message names it.' },
+  EINVAL: {
+    text: 'invalid argument',
+    doc: 'An argument has a wrong type, range or combination; the message names it.',
+  },
   EIO: { text: 'i/o error', doc: 'The file system failed to read or write a file of the region.' },
   EISCONN: { text: 'socket is already connected', doc: 'The socket is connected and the call wants one that is not.' },
   EMFILE: { text: 'too many open sockets', doc: 'The process holds as many sockets as the region allows one process.' },
@@ -43,9 +58,18 @@ export const ERRORS = {
   EPROTOTYPE: { text: 'protocol wrong type for socket', doc: 'The type is not SOCK_STREAM.' },
   EROFS: { text: 'read-only file system', doc: 'The region lies on a file system that can not be written.' },
   ETIMEDOUT: { text: 'connection timed out', doc: 'The time allowed for a connect, a close or a give ran out.' },
-  ESTPCONFIG: { text: 'invalid configuration', doc: 'An environment variable, a flag or a start option is wrong; the message names it.' },
-  ESTPCORRUPT: { text: 'region damaged', doc: 'Bytes read from the region break its format; only the socket, link or process concerned is dropped.' },
-  ESTPDRIVER: { text: 'driver not available', doc: 'The driver that was asked for can not be used here; the message says why.' },
+  ESTPCONFIG: {
+    text: 'invalid configuration',
+    doc: 'An environment variable, a flag or a start option is wrong; the message names it.',
+  },
+  ESTPCORRUPT: {
+    text: 'region damaged',
+    doc: 'Bytes read from the region break its format; only the socket, link or process concerned is dropped.',
+  },
+  ESTPDRIVER: {
+    text: 'driver not available',
+    doc: 'The driver that was asked for can not be used here; the message says why.',
+  },
   ESTPGIVEN: { text: 'socket was given away', doc: 'After STPgivesocket only STPclose is allowed on a socket.' },
   ESTPREGION: { text: 'not a usable region', doc: 'The path is not a directory, or what lies in it is not a region.' },
   ESTPVERSION: { text: 'region has another format version', doc: 'The region was made by another version of stp-net.' },
@@ -89,7 +113,9 @@ export class StpError extends Error {
   }
 }
 
-/** Turns whatever a file operation threw into an StpError that keeps its code where we know it (ENOSPC, EMFILE, ...). */
+/**
+ * Turns whatever a file operation threw into an StpError that keeps its code where we know it (ENOSPC, EMFILE, ...).
+ */
 export function toStpError(error: unknown, syscall: string, detail?: string): StpError {
   if (error instanceof StpError) return error;
   const system = error as NodeJS.ErrnoException;

@@ -1,5 +1,6 @@
 /**
- * Timers and clocks as they were when the hook was loaded: test libraries replace those of the program, and sockets must go on.
+ * Timers and clocks as they were when the hook was loaded: test libraries replace those of the program, and sockets
+ * must go on.
  *
  * Loaded with the hook, before the program's first line. All of src and shim takes them from here; a test holds that.
  */
@@ -36,8 +37,8 @@ const KEY = 'stp-net.environment';
 let fixed: Environment | undefined;
 
 /**
- * Fixes the configuration of the process: the variables that begin with STP_, as they are now, with the region's path absolute. Threads that it starts
- * have the same, also those with an environment of their own.
+ * Fixes the configuration of the process: the variables that begin with STP_, as they are now, with the region's path
+ * absolute. Threads that it starts have the same, also those with an environment of their own.
  */
 export function fixEnvironment(): Environment {
   const inherited = isMainThread ? undefined : (getEnvironmentData(KEY) as Environment | undefined);
@@ -48,7 +49,8 @@ export function fixEnvironment(): Environment {
 
 function readEnvironment(): Environment {
   const found: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) if (name.startsWith('STP_') && value !== undefined) found[name] = value;
+  for (const [name, value] of Object.entries(process.env))
+    if (name.startsWith('STP_') && value !== undefined) found[name] = value;
   const region = found['STP_REGION'];
   if (region !== undefined && region !== '') found['STP_REGION'] = path.resolve(region);
   return found;

@@ -1,8 +1,8 @@
 /**
  * `stp-net/stp`: the STP call library, the socket API of the source over a shared region.
  *
- * Calls that may wait return promises; with MSG_DONTWAIT they return at once. Success is the source's non-negative integer, failure an
- * StpError with `code`, `errno` and `syscall`, which STPerror and STPstrerror then tell.
+ * Calls that may wait return promises; with MSG_DONTWAIT they return at once. Success is the source's non-negative
+ * integer, failure an StpError with `code`, `errno` and `syscall`, which STPerror and STPstrerror then tell.
  */
 import { inCall, remember } from './calls/runtime';
 import { STPaccept as accept } from './calls/stp-accept';
@@ -60,7 +60,11 @@ function call<T extends (...args: never[]) => unknown>(name: string, fn: T): T {
   const noting = (...args: never[]): unknown => {
     try {
       const value = fn(...args);
-      return value instanceof Promise ? value.catch((error: unknown) => { throw remember(inCall(name, error), args[0]); }) : value;
+      return value instanceof Promise
+        ? value.catch((error: unknown) => {
+            throw remember(inCall(name, error), args[0]);
+          })
+        : value;
     } catch (error) {
       throw remember(inCall(name, error), args[0]);
     }

@@ -11,10 +11,14 @@ function mount(directory: string, options: string): void {
 /** Mounts a tmpfs over a fresh directory for as long as the test runs. */
 export function mountTmpfs(test: { teardown(act: () => void): void }, options: string): string {
   const directory = fs.mkdtempSync(path.join(memoryDirectory(), 'stp-tmpfs-'));
-  test.teardown(() => { fs.rmdirSync(directory); });
+  test.teardown(() => {
+    fs.rmdirSync(directory);
+  });
   mount(directory, options);
   // Runs before the one above.
-  test.teardown(() => { execFileSync('umount', ['-l', directory], { stdio: 'ignore' }); });
+  test.teardown(() => {
+    execFileSync('umount', ['-l', directory], { stdio: 'ignore' });
+  });
   return directory;
 }
 

@@ -4,7 +4,9 @@ import { bytes, checksum, must, tell, told } from './kit.mjs';
 
 const { port } = told();
 const wrong = new Client();
-const refused = await wrong.access({ host: '127.0.0.1', port, user: 'user', password: 'wrong' }).catch((error) => error.code);
+const refused = await wrong
+  .access({ host: '127.0.0.1', port, user: 'user', password: 'wrong' })
+  .catch((error) => error.code);
 wrong.close();
 
 const client = new Client();

@@ -5,9 +5,12 @@ import { bytes, checksum, must, tell, told } from './kit.mjs';
 const open = () => new Redis({ host: '127.0.0.1', port: told().port, protocol: 2 });
 const [redis, subscriber, blocked] = [open(), open(), open()];
 await redis.set('key', 'value');
-must(await redis.get('key') === 'value', 'get');
+must((await redis.get('key')) === 'value', 'get');
 const counts = await Promise.all(Array.from({ length: 500 }, () => redis.incr('count')));
-must(counts.every((count, i) => count === i + 1), 'order of 500 commands');
+must(
+  counts.every((count, i) => count === i + 1),
+  'order of 500 commands',
+);
 const big = bytes(3 << 20);
 await redis.set('big', big);
 const back = await redis.getBuffer('big');
@@ -23,4 +26,13 @@ await redis.lpush('jobs', 'job');
 const unknown = await redis.call('NOPE').catch((error) => error.message);
 const job = await popped;
 await Promise.all([redis.quit(), subscriber.quit(), blocked.quit()]);
-tell({ counts: counts.length, big: checksum(back), transaction, pipeline: pipeline.length, reached, message, job, unknown });
+tell({
+  counts: counts.length,
+  big: checksum(back),
+  transaction,
+  pipeline: pipeline.length,
+  reached,
+  message,
+  job,
+  unknown,
+});

@@ -11,11 +11,12 @@ receiver.on('message', (topic, payload, { retain }) => {
   inbox.push({ topic, payload, retain });
   if (inbox.length >= wanted) enough();
 });
-const received = (count) => new Promise((resolve) => {
-  wanted = count;
-  enough = resolve;
-  if (inbox.length >= count) resolve();
-});
+const received = (count) =>
+  new Promise((resolve) => {
+    wanted = count;
+    enough = resolve;
+    if (inbox.length >= count) resolve();
+  });
 
 // What has come back is kept; its acknowledgement alone does not say so.
 await sender.subscribeAsync('kept/#');

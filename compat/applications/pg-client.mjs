@@ -1,7 +1,13 @@
 import pg from 'pg';
 import { bytes, checksum, must, tell, told } from './kit.mjs';
 
-const client = new pg.Client({ host: '127.0.0.1', port: told().port, user: 'postgres', database: 'postgres', password: 'postgres' });
+const client = new pg.Client({
+  host: '127.0.0.1',
+  port: told().port,
+  user: 'postgres',
+  database: 'postgres',
+  password: 'postgres',
+});
 await client.connect();
 await client.query('CREATE TABLE things (id serial PRIMARY KEY, name text, data bytea)');
 for (let i = 0; i < 50; i += 1) await client.query('INSERT INTO things (name) VALUES ($1)', [`thing ${i}`]);

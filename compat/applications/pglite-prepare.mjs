@@ -1,4 +1,7 @@
-/** Makes an empty database once, since that takes longer than all that the clients do with it. Argument: the file to write. */
+/**
+ * Makes an empty database once, since that takes longer than all that the clients do with it. Argument: the file to
+ * write.
+ */
 import { renameSync, writeFileSync } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
 

@@ -1,12 +1,20 @@
 import { createClient } from 'redis';
 import { bytes, checksum, must, tell, told } from './kit.mjs';
 
-const open = () => createClient({ RESP: 2, socket: { host: '127.0.0.1', port: told().port } }).on('error', (error) => { throw error; }).connect();
+const open = () =>
+  createClient({ RESP: 2, socket: { host: '127.0.0.1', port: told().port } })
+    .on('error', (error) => {
+      throw error;
+    })
+    .connect();
 const [redis, subscriber, blocked] = await Promise.all([open(), open(), open()]);
 await redis.set('key', 'value');
-must(await redis.get('key') === 'value', 'get');
+must((await redis.get('key')) === 'value', 'get');
 const counts = await Promise.all(Array.from({ length: 500 }, () => redis.incr('count')));
-must(counts.every((count, i) => count === i + 1), 'order of 500 commands');
+must(
+  counts.every((count, i) => count === i + 1),
+  'order of 500 commands',
+);
 const big = bytes(3 << 20).toString('base64');
 await redis.set('big', big);
 const back = await redis.get('big');

@@ -16,7 +16,11 @@ function encode(value) {
   if (value === undefined || value === null) return Buffer.from('$-1\r\n');
   if (typeof value === 'number') return Buffer.from(`:${value}\r\n`);
   if (value instanceof Failure) return Buffer.from(`-ERR ${value.message}\r\n`);
-  if (Array.isArray(value)) return Buffer.concat([Buffer.from(`*${value.length}\r\n`), ...value.map((each) => (Buffer.isBuffer(each) && each.raw ? each : encode(each)))]);
+  if (Array.isArray(value))
+    return Buffer.concat([
+      Buffer.from(`*${value.length}\r\n`),
+      ...value.map((each) => (Buffer.isBuffer(each) && each.raw ? each : encode(each))),
+    ]);
   const data = Buffer.isBuffer(value) ? value : Buffer.from(value);
   return Buffer.concat([Buffer.from(`$${data.length}\r\n`), data, Buffer.from('\r\n')]);
 }
@@ -61,15 +65,21 @@ const commands = {
     for (const each of all) each.write(encode(['message', channel, message]));
     return encode(all.size);
   },
-  subscribe: (socket, channels) => Buffer.concat(channels.map((channel, i) => {
-    const all = subscribers.get(String(channel)) ?? new Set();
-    subscribers.set(String(channel), all.add(socket));
-    return encode(['subscribe', channel, i + 1]);
-  })),
-  unsubscribe: (socket, channels) => Buffer.concat(channels.map((channel) => {
-    subscribers.get(String(channel))?.delete(socket);
-    return encode(['unsubscribe', channel, 0]);
-  })),
+  subscribe: (socket, channels) =>
+    Buffer.concat(
+      channels.map((channel, i) => {
+        const all = subscribers.get(String(channel)) ?? new Set();
+        subscribers.set(String(channel), all.add(socket));
+        return encode(['subscribe', channel, i + 1]);
+      }),
+    ),
+  unsubscribe: (socket, channels) =>
+    Buffer.concat(
+      channels.map((channel) => {
+        subscribers.get(String(channel))?.delete(socket);
+        return encode(['unsubscribe', channel, 0]);
+      }),
+    ),
   quit: (socket) => {
     socket.end(OK);
     return undefined;

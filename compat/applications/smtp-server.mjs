@@ -16,7 +16,10 @@ const server = new SMTPServer({
     const text = Buffer.concat(chunks).toString('latin1');
     const [, attached] = /Content-Disposition: attachment[^]*?\r\n\r\n([A-Za-z0-9+/=\r\n]+)/u.exec(text) ?? [];
     const data = attached === undefined ? Buffer.alloc(0) : Buffer.from(attached.trim(), 'base64');
-    done(null, `${session.envelope.rcptTo.length} recipients, ${session.tlsOptions.version ?? session.tlsOptions.name}, ${data.length} ${checksum(data)}`);
+    done(
+      null,
+      `${session.envelope.rcptTo.length} recipients, ${session.tlsOptions.version ?? session.tlsOptions.name}, ${data.length} ${checksum(data)}`,
+    );
   },
 });
 server.on('error', () => {});

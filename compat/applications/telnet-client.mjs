@@ -3,7 +3,15 @@ import telnet from 'telnet-client';
 import { bytes, checksum, must, tell, told } from './kit.mjs';
 
 const connection = new telnet.Telnet();
-await connection.connect({ host: '127.0.0.1', port: told().port, username: 'user', password: 'secret', shellPrompt: '/ # ', timeout: 10_000, maxBufferLength: 1 << 23 });
+await connection.connect({
+  host: '127.0.0.1',
+  port: told().port,
+  username: 'user',
+  password: 'secret',
+  shellPrompt: '/ # ',
+  timeout: 10_000,
+  maxBufferLength: 1 << 23,
+});
 let echoed = 0;
 for (let i = 0; i < 50; i += 1) {
   const answer = await connection.exec(`echo line ${i}`);

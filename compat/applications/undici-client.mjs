@@ -3,13 +3,23 @@ import { bytes, checksum, must, tell, told } from './kit.mjs';
 
 const origin = `http://localhost:${told().port}`;
 const pool = new Pool(origin, { connections: 4, pipelining: 8 });
-const many = await Promise.all(Array.from({ length: 300 }, async (_, i) => (await pool.request({ path: `/item/${i}`, method: 'GET' })).body.json()));
-must(many.every(({ id }, i) => id === i), 'pipelined answers');
+const many = await Promise.all(
+  Array.from({ length: 300 }, async (_, i) => (await pool.request({ path: `/item/${i}`, method: 'GET' })).body.json()),
+);
+must(
+  many.every(({ id }, i) => id === i),
+  'pipelined answers',
+);
 await pool.close();
 
 const client = new Client(origin);
 const sent = bytes(4 << 20, 9);
-const { body } = await client.request({ path: '/raw', method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: sent });
+const { body } = await client.request({
+  path: '/raw',
+  method: 'POST',
+  headers: { 'content-type': 'application/octet-stream' },
+  body: sent,
+});
 const up = await body.json();
 must(up.length === sent.length && up.checksum === checksum(sent), 'upload');
 await client.close();

@@ -1,6 +1,6 @@
 /**
- * Loaded into the programs by the runner, after the hook where there is one: writes down by which transport each connection went, and at the
- * end what the kernel of this network namespace counted. The programs know nothing of it.
+ * Loaded into the programs by the runner, after the hook where there is one: writes down by which transport each
+ * connection went, and at the end what the kernel of this network namespace counted. The programs know nothing of it.
  */
 const { subscribe } = require('node:diagnostics_channel');
 const { appendFileSync, readFileSync } = require('node:fs');

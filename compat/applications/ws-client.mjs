@@ -25,6 +25,13 @@ for (const perMessageDeflate of [true, false]) {
   const [pong] = await once(socket, 'pong');
   socket.send('close');
   const [code, reason] = await once(socket, 'close');
-  results.push({ extensions: socket.extensions, messages, echo: checksum(echo), pong: String(pong), code, reason: String(reason) });
+  results.push({
+    extensions: socket.extensions,
+    messages,
+    echo: checksum(echo),
+    pong: String(pong),
+    code,
+    reason: String(reason),
+  });
 }
 tell({ results });

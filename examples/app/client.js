@@ -1,6 +1,6 @@
 // An ordinary client of the application in server.js, as anyone would write it for TCP: fetch, http with an agent, ws.
-// Every answer is checked. Prints a line for each part and, last, one line of JSON; exits with 1 when anything is wrong.
-// usage: node client.js [PORT] [REQUESTS] [FILE_BYTES]
+// Every answer is checked. Prints a line for each part and, last, one line of JSON; exits with 1 when anything is
+// wrong. usage: node client.js [PORT] [REQUESTS] [FILE_BYTES]
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -26,7 +26,9 @@ async function part(name, work) {
 
 function call(method, path, body, headers = {}) {
   return new Promise((resolve, reject) => {
-    const request = http.request({ host: 'localhost', port, method, path, agent, headers }, (response) => resolve(response));
+    const request = http.request({ host: 'localhost', port, method, path, agent, headers }, (response) =>
+      resolve(response),
+    );
     request.on('error', reject);
     if (body instanceof Readable) pipeline(body, request).catch(reject);
     else request.end(body);
@@ -47,7 +49,9 @@ async function manyRequests() {
       next += 1;
       if (next % 2 === 0) {
         const items = [{ price: next, count: 2 }];
-        const response = await call('POST', '/orders', JSON.stringify({ items }), { 'content-type': 'application/json' });
+        const response = await call('POST', '/orders', JSON.stringify({ items }), {
+          'content-type': 'application/json',
+        });
         assert.equal(response.statusCode, 201);
         assert.deepEqual(await json(response), { total: items[0].price * 2 });
         visit -= 1;
@@ -62,22 +66,30 @@ async function manyRequests() {
 }
 
 async function fetches() {
-  const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => fetch(`http://localhost:${port}/hello/fetch-${i}`)));
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, (_, i) => fetch(`http://localhost:${port}/hello/fetch-${i}`)),
+  );
   for (const [i, answer] of answers.entries()) assert.deepEqual(await answer.json(), { hello: `fetch-${i}`, visit: 1 });
   return { requests: answers.length, text: `${answers.length} requests by fetch` };
 }
 
 async function upload() {
   const hash = crypto.createHash('sha256');
-  const source = Readable.from((function* () {
-    for (const chunk of randomChunks('upload', fileBytes)) {
-      hash.update(chunk);
-      yield chunk;
-    }
-  })());
+  const source = Readable.from(
+    (function* () {
+      for (const chunk of randomChunks('upload', fileBytes)) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    })(),
+  );
   const answer = await json(await call('PUT', '/files/upload', source, { 'content-length': fileBytes }));
   assert.deepEqual(answer, { bytes: fileBytes, sha256: hash.digest('hex') });
-  return { bytes: fileBytes, sha256: answer.sha256, text: `${fileBytes} bytes, sha256 ${answer.sha256.slice(0, 16)}... at both ends` };
+  return {
+    bytes: fileBytes,
+    sha256: answer.sha256,
+    text: `${fileBytes} bytes, sha256 ${answer.sha256.slice(0, 16)}... at both ends`,
+  };
 }
 
 async function download() {
@@ -99,7 +111,8 @@ async function download() {
 function* randomChunks(seed, size) {
   const cipher = crypto.createCipheriv('aes-128-ctr', crypto.createHash('md5').update(seed).digest(), Buffer.alloc(16));
   const zeros = Buffer.alloc(65536);
-  for (let left = size; left > 0; left -= zeros.length) yield cipher.update(zeros.subarray(0, Math.min(left, zeros.length)));
+  for (let left = size; left > 0; left -= zeros.length)
+    yield cipher.update(zeros.subarray(0, Math.min(left, zeros.length)));
 }
 
 async function webSocket() {

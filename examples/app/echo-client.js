@@ -1,6 +1,6 @@
 // An ordinary client of an echo server, as anyone would write it for TCP. Sends a long sequence of bytes over one
-// connection, checks that the very same sequence comes back, and prints one line of JSON; exits with 1 when it does not.
-// usage: node echo-client.js [PORT] [BYTES]
+// connection, checks that the very same sequence comes back, and prints one line of JSON; exits with 1 when it does
+// not. usage: node echo-client.js [PORT] [BYTES]
 'use strict';
 
 const assert = require('node:assert/strict');

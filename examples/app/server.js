@@ -50,7 +50,8 @@ app.use((error, request, response, next) => {
 function* randomChunks(seed, size) {
   const cipher = crypto.createCipheriv('aes-128-ctr', crypto.createHash('md5').update(seed).digest(), Buffer.alloc(16));
   const zeros = Buffer.alloc(65536);
-  for (let left = size; left > 0; left -= zeros.length) yield cipher.update(zeros.subarray(0, Math.min(left, zeros.length)));
+  for (let left = size; left > 0; left -= zeros.length)
+    yield cipher.update(zeros.subarray(0, Math.min(left, zeros.length)));
 }
 
 const server = http.createServer(app);

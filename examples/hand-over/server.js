@@ -1,8 +1,8 @@
 // An echo server that can hand a live connection to another process, and take one.
 //
-// Forked. Messages from its parent: { listen: port } to serve, { giveAfter: bytes } to hand the next connection over once
-// it has echoed so many bytes, { take: token } to go on with a connection that another process gave.
-// Messages to its parent: { listening: port }, { token, echoed }, { done: bytes echoed here }, { error }.
+// Forked. Messages from its parent: { listen: port } to serve, { giveAfter: bytes } to hand the next connection over
+// once it has echoed so many bytes, { take: token } to go on with a connection that another process gave. Messages to
+// its parent: { listening: port }, { token, echoed }, { done: bytes echoed here }, { error }.
 'use strict';
 
 const net = require('stp-net');
@@ -24,7 +24,8 @@ function echo(socket) {
     if (echoed >= giveAfter) give();
   };
 
-  // From here on the connection goes on elsewhere: what was not read, what was not sent and all that is on its way go with it.
+  // From here on the connection goes on elsewhere: what was not read, what was not sent and all that is on its way go
+  // with it.
   const give = () => {
     giveAfter = Infinity;
     socket.off('data', onData);
@@ -46,7 +47,8 @@ function echo(socket) {
 const server = net.createServer({ allowHalfOpen: true }, echo);
 
 process.on('message', (message) => {
-  if (message.listen !== undefined) server.listen(message.listen, () => process.send({ listening: server.address().port }));
+  if (message.listen !== undefined)
+    server.listen(message.listen, () => process.send({ listening: server.address().port }));
   if (message.giveAfter !== undefined) giveAfter = message.giveAfter;
   if (message.take !== undefined) echo(net.stpTake(message.take, { allowHalfOpen: true }));
 });

@@ -1,8 +1,8 @@
 /**
  * Which system a host stands for, and what addresses sockets show.
  *
- * Programs parse addresses, so all look like IP: this system is what the program called it, or loopback; another system is its
- * address of fd00::/8, which the region maps back. Nothing here asks DNS.
+ * Programs parse addresses, so all look like IP: this system is what the program called it, or loopback; another system
+ * is its address of fd00::/8, which the region maps back. Nothing here asks DNS.
  */
 import net from 'node:net';
 import os from 'node:os';
@@ -20,7 +20,10 @@ export interface Target {
   readonly calledIp?: string;
 }
 
-/** Where a host leads: to a system of the region, to an address that is no system of ours, or (a name) to whatever DNS says. */
+/**
+ * Where a host leads: to a system of the region, to an address that is no system of ours, or (a name) to whatever DNS
+ * says.
+ */
 export type Place = Target | 'foreign' | 'unknown-name';
 
 const systems = new net.BlockList();

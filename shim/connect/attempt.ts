@@ -1,9 +1,9 @@
 /**
  * `handle.connect(request, ip, port)`: one attempt of a socket to connect to one address, by STP or by TCP.
  *
- * net.js calls it for each address that it tries, on the handle that the socket has. It is decided here which way that address
- * is reached, and the socket gets the handle for it. A failure is told after the ticks and immediates of the turn that asked, as the
- * kernel's can't come sooner.
+ * net.js calls it for each address that it tries, on the handle that the socket has. It is decided here which way that
+ * address is reached, and the socket gets the handle for it. A failure is told after the ticks and immediates of the
+ * turn that asked, as the kernel's can't come sooner.
  */
 import {
   type ErrorCode,
@@ -24,7 +24,16 @@ import { type Configuration } from '../configuration';
 import { NO_DESCRIPTOR, StpStream } from '../handle/stream';
 import { onlyOfStp, statusOf } from '../node/errors';
 import { status } from '../node/status';
-import { carriesTls, connectByTcp, type ConnectRequest, type InternalSocket, isObject, makeTcpHandle, ownerOf, type TcpHandle } from '../node/internals';
+import {
+  carriesTls,
+  connectByTcp,
+  type ConnectRequest,
+  type InternalSocket,
+  isObject,
+  makeTcpHandle,
+  ownerOf,
+  type TcpHandle,
+} from '../node/internals';
 import { placeHandle } from '../node/place';
 import { note } from '../note';
 import { type ReasonCode } from '../reasons';
@@ -48,7 +57,13 @@ interface Attempt {
 }
 
 /** In place of a TCP handle's connect. */
-export function connectTcpHandle(settings: Configuration, handle: TcpHandle, request: ConnectRequest, ip: string, port: number): number {
+export function connectTcpHandle(
+  settings: Configuration,
+  handle: TcpHandle,
+  request: ConnectRequest,
+  ip: string,
+  port: number,
+): number {
   const socket = ownerOf(handle) as InternalSocket | undefined;
   const byNode = (): number => connectByTcp(handle, request, ip, port);
   if (!isObject(socket) || socket._handle === null) return byNode();
@@ -67,7 +82,8 @@ export function connectTcpHandle(settings: Configuration, handle: TcpHandle, req
   const bound = boundTo(handle);
   placeHandle(socket, stream);
   note(socket, decision.reason, what, decision.way === 'refuse' ? decision.error : undefined);
-  if (decision.way === 'refuse') return fail(stream, request, decision.error === undefined ? status('ECONNREFUSED') : statusOf(decision.error));
+  if (decision.way === 'refuse')
+    return fail(stream, request, decision.error === undefined ? status('ECONNREFUSED') : statusOf(decision.error));
   if (bound !== undefined) {
     const errno = open(stream) || stream.bind(bound.ip, bound.port, bound.flags);
     if (errno < 0) return errno;
@@ -76,14 +92,22 @@ export function connectTcpHandle(settings: Configuration, handle: TcpHandle, req
 }
 
 /** The connect of a handle of ours, which is under a socket before its address is known. */
-export function connectStream(settings: Configuration, stream: StpStream, request: ConnectRequest, ip: string, port: number): number {
+export function connectStream(
+  settings: Configuration,
+  stream: StpStream,
+  request: ConnectRequest,
+  ip: string,
+  port: number,
+): number {
   const socket = stream.owner as InternalSocket;
   const host = hostOf(socket) ?? ip;
   const decision = decide(settings, host, ip, port);
   const attempt: Attempt = { socket, request, ip, port, fallback: decision.way === 'stp' && decision.fallback };
   if (decision.way === 'tcp') return goByTcp(attempt, decision.reason, decision.error);
-  if (decision.reason === 'LISTENER_FOUND' || decision.way === 'refuse') note(socket, decision.reason, `connect ${host}:${port}`, decision.way === 'refuse' ? decision.error : undefined);
-  if (decision.way === 'refuse') return fail(stream, request, decision.error === undefined ? status('ECONNREFUSED') : statusOf(decision.error));
+  if (decision.reason === 'LISTENER_FOUND' || decision.way === 'refuse')
+    note(socket, decision.reason, `connect ${host}:${port}`, decision.way === 'refuse' ? decision.error : undefined);
+  if (decision.way === 'refuse')
+    return fail(stream, request, decision.error === undefined ? status('ECONNREFUSED') : statusOf(decision.error));
   return begin(stream, decision, attempt);
 }
 

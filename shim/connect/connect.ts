@@ -1,8 +1,9 @@
 /**
  * Socket.prototype.connect: what must be done before net.js begins.
  *
- * Which way a connection goes is decided by its handle (attempt.ts), when the address is known. Two things can't wait for that: names that only the
- * region knows, and sockets on which the program may put TLS at once, which takes the handle that is there.
+ * Which way a connection goes is decided by its handle (attempt.ts), when the address is known. Two things can't wait
+ * for that: names that only the region knows, and sockets on which the program may put TLS at once, which takes the
+ * handle that is there.
  */
 import net from 'node:net';
 import { type Configuration } from '../configuration';
@@ -34,10 +35,12 @@ export function connect(settings: Configuration, native: Native, self: unknown, 
   const { wanted, byRule } = wantedFor(settings, host, port);
   if (wanted === 'tcp') return byNode();
   if (wanted === 'stp') note(socket, byRule ? 'RULE_STP' : 'MODE_STP', `connect ${host}:${port}`);
-  const lookup = options['lookup'] === undefined || options['lookup'] === null ? ownLookup(host, wanted === 'stp') : undefined;
+  const lookup =
+    options['lookup'] === undefined || options['lookup'] === null ? ownLookup(host, wanted === 'stp') : undefined;
   const next = lookup === undefined ? options : { ...options, lookup };
   const closed = wanted === 'stp';
-  const certain = closed || (socket.encrypted !== true && net.isIP(host) !== 0 && decide(settings, host, host, port).way === 'stp');
+  const certain =
+    closed || (socket.encrypted !== true && net.isIP(host) !== 0 && decide(settings, host, host, port).way === 'stp');
   const connected = Reflect.apply(native, self, callback === null ? [next] : [next, callback]);
   if (certain) placeEarly(settings, socket);
   return connected;
@@ -54,8 +57,8 @@ function ownLookup(host: string, closed: boolean): ReturnType<typeof lookupFor> 
 }
 
 /**
- * Puts a handle of ours under a socket that goes by STP for certain, in place of the one that net.js has just made: it connects in a later tick.
- * A TLS socket has its handle already, over which the TLS part lies.
+ * Puts a handle of ours under a socket that goes by STP for certain, in place of the one that net.js has just made: it
+ * connects in a later tick. A TLS socket has its handle already, over which the TLS part lies.
  */
 function placeEarly(settings: Configuration, socket: InternalSocket): void {
   const handle = socket._handle?._parent ?? socket._handle;

@@ -25,7 +25,10 @@ export function wantedFor(settings: Configuration, host: string, port: number): 
   return action === undefined ? { wanted: settings.mode, byRule: false } : { wanted: action, byRule: true };
 }
 
-/** For how long a region that could not be used is not tried again in `auto`, milliseconds: each connect would pay for a try. */
+/**
+ * For how long a region that could not be used is not tried again in `auto`, milliseconds: each connect would pay for a
+ * try.
+ */
 const UNUSABLE_MS = 1000;
 let unusable: { error: StpError; untilMs: number } | undefined;
 
@@ -39,7 +42,8 @@ export function decide(settings: Configuration, host: string, ip: string, port: 
   }
   try {
     const place: Place = placeOf(ip, 0);
-    if (typeof place === 'string') return wanted === 'auto' ? { way: 'tcp', reason: 'NOT_OURS' } : { way: 'refuse', reason };
+    if (typeof place === 'string')
+      return wanted === 'auto' ? { way: 'tcp', reason: 'NOT_OURS' } : { way: 'refuse', reason };
     if (wanted === 'stp') return { way: 'stp', reason, target: place, fallback: false };
     if (port !== 0 && lookupListener({ system: place.system, port, ip: place.calledIp }, { sameNetwork: true })) {
       return { way: 'stp', reason: 'LISTENER_FOUND', target: place, fallback: true };

@@ -1,4 +1,6 @@
-/** The host as the program has written it in a connect or a listen: rules compare that, and handles see addresses only. */
+/**
+ * The host as the program has written it in a connect or a listen: rules compare that, and handles see addresses only.
+ */
 
 const hosts = new WeakMap<object, string>();
 

@@ -1,7 +1,9 @@
 /**
- * Names of the region: systems that no DNS knows have an address in fd00::/8, which a `lookup` in front of the program's own gives to net.js.
+ * Names of the region: systems that no DNS knows have an address in fd00::/8, which a `lookup` in front of the
+ * program's own gives to net.js.
  *
- * Under `stp` no DNS is asked: what is neither this system nor one of the region has no address. A `lookup` of the program's own is asked for any name.
+ * Under `stp` no DNS is asked: what is neither this system nor one of the region has no address. A `lookup` of the
+ * program's own is asked for any name.
  */
 import dns from 'node:dns';
 import net from 'node:net';
@@ -12,7 +14,10 @@ import { type Place, placeOf } from './addresses';
 type Done = (error: Error | null, address?: unknown, family?: number) => void;
 export type Lookup = (host: string, options: Record<string, unknown>, done: Done) => void;
 
-/** A `lookup` for a name, or undefined where Node's way is right. `closed`: no DNS is to be asked. May throw what opening the region throws. */
+/**
+ * A `lookup` for a name, or undefined where Node's way is right. `closed`: no DNS is to be asked. May throw what
+ * opening the region throws.
+ */
 export function lookupFor(host: string, closed: boolean): Lookup | undefined {
   if (net.isIP(host) !== 0) return undefined;
   if (host.toLowerCase() === 'localhost') return closed ? lookUpLocalhost : undefined;

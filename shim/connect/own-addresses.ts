@@ -26,7 +26,8 @@ function refreshOwnAddresses(): void {
   ownAddressesAtMs = now;
   ownAddresses = new net.BlockList();
   for (const addresses of Object.values(os.networkInterfaces())) {
-    for (const { address, family } of addresses ?? []) ownAddresses.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
+    for (const { address, family } of addresses ?? [])
+      ownAddresses.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
   }
 }
 
@@ -38,7 +39,9 @@ export function withoutZone(ip: string): string {
 /** An IP address as the system would write it; "any" as the loopback that the kernel takes it for. */
 export function shortest(ip: string): string {
   const address = withoutZone(ip);
-  const plain = MAPPED_IPV4.exec(address)?.[1] ?? new net.SocketAddress({ address, family: net.isIPv6(address) ? 'ipv6' : 'ipv4' }).address;
+  const plain =
+    MAPPED_IPV4.exec(address)?.[1] ??
+    new net.SocketAddress({ address, family: net.isIPv6(address) ? 'ipv6' : 'ipv4' }).address;
   return ANY_AS_LOOPBACK.get(plain) ?? plain;
 }
 

@@ -5,7 +5,8 @@
  *   ACTION  = "stp" | "tcp" | "auto"      pattern = "*" | host | ":" ports | host ":" ports
  *   ports   = "*" | N | N "-" M           host = a name or address in which "*" stands for any text; IPv6 in brackets
  *
- * Hosts are compared as the program writes them, without case; a program that names none means `localhost`, a server without one `::`.
+ * Hosts are compared as the program writes them, without case; a program that names none means `localhost`, a server
+ * without one `::`.
  */
 import { configurationError } from '../configuration';
 
@@ -51,17 +52,25 @@ function parseRule(text: string, column: number): Rule | undefined {
   const words = /^(\S+)(?:(\s+)(\S.*))?$/su.exec(trimmed);
   const [, action = '', gap = '', pattern] = words ?? [];
   if (!ACTIONS.includes(action)) fail(start, `${shown(action)} must be 'stp', 'tcp' or 'auto'`);
-  if (pattern === undefined) fail(start + action.length, `'${action}' needs a pattern, such as 'localhost', '*.example.com:443', ':3000-3999' or '*'`);
+  if (pattern === undefined)
+    fail(
+      start + action.length,
+      `'${action}' needs a pattern, such as 'localhost', '*.example.com:443', ':3000-3999' or '*'`,
+    );
   return { action: action as RuleAction, ...parsePattern(pattern, start + action.length + gap.length) };
 }
 
 function parsePattern(pattern: string, column: number): Omit<Rule, 'action'> {
   const space = pattern.search(/\s/u);
   if (space >= 0) fail(column + space, 'one pattern for each rule; rules are separated by semicolons');
-  const colon = pattern.startsWith('[') ? pattern.indexOf(':', Math.max(0, pattern.indexOf(']'))) : pattern.indexOf(':');
+  const colon = pattern.startsWith('[')
+    ? pattern.indexOf(':', Math.max(0, pattern.indexOf(']')))
+    : pattern.indexOf(':');
   const host = colon < 0 ? pattern : pattern.slice(0, colon);
-  if (host !== '' && !HOST.test(host) && !BRACKETED.test(host)) fail(column, `${shown(host)} is no host name, address or pattern of one`);
-  const ports = colon < 0 ? { portMin: 0, portMax: PORT_MAX } : parsePorts(pattern.slice(colon + 1), column + colon + 1);
+  if (host !== '' && !HOST.test(host) && !BRACKETED.test(host))
+    fail(column, `${shown(host)} is no host name, address or pattern of one`);
+  const ports =
+    colon < 0 ? { portMin: 0, portMax: PORT_MAX } : parsePorts(pattern.slice(colon + 1), column + colon + 1);
   return { host: hostPattern(host), ...ports };
 }
 
@@ -70,7 +79,11 @@ function parsePorts(text: string, column: number): Pick<Rule, 'portMin' | 'portM
   const [, first = '', last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/u.exec(text) ?? [];
   const portMin = Number(first);
   const portMax = Number(last);
-  if (first === '' || portMax > PORT_MAX) fail(column, `${shown(text)} must be a port from 0 to ${PORT_MAX}, a range of them, or '*' (an IPv6 address stands in brackets)`);
+  if (first === '' || portMax > PORT_MAX)
+    fail(
+      column,
+      `${shown(text)} must be a port from 0 to ${PORT_MAX}, a range of them, or '*' (an IPv6 address stands in brackets)`,
+    );
   if (portMin > portMax) fail(column, `the range ${text} ends before it begins`);
   return { portMin, portMax };
 }

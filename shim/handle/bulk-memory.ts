@@ -1,10 +1,11 @@
 /**
  * Memory for bytes that arrive in bulk.
  *
- * V8 frees some 32 MiB of received chunks at a time, and glibc gives each of them back to the system where more than 128 KiB are free at the end of
- * the heap, only to ask for them again at once: 100,000 page faults a second, half of the speed. glibc raises that limit by itself when it frees a
- * large block that it had mapped (mallopt(3), M_MMAP_THRESHOLD, "dynamic"), to twice its size. So one such block is taken and dropped, untouched, once
- * a process receives in bulk. Elsewhere (musl, macOS) this does nothing but take and give back addresses.
+ * V8 frees some 32 MiB of received chunks at a time, and glibc gives each of them back to the system where more than
+ * 128 KiB are free at the end of the heap, only to ask for them again at once: 100,000 page faults a second, half of
+ * the speed. glibc raises that limit by itself when it frees a large block that it had mapped (mallopt(3),
+ * M_MMAP_THRESHOLD, "dynamic"), to twice its size. So one such block is taken and dropped, untouched, once a process
+ * receives in bulk. Elsewhere (musl, macOS) this does nothing but take and give back addresses.
  */
 
 /** So many full chunks make a bulk. */

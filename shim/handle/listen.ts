@@ -1,7 +1,8 @@
 /**
  * `handle.bind` and `handle.listen` of Node's TCP handles: on STP and TCP (`auto`), or on STP alone.
  *
- * In `auto` TCP comes first, so that errors, the address and the port are what they would be without us; STP then takes the same port.
+ * In `auto` TCP comes first, so that errors, the address and the port are what they would be without us; STP then takes
+ * the same port.
  */
 import net from 'node:net';
 import util from 'node:util';
@@ -15,7 +16,15 @@ import { hostOf } from '../connect/host';
 import { holdPort, isShared, servesWorkers } from '../handoff/cluster';
 import { onlyOfStp, statusOf, unknownHostError } from '../node/errors';
 import { status } from '../node/status';
-import { type Handle, type InternalServer, isObject, normalizeArguments, ownerOf, type SocketName, type TcpHandle } from '../node/internals';
+import {
+  type Handle,
+  type InternalServer,
+  isObject,
+  normalizeArguments,
+  ownerOf,
+  type SocketName,
+  type TcpHandle,
+} from '../node/internals';
 import { note } from '../note';
 import { type ReasonCode } from '../reasons';
 import { Listener, type ListenAddress } from './listener';
@@ -33,8 +42,12 @@ export function listen(native: (...args: unknown[]) => unknown, server: net.Serv
   const [options, callback] = normalizeArguments(args);
   const { host, port } = options;
   // What net.js throws for is left to it.
-  const valid = (typeof port === 'number' || (typeof port === 'string' && port.trim() !== '')) && Number(port) >= 0 && Number(port) <= PORT_MAX;
-  if (!valid || typeof host !== 'string' || host === '' || net.isIP(host) !== 0) return Reflect.apply(native, server, args);
+  const valid =
+    (typeof port === 'number' || (typeof port === 'string' && port.trim() !== '')) &&
+    Number(port) >= 0 &&
+    Number(port) <= PORT_MAX;
+  if (!valid || typeof host !== 'string' || host === '' || net.isIP(host) !== 0)
+    return Reflect.apply(native, server, args);
   let place: Place;
   try {
     place = placeOf(host, 0);
@@ -49,11 +62,22 @@ export function listen(native: (...args: unknown[]) => unknown, server: net.Serv
     return server;
   }
   const ip = typeof place === 'string' ? host : place.ip;
-  return Reflect.apply(native, server, callback === null ? [{ ...options, host: ip }] : [{ ...options, host: ip }, callback]);
+  return Reflect.apply(
+    native,
+    server,
+    callback === null ? [{ ...options, host: ip }] : [{ ...options, host: ip }, callback],
+  );
 }
 
 /** In place of a TCP handle's bind. Where it is certain that STP alone is wanted, nothing is bound in the kernel. */
-export function bindTcpHandle(settings: Configuration, native: NativeBind, handle: TcpHandle, ip: string, port: number, flags = 0): number {
+export function bindTcpHandle(
+  settings: Configuration,
+  native: NativeBind,
+  handle: TcpHandle,
+  ip: string,
+  port: number,
+  flags = 0,
+): number {
   const byNode = wantedFor(settings, ip, port).wanted !== 'stp';
   const bind = (): number => native.call(handle, ip, port, flags);
   rememberBound(handle, { ip, port, flags, late: byNode ? undefined : bind });
@@ -73,7 +97,8 @@ export function listenHandle(settings: Configuration, native: NativeListen, hand
   const host = hostOf(server) ?? wish.ip;
   const { wanted, byRule } = wantedFor(settings, host, wish.port);
   const what = `listen ${host}:${wish.port}`;
-  if (wanted === 'stp') return listenAlone(server, handle, wish, { backlog, what, reason: byRule ? 'RULE_STP' : 'MODE_STP' });
+  if (wanted === 'stp')
+    return listenAlone(server, handle, wish, { backlog, what, reason: byRule ? 'RULE_STP' : 'MODE_STP' });
   const errno = bindLate(handle) || native(backlog);
   if (errno !== 0) return errno;
   if (wanted === 'tcp') note(server, 'RULE_TCP', what);
@@ -111,19 +136,30 @@ function addressOf(handle: Handle): ListenAddress | undefined {
   if (bound !== undefined) {
     // Port 0 of a handle that the kernel has bound is a port by now.
     const port = bound.late === undefined ? (kernelAddress(handle)?.port ?? bound.port) : bound.port;
-    return { ip: bound.ip, port, shared: isShared(handle) || (bound.flags & UV_TCP_REUSEPORT) !== 0, ipv6Only: (bound.flags & UV_TCP_IPV6ONLY) !== 0 };
+    return {
+      ip: bound.ip,
+      port,
+      shared: isShared(handle) || (bound.flags & UV_TCP_REUSEPORT) !== 0,
+      ipv6Only: (bound.flags & UV_TCP_IPV6ONLY) !== 0,
+    };
   }
   const name = isShared(handle) ? kernelAddress(handle) : undefined;
   return name === undefined ? undefined : { ip: name.address, port: name.port, shared: true, ipv6Only: false };
 }
 
-function listenAlone(server: InternalServer, handle: Handle, wish: ListenAddress, { backlog, what, reason }: Listening & { reason: ReasonCode }): number {
+function listenAlone(
+  server: InternalServer,
+  handle: Handle,
+  wish: ListenAddress,
+  { backlog, what, reason }: Listening & { reason: ReasonCode },
+): number {
   let error: Error | undefined;
   let errno = 0;
   try {
     const place = placeOf(wish.ip, 0);
     // A server can only listen at an address of this system.
-    if (typeof place === 'string' || place.system !== undefined) throw new StpError('EADDRNOTAVAIL', undefined, 'STPbind');
+    if (typeof place === 'string' || place.system !== undefined)
+      throw new StpError('EADDRNOTAVAIL', undefined, 'STPbind');
     if (servesWorkers(server)) holdPort(handle, wish);
     else watch(server, new Listener(handle, wish, backlog, true), true);
   } catch (thrown) {
@@ -147,13 +183,22 @@ function listenBeside(server: InternalServer, handle: Handle, wish: ListenAddres
   }
 }
 
-/** The port may be lost to another process that took this one for dead. TCP has no such thing; the error is the one of a listen. */
+/**
+ * The port may be lost to another process that took this one for dead. TCP has no such thing; the error is the one of a
+ * listen.
+ */
 function watch(server: InternalServer, listener: Listener, alone: boolean): void {
   const { ip, port } = listener.address;
   listener.onLost = () => {
     const errno = status('EADDRINUSE');
     const text = util.getSystemErrorMap().get(errno)?.[1] ?? 'failed';
-    const error = Object.assign(new Error(`listen EADDRINUSE: ${text} ${ip}:${port}`), { code: 'EADDRINUSE', errno, syscall: 'listen', address: ip, port });
+    const error = Object.assign(new Error(`listen EADDRINUSE: ${text} ${ip}:${port}`), {
+      code: 'EADDRINUSE',
+      errno,
+      syscall: 'listen',
+      address: ip,
+      port,
+    });
     note(server, 'PORT_TAKEN', `listen ${ip}:${port}`, error);
     if (!alone) return;
     server._handle?.close();

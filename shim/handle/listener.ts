@@ -1,8 +1,9 @@
 /**
- * The STP side of a listening handle: a listening descriptor, whose connections it hands to `handle.onconnection`, as the kernel's are.
+ * The STP side of a listening handle: a listening descriptor, whose connections it hands to `handle.onconnection`, as
+ * the kernel's are.
  *
- * It lies beside a TCP handle that listens as well, or one that does not (STP alone), or a stand-in that a cluster worker has. What net.js asks
- * the handle afterwards (close, ref, unref, its name) is answered here first.
+ * It lies beside a TCP handle that listens as well, or one that does not (STP alone), or a stand-in that a cluster
+ * worker has. What net.js asks the handle afterwards (close, ref, unref, its name) is answered here first.
  */
 import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
@@ -132,12 +133,21 @@ export class Listener implements SocketWatcher {
     this.#dropped = undefined;
     try {
       const descriptor = STPaccept(this.descriptor, MSG_DONTWAIT) as number;
-      return descriptor < 0 ? undefined : () => { this.#hand(descriptor); };
+      return descriptor < 0
+        ? undefined
+        : () => {
+            this.#hand(descriptor);
+          };
     } catch (error) {
-      // No room for a socket here (EMFILE) or in the region (ENOSPC): the request was refused, and the next may be taken.
+      // No room for a socket here (EMFILE) or in the region (ENOSPC): the request was refused, and the next may be
+      // taken.
       statusOf(error);
       const dropped = this.#dropped as EndNames | undefined;
-      return dropped === undefined ? undefined : () => { this.#tellDropped(dropped); };
+      return dropped === undefined
+        ? undefined
+        : () => {
+            this.#tellDropped(dropped);
+          };
     }
   }
 
@@ -177,7 +187,9 @@ export class Listener implements SocketWatcher {
   #hand(descriptor: number): void {
     const stream = inRoot(() => new StpStream());
     stream.ends = this.#ends;
-    stream.onOwner = (socket) => { note(socket, 'ACCEPTED', `accept :${this.address.port}`); };
+    stream.onOwner = (socket) => {
+      note(socket, 'ACCEPTED', `accept :${this.address.port}`);
+    };
     stream.connected = true;
     stream.attach(descriptor, true);
     (this.handle.onconnection as (status: number, client: Handle) => void).call(this.handle, 0, stream);
@@ -214,9 +226,15 @@ function answerFor(handle: Handle, listener: Listener, alone: boolean): void {
       writable: true,
     });
   };
-  before('close', () => { listener.close(); });
-  before('ref', () => { listener.setReferenced(true); });
-  before('unref', () => { listener.setReferenced(false); });
+  before('close', () => {
+    listener.close();
+  });
+  before('ref', () => {
+    listener.setReferenced(true);
+  });
+  before('unref', () => {
+    listener.setReferenced(false);
+  });
   if (!alone) return;
   handle.getsockname = (out: SocketName) => {
     Object.assign(out, socketName(listener.address.ip, listener.address.port));

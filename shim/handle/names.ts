@@ -1,4 +1,6 @@
-/** What a socket shows of the two ends of its connection: addresses that look like those of IP, which programs parse. */
+/**
+ * What a socket shows of the two ends of its connection: addresses that look like those of IP, which programs parse.
+ */
 import { type StpAddress, STPgethostbyname, STPgethostname, STPgetpeername } from '../../src/index';
 import { familyOf, loopbackOf } from '../connect/addresses';
 import { type SocketName } from '../node/internals';

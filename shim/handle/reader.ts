@@ -1,7 +1,9 @@
 /**
- * Bytes from STPrecv to the consumer of a stream, each piece in a callback of its own, and the end in a turn of the event loop of its own.
+ * Bytes from STPrecv to the consumer of a stream, each piece in a callback of its own, and the end in a turn of the
+ * event loop of its own.
  *
- * The library tells of bytes once, when there begin to be some, so a reader that stops early must remember that there are more (`#available`).
+ * The library tells of bytes once, when there begin to be some, so a reader that stops early must remember that there
+ * are more (`#available`).
  */
 import { MSG_DONTWAIT, STPrecv } from '../../src/index';
 import { setImmediate } from '../../src/host';

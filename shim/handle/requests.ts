@@ -1,9 +1,10 @@
 /**
- * Writes and shutdowns of native consumers (TLS, http2, net.js's own shutdown) that are complete, and have not been told so: native code is still
- * inside of the call that made them.
+ * Writes and shutdowns of native consumers (TLS, http2, net.js's own shutdown) that are complete, and have not been
+ * told so: native code is still inside of the call that made them.
  *
- * @note Node 20 to 26: TLS wants to be told in a turn of the event loop of its own, also by TCP's handle (TLSWrap::EncOut). What stands on a
- * handle otherwise takes a write for complete at once, so it is told as soon as its callback has ended, or the read within which it wrote.
+ * @note Node 20 to 26: TLS wants to be told in a turn of the event loop of its own, also by TCP's handle
+ * (TLSWrap::EncOut). What stands on a handle otherwise takes a write for complete at once, so it is told as soon as its
+ * callback has ended, or the read within which it wrote.
  */
 import { setImmediate } from '../../src/host';
 import { carriesTls } from '../node/internals';
@@ -33,7 +34,10 @@ export class NativeRequests {
     if (this.#queued) return;
     this.#queued = true;
     if (carriesTls(this.#stream)) setImmediate(settleOf, this);
-    else whenEnded(() => { this.settle(); });
+    else
+      whenEnded(() => {
+        this.settle();
+      });
   }
 
   /** As {@link finish}, told by the next {@link settle}. */
@@ -41,7 +45,10 @@ export class NativeRequests {
     this.#finished.push({ kind, request, status });
   }
 
-  /** Tells all, each as a callback of its own. Also before more is read: what was written in one turn is complete when the next bytes come in. */
+  /**
+   * Tells all, each as a callback of its own. Also before more is read: what was written in one turn is complete when
+   * the next bytes come in.
+   */
   settle(): void {
     this.#queued = false;
     for (let next = this.#finished.shift(); next !== undefined; next = this.#finished.shift()) {

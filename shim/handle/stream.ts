@@ -1,5 +1,6 @@
 /**
- * The handle of a socket that goes by STP: a native stream, whose reads, writes and end are STP calls on one descriptor.
+ * The handle of a socket that goes by STP: a native stream, whose reads, writes and end are STP calls on one
+ * descriptor.
  *
  * net.js, http's parser, TLS and http2 use it as they use a TCP handle.
  */
@@ -135,7 +136,8 @@ export class StpStream extends JsStream {
 
   /** The reader finds the error behind the last byte. A paused socket learns of it by its write, as with TCP. */
   wasReset(): void {
-    if (this.writes.held) this.fail(-(STPgetsockopt(this.descriptor, SOL_SOCKET, SO_ERROR) as number) || status('ECONNRESET'), 'give');
+    if (this.writes.held)
+      this.fail(-(STPgetsockopt(this.descriptor, SOL_SOCKET, SO_ERROR) as number) || status('ECONNRESET'), 'give');
     else if (!this.reader.reading) this.becameWritable();
   }
 
@@ -321,7 +323,7 @@ export class StpStream extends JsStream {
 
   bind(address: string, port: number, flags = 0): number {
     if (!isOwnAddress(address)) return status('EADDRNOTAVAIL');
-    const errno = this.descriptor === NO_DESCRIPTOR ? this.onOpen?.(this) ?? 0 : 0;
+    const errno = this.descriptor === NO_DESCRIPTOR ? (this.onOpen?.(this) ?? 0) : 0;
     if (errno < 0) return errno;
     try {
       STPbind(this.descriptor, { port, ip: address, ipv6Only: (flags & UV_TCP_IPV6ONLY) !== 0 });
@@ -347,7 +349,8 @@ export class StpStream extends JsStream {
   #name(out: SocketName, end: 'local' | 'remote'): number {
     try {
       const { localIp } = this.ends;
-      if (end === 'local' && !this.connected && localIp !== undefined) Object.assign(out, boundName(this.descriptor, localIp));
+      if (end === 'local' && !this.connected && localIp !== undefined)
+        Object.assign(out, boundName(this.descriptor, localIp));
       else {
         const names = this.#names ?? shownEnds(this.descriptor, this.ends);
         if (this.connected) this.#names = names;

@@ -1,23 +1,37 @@
 /**
- * net.Socket's `_writeGeneric` for sockets of STP: straight into the log, without the copy, the request object and the turn of the event loop that a
- * write through a native stream takes.
+ * net.Socket's `_writeGeneric` for sockets of STP: straight into the log, without the copy, the request object and the
+ * turn of the event loop that a write through a native stream takes.
  *
- * @note Node 20 to 26: `_write` and `_writev` of net.Socket call it, so that what subclasses put in their place still runs.
+ * @note Node 20 to 26: `_write` and `_writev` of net.Socket call it, so that what subclasses put in their place still
+ * runs.
  */
 import { StpError } from '../../src/index';
-import { CANCELED_WRITES_FAIL, type InternalSocket, kLastWriteQueueSize, type WriteCallback, type WriteChunk } from '../node/internals';
+import {
+  CANCELED_WRITES_FAIL,
+  type InternalSocket,
+  kLastWriteQueueSize,
+  type WriteCallback,
+  type WriteChunk,
+} from '../node/internals';
 import { errnoException } from '../node/errors';
 import { status } from '../node/status';
 import { type StpStream } from './stream';
 import { WAITS } from './write-queue';
 
-export function writeGeneric(socket: InternalSocket, stream: StpStream, data: unknown, encoding: string | undefined, callback: WriteCallback): void {
+export function writeGeneric(
+  socket: InternalSocket,
+  stream: StpStream,
+  data: unknown,
+  encoding: string | undefined,
+  callback: WriteCallback,
+): void {
   socket._pendingData = null;
   socket._pendingEncoding = '';
   socket._unrefTimer();
-  const result = encoding === undefined
-    ? stream.writes.writeAll(data as WriteChunk[])
-    : stream.writes.write(data as string | Uint8Array, encoding as BufferEncoding);
+  const result =
+    encoding === undefined
+      ? stream.writes.writeAll(data as WriteChunk[])
+      : stream.writes.write(data as string | Uint8Array, encoding as BufferEncoding);
   if (result === WAITS) {
     socket[kLastWriteQueueSize] = stream.writeQueueSize;
     stream.waitForWrite((errno) => {

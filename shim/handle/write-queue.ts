@@ -1,8 +1,10 @@
 /**
- * What a socket writes, into STPsend: writes of net.js and of native consumers (TLS, http2), in the order in which they came.
+ * What a socket writes, into STPsend: writes of net.js and of native consumers (TLS, http2), in the order in which they
+ * came.
  *
- * A write is complete when all its bytes are in the log; what does not fit waits until the socket is writable. Small pieces of one write (a
- * header and its body) are gathered in a scratch buffer and sent as one record: STPsend copies before it returns.
+ * A write is complete when all its bytes are in the log; what does not fit waits until the socket is writable. Small
+ * pieces of one write (a header and its body) are gathered in a scratch buffer and sent as one record: STPsend copies
+ * before it returns.
  */
 import { MSG_DONTWAIT, MSG_MORE, STPsend } from '../../src/index';
 import { type WriteChunk } from '../node/internals';

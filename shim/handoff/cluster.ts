@@ -1,9 +1,10 @@
 /**
- * Clusters: the workers of one listen at the same port, each with an STP listener of its own that shares it, so that connections go straight to
- * a worker and never through the primary. All else is Node's own protocol between them: which listens, the port that "port 0" becomes for
- * all of them, worker.disconnect, errors.
+ * Clusters: the workers of one listen at the same port, each with an STP listener of its own that shares it, so that
+ * connections go straight to a worker and never through the primary. All else is Node's own protocol between them:
+ * which listens, the port that "port 0" becomes for all of them, worker.disconnect, errors.
  *
- * Where TCP is allowed the primary has its TCP socket as ever, and hands out what comes there. Under `stp` it holds the STP port and accepts nothing.
+ * Where TCP is allowed the primary has its TCP socket as ever, and hands out what comes there. Under `stp` it holds the
+ * STP port and accepts nothing.
  */
 import type net from 'node:net';
 import {
@@ -24,7 +25,8 @@ import { type Handle, type InternalServer, type SocketName } from '../node/inter
 import { socketName } from '../handle/names';
 
 /**
- * The server by which a cluster's primary accepts for its workers: it takes connections as handles and must never get one as a socket.
+ * The server by which a cluster's primary accepts for its workers: it takes connections as handles and must never get
+ * one as a socket.
  * @note Node 20 to 26 (internal/cluster/round_robin_handle.js) make it with `assert.fail` as its only listener.
  */
 export function servesWorkers(server: InternalServer): boolean {
@@ -50,8 +52,10 @@ interface HeldAddress {
 }
 
 /**
- * Takes a port of the region for as long as the handle is open, also while no worker listens: the handle accepts nothing. Throws what the calls throw.
- * @note Node 20 to 26: the primary takes the handle from its server, sets `onconnection`, and calls getsockname and close.
+ * Takes a port of the region for as long as the handle is open, also while no worker listens: the handle accepts
+ * nothing. Throws what the calls throw.
+ * @note Node 20 to 26: the primary takes the handle from its server, sets `onconnection`, and calls getsockname and
+ * close.
  */
 export function holdPort(handle: Handle, { ip, port, ipv6Only }: HeldAddress): void {
   const descriptor = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
@@ -85,9 +89,11 @@ export function holdPort(handle: Handle, { ip, port, ipv6Only }: HeldAddress): v
 const CHOICES_MAX = 20;
 
 /**
- * The handle that a primary makes for workers that accept themselves (SCHED_NONE), under `stp`: it is bound in the kernel, where it goes to
- * the workers, and its port is held in the region with it, so that two of one port are in each other's way.
- * @note Node 20 to 26 (internal/cluster/shared_handle.js) call `net._createServerHandle` for it and nothing else does; a number is an error.
+ * The handle that a primary makes for workers that accept themselves (SCHED_NONE), under `stp`: it is bound in the
+ * kernel, where it goes to the workers, and its port is held in the region with it, so that two of one port are in each
+ * other's way.
+ * @note Node 20 to 26 (internal/cluster/shared_handle.js) call `net._createServerHandle` for it and nothing else does;
+ * a number is an error.
  */
 export function sharedHandle(settings: Configuration, make: () => unknown, args: readonly unknown[]): unknown {
   const [address, port, , fd] = args;
@@ -123,15 +129,22 @@ export interface ClusterInternals {
 
 /**
  * In a worker: what comes from the primary is shared, and listens at STP as well or alone.
- * @note Node 20 to 26: under round robin it is a plain object whose `listen` does nothing; under SCHED_NONE a TCP handle.
+ * @note Node 20 to 26: under round robin it is a plain object whose `listen` does nothing; under SCHED_NONE a TCP
+ * handle.
  */
-export function getServer(native: ClusterInternals['_getServer'], args: Parameters<ClusterInternals['_getServer']>, listen: (handle: Handle, backlog: number) => number, cluster: ClusterInternals): void {
+export function getServer(
+  native: ClusterInternals['_getServer'],
+  args: Parameters<ClusterInternals['_getServer']>,
+  listen: (handle: Handle, backlog: number) => number,
+  cluster: ClusterInternals,
+): void {
   const [server, query, done] = args;
   native.call(cluster, server, query, (errno, handle) => {
     if (handle !== null && typeof handle === 'object') {
       shareHandle(handle);
       // A TCP handle's own listen is patched.
-      if (Object.hasOwn(handle, 'listen')) Object.assign(handle, { listen: (backlog: number) => listen(handle, backlog) });
+      if (Object.hasOwn(handle, 'listen'))
+        Object.assign(handle, { listen: (backlog: number) => listen(handle, backlog) });
     }
     done(errno, handle);
   });

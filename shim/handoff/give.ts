@@ -1,10 +1,22 @@
 /**
  * socket.stpGive: the connection goes to another process with everything that is not done yet.
  *
- * Order matters: first nothing is read any more, then what was written is handed to the library (it travels as "unsent"), then what was read
- * and not used goes back to the front of the receive queue, and only then the socket is given: from there on it takes neither.
+ * Order matters: first nothing is read any more, then what was written is handed to the library (it travels as
+ * "unsent"), then what was read and not used goes back to the front of the receive queue, and only then the socket is
+ * given: from there on it takes neither.
  */
-import { MSG_DONTWAIT, SO_NREAD, SOL_SOCKET, STP_UNREAD, STPgetsockopt, STPgivesocket, STPrecv, STPsetopt, StpError, type StpClientId } from '../../src/index';
+import {
+  MSG_DONTWAIT,
+  SO_NREAD,
+  SOL_SOCKET,
+  STP_UNREAD,
+  STPgetsockopt,
+  STPgivesocket,
+  STPrecv,
+  STPsetopt,
+  StpError,
+  type StpClientId,
+} from '../../src/index';
 import { setImmediate } from '../../src/host';
 import { type StpStream, streamOf } from '../handle/stream';
 import { carriesTls, type InternalSocket } from '../node/internals';
@@ -19,8 +31,12 @@ export async function giveSocket(socket: InternalSocket, clientId: StpClientId |
   try {
     stream.writes.flush();
     while (socket.writableCorked > 0) socket.uncork();
-    // Writes that wait in the stream follow in the ticks to come, and so does what the stream has scheduled for its reader.
-    do await new Promise((resolve) => { setImmediate(resolve, undefined); });
+    // Writes that wait in the stream follow in the ticks to come, and so does what the stream has scheduled for its
+    // reader.
+    do
+      await new Promise((resolve) => {
+        setImmediate(resolve, undefined);
+      });
     while (socket.writableLength > 0 && stream.open);
     check(socket, stream);
     STPsetopt(stream.descriptor, STP_UNREAD, takeBuffered(socket));
@@ -48,22 +64,29 @@ function check(socket: InternalSocket, stream: StpStream | undefined): asserts s
   if (stream === undefined) refuse('EOPNOTSUPP', 'the socket does not go by STP');
   if (socket.connecting || !stream.open) refuse('ENOTCONN', 'the socket is not connected');
   if (stream.writes.held) refuse('ESTPGIVEN', 'the socket was given already');
-  if (carriesTls(stream) || hasSession(socket)) refuse('EOPNOTSUPP', 'a TLS socket or an http2 session stands on it, whose state can not be given');
+  if (carriesTls(stream) || hasSession(socket))
+    refuse('EOPNOTSUPP', 'a TLS socket or an http2 session stands on it, whose state can not be given');
   // Text can't be turned back into the bytes that it was decoded from, which may have been cut within a character.
   if (socket.readableEncoding !== null) refuse('EOPNOTSUPP', 'the socket decodes what it reads (setEncoding)');
 }
 
 /**
  * An http2 session is bound to the socket.
- * @note Node 20 to 26: http2 takes the symbol from a module that does not export it, so that the property is named 'undefined' there.
+ * @note Node 20 to 26: http2 takes the symbol from a module that does not export it, so that the property is named
+ * 'undefined' there.
  */
 function hasSession(socket: InternalSocket): boolean {
   const fields = socket as unknown as Record<PropertyKey, unknown>;
   if (fields['undefined'] !== undefined) return true;
-  return Object.getOwnPropertySymbols(socket).some((key) => key.description === 'kBoundSession' && fields[key] !== undefined);
+  return Object.getOwnPropertySymbols(socket).some(
+    (key) => key.description === 'kBoundSession' && fields[key] !== undefined,
+  );
 }
 
-/** What lies in the Readable, without the events that a read has: no listener of the program may see bytes that go elsewhere. */
+/**
+ * What lies in the Readable, without the events that a read has: no listener of the program may see bytes that go
+ * elsewhere.
+ */
 function takeBuffered(socket: InternalSocket): Uint8Array {
   const own = Object.getOwnPropertyDescriptor(socket, 'emit');
   Object.defineProperty(socket, 'emit', { value: () => false, configurable: true, writable: true });

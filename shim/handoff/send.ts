@@ -1,9 +1,9 @@
 /**
- * `child.send(message, socket)` and `child.send(message, server)` for sockets and servers of STP: the socket is given and the other process takes it;
- * the server's port is shared and the other process listens there too.
+ * `child.send(message, socket)` and `child.send(message, server)` for sockets and servers of STP: the socket is given
+ * and the other process takes it; the server's port is shared and the other process listens there too.
  *
- * A give takes some turns of the loop. What the program sends meanwhile waits behind it, and so does its disconnect: the order of messages
- * is the order of the calls.
+ * A give takes some turns of the loop. What the program sends meanwhile waits behind it, and so does its disconnect:
+ * the order of messages is the order of the calls.
  */
 import net from 'node:net';
 import { nextTick } from '../../src/host';
@@ -47,8 +47,12 @@ export function sendThrough(target: ChannelTarget, native: Send, args: readonly 
   }
   const { options, done } = rest(args);
   const go = isServer
-    ? (): void => { sendServer(target, native, message, handle, done); }
-    : (): void => { sendSocket(target, native, message, handle as unknown as InternalSocket, options, done); };
+    ? (): void => {
+        sendServer(target, native, message, handle, done);
+      }
+    : (): void => {
+        sendSocket(target, native, message, handle as unknown as InternalSocket, options, done);
+      };
   if (queue === undefined) go();
   else queue.push(go);
   return true;
@@ -58,7 +62,10 @@ export function sendThrough(target: ChannelTarget, native: Send, args: readonly 
 function rest(args: readonly unknown[]): { options: Record<string, unknown>; done: Done } {
   const [, , options, callback] = args;
   const done = typeof options === 'function' ? options : callback;
-  return { options: isObject(options) && typeof options !== 'function' ? options : {}, done: typeof done === 'function' ? (done as Done) : undefined };
+  return {
+    options: isObject(options) && typeof options !== 'function' ? options : {},
+    done: typeof done === 'function' ? (done as Done) : undefined,
+  };
 }
 
 function failed(target: ChannelTarget, error: Error, done: Done): void {
@@ -68,7 +75,14 @@ function failed(target: ChannelTarget, error: Error, done: Done): void {
   });
 }
 
-function sendSocket(target: ChannelTarget, native: Send, message: unknown, socket: InternalSocket, options: Record<string, unknown>, done: Done): void {
+function sendSocket(
+  target: ChannelTarget,
+  native: Send,
+  message: unknown,
+  socket: InternalSocket,
+  options: Record<string, unknown>,
+  done: Done,
+): void {
   const stream = streamOf(socket);
   if (stream === undefined) return;
   if (options['keepOpen'] === true) {
@@ -76,18 +90,23 @@ function sendSocket(target: ChannelTarget, native: Send, message: unknown, socke
     return;
   }
   const release = hold(target);
-  connected(socket).then(async () => ({ names: stream.open ? shownEnds(stream.descriptor, stream.ends) : undefined, token: await giveSocket(socket, null) })).then(
-    (given) => {
-      // As with a handle: what happens to the connection from here on is nothing to this socket.
-      socket.setTimeout(0);
-      Reflect.apply(native, target, [{ cmd: SOCKET_COMMAND, ...given, msg: message }, undefined, undefined, done]);
-      release();
-    },
-    (error: unknown) => {
-      failed(target, error as Error, done);
-      release();
-    },
-  );
+  connected(socket)
+    .then(async () => ({
+      names: stream.open ? shownEnds(stream.descriptor, stream.ends) : undefined,
+      token: await giveSocket(socket, null),
+    }))
+    .then(
+      (given) => {
+        // As with a handle: what happens to the connection from here on is nothing to this socket.
+        socket.setTimeout(0);
+        Reflect.apply(native, target, [{ cmd: SOCKET_COMMAND, ...given, msg: message }, undefined, undefined, done]);
+        release();
+      },
+      (error: unknown) => {
+        failed(target, error as Error, done);
+        release();
+      },
+    );
 }
 
 /** One that was just taken, or that connects still, can be given when it stands. */
@@ -131,8 +150,14 @@ function hold(target: ChannelTarget): () => void {
   };
 }
 
-/** An 'internalMessage' about a socket or a server. What is wrong with it can only come from a program that is not this one: it is told as an error. */
-export function receiveFrom(target: ChannelTarget, { cmd, token, names, port, host, msg }: Record<string, unknown>): void {
+/**
+ * An 'internalMessage' about a socket or a server. What is wrong with it can only come from a program that is not this
+ * one: it is told as an error.
+ */
+export function receiveFrom(
+  target: ChannelTarget,
+  { cmd, token, names, port, host, msg }: Record<string, unknown>,
+): void {
   if (cmd === SOCKET_COMMAND) {
     if (typeof token === 'string') deliver(target, msg, take(token, undefined, namesOf(names)));
     return;
@@ -144,7 +169,9 @@ export function receiveFrom(target: ChannelTarget, { cmd, token, names, port, ho
   rememberBound(handle, { ip: host, port, flags: 0, late: () => status('EINVAL') });
   rememberHost(server, host);
   // @note Node 20 to 26 make a server whose handle can't be used emit 'error', to which the program can't listen yet.
-  const fail = (error: Error): void => { target.emit('error', error); };
+  const fail = (error: Error): void => {
+    target.emit('error', error);
+  };
   server.once('error', fail);
   server.listen(handle, () => {
     server.off('error', fail);
@@ -161,7 +188,8 @@ function namesOf(value: unknown): EndNames | undefined {
 
 /**
  * Emits 'message', or keeps it until somebody listens.
- * @note Node 20 to 26: the channel keeps the messages that nobody listens to under a symbol that is not exported, as arguments of `emit`.
+ * @note Node 20 to 26: the channel keeps the messages that nobody listens to under a symbol that is not exported, as
+ * arguments of `emit`.
  */
 function deliver(target: ChannelTarget, message: unknown, handle: net.Socket | net.Server): void {
   const waiting = target.listenerCount('message') > 0 ? undefined : pendingMessages(target.channel);

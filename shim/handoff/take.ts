@@ -9,14 +9,18 @@ import { type InternalSocket, kReinitializeHandle } from '../node/internals';
 import { note } from '../note';
 
 /**
- * Returns at once, with a socket that emits 'connect' or 'error'. `options` are those of net.Socket. `early`: what the socket shows of its ends before
- * it is connected, where that is known.
+ * Returns at once, with a socket that emits 'connect' or 'error'. `options` are those of net.Socket. `early`: what the
+ * socket shows of its ends before it is connected, where that is known.
  */
 export function take(token: string, options?: net.SocketConstructorOpts, early?: EndNames): net.Socket {
-  if (typeof token !== 'string') throw Object.assign(new TypeError('The "token" argument must be of type string.'), { code: 'ERR_INVALID_ARG_TYPE' });
+  if (typeof token !== 'string')
+    throw Object.assign(new TypeError('The "token" argument must be of type string.'), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
   const socket = new net.Socket(options);
   const internal = socket as unknown as InternalSocket;
-  if (internal._handle !== null) throw codedError('ERR_INVALID_ARG_VALUE', "stpTake makes the connection itself: 'fd' and 'handle' can't be given");
+  if (internal._handle !== null)
+    throw codedError('ERR_INVALID_ARG_VALUE', "stpTake makes the connection itself: 'fd' and 'handle' can't be given");
   const stream = new StpStream();
   stream.ends = { early, mapped: early?.local.address?.startsWith('::ffff:') ?? false };
   (internal[kReinitializeHandle] as (handle: StpStream) => void).call(socket, stream);
@@ -32,10 +36,14 @@ export function take(token: string, options?: net.SocketConstructorOpts, early?:
       }
       stream.connected = true;
       stream.attach(descriptor, true);
-      setImmediate(() => { stream.run(connected, internal); });
+      setImmediate(() => {
+        stream.run(connected, internal);
+      });
     },
     (error: unknown) => {
-      setImmediate(() => { stream.run(failed, internal, error as StpError); });
+      setImmediate(() => {
+        stream.run(failed, internal, error as StpError);
+      });
     },
   );
   return socket;

@@ -1,4 +1,6 @@
-/** Numbers and errors as Node's net has them: handles return negative errno, and net.js makes its own errors of those. */
+/**
+ * Numbers and errors as Node's net has them: handles return negative errno, and net.js makes its own errors of those.
+ */
 import util from 'node:util';
 import { StpError } from '../../src/index';
 import { type ErrnoName, status } from './status';

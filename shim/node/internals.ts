@@ -104,12 +104,15 @@ export function connectArguments(args: readonly unknown[]): NormalizedArguments 
 
 /** A symbol that no object has stands for one that this Node has not. */
 function symbolOf(object: object, description: string): symbol {
-  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description) ?? Symbol(description);
+  return (
+    Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description) ?? Symbol(description)
+  );
 }
 
 /**
  * A socket whose handle has been made and that has not begun to connect.
- * @note Node 20 to 26 make the handle at once and connect to an IP address a tick later, unless the socket was destroyed.
+ * @note Node 20 to 26 make the handle at once and connect to an IP address a tick later, unless the socket was
+ * destroyed.
  */
 function sampleSocket(): { socket: InternalSocket; handle: TcpHandle } {
   const socket = new net.Socket() as unknown as InternalSocket;
@@ -149,7 +152,9 @@ export const kReinitializeHandle = symbolOf(net.Socket.prototype, 'kReinitialize
 
 const MAJOR = Number(process.versions.node.split('.')[0]);
 
-/** @note Node 20 tells the callback of a write that a destroy cut short that all is well; from 22 on it says ECANCELED. */
+/**
+ * @note Node 20 tells the callback of a write that a destroy cut short that all is well; from 22 on it says ECANCELED.
+ */
 export const CANCELED_WRITES_FAIL = MAJOR >= 22;
 
 export function isObject(value: unknown): value is Record<PropertyKey, unknown> {

@@ -1,8 +1,10 @@
 /**
- * Node's class of stream handles whose work is done in JavaScript: what net.js, http's parser, TLS and http2 stand on as they do on TCP's.
+ * Node's class of stream handles whose work is done in JavaScript: what net.js, http's parser, TLS and http2 stand on
+ * as they do on TCP's.
  *
- * @note Node 20 to 26: the class (JSStream) is not exported. A TLS socket over a stream without a handle has one below. Making that
- * socket loads `tls`, so this file is loaded with the first STP socket. An empty list of authorities keeps Node from reading its own.
+ * @note Node 20 to 26: the class (JSStream) is not exported. A TLS socket over a stream without a handle has one below.
+ * Making that socket loads `tls`, so this file is loaded with the first STP socket. An empty list of authorities keeps
+ * Node from reading its own.
  */
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';

@@ -1,4 +1,7 @@
-/** The registry of everything that the hook changes in Node: where, what, and the original, so that it can be listed and taken back. */
+/**
+ * The registry of everything that the hook changes in Node: where, what, and the original, so that it can be listed and
+ * taken back.
+ */
 
 export interface Patch {
   /** As in `net.Socket.prototype.connect`. */
@@ -12,8 +15,15 @@ export interface Patch {
 export class Patches {
   readonly #applied: Patch[] = [];
 
-  /** Replaces a method by what `make` returns for the original. Name, length and attributes stay those of the original. */
-  replace<T extends ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown)>(name: string, owner: object, key: PropertyKey, make: (original: T) => T): void {
+  /**
+   * Replaces a method by what `make` returns for the original. Name, length and attributes stay those of the original.
+   */
+  replace<T extends ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown)>(
+    name: string,
+    owner: object,
+    key: PropertyKey,
+    make: (original: T) => T,
+  ): void {
     const original = Object.getOwnPropertyDescriptor(owner, key);
     const value: unknown = original?.value;
     if (original === undefined || typeof value !== 'function') throw new TypeError(`${name} is no method of this Node`);

@@ -14,7 +14,10 @@ export function placeHandle(socket: InternalSocket, handle: Handle): void {
   if (unreferenced) handle.unref?.();
 }
 
-/** What initSocketHandle of net.js does, but for the state of the stream: the program may have ended or paused it already. */
+/**
+ * What initSocketHandle of net.js does, but for the state of the stream: the program may have ended or paused it
+ * already.
+ */
 function placePlain(socket: InternalSocket, before: Handle, handle: Handle): void {
   handle.onread = before.onread;
   socket._handle = handle;
@@ -28,8 +31,8 @@ function placePlain(socket: InternalSocket, before: Handle, handle: Handle): voi
 
 /**
  * A TLS client: its TLS part is made anew over the handle.
- * @note Node 20 to 26 do so for each further address of a name, by a method of TLSSocket. It resets the stream's state, which is kept here. On
- * Node 20 and 22 the TLS part that goes would close the context that both share.
+ * @note Node 20 to 26 do so for each further address of a name, by a method of TLSSocket. It resets the stream's state,
+ * which is kept here. On Node 20 and 22 the TLS part that goes would close the context that both share.
  */
 function placeBelowTls(socket: InternalSocket, before: Handle, handle: Handle): void {
   before._secureContext = {};

@@ -1,6 +1,7 @@
 /**
- * The async context that accepted sockets belong to: that of the moment when the hook was loaded, before the program ran. Node's accepted
- * sockets are in no context of the program either; those of STP must not be in that of the callback that is just running.
+ * The async context that accepted sockets belong to: that of the moment when the hook was loaded, before the program
+ * ran. Node's accepted sockets are in no context of the program either; those of STP must not be in that of the
+ * callback that is just running.
  */
 import { AsyncResource } from 'node:async_hooks';
 

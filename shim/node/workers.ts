@@ -1,8 +1,9 @@
 /**
  * Worker threads with an environment of their own take part as all others do.
  *
- * @note Node 20 to 26: such a thread reads NODE_OPTIONS of that environment and of no other, so that a hook that came by NODE_OPTIONS is not
- * preloaded there. It is named in what the thread starts with, and gone before the first line of the program's own.
+ * @note Node 20 to 26: such a thread reads NODE_OPTIONS of that environment and of no other, so that a hook that came
+ * by NODE_OPTIONS is not preloaded there. It is named in what the thread starts with, and gone before the first line of
+ * the program's own.
  */
 import path from 'node:path';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
@@ -28,7 +29,8 @@ export function workerClass(native: typeof Worker): typeof Worker {
 
 function withHook(options: WorkerOptions | undefined): WorkerOptions | undefined {
   const env: unknown = options?.env;
-  if (options === undefined || typeof env !== 'object' || env === null || env === process.env || 'NODE_OPTIONS' in env) return options;
+  if (options === undefined || typeof env !== 'object' || env === null || env === process.env || 'NODE_OPTIONS' in env)
+    return options;
   return { ...options, env: { ...env, NODE_OPTIONS: `--require ${JSON.stringify(REGISTER)}`, [MARK]: '1' } };
 }
 

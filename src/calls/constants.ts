@@ -24,8 +24,9 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 /**
- * Boolean: other processes of this system may bind the port as well, if each of them sets it; clients go to those that listen in turn. Set before
- * STPbind, or later on a bound socket, which then shares the port that it has; it can't be taken back then.
+ * Boolean: other processes of this system may bind the port as well, if each of them sets it; clients go to those that
+ * listen in turn. Set before STPbind, or later on a bound socket, which then shares the port that it has; it can't be
+ * taken back then.
  */
 export const SO_REUSEPORT = 15;
 /** `{ onoff: boolean, linger: seconds }`; on with 0: STPclose resets; on with n: waits at most n seconds. */
@@ -48,20 +49,23 @@ export const STP_UNREAD = 3;
 /** Milliseconds that STPconnect waits, 0 without end (default). */
 export const STP_CONNECT_TIMEOUT = 4;
 /**
- * Boolean, before STPconnect (default false): the connection is complete as soon as the request stands in the queue of the listener, as with TCP, and not only
- * when the server has accepted. Up to 64 KiB can be sent before that. A request that is not accepted in the end is a connection that is reset. Where the queue is
- * full of requests of this process, STPconnect waits.
+ * Boolean, before STPconnect (default false): the connection is complete as soon as the request stands in the queue of
+ * the listener, as with TCP, and not only when the server has accepted. Up to 64 KiB can be sent before that. A request
+ * that is not accepted in the end is a connection that is reset. Where the queue is full of requests of this process,
+ * STPconnect waits.
  */
 export const STP_CONNECT_QUEUED = 9;
 /**
- * Milliseconds, before STPconnect, 0 without end (default): on first contact with the process of the listener STPconnect fails with ETIMEDOUT where that has not
- * opened its end of the link by then. No server accepts such a request.
+ * Milliseconds, before STPconnect, 0 without end (default): on first contact with the process of the listener
+ * STPconnect fails with ETIMEDOUT where that has not opened its end of the link by then. No server accepts such a
+ * request.
  */
 export const STP_CONNECT_LINK_TIMEOUT = 10;
 /**
- * Boolean (default false; an accepted socket has it from its listener): where the process of the peer dies and had read all that was sent to it, STPrecv returns 0, the
- * end of the stream, and STPsend fails with EPIPE; where bytes lay unread, and else, it is ECONNRESET. SO_ERROR and STPerror tell of ECONNRESET in both cases. For
- * processes of one host; another host that is silent is reset in any case.
+ * Boolean (default false; an accepted socket has it from its listener): where the process of the peer dies and had read
+ * all that was sent to it, STPrecv returns 0, the end of the stream, and STPsend fails with EPIPE; where bytes lay
+ * unread, and else, it is ECONNRESET. SO_ERROR and STPerror tell of ECONNRESET in both cases. For processes of one
+ * host; another host that is silent is reset in any case.
  */
 export const STP_DEATH_AS_TCP = 11;
 /** Milliseconds that a give waits for its taker (default 30 000). */

@@ -1,4 +1,7 @@
-/** What a process of this kernel had read of what our sockets sent it, told from its log and its socket control blocks, after its death. */
+/**
+ * What a process of this kernel had read of what our sockets sent it, told from its log and its socket control blocks,
+ * after its death.
+ */
 import { StpError } from '../errors';
 import { type EngineSocket, type Remains } from '../engine';
 import { type Leftovers } from '../link';

@@ -1,5 +1,6 @@
 /**
- * What the library keeps for one descriptor: the calls that wait, the watcher, the options. The engine's socket is its transport.
+ * What the library keeps for one descriptor: the calls that wait, the watcher, the options. The engine's socket is its
+ * transport.
  *
  * Waiting calls are served in the order they were made, before the watcher is told.
  */
@@ -72,11 +73,16 @@ export class Endpoint implements SocketOwner {
     socket.owner = this;
   }
 
-  /** Sets the watcher. What is there already, of an accepted socket mostly, is told soon: nobody has been told of it, or may have read it by then. */
+  /**
+   * Sets the watcher. What is there already, of an accepted socket mostly, is told soon: nobody has been told of it, or
+   * may have read it by then.
+   */
   watch(watcher: SocketWatcher | null): void {
     this.watcher = watcher;
     if (watcher === null || !this.socket.receivable || this.socket.hand !== null) return;
-    this.runtime.later(() => { this.#tellWhatIsThere(watcher); });
+    this.runtime.later(() => {
+      this.#tellWhatIsThere(watcher);
+    });
   }
 
   #tellWhatIsThere(watcher: SocketWatcher): void {
@@ -86,7 +92,8 @@ export class Endpoint implements SocketOwner {
       this.#resetTold = true;
       watcher.reset?.();
     }
-    if (this.watcher === watcher && socket.receivable && socket.hand === null) watcher.readable?.(socket.received.lengthBytes);
+    if (this.watcher === watcher && socket.receivable && socket.hand === null)
+      watcher.readable?.(socket.received.lengthBytes);
   }
 
   /** Bytes out of the receive queue, 0 where none are there. */
@@ -168,7 +175,10 @@ export class Endpoint implements SocketOwner {
     if ((this.socket.listener?.queue.length ?? 0) > 0) this.watcher?.acceptable?.();
   }
 
-  /** Takes one request out of the queue: the new descriptor, -1 none. Where no socket can be made the request is refused. */
+  /**
+   * Takes one request out of the queue: the new descriptor, -1 none. Where no socket can be made the request is
+   * refused.
+   */
   acceptOne(): number {
     const request = this.socket.listener?.queue[0];
     let socket: EngineSocket | undefined;
@@ -186,7 +196,10 @@ export class Endpoint implements SocketOwner {
 
   #tellDropped(request: Request): void {
     const { local } = this.socket;
-    this.watcher?.dropped?.(shownAddress(request.remote), shownAddress({ ...local, ip: acceptedIp(this.socket, request) }));
+    this.watcher?.dropped?.(
+      shownAddress(request.remote),
+      shownAddress({ ...local, ip: acceptedIp(this.socket, request) }),
+    );
   }
 
   connected(errno: number): void {
@@ -209,7 +222,8 @@ export class Endpoint implements SocketOwner {
     this.#resetTold = true;
     this.pendingErrno = this.socket.resetErrno;
     this.updateHold();
-    for (const waiting of this.#accepts.splice(0)) waiting.reject(new StpError(codeOfErrno(this.socket.resetErrno), undefined, 'STPaccept'));
+    for (const waiting of this.#accepts.splice(0))
+      waiting.reject(new StpError(codeOfErrno(this.socket.resetErrno), undefined, 'STPaccept'));
     this.watcher?.reset?.();
   }
 

@@ -1,5 +1,6 @@
 /**
- * The process's part of the region, made at the first call: region, links and engine put together, and the table of descriptors.
+ * The process's part of the region, made at the first call: region, links and engine put together, and the table of
+ * descriptors.
  *
  * There is one runtime per thread. A descriptor is the index of its socket in the engine.
  */
@@ -8,7 +9,16 @@ import { randomBytes } from 'node:crypto';
 import { crashPoint } from '../crash-points';
 import { clearInterval, clearTimeout, environment, nowMs, setImmediate, setInterval, setTimeout } from '../host';
 import { errnoOf, StpError } from '../errors';
-import { Engine, type EngineAddress, type EnginePorts, type EngineSocket, forEach, Peer, type PeerPort, reluctance } from '../engine';
+import {
+  Engine,
+  type EngineAddress,
+  type EnginePorts,
+  type EngineSocket,
+  forEach,
+  Peer,
+  type PeerPort,
+  reluctance,
+} from '../engine';
 import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions } from '../region';
 import { MSG_DONTWAIT } from './constants';
@@ -59,9 +69,15 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   #join(): [Region, LinkTable] {
     const region = Region.open(this.#options);
-    region.pulse.onReason = (reason, detail) => { traceComment(`heartbeat: ${reason}${detail === '' ? '' : ` (${detail})`}`); };
+    region.pulse.onReason = (reason, detail) => {
+      traceComment(`heartbeat: ${reason}${detail === '' ? '' : ` (${detail})`}`);
+    };
     // Outside of whatever the program is just doing: the thread is not its own.
-    region.onOtherHost = () => { this.#root.runInAsyncScope(() => { this.#meetOtherHost(region); }); };
+    region.onOtherHost = () => {
+      this.#root.runInAsyncScope(() => {
+        this.#meetOtherHost(region);
+      });
+    };
     const links = new LinkTable(region, this);
     links.poller.count(this.engine.sockets.length - 1);
     return [region, links];
@@ -125,10 +141,16 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     return found === undefined ? undefined : this.links.to(found.process.number, found.process.epoch);
   }
 
-  /** Who listens at an address; of several that share it the next that `socket` has not asked, or one that is known to be slow. */
+  /**
+   * Who listens at an address; of several that share it the next that `socket` has not asked, or one that is known to
+   * be slow.
+   */
   findListener(socket: EngineSocket, { system, group, port, ip }: EngineAddress): FoundListener | undefined {
     this.#checkReach();
-    return this.region.bindings.findListener(system, group, port, { ip, reluctance: (process) => reluctance(this.engine, socket, process) });
+    return this.region.bindings.findListener(system, group, port, {
+      ip,
+      reluctance: (process) => reluctance(this.engine, socket, process),
+    });
   }
 
   #checkReach(): void {
@@ -155,7 +177,9 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   runLater(): void {
     const due = this.#later;
     this.#later = [];
-    forEach(due, (run) => { run(); });
+    forEach(due, (run) => {
+      run();
+    });
   }
 
   counted(socket: EngineSocket): void {
@@ -176,12 +200,17 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
     const delayMs = Math.min(TIMER_MAX_MS, Math.max(0, Math.ceil(atMs - nowMs())));
-    this.#timer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
-      this.#timer = null;
-      this.#timerAtMs = Infinity;
-      const next = this.engine.advance();
-      if (next !== Infinity) this.wakeAt(next);
-    }, delayMs);
+    this.#timer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
+      setTimeout,
+      undefined,
+      () => {
+        this.#timer = null;
+        this.#timerAtMs = Infinity;
+        const next = this.engine.advance();
+        if (next !== Infinity) this.wakeAt(next);
+      },
+      delayMs,
+    );
     this.#timer.unref();
   }
 
@@ -197,7 +226,16 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   // --- LinkTableEvents ---
 
-  record(link: Link, type: number, source: number, socket: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void {
+  record(
+    link: Link,
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    bytes: Buffer,
+    at: number,
+    lengthBytes: number,
+  ): void {
     const peer = link.tag instanceof Peer ? link.tag : this.#peerOf(link);
     this.engine.receive(peer, type, source, socket, generation, bytes, at, lengthBytes);
   }
@@ -220,7 +258,11 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   peerGone(link: Link, errno: number, left?: Leftovers): void {
     const peer = this.engine.peers.get(link.process);
     if (peer?.port !== link) return;
-    this.engine.peerGone(peer, errno, left === undefined ? undefined : new DeadProcess(this.region, link.process, left));
+    this.engine.peerGone(
+      peer,
+      errno,
+      left === undefined ? undefined : new DeadProcess(this.region, link.process, left),
+    );
   }
 
   turnOver(): void {
@@ -238,22 +280,32 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   #startBeating(region: Region): void {
     if (this.#beatTimer !== null || this.#left) return;
     this.#beatAtMs = nowMs();
-    this.#beatTimer = setInterval(() => { this.#beat(); }, region.pulse.beatMs);
+    this.#beatTimer = setInterval(() => {
+      this.#beat();
+    }, region.pulse.beatMs);
     this.#beatTimer.unref();
   }
 
-  /** The host that serves the directory hears no knock from elsewhere: it looks who is there, and once somebody is, which links they have made. */
+  /**
+   * The host that serves the directory hears no knock from elsewhere: it looks who is there, and once somebody is,
+   * which links they have made.
+   */
   #startLookingOut(): void {
-    this.#lookOutTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setInterval, undefined, () => {
-      if (this.#adrift) return;
-      try {
-        this.region.lookForOtherHosts();
-      } catch (error) {
-        // The next look tries again.
-        if (!(error instanceof StpError)) throw error;
-      }
-      if (this.region.otherHostSeen) this.links.poller.setNeedsClock(true);
-    }, LOOK_OUT_MS);
+    this.#lookOutTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
+      setInterval,
+      undefined,
+      () => {
+        if (this.#adrift) return;
+        try {
+          this.region.lookForOtherHosts();
+        } catch (error) {
+          // The next look tries again.
+          if (!(error instanceof StpError)) throw error;
+        }
+        if (this.region.otherHostSeen) this.links.poller.setNeedsClock(true);
+      },
+      LOOK_OUT_MS,
+    );
     this.#lookOutTimer.unref();
   }
 
@@ -261,21 +313,27 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     const stoodStill = nowMs() - this.#beatAtMs >= this.region.limits.leaseMs;
     this.#beats += 1;
     try {
-      // Where we stood still it is the first question, else one now and then: somebody's clock may have run faster than ours.
-      const lost = this.#adrift || this.region.outOfReach || ((stoodStill || this.#beats % BEATS_PER_LOOK === 0) && this.region.takenForDead);
+      // Where we stood still it is the first question, else one now and then: somebody's clock may have run faster than
+      // ours.
+      const lost =
+        this.#adrift ||
+        this.region.outOfReach ||
+        ((stoodStill || this.#beats % BEATS_PER_LOOK === 0) && this.region.takenForDead);
       if (lost) this.#rejoin();
       this.region.beat();
       this.#beatAtMs = nowMs();
     } catch (error) {
-      // The next beat tries again; a lease that runs out meanwhile is what the others must see. What the program throws is not ours to keep.
+      // The next beat tries again; a lease that runs out meanwhile is what the others must see. What the program throws
+      // is not ours to keep.
       if (!(error instanceof StpError)) throw error;
     }
   }
 
   /**
-   * Others took us for dead: our ports may be theirs, our files removed. Or the storage did not answer for so long that nobody can tell us from the dead. We come
-   * back as a new process of the region; connections are reset, at once also where the region can't be had yet, and what is bound or listens goes on under the new
-   * number where nobody has taken the port.
+   * Others took us for dead: our ports may be theirs, our files removed. Or the storage did not answer for so long that
+   * nobody can tell us from the dead. We come back as a new process of the region; connections are reset, at once also
+   * where the region can't be had yet, and what is bound or listens goes on under the new number where nobody has taken
+   * the port.
    */
   #rejoin(): void {
     const { spinUs } = this.links.poller;
@@ -303,7 +361,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   readonly leave = (): void => {
     if (this.#left) return;
     const unseen = this.links.takeUnseen();
-    for (const socket of this.engine.sockets) if (socket !== undefined) this.engine.endAtExit(socket, unseen.has(socket.index));
+    for (const socket of this.engine.sockets)
+      if (socket !== undefined) this.engine.endAtExit(socket, unseen.has(socket.index));
     crashPoint('leave.told');
     this.flushSockets();
     this.#left = true;

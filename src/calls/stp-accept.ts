@@ -7,13 +7,15 @@ import { failed, runtime } from './runtime';
 const CALL = 'STPaccept';
 
 /**
- * Takes the request on top of the queue of a listening socket and gives it a socket of its own. Waits for one, unless MSG_DONTWAIT.
+ * Takes the request on top of the queue of a listening socket and gives it a socket of its own. Waits for one, unless
+ * MSG_DONTWAIT.
  *
  * Source: "STPaccept(s, addr, len)": the client on top of the queue; returns a new descriptor.
  * @param s - a listening descriptor
  * @param flags - 0 or MSG_DONTWAIT
  * @returns a promise of the new descriptor; with MSG_DONTWAIT the descriptor, or -1 where none waits
- * @throws EBADF, EINVAL (not listening), ECONNABORTED (closed meanwhile); EMFILE, ENOSPC: no socket can be made for the request, which is
+ * @throws EBADF, EINVAL (not listening), ECONNABORTED (closed meanwhile); EMFILE, ENOSPC: no socket can be made for the
+ * request, which is
  *   refused (the watcher's `dropped` names the client, whose connect fails with ECONNRESET); call again for the next one
  */
 export function STPaccept(s: number, flags?: 0): Promise<number>;
@@ -29,7 +31,8 @@ export function STPaccept(s: number, flags: unknown = 0): number | Promise<numbe
 function acceptNow(s: number, flags: unknown): number | Promise<number> {
   const bits = checkFlags(CALL, flags, MSG_DONTWAIT);
   const endpoint = runtime().endpoint(CALL, s);
-  if (endpoint.socket.state !== SocketState.listening) throw new StpError('EINVAL', 'the socket is not listening', CALL);
+  if (endpoint.socket.state !== SocketState.listening)
+    throw new StpError('EINVAL', 'the socket is not listening', CALL);
   const accepted = endpoint.acceptsWait ? -1 : endpoint.acceptOne();
   if ((bits & MSG_DONTWAIT) !== 0) return accepted;
   if (accepted >= 0) return Promise.resolve(accepted);

@@ -6,14 +6,16 @@ import { runtime } from './runtime';
 import { type StpBindInput } from './types';
 
 /**
- * Gives a socket its address. What the address leaves out is this system, the default group, a port chosen from the free ones, and every IP address.
- * A port is that of an IP address: two sockets may have one number for addresses that have nothing in common, as with TCP on Linux. Does not wait.
+ * Gives a socket its address. What the address leaves out is this system, the default group, a port chosen from the
+ * free ones, and every IP address. A port is that of an IP address: two sockets may have one number for addresses that
+ * have nothing in common, as with TCP on Linux. Does not wait.
  *
  * Source: "STPbind(s, addr, len)": 0 on success; "if no port is given, the next free one is taken from the port file".
  * @param s - a descriptor
  * @param address - null for all by default
  * @param length - of the address, as in the source; must be a number where given, and is not needed
- * @throws EBADF, EINVAL (bound already), EADDRINUSE, EADDRNOTAVAIL (another system, or no port left), EAFNOSUPPORT, ESTPGIVEN
+ * @throws EBADF, EINVAL (bound already), EADDRINUSE, EADDRNOTAVAIL (another system, or no port left), EAFNOSUPPORT,
+ * ESTPGIVEN
  */
 export function STPbind(s: number, address: StpBindInput | null, length?: number): number {
   const call = 'STPbind';

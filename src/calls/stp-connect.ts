@@ -8,16 +8,18 @@ import { remember, runtime } from './runtime';
 import { type StpAddressInput } from './types';
 
 /**
- * Connects to a listening socket; an unbound socket gets its default address first. Where the address names an IP address, to the socket that is bound to
- * it, else to one that covers its family; '0.0.0.0' and '::' call loopback, as with TCP. Waits until the server has accepted, at most
- * STP_CONNECT_TIMEOUT milliseconds (0, the default: without end).
+ * Connects to a listening socket; an unbound socket gets its default address first. Where the address names an IP
+ * address, to the socket that is bound to it, else to one that covers its family; '0.0.0.0' and '::' call loopback, as
+ * with TCP. Waits until the server has accepted, at most STP_CONNECT_TIMEOUT milliseconds (0, the default: without
+ * end).
  *
  * Source: "STPconnect(s, name, len)": "waits until the server accepts"; a busy server queues the request.
  * @param s - a descriptor
  * @param address - the port is required; system and group by default those of this process
  * @param length - of the address, as in the source; must be a number where given, and is not needed
  * @returns a promise of 0
- * @throws (rejects) EBADF, EINVAL (also: IPv4 called from a socket bound to IPv6, or the other way), EAFNOSUPPORT, EDESTADDRREQ, EISCONN, EALREADY, EOPNOTSUPP (listening), ECONNREFUSED, EHOSTUNREACH,
+ * @throws (rejects) EBADF, EINVAL (also: IPv4 called from a socket bound to IPv6, or the other way), EAFNOSUPPORT,
+ * EDESTADDRREQ, EISCONN, EALREADY, EOPNOTSUPP (listening), ECONNREFUSED, EHOSTUNREACH,
  *   ETIMEDOUT, EADDRNOTAVAIL, ECONNABORTED (closed meanwhile), ENOSPC, EMFILE
  */
 export async function STPconnect(s: number, address: StpAddressInput, length?: number): Promise<number> {
@@ -50,7 +52,12 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
   const { socket, runtime: own } = endpoint;
   const { region } = own;
   const system = wanted.system === undefined ? own.system : region.hosts.nameOf(wanted.system);
-  const remote: EngineAddress = { system, group: wanted.group ?? own.group, port: wanted.port, ip: calledIp(wanted.ip) };
+  const remote: EngineAddress = {
+    system,
+    group: wanted.group ?? own.group,
+    port: wanted.port,
+    ip: calledIp(wanted.ip),
+  };
   if (remote.ip !== '' && socket.reach !== '' && ipFamily(remote.ip) !== ipFamily(socket.reach)) {
     throw new StpError('EINVAL', `${remote.ip} can't be called from ${socket.reach}`, call);
   }
@@ -59,7 +66,8 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
   if (peer === undefined) throw new StpError('ECONNREFUSED', addressText(remote), call);
   bindByDefault(endpoint);
   // What a bind left open is known now: the kernel's choice, where the call stays in this system.
-  if (isAnyIp(socket.local.ip)) socket.local.ip = system.toLowerCase() === own.system.toLowerCase() ? sourceIp(remote.ip) : '';
+  if (isAnyIp(socket.local.ip))
+    socket.local.ip = system.toLowerCase() === own.system.toLowerCase() ? sourceIp(remote.ip) : '';
   connect(own.engine, socket, peer, remote, {
     timeoutMs: endpoint.connectTimeoutMs,
     anyListener: found?.shared === true,

@@ -1,7 +1,8 @@
 import { runtimeIfOpen } from './runtime';
 
 /**
- * The last error of a socket, or of the library (s left out, or no open descriptor), as errno; 0 none. Does not wait and never fails.
+ * The last error of a socket, or of the library (s left out, or no open descriptor), as errno; 0 none. Does not wait
+ * and never fails.
  *
  * Source: "STPerror": the last STP specific error.
  */

@@ -5,7 +5,9 @@ import * as C from './constants';
 import { runtime } from './runtime';
 import { type SocketWatcher } from './types';
 
-const STATE_NAMES = new Map<number, SocketStateName>(Object.entries(SocketState).map(([name, value]) => [value, name as SocketStateName]));
+const STATE_NAMES = new Map<number, SocketStateName>(
+  Object.entries(SocketState).map(([name, value]) => [value, name as SocketStateName]),
+);
 
 export interface StpCounts {
   readonly bytesReceived: number;
@@ -17,13 +19,17 @@ export interface StpCounts {
  *
  * Source: "STPgetopt".
  * @param s - a descriptor, or -1 for STP_SPIN, STP_REGION, STP_DRIVER
- * @param name - STP_WATCHER, STP_REF, STP_CONNECT_TIMEOUT, STP_CONNECT_QUEUED, STP_CONNECT_LINK_TIMEOUT, STP_DEATH_AS_TCP, STP_GIVE_TIMEOUT, STP_STATE, STP_COUNTS; STP_SPIN, STP_REGION, STP_DRIVER
+ * @param name - STP_WATCHER, STP_REF, STP_CONNECT_TIMEOUT, STP_CONNECT_QUEUED, STP_CONNECT_LINK_TIMEOUT,
+ * STP_DEATH_AS_TCP, STP_GIVE_TIMEOUT, STP_STATE, STP_COUNTS; STP_SPIN, STP_REGION, STP_DRIVER
  * @throws EBADF, ENOPROTOOPT
  */
 export function STPgetopt(s: number, name: typeof C.STP_STATE): SocketStateName;
 export function STPgetopt(s: number, name: typeof C.STP_COUNTS): StpCounts;
 export function STPgetopt(s: number, name: typeof C.STP_WATCHER): SocketWatcher | null;
-export function STPgetopt(s: number, name: typeof C.STP_REF | typeof C.STP_CONNECT_QUEUED | typeof C.STP_DEATH_AS_TCP): boolean;
+export function STPgetopt(
+  s: number,
+  name: typeof C.STP_REF | typeof C.STP_CONNECT_QUEUED | typeof C.STP_DEATH_AS_TCP,
+): boolean;
 export function STPgetopt(s: number, name: typeof C.STP_REGION | typeof C.STP_DRIVER): string;
 export function STPgetopt(s: number, name: number): number;
 export function STPgetopt(s: number, name: number): number | boolean | string | StpCounts | SocketWatcher | null {
@@ -32,16 +38,26 @@ export function STPgetopt(s: number, name: number): number | boolean | string | 
   const endpoint = runtime().endpoint(call, s);
   const { socket } = endpoint;
   switch (name) {
-    case C.STP_WATCHER: return endpoint.watcher;
-    case C.STP_REF: return endpoint.referenced;
-    case C.STP_CONNECT_TIMEOUT: return endpoint.connectTimeoutMs;
-    case C.STP_CONNECT_QUEUED: return endpoint.connectQueued;
-    case C.STP_CONNECT_LINK_TIMEOUT: return endpoint.connectLinkTimeoutMs;
-    case C.STP_DEATH_AS_TCP: return socket.deathAsTcp;
-    case C.STP_GIVE_TIMEOUT: return endpoint.giveTimeoutMs;
-    case C.STP_STATE: return STATE_NAMES.get(socket.state) ?? 'free';
-    case C.STP_COUNTS: return { bytesReceived: socket.bytesReceived, bytesSent: socket.bytesSent };
-    default: throw new StpError('ENOPROTOOPT', `STP parameter ${shown(name)}`, call);
+    case C.STP_WATCHER:
+      return endpoint.watcher;
+    case C.STP_REF:
+      return endpoint.referenced;
+    case C.STP_CONNECT_TIMEOUT:
+      return endpoint.connectTimeoutMs;
+    case C.STP_CONNECT_QUEUED:
+      return endpoint.connectQueued;
+    case C.STP_CONNECT_LINK_TIMEOUT:
+      return endpoint.connectLinkTimeoutMs;
+    case C.STP_DEATH_AS_TCP:
+      return socket.deathAsTcp;
+    case C.STP_GIVE_TIMEOUT:
+      return endpoint.giveTimeoutMs;
+    case C.STP_STATE:
+      return STATE_NAMES.get(socket.state) ?? 'free';
+    case C.STP_COUNTS:
+      return { bytesReceived: socket.bytesReceived, bytesSent: socket.bytesSent };
+    default:
+      throw new StpError('ENOPROTOOPT', `STP parameter ${shown(name)}`, call);
   }
 }
 

@@ -13,6 +13,7 @@ import { type StpAddress } from './types';
 export function STPgetpeername(s: number): StpAddress {
   const call = 'STPgetpeername';
   const { socket } = runtime().endpoint(call, s);
-  if (socket.remote.port === 0 || socket.state === SocketState.connecting) throw new StpError('ENOTCONN', undefined, call);
+  if (socket.remote.port === 0 || socket.state === SocketState.connecting)
+    throw new StpError('ENOTCONN', undefined, call);
   return shownAddress(socket.remote);
 }

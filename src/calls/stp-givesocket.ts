@@ -7,9 +7,10 @@ import { encodeToken } from './token';
 import { type StpClientId } from './types';
 
 /**
- * Offers a live connection to another process. Afterwards the descriptor may only be closed, or wait to be told that it was taken (`taken` of the
- * watcher), when it is closed by itself. The token is passed to the taker by any channel; it works once. STPclose before the take resets the connection,
- * and so does the end of STP_GIVE_TIMEOUT. If the taker dies before it has the socket, the socket is back. Does not wait.
+ * Offers a live connection to another process. Afterwards the descriptor may only be closed, or wait to be told that it
+ * was taken (`taken` of the watcher), when it is closed by itself. The token is passed to the taker by any channel; it
+ * works once. STPclose before the take resets the connection, and so does the end of STP_GIVE_TIMEOUT. If the taker
+ * dies before it has the socket, the socket is back. Does not wait.
  *
  * Source: "STPgivesocket"; as z/OS givesocket.
  * @param s - a connected descriptor
@@ -28,5 +29,11 @@ export function STPgivesocket(s: number, clientId: StpClientId | null): string {
   if (endpoint.receivesWait) throw new StpError('EALREADY', 'an STPrecv waits on the socket', call);
   const secret = give(own.engine, socket, client, endpoint.giveTimeoutMs);
   const { self } = own.region;
-  return encodeToken({ process: self.number, epoch: self.epoch, socket: socket.index, generation: socket.generation, secret });
+  return encodeToken({
+    process: self.number,
+    epoch: self.epoch,
+    socket: socket.index,
+    generation: socket.generation,
+    secret,
+  });
 }

@@ -26,7 +26,9 @@ export function STPlisten(s: number, backlog: number): number {
   if (endpoint.portKind !== 'bound') {
     if (endpoint.portKind === 'ephemeral') own.region.bindings.releaseEphemeral(socket.local.port, socket.local.group);
     const port = endpoint.portKind === 'ephemeral' ? socket.local.port : 0;
-    socket.local.port = own.region.bindings.bind(port, socket.local.group, socket.index, { shared: endpoint.reusePort });
+    socket.local.port = own.region.bindings.bind(port, socket.local.group, socket.index, {
+      shared: endpoint.reusePort,
+    });
     endpoint.portKind = 'bound';
   }
   // The engine takes requests before others can find the port.

@@ -9,19 +9,25 @@ const CALL = 'STPrecv';
 const ALLOWED = MSG_DONTWAIT | MSG_PEEK;
 
 /**
- * Receives bytes: as many as are there, at most `length`. Waits for the first one, unless MSG_DONTWAIT. MSG_PEEK leaves them to be
- * received again. What the peer sent before it reset the connection is received first, then the error.
+ * Receives bytes: as many as are there, at most `length`. Waits for the first one, unless MSG_DONTWAIT. MSG_PEEK leaves
+ * them to be received again. What the peer sent before it reset the connection is received first, then the error.
  *
  * Source: "STPrecv(s, message, length, flags)"; "MSG_PEEK" lets the same data be read again.
  * @param s - a connected descriptor
  * @param message - where the bytes go
  * @param length - how many at most (default: all of `message`)
  * @param flags - MSG_DONTWAIT, MSG_PEEK
- * @returns a promise of the number of bytes, 0 at the end of the stream; with MSG_DONTWAIT the number, or -1 where it would have to wait
+ * @returns a promise of the number of bytes, 0 at the end of the stream; with MSG_DONTWAIT the number, or -1 where it
+ * would have to wait
  * @throws EBADF, EFAULT, EINVAL, ENOTCONN, ECONNRESET, ESTPGIVEN, ECONNABORTED (closed meanwhile)
  */
 export function STPrecv(s: number, message: Uint8Array, length?: number, flags?: 0): Promise<number>;
-export function STPrecv(s: number, message: Uint8Array, length: number | undefined, flags: number): number | Promise<number>;
+export function STPrecv(
+  s: number,
+  message: Uint8Array,
+  length: number | undefined,
+  flags: number,
+): number | Promise<number>;
 export function STPrecv(s: number, message: Uint8Array, length?: number, flags: unknown = 0): number | Promise<number> {
   try {
     return receiveNow(s, message, length, flags);
@@ -30,7 +36,12 @@ export function STPrecv(s: number, message: Uint8Array, length?: number, flags: 
   }
 }
 
-function receiveNow(s: number, message: Uint8Array, length: number | undefined, flags: unknown): number | Promise<number> {
+function receiveNow(
+  s: number,
+  message: Uint8Array,
+  length: number | undefined,
+  flags: unknown,
+): number | Promise<number> {
   const endpoint = runtime().endpoint(CALL, s);
   const { socket } = endpoint;
   const end = messageLength(CALL, message, length);

@@ -10,9 +10,9 @@ const CALL = 'STPsend';
 const ALLOWED = MSG_DONTWAIT | MSG_MORE;
 
 /**
- * Sends bytes to the peer. Waits until all are in the log between the two processes (the message must not be changed before), where the
- * peer can read them whatever becomes of this process; with MSG_DONTWAIT takes what fits at once, and the peer can read it at the latest
- * at the end of this turn of the event loop.
+ * Sends bytes to the peer. Waits until all are in the log between the two processes (the message must not be changed
+ * before), where the peer can read them whatever becomes of this process; with MSG_DONTWAIT takes what fits at once,
+ * and the peer can read it at the latest at the end of this turn of the event loop.
  *
  * Source: "STPsend(s, message, length, flags)".
  * @param s - a connected descriptor
@@ -20,10 +20,16 @@ const ALLOWED = MSG_DONTWAIT | MSG_MORE;
  * @param length - how many of them to send (default: all)
  * @param flags - MSG_DONTWAIT, MSG_MORE
  * @returns a promise of `length`; with MSG_DONTWAIT the number of bytes taken, or -1 where none could be
- * @throws EBADF, EFAULT, EINVAL, ENOTCONN, EPIPE (shut down for sending), ECONNRESET, ESTPGIVEN, ECONNABORTED (closed meanwhile)
+ * @throws EBADF, EFAULT, EINVAL, ENOTCONN, EPIPE (shut down for sending), ECONNRESET, ESTPGIVEN, ECONNABORTED (closed
+ * meanwhile)
  */
 export function STPsend(s: number, message: Uint8Array, length?: number, flags?: 0): Promise<number>;
-export function STPsend(s: number, message: Uint8Array, length: number | undefined, flags: number): number | Promise<number>;
+export function STPsend(
+  s: number,
+  message: Uint8Array,
+  length: number | undefined,
+  flags: number,
+): number | Promise<number>;
 export function STPsend(s: number, message: Uint8Array, length?: number, flags: unknown = 0): number | Promise<number> {
   try {
     return sendNow(s, message, length, flags);

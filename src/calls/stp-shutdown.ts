@@ -6,7 +6,8 @@ import { STPclose } from './stp-close';
 import { remember, runtime } from './runtime';
 
 /**
- * Shuts one direction of a connection, or both. Does not wait: what was sent before still arrives, then the peer sees the end.
+ * Shuts one direction of a connection, or both. Does not wait: what was sent before still arrives, then the peer sees
+ * the end.
  *
  * Source: "STPshutdown(s, how)": 0 stops incoming, 1 stops outgoing data, 2 both "and then works as STPclose".
  * @param s - a connected descriptor

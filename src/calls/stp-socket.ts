@@ -11,13 +11,17 @@ import { runtime } from './runtime';
  * @param type - SOCK_STREAM
  * @param protocol - PF_STP, or 0 for the same
  * @returns a descriptor, 0 or more
- * @throws EAFNOSUPPORT, EPROTOTYPE, EPROTONOSUPPORT, EMFILE, ENOSPC; ESTPREGION, ESTPVERSION, EACCES... where the region can't be used
+ * @throws EAFNOSUPPORT, EPROTOTYPE, EPROTONOSUPPORT, EMFILE, ENOSPC; ESTPREGION, ESTPVERSION, EACCES... where the
+ * region can't be used
  */
 export function STPsocket(domain: number, type: number, protocol: number): number {
   const call = 'STPsocket';
-  if (domain !== PF_STP) throw new StpError('EAFNOSUPPORT', `domain must be PF_STP (${PF_STP}), not ${shown(domain)}`, call);
-  if (type !== SOCK_STREAM) throw new StpError('EPROTOTYPE', `type must be SOCK_STREAM (${SOCK_STREAM}), not ${shown(type)}`, call);
-  if (protocol !== PF_STP && protocol !== 0) throw new StpError('EPROTONOSUPPORT', `protocol must be PF_STP (${PF_STP}), not ${shown(protocol)}`, call);
+  if (domain !== PF_STP)
+    throw new StpError('EAFNOSUPPORT', `domain must be PF_STP (${PF_STP}), not ${shown(domain)}`, call);
+  if (type !== SOCK_STREAM)
+    throw new StpError('EPROTOTYPE', `type must be SOCK_STREAM (${SOCK_STREAM}), not ${shown(type)}`, call);
+  if (protocol !== PF_STP && protocol !== 0)
+    throw new StpError('EPROTONOSUPPORT', `protocol must be PF_STP (${PF_STP}), not ${shown(protocol)}`, call);
   const own = runtime();
   return own.adopt(own.engine.open()).socket.index;
 }

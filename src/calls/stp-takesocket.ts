@@ -4,12 +4,14 @@ import { runtime } from './runtime';
 import { decodeToken } from './token';
 
 /**
- * Takes a connection that another process gave. Waits until it is here, with every byte that was under way in either direction.
+ * Takes a connection that another process gave. Waits until it is here, with every byte that was under way in either
+ * direction.
  *
  * Source: "STPtakesocket"; as z/OS takesocket: "a new descriptor for the same connection".
  * @param token - what STPgivesocket returned
  * @returns a promise of the new descriptor
- * @throws (rejects) EINVAL (no token), EBADF (not given, or taken already), EACCES (not given to this process), ECONNRESET, EMFILE, ENOSPC
+ * @throws (rejects) EINVAL (no token), EBADF (not given, or taken already), EACCES (not given to this process),
+ * ECONNRESET, EMFILE, ENOSPC
  */
 export async function STPtakesocket(token: string): Promise<number> {
   const call = 'STPtakesocket';

@@ -1,8 +1,10 @@
 /**
- * When the control blocks of our sockets are written for others to read: a change of state at the end of the turn, byte counts late.
+ * When the control blocks of our sockets are written for others to read: a change of state at the end of the turn, byte
+ * counts late.
  *
- * What others must know of a process that has died is whether it had read what was sent to it. So a receive queue that begins to hold bytes, or is read empty,
- * is shown in the same turn; where that goes to and fro, once in UNREAD_PAUSE_MS. A direct log does not tell soon how far it was read: there counts are shown as soon.
+ * What others must know of a process that has died is whether it had read what was sent to it. So a receive queue that
+ * begins to hold bytes, or is read empty, is shown in the same turn; where that goes to and fro, once in
+ * UNREAD_PAUSE_MS. A direct log does not tell soon how far it was read: there counts are shown as soon.
  */
 import { type AsyncResource } from 'node:async_hooks';
 import { StpError } from '../errors';
@@ -33,7 +35,9 @@ export class TableUpdates {
     this.#engine = engine;
     this.#root = root;
     this.#countsSoon = region.storage.driver === 'direct' && !region.storage.shared;
-    region.sockets.fill = (index, counters) => { this.#fill(index, counters); };
+    region.sockets.fill = (index, counters) => {
+      this.#fill(index, counters);
+    };
   }
 
   /** A socket began, changed its state or ended. May throw ENOSPC when it `begins`. */
@@ -52,10 +56,15 @@ export class TableUpdates {
     this.#region.sockets.touch(socket.index);
     if (this.#countsSoon) this.#flushSoon();
     if (this.#countsTimer !== null) return;
-    this.#countsTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
-      this.#countsTimer = null;
-      this.flush();
-    }, COUNTS_FLUSH_MS);
+    this.#countsTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
+      setTimeout,
+      undefined,
+      () => {
+        this.#countsTimer = null;
+        this.flush();
+      },
+      COUNTS_FLUSH_MS,
+    );
     this.#countsTimer.unref();
   }
 
@@ -68,10 +77,14 @@ export class TableUpdates {
   #flushSoon(): void {
     if (this.#soon !== null || this.#closed) return;
     const pauseMs = this.#soonAtMs + UNREAD_PAUSE_MS - nowMs();
-    const run = (): void => { this.#runSoon(); };
+    const run = (): void => {
+      this.#runSoon();
+    };
     // An immediate without reference would wait for the next event.
-    if (pauseMs <= 0) this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Immediate>(setImmediate, undefined, run);
-    else this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, run, pauseMs).unref();
+    if (pauseMs <= 0)
+      this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Immediate>(setImmediate, undefined, run);
+    else
+      this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, run, pauseMs).unref();
   }
 
   #runSoon(): void {
@@ -79,7 +92,8 @@ export class TableUpdates {
     let any = this.#countsSoon;
     for (const socket of this.#unread) {
       // It may be as it was shown last by now.
-      if (this.#engine.sockets[socket.index] !== socket || socket.unreadShown === socket.received.lengthBytes > 0) continue;
+      if (this.#engine.sockets[socket.index] !== socket || socket.unreadShown === socket.received.lengthBytes > 0)
+        continue;
       this.#region.sockets.touch(socket.index);
       any = true;
     }
@@ -89,7 +103,10 @@ export class TableUpdates {
     this.flush();
   }
 
-  /** Writes the control blocks that changed. A full disk must not end a connection: what could not be written stays dirty. */
+  /**
+   * Writes the control blocks that changed. A full disk must not end a connection: what could not be written stays
+   * dirty.
+   */
   flush(): void {
     this.#flushQueued = false;
     if (this.#closed) return;

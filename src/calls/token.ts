@@ -22,5 +22,11 @@ export function decodeToken(call: string, token: unknown): TokenParts {
   if (parts === null) throw new StpError('EINVAL', 'token must be what STPgivesocket returned', call);
   const secret = Buffer.from(parts[5] ?? '', 'base64url');
   if (secret.length !== SECRET_BYTES) throw new StpError('EINVAL', 'token must be what STPgivesocket returned', call);
-  return { process: Number(parts[1]), epoch: Number(parts[2]), socket: Number(parts[3]), generation: Number(parts[4]), secret };
+  return {
+    process: Number(parts[1]),
+    epoch: Number(parts[2]),
+    socket: Number(parts[3]),
+    generation: Number(parts[4]),
+    secret,
+  };
 }

@@ -1,6 +1,6 @@
 /**
- * STP_TRACE=1: every call with its arguments and result on standard error, as strace prints system calls. Off, it costs nothing: the
- * calls are exported as they are.
+ * STP_TRACE=1: every call with its arguments and result on standard error, as strace prints system calls. Off, it costs
+ * nothing: the calls are exported as they are.
  */
 import { writeSync } from 'node:fs';
 import { StpError } from '../errors';
@@ -42,7 +42,8 @@ const FLAG_NAMES: readonly [number, string][] = [
   [constants.MSG_MORE, 'MSG_MORE'],
 ];
 const OPTION_NAMES = new Map<number, string>();
-for (const [key, value] of Object.entries(constants)) if (/^(?:SO|STP|TCP)_/u.test(key) && typeof value === 'number') OPTION_NAMES.set(value, key);
+for (const [key, value] of Object.entries(constants))
+  if (/^(?:SO|STP|TCP)_/u.test(key) && typeof value === 'number') OPTION_NAMES.set(value, key);
 
 function isAddress(value: object): value is StpAddressInput {
   return 'port' in value;
@@ -51,7 +52,8 @@ function isAddress(value: object): value is StpAddressInput {
 function argument(call: string, at: number, value: unknown): string {
   if (value instanceof Uint8Array) return `<${value.length} bytes>`;
   if (typeof value === 'object' && value !== null) {
-    if (isAddress(value)) return `stp://${value.system ?? ''}:${value.port ?? ''}/${value.group ?? ''}${value.ip === undefined ? '' : `?ip=${value.ip}`}`;
+    if (isAddress(value))
+      return `stp://${value.system ?? ''}:${value.port ?? ''}/${value.group ?? ''}${value.ip === undefined ? '' : `?ip=${value.ip}`}`;
     return '{...}';
   }
   if (typeof value === 'number') {
@@ -59,7 +61,8 @@ function argument(call: string, at: number, value: unknown): string {
     if (at === 3 && (call === 'STPsend' || call === 'STPrecv')) return flagNames(value);
     if (at === 1 && call === 'STPaccept') return flagNames(value);
     if (call.endsWith('sockopt') && at === 1) return value === constants.SOL_SOCKET ? 'SOL_SOCKET' : String(value);
-    if ((call.endsWith('sockopt') && at === 2) || (/^STP[gs]etopt$/u.test(call) && at === 1)) return optionName(call, value);
+    if ((call.endsWith('sockopt') && at === 2) || (/^STP[gs]etopt$/u.test(call) && at === 1))
+      return optionName(call, value);
   }
   if (typeof value === 'string' && call === 'STPtakesocket') return '"<token>"';
   return shown(value);
@@ -98,8 +101,12 @@ export function traced<T extends (...args: never[]) => unknown>(call: string, fn
         return value;
       }
       value.then(
-        (settled: unknown) => { print(`${head} = ${result(call, settled)}`); },
-        (error: unknown) => { print(`${head} = ${failure(error)}`); },
+        (settled: unknown) => {
+          print(`${head} = ${result(call, settled)}`);
+        },
+        (error: unknown) => {
+          print(`${head} = ${failure(error)}`);
+        },
       );
       return value;
     } catch (error) {

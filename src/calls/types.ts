@@ -18,8 +18,9 @@ export interface StpAddressInput {
   readonly group?: string | undefined;
   readonly port?: number | undefined;
   /**
-   * IPv4 or IPv6 address. STPbind: the port is that of this address alone; '0.0.0.0' is all of IPv4, '::' and none all of both. STPconnect: the
-   * address that is called; none: any listener of the port. ::ffff:127.0.0.1 is 127.0.0.1, and a zone (fe80::1%eth0) counts for nothing.
+   * IPv4 or IPv6 address. STPbind: the port is that of this address alone; '0.0.0.0' is all of IPv4, '::' and none all
+   * of both. STPconnect: the address that is called; none: any listener of the port. ::ffff:127.0.0.1 is 127.0.0.1, and
+   * a zone (fe80::1%eth0) counts for nothing.
    */
   readonly ip?: string | undefined;
 }
@@ -31,7 +32,9 @@ export interface StpBindInput extends StpAddressInput {
 }
 
 export interface LookupOptions {
-  /** Of the processes of this host count only those in the network namespace of this one: those that TCP would reach. */
+  /**
+   * Of the processes of this host count only those in the network namespace of this one: those that TCP would reach.
+   */
   readonly sameNetwork?: boolean | undefined;
 }
 
@@ -74,17 +77,19 @@ export interface SocketWatcher {
   /** A connection request is in the queue: STPaccept(s, MSG_DONTWAIT) will not return -1. */
   acceptable?(): void;
   /**
-   * STPconnect is complete: errno 0, or why it failed, as STPerror tells. Called instead of the settling of its promise, which then is not to be waited for:
-   * it resolves with 0 at the same time, whatever the outcome.
+   * STPconnect is complete: errno 0, or why it failed, as STPerror tells. Called instead of the settling of its
+   * promise, which then is not to be waited for: it resolves with 0 at the same time, whatever the outcome.
    */
   connected?(errno: number): void;
   /**
-   * A connection request was refused, because no socket could be made for it: the STPaccept that took it fails with EMFILE or ENOSPC.
-   * Called from inside that call, with the address of the client and the one that it called.
+   * A connection request was refused, because no socket could be made for it: the STPaccept that took it fails with
+   * EMFILE or ENOSPC. Called from inside that call, with the address of the client and the one that it called.
    */
   dropped?(client: StpAddress, called: StpAddress): void;
   /** The connection was reset (also while there are bytes left to read, and while nobody reads). */
   reset?(): void;
-  /** The socket that was given has been taken (`true`), or the give ran out or failed and the socket is back (`false`). */
+  /**
+   * The socket that was given has been taken (`true`), or the give ran out or failed and the socket is back (`false`).
+   */
   taken?(taken: boolean): void;
 }

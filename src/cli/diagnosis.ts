@@ -1,4 +1,7 @@
-/** What the measurements of `stp doctor` mean: what keeps a region from working in a directory, what is only good to know, and how both are told. */
+/**
+ * What the measurements of `stp doctor` mean: what keeps a region from working in a directory, what is only good to
+ * know, and how both are told.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { inspectRegion } from '../region';
@@ -41,9 +44,14 @@ export function hasRegion(directory: string): boolean {
 
 function problemsOf({ directory, driver, here, trial, both, sharesPageCache: shares }: Measured): string[] {
   const problems: string[] = [];
-  if (trial.failure !== undefined) problems.push(`two processes could not talk through a region here: ${trial.failure.message}`);
-  if (shares === false && here.local && both?.otherLocal === true) problems.push(`${here.fileSystem} is taken for local, and the other side has a page cache of its own: neither sees what the other writes`);
-  if (shares === false && both !== undefined && here.local !== both.otherLocal && here.inMemory) problems.push(`${servedBy(here)}: processes here do not notice when they are called. ${MOUNT_IT}`);
+  if (trial.failure !== undefined)
+    problems.push(`two processes could not talk through a region here: ${trial.failure.message}`);
+  if (shares === false && here.local && both?.otherLocal === true)
+    problems.push(
+      `${here.fileSystem} is taken for local, and the other side has a page cache of its own: neither sees what the other writes`,
+    );
+  if (shares === false && both !== undefined && here.local !== both.otherLocal && here.inMemory)
+    problems.push(`${servedBy(here)}: processes here do not notice when they are called. ${MOUNT_IT}`);
   if (both !== undefined) problems.push(...problemsOfBoth(both, shares, driver));
   if (hasRegion(directory)) problems.push(...inspectRegion(directory).problems, ...closedParts(directory));
   return problems;
@@ -55,12 +63,25 @@ function servedBy(here: OneSide): string {
   return `${here.local ? 'this side' : 'the other side'} has the directory on a file system of its own, and serves it`;
 }
 
-function problemsOfBoth({ mapping, lock, exclusive }: TwoSides, shares: boolean | undefined, driver: DriverChoice): string[] {
+function problemsOfBoth(
+  { mapping, lock, exclusive }: TwoSides,
+  shares: boolean | undefined,
+  driver: DriverChoice,
+): string[] {
   const problems: string[] = [];
   const mapped = mapping.theirs === 'seen' && mapping.ours === 'seen';
-  if (shares === true && driver.driver === 'mapped' && !mapped) problems.push(`mapped memory does not reach the other side (theirs ${mapping.theirs}, ours ${mapping.ours}): use STP_DRIVER=direct`);
-  if (exclusive.doubles > 0) problems.push(`of ${exclusive.files} files that both sides tried to create ${exclusive.doubles} had two creators, or none: two processes may get one number`);
-  if (lock.lost > 0) problems.push(`${lock.lost} of ${lock.updates} updates under a lock were lost: a directory there is no lock, or what is written is seen too late`);
+  if (shares === true && driver.driver === 'mapped' && !mapped)
+    problems.push(
+      `mapped memory does not reach the other side (theirs ${mapping.theirs}, ours ${mapping.ours}): use STP_DRIVER=direct`,
+    );
+  if (exclusive.doubles > 0)
+    problems.push(
+      `of ${exclusive.files} files that both sides tried to create ${exclusive.doubles} had two creators, or none: two processes may get one number`,
+    );
+  if (lock.lost > 0)
+    problems.push(
+      `${lock.lost} of ${lock.updates} updates under a lock were lost: a directory there is no lock, or what is written is seen too late`,
+    );
   return problems;
 }
 
@@ -72,21 +93,40 @@ function closedParts(directory: string): string[] {
       return [];
     } catch (error) {
       // A region that is just being made or removed lacks it; the next process makes it.
-      return codeOf(error) === 'ENOENT' ? [] : [`${name}: this user can not make files in it (${codeOf(error) ?? 'unknown error'})`];
+      return codeOf(error) === 'ENOENT'
+        ? []
+        : [`${name}: this user can not make files in it (${codeOf(error) ?? 'unknown error'})`];
     }
   });
 }
 
 function warningsOf({ driver, here, both, sharesPageCache: shares }: Measured): string[] {
   const warnings: string[] = [];
-  if (here.freeBytes !== undefined && here.freeBytes < ROOM_BYTES) warnings.push(`only ${here.freeBytes} bytes are free: a few links take ${ROOM_BYTES}`);
-  if (driver.driver === 'mapped' && COPY_ON_WRITE.has(here.fileSystem)) warnings.push(`mapped on ${here.fileSystem}: a program that stores into mapped memory ends (SIGBUS) when the volume or a quota is full`);
-  if (!here.local && !here.odirect) warnings.push('O_DIRECT does not work here: processes of this host talk, those of other hosts may never see what is written; measure with --peer and --join');
-  if (!here.fifos) warnings.push('FIFOs are refused here: processes that sleep look by the clock whether they are called, and notice it up to 0.2 s late');
+  if (here.freeBytes !== undefined && here.freeBytes < ROOM_BYTES)
+    warnings.push(`only ${here.freeBytes} bytes are free: a few links take ${ROOM_BYTES}`);
+  if (driver.driver === 'mapped' && COPY_ON_WRITE.has(here.fileSystem))
+    warnings.push(
+      `mapped on ${here.fileSystem}: a program that stores into mapped memory ends (SIGBUS) when the volume or a quota is full`,
+    );
+  if (!here.local && !here.odirect)
+    warnings.push(
+      'O_DIRECT does not work here: processes of this host talk, those of other hosts may never see what is written; measure with --peer and --join',
+    );
+  if (!here.fifos)
+    warnings.push(
+      'FIFOs are refused here: processes that sleep look by the clock whether they are called, and notice it up to 0.2 s late',
+    );
   if (both === undefined) return warnings;
-  if (shares === false && here.local !== both.otherLocal && !here.inMemory) warnings.push(`${servedBy(here)}: calls are noticed there up to a second late, and a file server that caches what it has looked up (NFS-Ganesha) shows others up to a minute late what is made there. ${MOUNT_IT}`);
-  if (both.rename.wrong > 0) warnings.push(`${both.rename.wrong} of ${both.rename.reads} looks at a name during renames showed neither the old file nor the new one; a region renames nothing, other programs may`);
-  if (Math.abs(both.clockSkewMs) > SKEW_MS_MAX) warnings.push(`the clocks are ${both.clockSkewMs} ms apart; the region does not mind, logs may`);
+  if (shares === false && here.local !== both.otherLocal && !here.inMemory)
+    warnings.push(
+      `${servedBy(here)}: calls are noticed there up to a second late, and a file server that caches what it has looked up (NFS-Ganesha) shows others up to a minute late what is made there. ${MOUNT_IT}`,
+    );
+  if (both.rename.wrong > 0)
+    warnings.push(
+      `${both.rename.wrong} of ${both.rename.reads} looks at a name during renames showed neither the old file nor the new one; a region renames nothing, other programs may`,
+    );
+  if (Math.abs(both.clockSkewMs) > SKEW_MS_MAX)
+    warnings.push(`the clocks are ${both.clockSkewMs} ms apart; the region does not mind, logs may`);
   return warnings;
 }
 
@@ -97,7 +137,8 @@ const MIB = 1 << 20;
 /** The verdict first, then why, then the figures. */
 export function lines(diagnosis: Diagnosis): string[] {
   const { directory, driver, here, both, works, problems, warnings } = diagnosis;
-  const how = driver.driver === 'mapped' ? 'mapped memory' : here.local ? 'plain file I/O' : 'plain file I/O past the page cache';
+  const how =
+    driver.driver === 'mapped' ? 'mapped memory' : here.local ? 'plain file I/O' : 'plain file I/O past the page cache';
   return [
     works ? `A region works here, by ${how}.` : 'A region does not work here.',
     ...problems.map((problem) => `PROBLEM      ${problem}`),
@@ -116,7 +157,9 @@ export function lines(diagnosis: Diagnosis): string[] {
 function linesOfTrial({ trial }: Diagnosis): string[] {
   if (trial.failure !== undefined) return [];
   const { bytes, roundTripP50Ms = 0, bothWaysMBs = 0 } = trial;
-  return [`connection   two processes sent ${bytes / MIB} MiB each way, and every byte arrived; round trip ${ms(roundTripP50Ms)} (median), ${bothWaysMBs.toFixed(0)} MB/s`];
+  return [
+    `connection   two processes sent ${bytes / MIB} MiB each way, and every byte arrived; round trip ${ms(roundTripP50Ms)} (median), ${bothWaysMBs.toFixed(0)} MB/s`,
+  ];
 }
 
 function seen(verdict: MappingVerdict): string {

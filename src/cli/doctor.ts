@@ -1,9 +1,21 @@
-/** `stp doctor`: whether a region works in a directory, tried with two processes, and what the directory can do, measured, from one side or from both. */
+/**
+ * `stp doctor`: whether a region works in a directory, tried with two processes, and what the directory can do,
+ * measured, from one side or from both.
+ */
 import fs from 'node:fs';
 import os from 'node:os';
 import type { StpError } from '../errors';
 import { checkRegionDirectory, machine, regionOptions, type RegionOptions, sharingId } from '../region';
-import { answerProbe, chooseDriver, codeOf, fileError, FileStorage, probeOneSide, probeTwoSides, type TwoSides } from '../storage';
+import {
+  answerProbe,
+  chooseDriver,
+  codeOf,
+  fileError,
+  FileStorage,
+  probeOneSide,
+  probeTwoSides,
+  type TwoSides,
+} from '../storage';
 import { type Diagnosis, diagnose, hasRegion, lines } from './diagnosis';
 import { CliFailure, ExitCode } from './failure';
 import { tryRegion } from './trial';
@@ -33,8 +45,10 @@ const PLAIN_WORDS: Readonly<Record<string, string>> = {
 
 /** Measures and prints; exit code 1 where a region would not work there. */
 export function doctor(directory: string | undefined, options: DoctorOptions): void {
-  if (options.peer === true && options.join === true) throw new CliFailure('--peer and --join: a side is one or the other', ExitCode.usage);
-  if (!/^[1-9][0-9]{0,4}$/u.test(options.timeout)) throw new CliFailure(`--timeout ${options.timeout}: must be 1 to 99999 seconds`, ExitCode.usage);
+  if (options.peer === true && options.join === true)
+    throw new CliFailure('--peer and --join: a side is one or the other', ExitCode.usage);
+  if (!/^[1-9][0-9]{0,4}$/u.test(options.timeout))
+    throw new CliFailure(`--timeout ${options.timeout}: must be 1 to 99999 seconds`, ExitCode.usage);
   const own = regionOptions(directory === undefined ? process.env : { ...process.env, STP_REGION: directory });
   let begun = false;
   try {
@@ -46,16 +60,24 @@ export function doctor(directory: string | undefined, options: DoctorOptions): v
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
     const told = fileError(error, 'stp doctor', own.directory);
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ directory: own.directory, code: told.code, reason: told.message })}\n`);
-    throw new CliFailure(`${own.directory}: ${plainWords(told, own.directory, begun)}`, ExitCode.failed, `  ${told.message}`);
+    if (options.json === true)
+      process.stdout.write(`${JSON.stringify({ directory: own.directory, code: told.code, reason: told.message })}\n`);
+    throw new CliFailure(
+      `${own.directory}: ${plainWords(told, own.directory, begun)}`,
+      ExitCode.failed,
+      `  ${told.message}`,
+    );
   }
 }
 
 function plainWords({ code }: StpError, directory: string, begun: boolean): string {
   if (code !== 'ENOENT') return PLAIN_WORDS[code] ?? 'it can not hold a region';
-  if (fs.existsSync(directory)) return 'files that are made there vanish: somebody removes them, or it is not a file system for files';
+  if (fs.existsSync(directory))
+    return 'files that are made there vanish: somebody removes them, or it is not a file system for files';
   if (begun) return 'it was removed or unmounted while it was measured';
-  return isLink(directory) ? 'it is a symbolic link that leads nowhere' : 'there is no such directory on this host: is the shared file system mounted?';
+  return isLink(directory)
+    ? 'it is a symbolic link that leads nowhere'
+    : 'there is no such directory on this host: is the shared file system mounted?';
 }
 
 function isLink(directory: string): boolean {
@@ -65,7 +87,11 @@ function isLink(directory: string): boolean {
 function join(directory: string, options: DoctorOptions): void {
   process.stderr.write(`Waiting for stp doctor DIR --peer on the other host; here DIR is ${directory}\n`);
   const other = nameOf(answerProbe(directory, sideOf(directory), secondsOf(options) * 1000));
-  process.stdout.write(options.json === true ? `${JSON.stringify({ directory, other })}\n` : 'Measured; the other side tells the result.\n');
+  process.stdout.write(
+    options.json === true
+      ? `${JSON.stringify({ directory, other })}\n`
+      : 'Measured; the other side tells the result.\n',
+  );
 }
 
 function secondsOf({ timeout }: DoctorOptions): number {

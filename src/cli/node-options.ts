@@ -1,6 +1,6 @@
 /**
- * NODE_OPTIONS as Node reads it: words parted by spaces; inside double quotes a space is part of the word and a backslash
- * takes the next character as it is.
+ * NODE_OPTIONS as Node reads it: words parted by spaces; inside double quotes a space is part of the word and a
+ * backslash takes the next character as it is.
  */
 
 /** The words of a NODE_OPTIONS value; undefined where a quote is not closed, which Node refuses. */
@@ -34,8 +34,8 @@ export function quoteNodeOption(word: string): string {
 }
 
 /**
- * A NODE_OPTIONS value with `--require file` at its end, so that what was there before is loaded first. A value that has
- * it already stays as it is. Undefined where `existing` is not a value that Node takes.
+ * A NODE_OPTIONS value with `--require file` at its end, so that what was there before is loaded first. A value that
+ * has it already stays as it is. Undefined where `existing` is not a value that Node takes.
  */
 export function withRequire(existing: string | undefined, file: string): string | undefined {
   const words = parseNodeOptions(existing ?? '');

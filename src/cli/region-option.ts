@@ -15,5 +15,9 @@ export function regionDirectory(option: RegionOption): string {
 
 /** What to tell where there is no region. */
 export function noRegion(directory: string): CliFailure {
-  return new CliFailure(`there is no region in ${directory}`, undefined, 'The first program that uses one makes it: stp run -- node server.js');
+  return new CliFailure(
+    `there is no region in ${directory}`,
+    undefined,
+    'The first program that uses one makes it: stp run -- node server.js',
+  );
 }

@@ -14,12 +14,19 @@ export function reset(options: ResetOptions): void {
     removed = removeRegion(directory);
   } catch (error) {
     if (!(error instanceof StpError)) throw error;
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ removed: false, directory, code: error.code, reason: error.message })}\n`);
+    if (options.json === true)
+      process.stdout.write(
+        `${JSON.stringify({ removed: false, directory, code: error.code, reason: error.message })}\n`,
+      );
     if (error.code === 'ENOENT') throw noRegion(directory);
     if (error.code === 'EBUSY') throw refusal(directory, error);
     throw error;
   }
-  process.stdout.write(options.json === true ? `${JSON.stringify({ removed: true, region: directory, ...removed })}\n` : told(directory, removed));
+  process.stdout.write(
+    options.json === true
+      ? `${JSON.stringify({ removed: true, region: directory, ...removed })}\n`
+      : told(directory, removed),
+  );
 }
 
 function told(directory: string, removed: RemovedRegion): string {
@@ -31,7 +38,11 @@ function told(directory: string, removed: RemovedRegion): string {
 function refusal(directory: string, error: StpError): CliFailure {
   const living = inspectRegion(directory).processes.filter((process) => process.alive !== 'dead');
   if (living.length === 0) return new CliFailure(error.message);
-  return new CliFailure(`${directory} is in use; nothing was removed`, ExitCode.failed, `${living.map(tenant).join('\n')}\nEnd them first, then try again.`);
+  return new CliFailure(
+    `${directory} is in use; nothing was removed`,
+    ExitCode.failed,
+    `${living.map(tenant).join('\n')}\nEnd them first, then try again.`,
+  );
 }
 
 function tenant({ info, alive }: InspectedProcess): string {

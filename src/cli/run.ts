@@ -37,11 +37,16 @@ export function registerPath(): string {
 export function runEnvironment(options: RunOptions, base: NodeJS.ProcessEnv, register: string): NodeJS.ProcessEnv {
   const nodeOptions = withRequire(base['NODE_OPTIONS'], register);
   if (nodeOptions === undefined) {
-    throw new CliFailure('NODE_OPTIONS has a double quote that is not closed', ExitCode.usage, 'Node would refuse it too; correct or unset it.');
+    throw new CliFailure(
+      'NODE_OPTIONS has a double quote that is not closed',
+      ExitCode.usage,
+      'Node would refuse it too; correct or unset it.',
+    );
   }
   const environment: NodeJS.ProcessEnv = { ...base, NODE_OPTIONS: nodeOptions };
   // Absolute, as the command may change its directory before it opens the region.
-  if (options.region !== undefined) environment['STP_REGION'] = options.region === '' ? '' : path.resolve(options.region);
+  if (options.region !== undefined)
+    environment['STP_REGION'] = options.region === '' ? '' : path.resolve(options.region);
   if (options.net !== undefined) environment['STP_NET'] = options.net;
   if (options.driver !== undefined) environment['STP_DRIVER'] = options.driver;
   if (options.system !== undefined) environment['STP_SYSTEM'] = options.system;
@@ -57,16 +62,24 @@ function checkEnvironment(environment: NodeJS.ProcessEnv): void {
   const { directory } = regionOptions(environment);
   const { mode } = configuration(environment);
   if (mode !== 'tcp' && fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) {
-    throw new CliFailure(`${directory}: not a directory`, ExitCode.usage, 'A region is a directory; it is made by the first program that uses it.');
+    throw new CliFailure(
+      `${directory}: not a directory`,
+      ExitCode.usage,
+      'A region is a directory; it is made by the first program that uses it.',
+    );
   }
 }
 
-/** Runs the command and resolves when this process may end: its exit code is set, or the command's signal was raised. */
+/**
+ * Runs the command and resolves when this process may end: its exit code is set, or the command's signal was raised.
+ */
 export async function run(command: readonly string[], options: RunOptions): Promise<void> {
   const [file, ...args] = command;
-  if (file === undefined || file === '') throw new CliFailure('no command given', ExitCode.usage, 'Example: stp run -- node server.js');
+  if (file === undefined || file === '')
+    throw new CliFailure('no command given', ExitCode.usage, 'Example: stp run -- node server.js');
   const register = registerPath();
-  if (!fs.existsSync(register)) throw new CliFailure(`the hook is missing (${register})`, ExitCode.failed, 'Build or install stp-net again.');
+  if (!fs.existsSync(register))
+    throw new CliFailure(`the hook is missing (${register})`, ExitCode.failed, 'Build or install stp-net again.');
   const env = runEnvironment(options, process.env, register);
 
   const stopForwarding = forwardSignals(() => child);

@@ -1,7 +1,18 @@
-/** `stp ss`: every socket of the region, as ss(8) shows those of the kernel. Reads only, and works while owners are dead. */
+/**
+ * `stp ss`: every socket of the region, as ss(8) shows those of the kernel. Reads only, and works while owners are
+ * dead.
+ */
 import { StpError } from '../errors';
 import { type SocketStateName } from '../layout';
-import { DEFAULT_GROUP, inspectRegion, type InspectedProcess, type InspectedSocket, type Liveness, type ProcessInfo, type RegionSnapshot } from '../region';
+import {
+  DEFAULT_GROUP,
+  inspectRegion,
+  type InspectedProcess,
+  type InspectedSocket,
+  type Liveness,
+  type ProcessInfo,
+  type RegionSnapshot,
+} from '../region';
 import { ExitCode } from './failure';
 import { noRegion, regionDirectory, type RegionOption } from './region-option';
 import { type Column, tableLines } from './table';
@@ -56,7 +67,10 @@ export function ss(options: SsOptions): void {
   const wanted = (socket: InspectedSocket): boolean => options.listening !== true || socket.state === 'listening';
   // A process that left in good order has no sockets any more: what its file says is history.
   const sockets = snapshot.sockets.filter((socket) => socket.owner.state !== 'left' && wanted(socket)).sort(byAddress);
-  const text = options.json === true ? `${JSON.stringify(jsonOf(snapshot, sockets), null, 2)}\n` : textOf(snapshot, sockets, options);
+  const text =
+    options.json === true
+      ? `${JSON.stringify(jsonOf(snapshot, sockets), null, 2)}\n`
+      : textOf(snapshot, sockets, options);
   process.stdout.write(text);
   for (const problem of snapshot.problems) process.stderr.write(`stp: ${problem}\n`);
   if (snapshot.problems.length > 0) process.exitCode = ExitCode.failed;
@@ -70,7 +84,11 @@ function look(directory: string): RegionSnapshot {
     if (error instanceof StpError && error.code === 'ENOENT') throw noRegion(directory);
     throw error;
   }
-  if (snapshot.header === undefined && snapshot.processes.length === 0 && snapshot.problems.every((problem) => problem.includes('no region header'))) {
+  if (
+    snapshot.header === undefined &&
+    snapshot.processes.length === 0 &&
+    snapshot.problems.every((problem) => problem.includes('no region header'))
+  ) {
     throw noRegion(directory);
   }
   return snapshot;
@@ -79,13 +97,26 @@ function look(directory: string): RegionSnapshot {
 /** Listeners first, then by own address. */
 function byAddress(a: InspectedSocket, b: InspectedSocket): number {
   const listens = Number(b.state === 'listening') - Number(a.state === 'listening');
-  return listens || a.scb.localSystem.localeCompare(b.scb.localSystem) || a.scb.localPort - b.scb.localPort || a.owner.number - b.owner.number || a.index - b.index;
+  return (
+    listens ||
+    a.scb.localSystem.localeCompare(b.scb.localSystem) ||
+    a.scb.localPort - b.scb.localPort ||
+    a.owner.number - b.owner.number ||
+    a.index - b.index
+  );
 }
 
 function textOf(snapshot: RegionSnapshot, sockets: readonly InspectedSocket[], options: SsOptions): string {
-  const lines = sockets.length === 0 ? emptyLines(snapshot, options) : tableLines(SOCKET_COLUMNS, sockets.map(socketRow));
+  const lines =
+    sockets.length === 0 ? emptyLines(snapshot, options) : tableLines(SOCKET_COLUMNS, sockets.map(socketRow));
   if (options.processes === true && snapshot.processes.length > 0) {
-    lines.push('', ...tableLines(PROCESS_COLUMNS, snapshot.processes.map((process) => processRow(process, snapshot))));
+    lines.push(
+      '',
+      ...tableLines(
+        PROCESS_COLUMNS,
+        snapshot.processes.map((process) => processRow(process, snapshot)),
+      ),
+    );
   }
   return `${lines.map(fit).join('\n')}\n`;
 }
@@ -93,7 +124,10 @@ function textOf(snapshot: RegionSnapshot, sockets: readonly InspectedSocket[], o
 function emptyLines(snapshot: RegionSnapshot, options: SsOptions): string[] {
   const live = snapshot.processes.filter((process) => process.alive === 'alive').length;
   const what = options.listening === true ? 'Nobody listens' : 'No sockets';
-  return [`${what} in the region ${snapshot.directory}; live processes: ${live}.`, 'Programs join it with: stp run -- node server.js'];
+  return [
+    `${what} in the region ${snapshot.directory}; live processes: ${live}.`,
+    'Programs join it with: stp run -- node server.js',
+  ];
 }
 
 function socketRow(socket: InspectedSocket): string[] {
@@ -136,9 +170,20 @@ function ownerText(owner: ProcessInfo, alive: Liveness): string {
 
 function processRow(process: InspectedProcess, snapshot: RegionSnapshot): string[] {
   const { info, alive } = process;
-  const state = alive === 'dead' ? (info.state === 'left' ? 'left' : 'dead') : alive === 'unknown' ? 'perhaps' : info.state;
+  const state =
+    alive === 'dead' ? (info.state === 'left' ? 'left' : 'dead') : alive === 'unknown' ? 'perhaps' : info.state;
   const sockets = snapshot.sockets.filter((socket) => socket.owner.number === info.number).length;
-  return [String(info.number), state, info.system, info.group, String(info.pid), String(info.threadId), String(sockets), timeText(info.startedAtMs), info.title];
+  return [
+    String(info.number),
+    state,
+    info.system,
+    info.group,
+    String(info.pid),
+    String(info.threadId),
+    String(sockets),
+    timeText(info.startedAtMs),
+    info.title,
+  ];
 }
 
 /** A time as JSON has it; what damage made no time of is shown as it is. */
@@ -158,9 +203,17 @@ function jsonOf(snapshot: RegionSnapshot, sockets: readonly InspectedSocket[]): 
   return {
     region: {
       directory: snapshot.directory,
-      ...(header === undefined ? {} : { id: header.id, createdAt: timeText(header.createdAtMs), limits: header.limits }),
+      ...(header === undefined
+        ? {}
+        : { id: header.id, createdAt: timeText(header.createdAtMs), limits: header.limits }),
     },
-    processes: snapshot.processes.map(({ info, alive }) => ({ ...ownerJson(info, alive), state: info.state, system: info.system, group: info.group, since: timeText(info.startedAtMs) })),
+    processes: snapshot.processes.map(({ info, alive }) => ({
+      ...ownerJson(info, alive),
+      state: info.state,
+      system: info.system,
+      group: info.group,
+      since: timeText(info.startedAtMs),
+    })),
     sockets: sockets.map(socketJson),
     problems: snapshot.problems,
   };
@@ -168,7 +221,8 @@ function jsonOf(snapshot: RegionSnapshot, sockets: readonly InspectedSocket[]): 
 
 function socketJson(socket: InspectedSocket): unknown {
   const { scb } = socket;
-  const side = ({ system, group, port, ip }: Side): unknown => (port === 0 ? null : { system, group, port, ...(ip === '' ? {} : { ip }) });
+  const side = ({ system, group, port, ip }: Side): unknown =>
+    port === 0 ? null : { system, group, port, ...(ip === '' ? {} : { ip }) };
   return {
     state: socket.state,
     local: side({ system: scb.localSystem, group: scb.localGroup, port: scb.localPort, ip: socket.localIp }),
@@ -185,6 +239,9 @@ function socketJson(socket: InspectedSocket): unknown {
   };
 }
 
-function ownerJson(owner: ProcessInfo, alive: Liveness): { process: number; pid: number; thread: number; alive: Liveness; command: string } {
+function ownerJson(
+  owner: ProcessInfo,
+  alive: Liveness,
+): { process: number; pid: number; thread: number; alive: Liveness; command: string } {
   return { process: owner.number, pid: owner.pid, thread: owner.threadId, alive, command: owner.title };
 }

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-/** The command `stp`: what it takes, what it tells, and how it ends. The work is in one file for each of its commands. */
+/**
+ * The command `stp`: what it takes, what it tells, and how it ends. The work is in one file for each of its commands.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
@@ -35,17 +37,34 @@ function addRun(stp: Command): void {
   stp
     .command('run')
     .summary('run a program, and every Node program it starts, over the region')
-    .description('Runs a command unmodified: Node programs in it use the region instead of TCP. Standard streams, signals and the exit code are those of the command.')
+    .description(
+      'Runs a command unmodified: Node programs in it use the region instead of TCP. Standard streams, signals and the exit code are those of the command.',
+    )
     .argument('<command...>', 'the command; put -- before it')
     .option(...REGION)
-    .addOption(new Option('--net <mode>', 'auto: STP where a live STP listener is, else TCP; stp: STP only; tcp: off').choices(['auto', 'stp', 'tcp']))
-    .addOption(new Option('--driver <driver>', 'how bytes move: mapped memory, or plain file I/O').choices(['auto', 'mapped', 'direct']))
+    .addOption(
+      new Option('--net <mode>', 'auto: STP where a live STP listener is, else TCP; stp: STP only; tcp: off').choices([
+        'auto',
+        'stp',
+        'tcp',
+      ]),
+    )
+    .addOption(
+      new Option('--driver <driver>', 'how bytes move: mapped memory, or plain file I/O').choices([
+        'auto',
+        'mapped',
+        'direct',
+      ]),
+    )
     .option('--system <name>', 'name of this system in the region (default: the host name)')
     .option('--group <name>', 'transport group of its ports (default: STG)')
     .option('--rules <rules>', "what goes by what, first match wins: 'stp :3000-3999; tcp *.example.com; auto *'")
     .option('--trace', 'print each STP call with its arguments and result to standard error')
     .passThroughOptions()
-    .addHelpText('after', '\nExamples:\n  stp run -- node server.js\n  stp run --net stp --region /mnt/shared/region -- npm start\n  stp run --trace -- node client.js 2>calls.txt')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  stp run -- node server.js\n  stp run --net stp --region /mnt/shared/region -- npm start\n  stp run --trace -- node client.js 2>calls.txt',
+    )
     .action((command: string[], options: RunOptions) => run(command, options));
 }
 
@@ -53,12 +72,17 @@ function addSs(stp: Command): void {
   stp
     .command('ss')
     .summary('show every socket of the region, like ss(8)')
-    .description('Shows every socket of the region, also those that dead processes left. Only reads: it takes no place in the region and disturbs nobody.')
+    .description(
+      'Shows every socket of the region, also those that dead processes left. Only reads: it takes no place in the region and disturbs nobody.',
+    )
     .option(...REGION)
     .option('--json', 'print one JSON document')
     .option('-l, --listening', 'only sockets that listen')
     .option('-p, --processes', 'the processes of the region as well')
-    .addHelpText('after', '\nColumns: state; bytes received and not yet read (of a listener: requests waiting); bytes accepted and\nnot yet sent; own and other address as system:port (and /group, where it is not STG); bytes received and\nsent; the owner: pid, thread, process number in the region.')
+    .addHelpText(
+      'after',
+      '\nColumns: state; bytes received and not yet read (of a listener: requests waiting); bytes accepted and\nnot yet sent; own and other address as system:port (and /group, where it is not STG); bytes received and\nsent; the owner: pid, thread, process number in the region.',
+    )
     .action((options: SsOptions) => {
       ss(options);
     });
@@ -68,7 +92,9 @@ function addReset(stp: Command): void {
   stp
     .command('reset')
     .summary('remove a region nobody lives in')
-    .description('Removes the region when no live process uses it, and refuses otherwise, with who does. Removes nothing that stp-net did not make.')
+    .description(
+      'Removes the region when no live process uses it, and refuses otherwise, with who does. Removes nothing that stp-net did not make.',
+    )
     .option(...REGION)
     .option('--json', 'print one JSON document')
     .action((options: ResetOptions) => {
@@ -80,7 +106,9 @@ function addDoctor(stp: Command): void {
   stp
     .command('doctor')
     .summary('measure what a directory can do for a region')
-    .description('Says whether a region works in a directory: opens one in it for a moment, connects two processes and checks what they send to each other. Measures file system, driver and speed. With --peer also what lies between two hosts: how soon one sees what the other writes, and whether reads are torn.')
+    .description(
+      'Says whether a region works in a directory: opens one in it for a moment, connects two processes and checks what they send to each other. Measures file system, driver and speed. With --peer also what lies between two hosts: how soon one sees what the other writes, and whether reads are torn.',
+    )
     .argument('[directory]', 'the directory (else STP_REGION, else the default); it must exist')
     .option('--peer', 'measure together with another host, on which stp doctor DIR --join runs')
     .option('--join', 'answer the stp doctor DIR --peer of another host')

@@ -1,13 +1,26 @@
 /**
- * The processes of `stp doctor`'s trial (trial.ts): the first one listens in the region of STP_REGION and starts the second one, which connects to it. Bytes go both ways
- * at once, and each side checks all that it gets.
+ * The processes of `stp doctor`'s trial (trial.ts): the first one listens in the region of STP_REGION and starts the
+ * second one, which connects to it. Bytes go both ways at once, and each side checks all that it gets.
  *
  * The first one prints one line of JSON: a {@link TrialReport}.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import fs from 'node:fs';
 import { codeOf } from '../storage';
-import { AF_STP, PF_STP, SOCK_STREAM, STPaccept, STPbind, STPclose, STPconnect, STPgethostname, STPlisten, STPrecv, STPsend, STPsocket } from '../index';
+import {
+  AF_STP,
+  PF_STP,
+  SOCK_STREAM,
+  STPaccept,
+  STPbind,
+  STPclose,
+  STPconnect,
+  STPgethostname,
+  STPlisten,
+  STPrecv,
+  STPsend,
+  STPsocket,
+} from '../index';
 import { TRIAL_BYTES, type TrialReport } from './trial';
 
 const TRIPS = 50;
@@ -24,16 +37,18 @@ function pattern(stream: number, at: number, bytes: number): Buffer {
 /** Receives `bytes` from offset `at` of a stream; throws where one of them is not what was sent. */
 async function receive(s: number, stream: number, at: number, bytes: number): Promise<void> {
   const chunk = Buffer.alloc(CHUNK_BYTES);
-  for (let done = 0; done < bytes; ) {
+  for (let done = 0; done < bytes;) {
     const length = await STPrecv(s, chunk, Math.min(CHUNK_BYTES, bytes - done));
     if (length === 0) throw new Error(`the stream ended after ${at + done} bytes`);
-    if (!chunk.subarray(0, length).equals(pattern(stream, at + done, length))) throw new Error(`what came after ${at + done} bytes is not what was sent`);
+    if (!chunk.subarray(0, length).equals(pattern(stream, at + done, length)))
+      throw new Error(`what came after ${at + done} bytes is not what was sent`);
     done += length;
   }
 }
 
 async function send(s: number, stream: number, bytes: number): Promise<void> {
-  for (let at = 0; at < bytes; at += CHUNK_BYTES) await STPsend(s, pattern(stream, at, Math.min(CHUNK_BYTES, bytes - at)));
+  for (let at = 0; at < bytes; at += CHUNK_BYTES)
+    await STPsend(s, pattern(stream, at, Math.min(CHUNK_BYTES, bytes - at)));
 }
 
 const SERVER = 1;
@@ -63,9 +78,15 @@ async function serve(): Promise<TrialReport> {
 /** What the second process has found, or how it ended. */
 function outcomeOf(client: ChildProcess): Promise<TrialReport> {
   return new Promise((resolve) => {
-    client.once('message', (report: TrialReport) => { resolve(report); });
-    client.once('error', (error) => { resolve(failed(error)); });
-    client.once('exit', (code, signal) => { resolve({ failure: { code: undefined, message: `the second process ended with ${String(signal ?? code)}` } }); });
+    client.once('message', (report: TrialReport) => {
+      resolve(report);
+    });
+    client.once('error', (error) => {
+      resolve(failed(error));
+    });
+    client.once('exit', (code, signal) => {
+      resolve({ failure: { code: undefined, message: `the second process ended with ${String(signal ?? code)}` } });
+    });
   });
 }
 
@@ -100,7 +121,9 @@ async function main(): Promise<void> {
   // Without the first process this one has no purpose.
   process.once('disconnect', () => process.exit());
   const report = await call(Number(port)).catch(failed);
-  process.send?.(report, () => { process.exit(); });
+  process.send?.(report, () => {
+    process.exit();
+  });
 }
 
 void main();

@@ -1,10 +1,11 @@
 /**
- * Finding a listener at a port that several processes share (SO_REUSEPORT, cluster workers): ASK, OFFER, then an ordinary CONNECT.
+ * Finding a listener at a port that several processes share (SO_REUSEPORT, cluster workers): ASK, OFFER, then an
+ * ordinary CONNECT.
  *
- * A process whose event loop is held up answers nothing, so a client that has no answer soon asks another as well; the first that offers gets the
- * CONNECT, the others a CANCEL. A request is thus at one listener at a time, and no program ever accepts one that was withdrawn.
- * A listener offers to one request of a client process at a time, and while none waits to be accepted: when it is held up after that, one connection
- * waits with it, and the rest go elsewhere.
+ * A process whose event loop is held up answers nothing, so a client that has no answer soon asks another as well; the
+ * first that offers gets the CONNECT, the others a CANCEL. A request is thus at one listener at a time, and no program
+ * ever accepts one that was withdrawn. A listener offers to one request of a client process at a time, and while none
+ * waits to be accepted: when it is held up after that, one connection waits with it, and the rest go elsewhere.
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
@@ -14,7 +15,10 @@ import { type Engine, reason } from './engine';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
 
-/** How long an answer is awaited until another is asked: a multiple of what answers take, within limits, twice as long with each that was asked. */
+/**
+ * How long an answer is awaited until another is asked: a multiple of what answers take, within limits, twice as long
+ * with each that was asked.
+ */
 const PATIENCE_FACTOR = 4;
 const PATIENCE_LEAST_MS = 10;
 const PATIENCE_MOST_MS = 100;
@@ -86,7 +90,10 @@ export function reluctance(engine: Engine, socket: EngineSocket, process: number
   return peer.lateUntilMs > engine.ports.nowMs() ? 1 : 0;
 }
 
-/** A listener is ready: it alone gets the CONNECT. A late offer is for a request that was withdrawn, and its CANCEL is under way. */
+/**
+ * A listener is ready: it alone gets the CONNECT. A late offer is for a request that was withdrawn, and its CANCEL is
+ * under way.
+ */
 export function onOffer(engine: Engine, peer: Peer, index: number, generation: number): EngineSocket | undefined {
   peer.lateUntilMs = 0;
   const socket = asking(engine, peer, index, generation);

@@ -1,4 +1,7 @@
-/** What the end of a process means to the sockets that were connected with it. All that it had published has been received. */
+/**
+ * What the end of a process means to the sockets that were connected with it. All that it had published has been
+ * received.
+ */
 import { errnoOf } from '../errors';
 import { SocketState } from '../layout';
 import { offerAll } from './asking';
@@ -33,12 +36,29 @@ export function peerGone(engine: Engine, peer: Peer, errno: number, remains?: Re
     listener.listener?.asks.delete(peer);
     offerAll(listener);
   }
-  forEach([...peer.hands], (socket) => { handProcessGone(engine, socket, peer); }, () => {
-    forEach([...peer.sockets], (socket) => { lost(engine, socket, peer, errno, remains); }, () => { peer.clear(); });
-  });
+  forEach(
+    [...peer.hands],
+    (socket) => {
+      handProcessGone(engine, socket, peer);
+    },
+    () => {
+      forEach(
+        [...peer.sockets],
+        (socket) => {
+          lost(engine, socket, peer, errno, remains);
+        },
+        () => {
+          peer.clear();
+        },
+      );
+    },
+  );
 }
 
-/** The process of the other end is gone. A stream that it had ended in good order stays whole; anything else is reset, or ends as TCP would show it. */
+/**
+ * The process of the other end is gone. A stream that it had ended in good order stays whole; anything else is reset,
+ * or ends as TCP would show it.
+ */
 function lost(engine: Engine, socket: EngineSocket, peer: Peer, errno: number, remains: Remains | undefined): void {
   if (listenerLost(engine, socket, peer, errno)) return;
   // A socket closed by its owner, all of it acknowledged, would be released already: the rest is lost.
@@ -49,9 +69,19 @@ function lost(engine: Engine, socket: EngineSocket, peer: Peer, errno: number, r
   else engine.abort(socket, errno, false);
 }
 
-/** True where the end of the stream may stand for the death of the other end: its kernel had closed a socket of which all was read. */
+/**
+ * True where the end of the stream may stand for the death of the other end: its kernel had closed a socket of which
+ * all was read.
+ */
 function endsAsTcp(socket: EngineSocket): boolean {
-  return socket.deathAsTcp && socket.connected && socket.early === null && socket.hand === null && !socket.frozen && socket.unsentBytes === 0;
+  return (
+    socket.deathAsTcp &&
+    socket.connected &&
+    socket.early === null &&
+    socket.hand === null &&
+    !socket.frozen &&
+    socket.unsentBytes === 0
+  );
 }
 
 /** The stream ends here, and nobody is left to write to. `errno` stays to be asked for. */

@@ -1,9 +1,11 @@
 /**
- * Connected before the server accepts: a client's program goes on as soon as its request stands in the listener's queue, and what it sends goes there.
+ * Connected before the server accepts: a client's program goes on as soon as its request stands in the listener's
+ * queue, and what it sends goes there.
  *
- * Bytes, FIN and RESET are then for the request itself (REQUEST_SOCKET), not for a socket, up to a number of bytes that CONNECT announces. ACCEPT brings
- * the name of the socket and the real window. At a port that several share the listener may turn out to be another one: what was sent is kept until
- * ACCEPT, and goes to the next where the first one refused. It does not where it died, for then it may have been accepted and read.
+ * Bytes, FIN and RESET are then for the request itself (REQUEST_SOCKET), not for a socket, up to a number of bytes that
+ * CONNECT announces. ACCEPT brings the name of the socket and the real window. At a port that several share the
+ * listener may turn out to be another one: what was sent is kept until ACCEPT, and goes to the next where the first one
+ * refused. It does not where it died, for then it may have been accepted and read.
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
@@ -83,12 +85,21 @@ export function connectTakenBack(engine: Engine, socket: EngineSocket): void {
 
 /** The program is told outside of its own call, once the request is published. */
 export function tellSoon(engine: Engine, socket: EngineSocket): void {
-  if (socket.early?.told === false) engine.ports.later(() => { tellQueued(engine, socket); });
+  if (socket.early?.told === false)
+    engine.ports.later(() => {
+      tellQueued(engine, socket);
+    });
 }
 
 function tellQueued(engine: Engine, socket: EngineSocket): void {
   const { early } = socket;
-  if (engine.sockets[socket.index] !== socket || socket.state !== SocketState.connecting || early === null || early.told) return;
+  if (
+    engine.sockets[socket.index] !== socket ||
+    socket.state !== SocketState.connecting ||
+    early === null ||
+    early.told
+  )
+    return;
   const peers = early.sent ? [socket.peer] : socket.asked.map(({ peer }) => peer);
   // Where nobody is asked at the moment, the next question comes back here.
   if (peers.length === 0) return;
@@ -120,7 +131,10 @@ export function tellUntold(engine: Engine, peer: Peer): void {
   for (const socket of waiting) tellSoon(engine, socket);
 }
 
-/** Whether the other process will read the request, as far as can be known; on first contact with a limit only once it has its end of the link. */
+/**
+ * Whether the other process will read the request, as far as can be known; on first contact with a limit only once it
+ * has its end of the link.
+ */
 function isPublished(socket: EngineSocket, peer: Peer): boolean {
   return !peer.controlWaits && (socket.linkTimer === null || peer.port.attached);
 }
@@ -128,7 +142,14 @@ function isPublished(socket: EngineSocket, peer: Peer): boolean {
 // --- bytes at a port that several share ---
 
 /** Takes in bytes, to be sent to whichever listener there will be. Returns the number taken. */
-export function keepEarly(engine: Engine, socket: EngineSocket, early: Early, bytes: Uint8Array, from: number, to: number): number {
+export function keepEarly(
+  engine: Engine,
+  socket: EngineSocket,
+  early: Early,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): number {
   const n = Math.min(to - from, early.limitBytes - socket.bytesSent);
   if (n <= 0 || early.accepted) return 0;
   const needed = socket.bytesSent + n;
@@ -153,7 +174,15 @@ export function flushEarly(socket: EngineSocket): boolean {
   const { index, remoteSocket, remoteGeneration } = socket;
   let any = false;
   while (early.pushedBytes < socket.bytesSent) {
-    const taken = peer.data(RecordType.data, index, remoteSocket, remoteGeneration, early.kept, early.pushedBytes, socket.bytesSent);
+    const taken = peer.data(
+      RecordType.data,
+      index,
+      remoteSocket,
+      remoteGeneration,
+      early.kept,
+      early.pushedBytes,
+      socket.bytesSent,
+    );
     if (taken <= 0) {
       peer.block(socket);
       break;

@@ -1,9 +1,10 @@
 /**
  * The connection protocol as a state machine: calls of the owner and records of peers in, records and notices out.
  *
- * Invariants: no I/O and no clock (see ports.ts). Records of one socket leave in order. Every record is for a socket index and generation
- * and is taken only from the process that holds the other end; anything else is answered with GONE or dropped. What breaks the protocol
- * resets the one socket concerned. A socket leaves the table once, through `release`.
+ * Invariants: no I/O and no clock (see ports.ts). Records of one socket leave in order. Every record is for a socket
+ * index and generation and is taken only from the process that holds the other end; anything else is answered with GONE
+ * or dropped. What breaks the protocol resets the one socket concerned. A socket leaves the table once, through
+ * `release`.
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
@@ -11,7 +12,19 @@ import { GonePayload, Reason, RecordType, REQUEST_SOCKET, SocketState, SOCKETS_M
 import { withdraw } from './asking';
 import { peerGone, type Remains } from './deaths';
 import { tellUntold } from './early';
-import { connectAtExit, linkAttached, onAccept, onAsk, onCancel, onConnect, onDecline, onOffered, onRefuse, sendCancel, stopListening } from './handshake';
+import {
+  connectAtExit,
+  linkAttached,
+  onAccept,
+  onAsk,
+  onCancel,
+  onConnect,
+  onDecline,
+  onOffered,
+  onRefuse,
+  sendCancel,
+  stopListening,
+} from './handshake';
 import { handAborted, onClaimAnswered, onHandOver } from './hand-over';
 import { ListenerTable } from './listener-table';
 import { handPump, moveOn, otherEndGone } from './hand-over-giver';
@@ -25,7 +38,10 @@ import { EngineSocket } from './socket';
 import { onCredit, onData, onFin, onFinAck, pump } from './stream';
 import { Timers, type Timer } from './timers';
 
-/** A freed index rests while this many younger ones are free, so that a stale descriptor does not soon name another socket. */
+/**
+ * A freed index rests while this many younger ones are free, so that a stale descriptor does not soon name another
+ * socket.
+ */
 const REST_COUNT = 64;
 
 export class Engine {
@@ -73,7 +89,10 @@ export class Engine {
     return index;
   }
 
-  /** Takes a socket out of the table; nothing may use it afterwards. Sends that still wait fail, and who claims it is told. */
+  /**
+   * Takes a socket out of the table; nothing may use it afterwards. Sends that still wait fail, and who claims it is
+   * told.
+   */
   release(socket: EngineSocket): void {
     if (this.sockets[socket.index] !== socket) return;
     this.sockets[socket.index] = undefined;
@@ -106,7 +125,9 @@ export class Engine {
     return timer;
   }
 
-  /** Runs due timers; returns when the next is due (Infinity: none). The world is told that too, for an owner may throw. */
+  /**
+   * Runs due timers; returns when the next is due (Infinity: none). The world is told that too, for an owner may throw.
+   */
   advance(): number {
     try {
       this.timers.advance(this.ports.nowMs());
@@ -159,10 +180,15 @@ export class Engine {
   /** The socket a record is for: right index, generation and sender, and not reset; else undefined. */
   lookup(peer: Peer, index: number, generation: number): EngineSocket | undefined {
     const socket = this.sockets[index];
-    return socket !== undefined && socket.generation === generation && socket.peer === peer && socket.resetErrno === 0 ? socket : undefined;
+    return socket !== undefined && socket.generation === generation && socket.peer === peer && socket.resetErrno === 0
+      ? socket
+      : undefined;
   }
 
-  /** Whether the owner may still be told of the connection: it may have let go, or handed it over, during the notice before. */
+  /**
+   * Whether the owner may still be told of the connection: it may have let go, or handed it over, during the notice
+   * before.
+   */
   tellable(socket: EngineSocket): boolean {
     return this.sockets[socket.index] === socket && socket.hand === null && !socket.orphaned;
   }
@@ -172,8 +198,19 @@ export class Engine {
     socket.peer?.control(type, socket.index, socket.remoteSocket, socket.remoteGeneration, payload);
   }
 
-  /** One record from a peer. `bytes` is only good during the call, and may change under us: nothing of it is read twice. */
-  receive(peer: Peer, type: number, source: number, index: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void {
+  /**
+   * One record from a peer. `bytes` is only good during the call, and may change under us: nothing of it is read twice.
+   */
+  receive(
+    peer: Peer,
+    type: number,
+    source: number,
+    index: number,
+    generation: number,
+    bytes: Buffer,
+    at: number,
+    lengthBytes: number,
+  ): void {
     switch (type) {
       case RecordType.data: {
         const socket = this.lookup(peer, index, generation);
@@ -211,17 +248,30 @@ export class Engine {
     else if (type === RecordType.decline) onDecline(this, peer, index, generation, payload);
     else if (type === RecordType.cancel) onCancel(this, peer, index, payload);
     else if (type === RecordType.gone) this.#onGone(peer, index, payload);
-    else if (!onHandOver(this, peer, type, source, index, generation, payload)) this.#receiveForSocket(peer, type, source, index, generation, payload);
+    else if (!onHandOver(this, peer, type, source, index, generation, payload))
+      this.#receiveForSocket(peer, type, source, index, generation, payload);
   }
 
-  #receiveForSocket(peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): void {
+  #receiveForSocket(
+    peer: Peer,
+    type: number,
+    source: number,
+    index: number,
+    generation: number,
+    payload: Buffer,
+  ): void {
     const request = index === REQUEST_SOCKET ? peer.requests.get(nameOf(source, generation)) : undefined;
     if (request?.accepted === null) {
       if (type === RecordType.fin || type === RecordType.reset) onEarlyEnd(request, type, payload);
       return;
     }
     if (type === RecordType.accept) this.queued.settled(index, generation);
-    const socket = request === undefined ? this.lookup(peer, index, generation) : this.#isOpen(peer, request) ? request.accepted : undefined;
+    const socket =
+      request === undefined
+        ? this.lookup(peer, index, generation)
+        : this.#isOpen(peer, request)
+          ? request.accepted
+          : undefined;
     if (socket === undefined) {
       if (type === RecordType.refuse) this.queued.settled(index, generation);
       if (type === RecordType.fin || type === RecordType.accept) this.#gone(peer, type, source, index, generation);
@@ -263,7 +313,10 @@ export class Engine {
     else this.abort(socket, errnoOf('ECONNRESET'), false);
   }
 
-  /** Ends a connection with an error: the owner learns it, what waits fails, the other end is told where it does not know. */
+  /**
+   * Ends a connection with an error: the owner learns it, what waits fails, the other end is told where it does not
+   * know.
+   */
   abort(socket: EngineSocket, errno: number, tellPeer: boolean): void {
     if (this.sockets[socket.index] !== socket || socket.resetErrno !== 0) return;
     if (tellPeer && socket.frozen) {
@@ -271,7 +324,8 @@ export class Engine {
       return;
     }
     // A limit of ours is none of the peer's: to it this is a reset like any other.
-    if (tellPeer) this.tell(socket, RecordType.reset, reason(errno === errnoOf('ETIMEDOUT') ? errnoOf('ECONNRESET') : errno));
+    if (tellPeer)
+      this.tell(socket, RecordType.reset, reason(errno === errnoOf('ETIMEDOUT') ? errnoOf('ECONNRESET') : errno));
     const connecting = socket.state === SocketState.connecting;
     const owner = socket.owner;
     socket.resetErrno = errno === 0 ? errnoOf('ECONNRESET') : errno;
@@ -325,15 +379,16 @@ export class Engine {
   }
 
   /**
-   * The process ends in good order: what the peer has not been told yet, it is told now if there is room. `unread`: bytes for the socket have come that
-   * were never looked at.
+   * The process ends in good order: what the peer has not been told yet, it is told now if there is room. `unread`:
+   * bytes for the socket have come that were never looked at.
    */
   endAtExit(socket: EngineSocket, unread = false): void {
     if (socket.listener !== null) stopListening(this, socket);
     if (socket.state === SocketState.connecting) sendCancel(this, socket);
     if (!socket.connected || socket.finSent) return;
     connectAtExit(this, socket);
-    if (unread || socket.received.lengthBytes > 0 || socket.unsentBytes > 0) this.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
+    if (unread || socket.received.lengthBytes > 0 || socket.unsentBytes > 0)
+      this.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
     else {
       socket.finWanted = true;
       pump(this, socket, true);
@@ -354,7 +409,8 @@ export class Engine {
         }
         if (this.sockets[socket.index] === socket) pump(this, socket);
       } finally {
-        if (peer.full && this.sockets[socket.index] === socket && progress(socket) === before) peer.blocked.putFirst(socket);
+        if (peer.full && this.sockets[socket.index] === socket && progress(socket) === before)
+          peer.blocked.putFirst(socket);
       }
     });
   }
@@ -396,4 +452,3 @@ export function reasonOf(payload: Buffer): number {
   const errno = payload.length < Reason.sizeBytes ? 0 : Reason.decode(payload).errno;
   return errno === 0 ? errnoOf('ECONNRESET') : errno;
 }
-

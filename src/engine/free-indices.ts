@@ -1,4 +1,6 @@
-/** Indices of sockets that are no more, first in, first out. Every operation takes the same time however many there are. */
+/**
+ * Indices of sockets that are no more, first in, first out. Every operation takes the same time however many there are.
+ */
 
 /** Places that were left are given back in lots. */
 const COMPACT_AFTER = 1024;

@@ -1,4 +1,6 @@
-/** The giver's side of a hand-over: offer, freeze the peer, send state and bytes, commit or roll back. See hand-over.ts. */
+/**
+ * The giver's side of a hand-over: offer, freeze the peer, send state and bytes, commit or roll back. See hand-over.ts.
+ */
 import { timingSafeEqual } from 'node:crypto';
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
@@ -13,8 +15,19 @@ import { pump } from './stream';
 export function give(engine: Engine, socket: EngineSocket, client: number, timeoutMs: number): Uint8Array {
   const secret = engine.ports.secret(SECRET_BYTES);
   const hand: Giver = {
-    role: 'giver', phase: 'offered', secret, client, taker: null, takerSocket: 0, takerGeneration: 0, round: 0,
-    received: EMPTY, receivedAt: 0, unsent: EMPTY, unsentAt: 0, stateSent: false,
+    role: 'giver',
+    phase: 'offered',
+    secret,
+    client,
+    taker: null,
+    takerSocket: 0,
+    takerGeneration: 0,
+    round: 0,
+    received: EMPTY,
+    receivedAt: 0,
+    unsent: EMPTY,
+    unsentAt: 0,
+    stateSent: false,
   };
   socket.hand = hand;
   socket.timer = engine.timer(timeoutMs, () => {
@@ -32,7 +45,13 @@ export function give(engine: Engine, socket: EngineSocket, client: number, timeo
 export function closeGiven(engine: Engine, socket: EngineSocket): boolean {
   const { hand, early } = socket;
   if (hand?.role === 'giver' && hand.phase === 'waiting' && early !== null) {
-    hand.taker?.control(RecordType.takeRefuse, 0, hand.takerSocket, hand.takerGeneration, reason(errnoOf('ECONNRESET')));
+    hand.taker?.control(
+      RecordType.takeRefuse,
+      0,
+      hand.takerSocket,
+      hand.takerGeneration,
+      reason(errnoOf('ECONNRESET')),
+    );
     hand.taker?.hands.delete(socket);
   } else if (hand?.role === 'giver' && hand.phase !== 'offered') {
     // Under way: it is the taker's if it succeeds; `abort` resets the connection if not.
@@ -91,7 +110,13 @@ export function freeze(engine: Engine, socket: EngineSocket, hand: Giver): void 
 export function onFrozen(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
   const socket = engine.lookup(peer, index, generation);
   const hand = socket?.hand;
-  if (socket === undefined || hand?.role !== 'giver' || hand.phase !== 'freezing' || payload.length < FreezePayload.sizeBytes) return;
+  if (
+    socket === undefined ||
+    hand?.role !== 'giver' ||
+    hand.phase !== 'freezing' ||
+    payload.length < FreezePayload.sizeBytes
+  )
+    return;
   const answer = FreezePayload.decode(payload);
   if (answer.round !== hand.round) return;
   if (answer.bytesSent !== socket.bytesReceived) engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
@@ -123,7 +148,13 @@ export function handPump(socket: EngineSocket): void {
   if (hand?.role !== 'giver' || hand.phase !== 'sending' || hand.taker === null) return;
   if (!hand.stateSent) {
     hand.stateSent = true;
-    hand.taker.control(RecordType.handState, socket.index, hand.takerSocket, hand.takerGeneration, statePayload(socket, hand));
+    hand.taker.control(
+      RecordType.handState,
+      socket.index,
+      hand.takerSocket,
+      hand.takerGeneration,
+      statePayload(socket, hand),
+    );
   }
   hand.receivedAt = pushBytes(socket, hand, RecordType.handReceived, hand.received, hand.receivedAt);
   if (hand.receivedAt === hand.received.length) {
@@ -150,9 +181,14 @@ function pushBytes(socket: EngineSocket, hand: Giver, type: number, bytes: Buffe
 function statePayload(socket: EngineSocket, hand: Giver): Uint8Array {
   const payload = new Uint8Array(HandState.sizeBytes);
   const flags =
-    (socket.finSent ? FLAG.finSent : 0) | (socket.finAcked ? FLAG.finAcked : 0) | (socket.finReceived ? FLAG.finReceived : 0) |
-    (socket.initiator ? FLAG.initiator : 0) | (socket.receiveShut ? FLAG.receiveShut : 0) |
-    (socket.finWanted ? FLAG.finWanted : 0) | (socket.peerGone ? FLAG.peerGone : 0) | (socket.deathErrno !== 0 ? FLAG.endedByDeath : 0);
+    (socket.finSent ? FLAG.finSent : 0) |
+    (socket.finAcked ? FLAG.finAcked : 0) |
+    (socket.finReceived ? FLAG.finReceived : 0) |
+    (socket.initiator ? FLAG.initiator : 0) |
+    (socket.receiveShut ? FLAG.receiveShut : 0) |
+    (socket.finWanted ? FLAG.finWanted : 0) |
+    (socket.peerGone ? FLAG.peerGone : 0) |
+    (socket.deathErrno !== 0 ? FLAG.endedByDeath : 0);
   const local = ipBytes(socket.local.ip);
   const remote = ipBytes(socket.remote.ip);
   HandState.encode(
@@ -184,13 +220,24 @@ function statePayload(socket: EngineSocket, hand: Giver): Uint8Array {
   return payload;
 }
 
-export function onReady(engine: Engine, peer: Peer, source: number, index: number, generation: number, payload: Buffer): void {
+export function onReady(
+  engine: Engine,
+  peer: Peer,
+  source: number,
+  index: number,
+  generation: number,
+  payload: Buffer,
+): void {
   if (payload.length < FreezePayload.sizeBytes) return;
   const takerGeneration = FreezePayload.decode(payload).round;
   const socket = socketAt(engine, index, generation);
   const hand = socket?.hand;
   const matches =
-    hand?.role === 'giver' && hand.phase === 'sent' && hand.taker === peer && hand.takerSocket === source && hand.takerGeneration === takerGeneration;
+    hand?.role === 'giver' &&
+    hand.phase === 'sent' &&
+    hand.taker === peer &&
+    hand.takerSocket === source &&
+    hand.takerGeneration === takerGeneration;
   if (socket === undefined || !matches) {
     peer.control(RecordType.takeRefuse, 0, source, takerGeneration, reason(errnoOf('ECONNRESET')));
     return;
@@ -198,7 +245,10 @@ export function onReady(engine: Engine, peer: Peer, source: number, index: numbe
   commit(engine, socket, hand, peer);
 }
 
-/** The owner may end its process as soon as it is told, so MOVE must be in the log by then: where that is full, all waits. */
+/**
+ * The owner may end its process as soon as it is told, so MOVE must be in the log by then: where that is full, all
+ * waits.
+ */
 function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer): void {
   if (!socket.peerGone && !sendMove(socket, hand, taker)) {
     hand.phase = 'moving';
@@ -218,7 +268,10 @@ function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer):
 
 function sendMove({ peer, index, remoteSocket, remoteGeneration }: EngineSocket, hand: Giver, taker: Peer): boolean {
   const move = new Uint8Array(MovePayload.sizeBytes);
-  MovePayload.encode({ process: taker.process, socket: hand.takerSocket, generation: hand.takerGeneration, epoch: taker.port.epoch }, move);
+  MovePayload.encode(
+    { process: taker.process, socket: hand.takerSocket, generation: hand.takerGeneration, epoch: taker.port.epoch },
+    move,
+  );
   if (peer?.controlNow(RecordType.move, index, remoteSocket, remoteGeneration, move) === false) return false;
   crashPoint('take.moving');
   peer?.port.publishNow();
@@ -228,10 +281,14 @@ function sendMove({ peer, index, remoteSocket, remoteGeneration }: EngineSocket,
 /** The log to the other end has room again, or nobody reads it any more. */
 export function moveOn(engine: Engine, socket: EngineSocket): void {
   const hand = socket.hand;
-  if (hand?.role === 'giver' && hand.phase === 'moving' && hand.taker !== null) commit(engine, socket, hand, hand.taker);
+  if (hand?.role === 'giver' && hand.phase === 'moving' && hand.taker !== null)
+    commit(engine, socket, hand, hand.taker);
 }
 
-/** The taker, which is ready, says that the other end is gone: nobody is left to be moved. True where it has the socket now. */
+/**
+ * The taker, which is ready, says that the other end is gone: nobody is left to be moved. True where it has the socket
+ * now.
+ */
 export function letGo(engine: Engine, socket: EngineSocket, hand: Giver): boolean {
   if (hand.phase !== 'moving') return false;
   socket.peerGone = true;
@@ -266,7 +323,10 @@ export function rollBack(engine: Engine, socket: EngineSocket, hand: Giver): voi
   }
 }
 
-/** The owner has not been told of what arrived during the hand-over; it may have given or closed the socket again meanwhile. */
+/**
+ * The owner has not been told of what arrived during the hand-over; it may have given or closed the socket again
+ * meanwhile.
+ */
 function tellReadable(engine: Engine, socket: EngineSocket): void {
   try {
     if (engine.tellable(socket) && socket.receivable) socket.owner?.readable(socket.received.lengthBytes);

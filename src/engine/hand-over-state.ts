@@ -1,8 +1,10 @@
 /**
- * How far a hand-over is. Giver: offered -> (waiting) -> freezing -> sending -> sent -> (moving) -> committed. Taker: asking -> filling -> ready.
+ * How far a hand-over is. Giver: offered -> (waiting) -> freezing -> sending -> sent -> (moving) -> committed. Taker:
+ * asking -> filling -> ready.
  *
- * The giver owns the socket up to and including `moving`, in which it waits for room for MOVE; MOVE in the log commits it to the taker. Until then the death of the taker
- * gives it back, and from then on the death of the giver changes nothing.
+ * The giver owns the socket up to and including `moving`, in which it waits for room for MOVE; MOVE in the log commits
+ * it to the taker. Until then the death of the taker gives it back, and from then on the death of the giver changes
+ * nothing.
  */
 import { FreezePayload, SocketState } from '../layout';
 import { type Engine } from './engine';

@@ -10,21 +10,43 @@ import { type EngineSocket } from './socket';
 import { pump } from './stream';
 
 /** Asks the giver for a socket; `took` tells the outcome. */
-export function take(engine: Engine, socket: EngineSocket, giver: Peer, giverSocket: number, giverGeneration: number, secret: Uint8Array): void {
+export function take(
+  engine: Engine,
+  socket: EngineSocket,
+  giver: Peer,
+  giverSocket: number,
+  giverGeneration: number,
+  secret: Uint8Array,
+): void {
   socket.hand = {
-    role: 'taker', phase: 'asking', giver, giverSocket, giverGeneration,
-    receivedLeft: 0, unsent: EMPTY, unsentLeft: 0, finWanted: false,
+    role: 'taker',
+    phase: 'asking',
+    giver,
+    giverSocket,
+    giverGeneration,
+    receivedLeft: 0,
+    unsent: EMPTY,
+    unsentLeft: 0,
+    finWanted: false,
   };
   giver.hands.add(socket);
   engine.setState(socket, SocketState.taking);
   const payload = new Uint8Array(TakePayload.sizeBytes);
-  TakePayload.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.windowBytes, secret }, payload);
+  TakePayload.encode(
+    { socket: socket.index, generation: socket.generation, windowBytes: socket.windowBytes, secret },
+    payload,
+  );
   giver.control(RecordType.take, socket.index, giverSocket, giverGeneration, payload);
   crashPoint('take.asked');
   giver.port.publishNow();
 }
 
-function takerAt(engine: Engine, peer: Peer, index: number, generation: number): { socket: EngineSocket; hand: Taker } | undefined {
+function takerAt(
+  engine: Engine,
+  peer: Peer,
+  index: number,
+  generation: number,
+): { socket: EngineSocket; hand: Taker } | undefined {
   const socket = socketAt(engine, index, generation);
   const hand = socket?.hand;
   return socket !== undefined && hand?.role === 'taker' && hand.giver === peer ? { socket, hand } : undefined;
@@ -78,8 +100,18 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
     engine.join(socket, other, state.peerSocket, state.peerGeneration);
     socket.openWindow(other.port.distant);
   }
-  Object.assign(socket.local, { system: state.localSystem, group: state.localGroup, port: state.localPort, ip: localIp });
-  Object.assign(socket.remote, { system: state.remoteSystem, group: state.remoteGroup, port: state.remotePort, ip: remoteIp });
+  Object.assign(socket.local, {
+    system: state.localSystem,
+    group: state.localGroup,
+    port: state.localPort,
+    ip: localIp,
+  });
+  Object.assign(socket.remote, {
+    system: state.remoteSystem,
+    group: state.remoteGroup,
+    port: state.remotePort,
+    ip: remoteIp,
+  });
   socket.portForeign = true;
   socket.bytesSent = state.bytesSent;
   socket.sendLimitBytes = state.sendLimitBytes;
@@ -105,7 +137,14 @@ function refuseState(engine: Engine, socket: EngineSocket, hand: Taker, errno: n
   failTake(engine, socket, hand, errno);
 }
 
-export function onBytes(engine: Engine, peer: Peer, type: number, index: number, generation: number, payload: Buffer): void {
+export function onBytes(
+  engine: Engine,
+  peer: Peer,
+  type: number,
+  index: number,
+  generation: number,
+  payload: Buffer,
+): void {
   const taker = takerAt(engine, peer, index, generation);
   if (taker?.hand.phase !== 'filling') return;
   const { socket, hand } = taker;
@@ -125,17 +164,32 @@ export function onBytes(engine: Engine, peer: Peer, type: number, index: number,
 function filled(engine: Engine, socket: EngineSocket, hand: Taker): void {
   if (hand.receivedLeft > 0 || hand.unsentLeft > 0) return;
   hand.phase = 'ready';
-  hand.giver.control(RecordType.handReady, socket.index, hand.giverSocket, hand.giverGeneration, freezePayload(socket.generation, 0));
+  hand.giver.control(
+    RecordType.handReady,
+    socket.index,
+    hand.giverSocket,
+    hand.giverGeneration,
+    freezePayload(socket.generation, 0),
+  );
   crashPoint('take.ready');
   hand.giver.port.publishNow();
   if (socket.peerGone) claimFromGiver(engine, socket, hand);
 }
 
-/** Nobody is left who could attach us: whether the bytes of the other end are ours is the giver's to say. Without the giver they are. */
+/**
+ * Nobody is left who could attach us: whether the bytes of the other end are ours is the giver's to say. Without the
+ * giver they are.
+ */
 export function claimFromGiver(engine: Engine, socket: EngineSocket, hand: Taker): void {
   if (hand.giver.gone) establish(engine, socket, hand);
   else {
-    hand.giver.control(RecordType.claim, socket.index, hand.giverSocket, hand.giverGeneration, claimPayload(socket, hand.giver));
+    hand.giver.control(
+      RecordType.claim,
+      socket.index,
+      hand.giverSocket,
+      hand.giverGeneration,
+      claimPayload(socket, hand.giver),
+    );
     crashPoint('take.claiming');
     hand.giver.port.publishNow();
   }
@@ -143,11 +197,21 @@ export function claimFromGiver(engine: Engine, socket: EngineSocket, hand: Taker
 
 export function claimPayload(socket: EngineSocket, giver: Peer): Uint8Array {
   const payload = new Uint8Array(MovePayload.sizeBytes);
-  MovePayload.encode({ process: giver.process, socket: socket.index, generation: socket.generation, epoch: giver.port.epoch }, payload);
+  MovePayload.encode(
+    { process: giver.process, socket: socket.index, generation: socket.generation, epoch: giver.port.epoch },
+    payload,
+  );
   return payload;
 }
 
-export function onAttach(engine: Engine, peer: Peer, source: number, index: number, generation: number, payload: Buffer): void {
+export function onAttach(
+  engine: Engine,
+  peer: Peer,
+  source: number,
+  index: number,
+  generation: number,
+  payload: Buffer,
+): void {
   const socket = engine.lookup(peer, index, generation);
   const hand = socket?.hand;
   if (socket === undefined || hand?.role !== 'taker' || hand.phase !== 'ready') {
@@ -156,7 +220,10 @@ export function onAttach(engine: Engine, peer: Peer, source: number, index: numb
   }
   if (payload.length < MovePayload.sizeBytes) return;
   const attach = MovePayload.decode(payload);
-  const matches = attach.socket === socket.remoteSocket && attach.generation === socket.remoteGeneration && attach.epoch === socket.bytesReceived;
+  const matches =
+    attach.socket === socket.remoteSocket &&
+    attach.generation === socket.remoteGeneration &&
+    attach.epoch === socket.bytesReceived;
   if (matches) establish(engine, socket, hand);
   else engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
 }

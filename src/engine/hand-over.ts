@@ -3,11 +3,12 @@
  *
  *   taker --TAKE--> giver --FREEZE--> peer --FROZEN--> giver --STATE, bytes--> taker --READY--> giver --MOVE--> peer --ATTACH--> taker
  *
- * FREEZE stops the peer's sending, so that after FROZEN nothing is under way and the byte counts of both ends agree; the giver's
- * unread and unsent bytes then travel with the state. MOVE is the point of no return: before it the death of the taker (or its refusal)
- * thaws the peer and gives the socket back; after it the giver is not needed. A taker whose giver dies between READY and
- * ATTACH asks the peer (CLAIM): the peer has read all that the giver sent, so it knows. Where the peer has ended its stream and is
- * gone, only bytes are left to hand over, and a taker that is ready asks the giver: else both could have them, if the taker died then.
+ * FREEZE stops the peer's sending, so that after FROZEN nothing is under way and the byte counts of both ends agree;
+ * the giver's unread and unsent bytes then travel with the state. MOVE is the point of no return: before it the death
+ * of the taker (or its refusal) thaws the peer and gives the socket back; after it the giver is not needed. A taker
+ * whose giver dies between READY and ATTACH asks the peer (CLAIM): the peer has read all that the giver sent, so it
+ * knows. Where the peer has ended its stream and is gone, only bytes are left to hand over, and a taker that is ready
+ * asks the giver: else both could have them, if the taker died then.
  *
  * Both ends may be handed over at once. Then the end that connected goes first: it ignores the other's FREEZE, and the
  * other starts again, towards the new peer, when it is moved or thawed.
@@ -19,7 +20,16 @@ import { answerFreeze, flushEarly } from './early';
 import { type Engine, reason } from './engine';
 import { freeze, letGo, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
 import { type Giver, type HandOver, socketAt } from './hand-over-state';
-import { claimFromGiver, claimPayload, establish, failTake, onAttach, onBytes, onState, onTakeRefuse } from './hand-over-taker';
+import {
+  claimFromGiver,
+  claimPayload,
+  establish,
+  failTake,
+  onAttach,
+  onBytes,
+  onState,
+  onTakeRefuse,
+} from './hand-over-taker';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
 import { finishIfDone, pump } from './stream';
@@ -30,25 +40,63 @@ const MOVE_RETRY_MS = 100;
 type Move = ReturnType<typeof MovePayload.decode>;
 
 /** Records of the hand-over; false where `type` is none of them. */
-export function onHandOver(engine: Engine, peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): boolean {
+export function onHandOver(
+  engine: Engine,
+  peer: Peer,
+  type: number,
+  source: number,
+  index: number,
+  generation: number,
+  payload: Buffer,
+): boolean {
   switch (type) {
-    case RecordType.take: onTake(engine, peer, index, generation, payload); return true;
-    case RecordType.takeRefuse: onTakeRefuse(engine, peer, index, generation, payload); return true;
-    case RecordType.freeze: onFreeze(engine, peer, source, index, generation, payload); return true;
-    case RecordType.frozen: onFrozen(engine, peer, index, generation, payload); return true;
-    case RecordType.thaw: onThaw(engine, peer, index, generation, payload); return true;
-    case RecordType.handState: onState(engine, peer, index, generation, payload); return true;
+    case RecordType.take:
+      onTake(engine, peer, index, generation, payload);
+      return true;
+    case RecordType.takeRefuse:
+      onTakeRefuse(engine, peer, index, generation, payload);
+      return true;
+    case RecordType.freeze:
+      onFreeze(engine, peer, source, index, generation, payload);
+      return true;
+    case RecordType.frozen:
+      onFrozen(engine, peer, index, generation, payload);
+      return true;
+    case RecordType.thaw:
+      onThaw(engine, peer, index, generation, payload);
+      return true;
+    case RecordType.handState:
+      onState(engine, peer, index, generation, payload);
+      return true;
     case RecordType.handReceived:
-    case RecordType.handUnsent: onBytes(engine, peer, type, index, generation, payload); return true;
-    case RecordType.handReady: onReady(engine, peer, source, index, generation, payload); return true;
-    case RecordType.move: onMove(engine, peer, index, generation, payload); return true;
-    case RecordType.attach: onAttach(engine, peer, source, index, generation, payload); return true;
-    case RecordType.claim: onClaim(engine, peer, index, generation, payload); return true;
-    default: return false;
+    case RecordType.handUnsent:
+      onBytes(engine, peer, type, index, generation, payload);
+      return true;
+    case RecordType.handReady:
+      onReady(engine, peer, source, index, generation, payload);
+      return true;
+    case RecordType.move:
+      onMove(engine, peer, index, generation, payload);
+      return true;
+    case RecordType.attach:
+      onAttach(engine, peer, source, index, generation, payload);
+      return true;
+    case RecordType.claim:
+      onClaim(engine, peer, index, generation, payload);
+      return true;
+    default:
+      return false;
   }
 }
 
-function onFreeze(engine: Engine, peer: Peer, source: number, index: number, generation: number, payload: Buffer): void {
+function onFreeze(
+  engine: Engine,
+  peer: Peer,
+  source: number,
+  index: number,
+  generation: number,
+  payload: Buffer,
+): void {
   const socket = engine.lookup(peer, index, generation);
   if (socket === undefined) {
     engine.answerGone(peer, RecordType.freeze, source, index, generation);
@@ -98,13 +146,17 @@ function moveTo(engine: Engine, moved: EngineSocket | undefined, move: Move): vo
   try {
     taker = engine.peer(move.process, move.epoch);
   } catch {
-    // No link can be made now (a full disk). The taker waits for us alone, and the giver has let go: nothing may end that but we.
+    // No link can be made now (a full disk). The taker waits for us alone, and the giver has let go: nothing may end
+    // that but we.
     if (moved !== undefined) engine.part(moved);
-    engine.timer(MOVE_RETRY_MS, () => { moveTo(engine, moved, move); });
+    engine.timer(MOVE_RETRY_MS, () => {
+      moveTo(engine, moved, move);
+    });
     return;
   }
   const socket = moved !== undefined && engine.sockets[moved.index] === moved && moved.frozen ? moved : undefined;
-  if (socket === undefined) taker?.control(RecordType.reset, 0, move.socket, move.generation, reason(errnoOf('ECONNRESET')));
+  if (socket === undefined)
+    taker?.control(RecordType.reset, 0, move.socket, move.generation, reason(errnoOf('ECONNRESET')));
   else if (taker !== undefined) attach(engine, socket, taker, move);
   else {
     socket.frozen = false;
@@ -118,7 +170,10 @@ function attach(engine: Engine, socket: EngineSocket, taker: Peer, move: Move): 
   engine.join(socket, taker, move.socket, move.generation);
   if (socket.resetWhenThawedErrno === 0) {
     const payload = new Uint8Array(MovePayload.sizeBytes);
-    MovePayload.encode({ process: 0, socket: socket.index, generation: socket.generation, epoch: socket.bytesSent }, payload);
+    MovePayload.encode(
+      { process: 0, socket: socket.index, generation: socket.generation, epoch: socket.bytesSent },
+      payload,
+    );
     engine.tell(socket, RecordType.attach, payload);
     crashPoint('take.attached');
     taker.port.publishNow();
@@ -133,7 +188,9 @@ function onClaim(engine: Engine, peer: Peer, index: number, generation: number, 
   const socket = socketAt(engine, index, generation);
   if (socket?.peer === peer) return;
   // Not RESET: it may have been attached and have come to its end by now, and its ATTACH still be on the way to it.
-  const tell = (): void => { engine.answerGone(peer, RecordType.claim, claim.socket, index, generation); };
+  const tell = (): void => {
+    engine.answerGone(peer, RecordType.claim, claim.socket, index, generation);
+  };
   if (socket?.hand?.role === 'giver' && isTaker(socket.hand, peer, claim)) {
     if (letGo(engine, socket, socket.hand)) tell();
     return;
@@ -149,14 +206,21 @@ function isTaker(hand: Giver, peer: Peer, claim: Move): boolean {
 }
 
 /**
- * A taker that is ready learns that it was given nothing, and by whom: by the other end, which knows of no MOVE, or by the giver, which has
- * let go and was the last who could have had the socket back.
+ * A taker that is ready learns that it was given nothing, and by whom: by the other end, which knows of no MOVE, or by
+ * the giver, which has let go and was the last who could have had the socket back.
  */
-export function onClaimAnswered(engine: Engine, peer: Peer, socket: EngineSocket, index: number, generation: number): void {
+export function onClaimAnswered(
+  engine: Engine,
+  peer: Peer,
+  socket: EngineSocket,
+  index: number,
+  generation: number,
+): void {
   const { hand } = socket;
   if (hand?.role !== 'taker' || hand.phase !== 'ready') return;
   if (socket.peer === null) {
-    if (hand.giver === peer && hand.giverSocket === index && hand.giverGeneration === generation) establish(engine, socket, hand);
+    if (hand.giver === peer && hand.giverSocket === index && hand.giverGeneration === generation)
+      establish(engine, socket, hand);
   } else if (socket.peer === peer && socket.remoteSocket === index && socket.remoteGeneration === generation) {
     engine.abort(socket, errnoOf('ECONNRESET'), false);
   }
@@ -179,7 +243,10 @@ export function handAborted(engine: Engine, socket: EngineSocket, errno: number)
   return false;
 }
 
-/** The process of the connection's other end, which had sent all it wanted, is gone: there is nobody to move, only bytes to hand over. */
+/**
+ * The process of the connection's other end, which had sent all it wanted, is gone: there is nobody to move, only bytes
+ * to hand over.
+ */
 export function handPeerGone(engine: Engine, socket: EngineSocket, hand: HandOver): void {
   if (hand.role === 'giver') {
     if (hand.phase === 'waiting' || hand.phase === 'freezing') freeze(engine, socket, hand);

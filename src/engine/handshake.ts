@@ -1,9 +1,35 @@
-/** Listening, connecting and accepting. STPconnect is complete when the server has accepted, as in the source, or when the request is queued (early.ts). */
+/**
+ * Listening, connecting and accepting. STPconnect is complete when the server has accepted, as in the source, or when
+ * the request is queued (early.ts).
+ */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { ConnectPayload, ipText, isAnyIp, RecordType, SocketName, SocketState } from '../layout';
-import { ask, asking, type AskLine, cancel, connectPayload, isAskedBy, lineUp, offerAll, onOffer, refuseAsks, settleAsk, turnedAway, withdraw } from './asking';
-import { connectSent, connectTakenBack, type EarlyWish, endErrno, flushEarly, isAsking, takePlace, tellUntold } from './early';
+import {
+  ask,
+  asking,
+  type AskLine,
+  cancel,
+  connectPayload,
+  isAskedBy,
+  lineUp,
+  offerAll,
+  onOffer,
+  refuseAsks,
+  settleAsk,
+  turnedAway,
+  withdraw,
+} from './asking';
+import {
+  connectSent,
+  connectTakenBack,
+  type EarlyWish,
+  endErrno,
+  flushEarly,
+  isAsking,
+  takePlace,
+  tellUntold,
+} from './early';
 import { type Engine, reason, reasonOf } from './engine';
 import { freeze } from './hand-over-giver';
 import { type Peer } from './peer';
@@ -17,7 +43,10 @@ const RETRY_FIRST_MS = 4;
 const RETRY_MAX_MS = 500;
 /** So many that share a port may turn a request away before it fails: a listener that is none can only be damage. */
 const REFUSALS_MAX = 20;
-/** Requests whose programs are connected that one queue takes: each client process counts its own, so more can only be damage. */
+/**
+ * Requests whose programs are connected that one queue takes: each client process counts its own, so more can only be
+ * damage.
+ */
 const EARLY_QUEUE_MAX = 262_144;
 
 export interface ConnectOptions {
@@ -27,13 +56,20 @@ export interface ConnectOptions {
   readonly anyListener?: boolean;
   /** Is to be connected as soon as the request is queued. */
   readonly early?: EarlyWish | null;
-  /** On first contact: fails where the other process does not have its end of the link so soon, and was never asked then. 0: waits without end. */
+  /**
+   * On first contact: fails where the other process does not have its end of the link so soon, and was never asked
+   * then. 0: waits without end.
+   */
   readonly linkTimeoutMs?: number;
 }
 
 /** A bound socket begins to take requests; `backlog` is the longest queue of those that wait for accept. */
 export function listen(engine: Engine, socket: EngineSocket, backlog: number): void {
-  socket.listener = { backlog, queue: socket.listener?.queue ?? [], asks: socket.listener?.asks ?? new Map<Peer, AskLine>() };
+  socket.listener = {
+    backlog,
+    queue: socket.listener?.queue ?? [],
+    asks: socket.listener?.asks ?? new Map<Peer, AskLine>(),
+  };
   engine.listeners.add(socket);
   engine.setState(socket, SocketState.listening);
 }
@@ -50,7 +86,13 @@ export function stopListening(engine: Engine, socket: EngineSocket): void {
 }
 
 /** Asks `peer` for a connection to a port. */
-export function connect(engine: Engine, socket: EngineSocket, peer: Peer, remote: EngineAddress, options: ConnectOptions = {}): void {
+export function connect(
+  engine: Engine,
+  socket: EngineSocket,
+  peer: Peer,
+  remote: EngineAddress,
+  options: ConnectOptions = {},
+): void {
   const { timeoutMs = 0, anyListener = false, early = null, linkTimeoutMs = 0 } = options;
   Object.assign(socket.remote, remote);
   socket.anyListener = anyListener;
@@ -73,7 +115,10 @@ function limit(engine: Engine, socket: EngineSocket, timeoutMs: number): void {
   });
 }
 
-/** CONNECT waits with it: nobody is to accept who was given up. ASK need not, for a request is accepted only after its CONNECT. */
+/**
+ * CONNECT waits with it: nobody is to accept who was given up. ASK need not, for a request is accepted only after its
+ * CONNECT.
+ */
 function limitLink(engine: Engine, socket: EngineSocket, timeoutMs: number): void {
   socket.awaitsLink = !socket.anyListener;
   socket.linkTimer = engine.timer(timeoutMs, () => {
@@ -105,10 +150,16 @@ function sendConnect(engine: Engine, socket: EngineSocket): void {
   crashPoint('connect.published');
 }
 
-/** At exit: who was told that it is connected, and has no listener yet, goes to one of those that it asks, without an offer. */
+/**
+ * At exit: who was told that it is connected, and has no listener yet, goes to one of those that it asks, without an
+ * offer.
+ */
 export function connectAtExit(engine: Engine, socket: EngineSocket): void {
   if (socket.early === null || socket.early.sent) return;
-  const peer = socket.asked.find((asked) => asked.peer.port.attached)?.peer ?? socket.asked[0]?.peer ?? anotherPeer(engine, socket);
+  const peer =
+    socket.asked.find((asked) => asked.peer.port.attached)?.peer ??
+    socket.asked[0]?.peer ??
+    anotherPeer(engine, socket);
   if (peer === null) return;
   withdraw(engine, socket, peer);
   engine.join(socket, peer, 0, 0);
@@ -139,7 +190,8 @@ export function onAsk(engine: Engine, peer: Peer, port: number, payload: Buffer)
   const ip = ipText(calledFamily, calledIp);
   const listening = ip === undefined ? undefined : engine.listeners.find(serverGroup, port, ip);
   const errno = listening === undefined ? errnoOf('ECONNREFUSED') : errnoOf('EAGAIN');
-  if (listening === undefined || !lineUp(listening, peer, socket, generation)) peer.control(RecordType.decline, 0, socket, generation, reason(errno));
+  if (listening === undefined || !lineUp(listening, peer, socket, generation))
+    peer.control(RecordType.decline, 0, socket, generation, reason(errno));
 }
 
 /** One that was asked is ready. */
@@ -207,8 +259,8 @@ export function onCancel(engine: Engine, peer: Peer, port: number, payload: Buff
 }
 
 /**
- * Takes the request on top of the queue; undefined where none waits. EMFILE and ENOSPC: no socket can be made for it, and it is refused;
- * in the queue it would wait without end for one to be closed.
+ * Takes the request on top of the queue; undefined where none waits. EMFILE and ENOSPC: no socket can be made for it,
+ * and it is refused; in the queue it would wait without end for one to be closed.
  */
 export function accept(engine: Engine, listening: EngineSocket): EngineSocket | undefined {
   const queue = listening.listener?.queue;
@@ -242,7 +294,10 @@ function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pe
   crashPoint('accept.begun');
   engine.setState(socket, SocketState.established);
   const payload = new Uint8Array(SocketName.sizeBytes);
-  SocketName.encode({ socket: socket.index, generation: socket.generation, windowBytes: socket.receiveLimitBytes }, payload);
+  SocketName.encode(
+    { socket: socket.index, generation: socket.generation, windowBytes: socket.receiveLimitBytes },
+    payload,
+  );
   engine.tell(socket, RecordType.accept, payload);
   crashPoint('accept.answered');
   if (pending.isEarly) takeOver(engine, socket, pending);
@@ -306,7 +361,10 @@ export function listenerLost(engine: Engine, socket: EngineSocket, peer: Peer, e
   return true;
 }
 
-/** Asks again, soon at first. The limit, if any, is the connect timer. `errno` is what it fails with where nobody else listens. */
+/**
+ * Asks again, soon at first. The limit, if any, is the connect timer. `errno` is what it fails with where nobody else
+ * listens.
+ */
 function askAgain(engine: Engine, socket: EngineSocket, errno: number): void {
   if (errno !== errnoOf('EAGAIN') && socket.retries >= REFUSALS_MAX) {
     engine.abort(socket, endErrno(socket, errno), false);
@@ -331,6 +389,7 @@ function askAnother(engine: Engine, socket: EngineSocket, errno: number): void {
     askAgain(engine, socket, errnoOf('EAGAIN'));
     return;
   }
-  if (port === undefined) engine.abort(socket, endErrno(socket, errno === errnoOf('EAGAIN') ? errnoOf('ECONNREFUSED') : errno), false);
+  if (port === undefined)
+    engine.abort(socket, endErrno(socket, errno === errnoOf('EAGAIN') ? errnoOf('ECONNREFUSED') : errno), false);
   else ask(engine, socket, engine.attachPeer(port));
 }

@@ -1,6 +1,7 @@
 /**
- * The engine's view of one link: the sockets whose other end is there, the sockets that wait for room in its log, and control
- * records that found none. Nothing overtakes a queued control record, so that ACCEPT precedes data and FIN follows it.
+ * The engine's view of one link: the sockets whose other end is there, the sockets that wait for room in its log, and
+ * control records that found none. Nothing overtakes a queued control record, so that ACCEPT precedes data and FIN
+ * follows it.
  */
 import { StpError } from '../errors';
 import { type PeerPort } from './ports';
@@ -9,7 +10,10 @@ import { type EngineSocket } from './socket';
 import { type Request } from './request';
 import { WaitingLine } from './waiting-line';
 
-/** More queued control records than this can only be a peer that floods us and never reads. Dropping one would leave a socket waiting for ever: the link ends. */
+/**
+ * More queued control records than this can only be a peer that floods us and never reads. Dropping one would leave a
+ * socket waiting for ever: the link ends.
+ */
 export const CONTROL_QUEUE_MAX = 262_144;
 
 interface ControlRecord {
@@ -26,7 +30,10 @@ export class Peer {
   readonly sockets = new Set<EngineSocket>();
   /** Sockets being handed over to or from that process, while their other end is elsewhere. */
   readonly hands = new Set<EngineSocket>();
-  /** Requests of that process whose programs go on before they are accepted, by name: those in queues, and those that were given a socket. */
+  /**
+   * Requests of that process whose programs go on before they are accepted, by name: those in queues, and those that
+   * were given a socket.
+   */
   readonly requests = new Map<string, Request>();
   /** Sockets whose program is to be told that they are connected, once the request is published. */
   readonly untold = new Set<EngineSocket>();
@@ -74,8 +81,16 @@ export class Peer {
     if (this.gone) return;
     const lengthBytes = payload === null ? 0 : payload.length;
     if (this.#queue.length > 0 || this.port.append(type, source, socket, generation, payload, 0, lengthBytes) < 0) {
-      if (this.#queue.length >= CONTROL_QUEUE_MAX) this.port.fail(new StpError('ENOBUFS', `process ${this.process} asks and asks, and reads no answers`));
-      else this.#queue.push({ type, source, socket, generation, payload: payload === null ? null : Uint8Array.from(payload) });
+      if (this.#queue.length >= CONTROL_QUEUE_MAX)
+        this.port.fail(new StpError('ENOBUFS', `process ${this.process} asks and asks, and reads no answers`));
+      else
+        this.#queue.push({
+          type,
+          source,
+          socket,
+          generation,
+          payload: payload === null ? null : Uint8Array.from(payload),
+        });
       return;
     }
     this.port.publishSoon();
@@ -93,8 +108,17 @@ export class Peer {
   }
 
   /** Sends data or part of it: bytes taken, -1 for no room. */
-  data(type: number, source: number, socket: number, generation: number, bytes: Uint8Array, from: number, to: number): number {
-    const taken = this.gone || this.#queue.length > 0 ? -1 : this.port.append(type, source, socket, generation, bytes, from, to);
+  data(
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+  ): number {
+    const taken =
+      this.gone || this.#queue.length > 0 ? -1 : this.port.append(type, source, socket, generation, bytes, from, to);
     if (taken < 0) this.full = true;
     return taken;
   }
@@ -108,7 +132,8 @@ export class Peer {
     let sent = 0;
     for (const record of this.#queue) {
       const { type, source, socket, generation, payload } = record;
-      if (this.port.append(type, source, socket, generation, payload, 0, payload === null ? 0 : payload.length) < 0) break;
+      if (this.port.append(type, source, socket, generation, payload, 0, payload === null ? 0 : payload.length) < 0)
+        break;
       sent += 1;
     }
     if (sent > 0) {

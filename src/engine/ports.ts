@@ -1,6 +1,6 @@
 /**
- * What the engine needs from the world, and what it tells. The engine itself does no I/O and has no clock: real links, the
- * real clock and the real region stand behind these in a program, simulated ones in the tests.
+ * What the engine needs from the world, and what it tells. The engine itself does no I/O and has no clock: real links,
+ * the real clock and the real region stand behind these in a program, simulated ones in the tests.
  */
 import { type StpError } from '../errors';
 import { type EngineSocket } from './socket';
@@ -15,10 +15,18 @@ export interface PeerPort {
   /** The other process has its end of the link. */
   readonly attached: boolean;
   /**
-   * Appends one record. DATA and the HAND records may be taken in part: returns the bytes of payload taken. Others go whole or not at all.
-   * -1: no room now; the engine is told by `roomMade` when there is.
+   * Appends one record. DATA and the HAND records may be taken in part: returns the bytes of payload taken. Others go
+   * whole or not at all. -1: no room now; the engine is told by `roomMade` when there is.
    */
-  append(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null, from: number, to: number): number;
+  append(
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    payload: Uint8Array | null,
+    from: number,
+    to: number,
+  ): number;
   /** Publish what was appended: at once if nothing was published in this turn yet, else at its end. */
   publishNow(): void;
   /** Publish what was appended at the end of this turn. */
@@ -33,13 +41,22 @@ export interface EnginePorts {
   readonly socketsMax: number;
   /** Time that only moves forward, milliseconds. */
   nowMs(): number;
-  /** The link to a process; undefined where it is not alive (or is another life than `epoch`, where given). May throw ENOSPC, EMFILE... */
+  /**
+   * The link to a process; undefined where it is not alive (or is another life than `epoch`, where given). May throw
+   * ENOSPC, EMFILE...
+   */
   peer(process: number, epoch?: number): PeerPort | undefined;
-  /** Where else a socket may connect that is not accepted yet and asked at a port that several processes share, see `reluctance`; undefined: nowhere. */
+  /**
+   * Where else a socket may connect that is not accepted yet and asked at a port that several processes share, see
+   * `reluctance`; undefined: nowhere.
+   */
   another(socket: EngineSocket): PeerPort | undefined;
   /** Random bytes that nobody can guess. */
   secret(bytes: number): Uint8Array;
-  /** A socket began, changed its state or ended: its control block is to be written soon. May throw ENOSPC when `begins`. */
+  /**
+   * A socket began, changed its state or ended: its control block is to be written soon. May throw ENOSPC when
+   * `begins`.
+   */
   changed(socket: EngineSocket, begins: boolean): void;
   /** Bytes moved: its control block may be written late. */
   counted(socket: EngineSocket): void;
@@ -53,7 +70,10 @@ export interface EnginePorts {
   released(socket: EngineSocket): void;
 }
 
-/** Who is told about one socket. All calls are made from `receive`, `roomMade`, `peerGone` and `advance`, never from inside a call of the owner. */
+/**
+ * Who is told about one socket. All calls are made from `receive`, `roomMade`, `peerGone` and `advance`, never from
+ * inside a call of the owner.
+ */
 export interface SocketOwner {
   readable(availableBytes: number): void;
   writable(): void;

@@ -1,6 +1,7 @@
 /**
- * Requests of this process whose programs were told that they are connected, and which no listener has answered yet: so many per listener, for
- * that is what its backlog is for. A request counts until its answer, also where its socket is closed before that.
+ * Requests of this process whose programs were told that they are connected, and which no listener has answered yet: so
+ * many per listener, for that is what its backlog is for. A request counts until its answer, also where its socket is
+ * closed before that.
  */
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';

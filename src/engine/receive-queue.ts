@@ -1,8 +1,9 @@
 /**
  * Bytes of one socket that arrived and were not read: at most its receive window.
  *
- * While the owner is told of a record, the record itself, still in the log, is the end of the queue (`lend`), so that a reader that takes it
- * at once copies it once. What is left is copied when the call returns (`keep`): the log must not wait for slow readers.
+ * While the owner is told of a record, the record itself, still in the log, is the end of the queue (`lend`), so that a
+ * reader that takes it at once copies it once. What is left is copied when the call returns (`keep`): the log must not
+ * wait for slow readers.
  */
 const CHUNK_BYTES = 8192;
 
@@ -21,7 +22,10 @@ export class ReceiveQueue {
   #lentAt = 0;
   #lentEnd = 0;
 
-  /** Makes `bytes[at..end)` the end of the queue without a copy. Must be followed by {@link keep} before the log moves on. */
+  /**
+   * Makes `bytes[at..end)` the end of the queue without a copy. Must be followed by {@link keep} before the log moves
+   * on.
+   */
   lend(bytes: Buffer, at: number, end: number): void {
     this.#lent = bytes;
     this.#lentAt = at;
@@ -71,7 +75,8 @@ export class ReceiveQueue {
   /** Puts bytes back at the front. They are copied. */
   unread(bytes: Uint8Array): void {
     const first = this.#chunks[0];
-    if (first !== undefined && this.#start > 0) this.#chunks[0] = { bytes: first.bytes.subarray(this.#start), end: first.end - this.#start };
+    if (first !== undefined && this.#start > 0)
+      this.#chunks[0] = { bytes: first.bytes.subarray(this.#start), end: first.end - this.#start };
     this.#start = 0;
     this.#chunks.unshift({ bytes: Buffer.from(bytes), end: bytes.length });
     this.lengthBytes += bytes.length;
@@ -101,7 +106,8 @@ export class ReceiveQueue {
       from += n;
     }
     if (from === end) return;
-    // The first chunk fits exactly (it is mostly read whole); those behind it leave room, so that many small records share one.
+    // The first chunk fits exactly (it is mostly read whole); those behind it leave room, so that many small records
+    // share one.
     const size = last === undefined ? end - from : Math.max(CHUNK_BYTES, end - from);
     const chunk = Buffer.allocUnsafe(size);
     bytes.copy(chunk, 0, from, end);

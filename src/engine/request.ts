@@ -1,7 +1,9 @@
 /**
- * A request in a listener's queue, and what its client sent before it was accepted: the accepted socket begins with that.
+ * A request in a listener's queue, and what its client sent before it was accepted: the accepted socket begins with
+ * that.
  *
- * A client that was told that it is connected may end, in whatever way, before the accept: the server accepts all the same, reads what came, and sees the end.
+ * A client that was told that it is connected may end, in whatever way, before the accept: the server accepts all the
+ * same, reads what came, and sees the end.
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
@@ -31,7 +33,10 @@ export class Request {
   readonly calledIp: string;
   /** Bytes that may come before the ACCEPT; 0: its program waits for that. */
   readonly earlyBytes: number;
-  /** Its client asked several that share a port: what its program has sent may lie in that process still, and be lost with it. */
+  /**
+   * Its client asked several that share a port: what its program has sent may lie in that process still, and be lost
+   * with it.
+   */
   mayLack = false;
   /** The socket that it was given; null while it waits in the queue. */
   accepted: EngineSocket | null = null;

@@ -38,7 +38,9 @@ export interface Listener {
 }
 
 export const DEFAULT_WINDOW_BYTES = 524_288;
-/** The same where what is under way takes trips to a file server: five of the longest frames, of which a log holds six. */
+/**
+ * The same where what is under way takes trips to a file server: five of the longest frames, of which a log holds six.
+ */
 const DISTANT_WINDOW_BYTES = 1_310_720;
 
 export class EngineSocket {
@@ -140,7 +142,8 @@ export class EngineSocket {
 
   /** The window for a peer that is now known. */
   openWindow(distant: boolean): void {
-    this.windowBytes = this.windowWantedBytes > 0 ? this.windowWantedBytes : distant ? DISTANT_WINDOW_BYTES : DEFAULT_WINDOW_BYTES;
+    this.windowBytes =
+      this.windowWantedBytes > 0 ? this.windowWantedBytes : distant ? DISTANT_WINDOW_BYTES : DEFAULT_WINDOW_BYTES;
   }
 
   get connected(): boolean {

@@ -1,8 +1,9 @@
 /**
  * Data both ways, credit, half-close, close and reset.
  *
- * A sender never passes the credit it was given, so a reader that stops costs its peer nothing but its own window, and no socket
- * holds up the log for others. FIN carries the number of bytes sent and FIN ACK confirms them: that is what STPclose waits for.
+ * A sender never passes the credit it was given, so a reader that stops costs its peer nothing but its own window, and
+ * no socket holds up the log for others. FIN carries the number of bytes sent and FIN ACK confirms them: that is what
+ * STPclose waits for.
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
@@ -17,8 +18,9 @@ const total = Buffer.alloc(Total.sizeBytes);
 /** Credit is given when so much of the window is free again that the sender has not been told of. */
 const CREDIT_SHARE = 1 / 4;
 /**
- * The same where each credit is a write to a file server, which the next data wait behind: for nearly half of the window, but no more than nearly two of the longest
- * frames, so that the writer of bulk data always has room for the next ones.
+ * The same where each credit is a write to a file server, which the next data wait behind: for nearly half of the
+ * window, but no more than nearly two of the longest frames, so that the writer of bulk data always has room for the
+ * next ones.
  */
 const DISTANT_CREDIT_SHARE = 7 / 16;
 const DISTANT_CREDIT_BYTES = 512_000;
@@ -30,7 +32,14 @@ function held(socket: EngineSocket): boolean {
 }
 
 /** Puts bytes into the log: the number taken, -1 for none now. The caller has checked that the socket may send. */
-export function send(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: number, to: number, more: boolean): number {
+export function send(
+  engine: Engine,
+  socket: EngineSocket,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  more: boolean,
+): number {
   const sent = socket.unsentBytes > 0 ? 0 : push(engine, socket, bytes, from, to);
   if (sent > 0) {
     if (more) socket.peer?.port.publishSoon();
@@ -42,12 +51,21 @@ export function send(engine: Engine, socket: EngineSocket, bytes: Uint8Array, fr
 
 function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: number, to: number): number {
   const { peer, early } = socket;
-  if (early !== null && (socket.anyListener || early.accepted)) return keepEarly(engine, socket, early, bytes, from, to);
+  if (early !== null && (socket.anyListener || early.accepted))
+    return keepEarly(engine, socket, early, bytes, from, to);
   if (peer === null || held(socket)) return 0;
   const end = Math.min(to, from + socket.sendLimitBytes - socket.bytesSent);
   let at = from;
   while (at < end) {
-    const taken = peer.data(RecordType.data, socket.index, socket.remoteSocket, socket.remoteGeneration, bytes, at, end);
+    const taken = peer.data(
+      RecordType.data,
+      socket.index,
+      socket.remoteSocket,
+      socket.remoteGeneration,
+      bytes,
+      at,
+      end,
+    );
     if (taken <= 0) {
       peer.block(socket);
       break;
@@ -70,8 +88,8 @@ export function sendLater(engine: Engine, socket: EngineSocket, pending: Pending
 }
 
 /**
- * Sends what waits, in order: unsent bytes, FIN, credit; then tells a sender that may go on, unless this is one of its own calls
- * (`quiet`): then what it waits for is still to come.
+ * Sends what waits, in order: unsent bytes, FIN, credit; then tells a sender that may go on, unless this is one of its
+ * own calls (`quiet`): then what it waits for is still to come.
  */
 export function pump(engine: Engine, socket: EngineSocket, quiet = false): void {
   if (socket.early !== null) {
@@ -121,8 +139,8 @@ function sendFin(engine: Engine, socket: EngineSocket): void {
 }
 
 /**
- * Bytes that came after the owner closed were thrown away: the peer must not take them for delivered. It learns that after the last byte of
- * ours, and still acknowledges that one.
+ * Bytes that came after the owner closed were thrown away: the peer must not take them for delivered. It learns that
+ * after the last byte of ours, and still acknowledges that one.
  */
 function tellDiscarded(engine: Engine, socket: EngineSocket): void {
   engine.tell(socket, RecordType.reset, null);
@@ -157,7 +175,10 @@ function writeTotal(bytes: number): void {
 
 function creditLater(socket: EngineSocket): void {
   const limit = socket.bytesReceived - socket.received.lengthBytes + socket.windowBytes;
-  const least = socket.peer?.port.distant === true ? Math.min(socket.windowBytes * DISTANT_CREDIT_SHARE, DISTANT_CREDIT_BYTES) : socket.windowBytes * CREDIT_SHARE;
+  const least =
+    socket.peer?.port.distant === true
+      ? Math.min(socket.windowBytes * DISTANT_CREDIT_SHARE, DISTANT_CREDIT_BYTES)
+      : socket.windowBytes * CREDIT_SHARE;
   if (limit - socket.receiveLimitBytes >= least) giveCredit(socket);
 }
 
@@ -234,10 +255,12 @@ export function onFinAck(engine: Engine, socket: EngineSocket): void {
 }
 
 /**
- * Completes a close once all is delivered. While the other end is handed over the socket stays: it must tell the taker where it is.
+ * Completes a close once all is delivered. While the other end is handed over the socket stays: it must tell the taker
+ * where it is.
  */
 export function finishIfDone(engine: Engine, socket: EngineSocket): void {
-  if (socket.finSent && socket.finAcked && socket.orphaned && socket.hand === null && !socket.frozen) finish(engine, socket);
+  if (socket.finSent && socket.finAcked && socket.orphaned && socket.hand === null && !socket.frozen)
+    finish(engine, socket);
 }
 
 /** shutdown(2): `receiving` drops what arrives from now on, `sending` sends FIN after all that waits. */

@@ -1,8 +1,9 @@
 /**
- * Coarse timers over the world's clock: connect retries and limits, lingering closes, gives that nobody takes. A process may have one for each
- * of ten thousand sockets, and asks for the next of them each turn: they lie in a heap.
+ * Coarse timers over the world's clock: connect retries and limits, lingering closes, gives that nobody takes. A
+ * process may have one for each of ten thousand sockets, and asks for the next of them each turn: they lie in a heap.
  *
- * Invariants: a timer at `place` p is due no earlier than the one at (p - 1) / 2; those due at one time run in the order in which they were set.
+ * Invariants: a timer at `place` p is due no earlier than the one at (p - 1) / 2; those due at one time run in the
+ * order in which they were set.
  */
 
 import { forEach } from './for-each';

@@ -1,6 +1,7 @@
 /**
- * Sockets that wait for room in one log, first come first served. Every operation takes the same time however many wait: with a
- * thousand sockets on a full log, looking at each of them for every bit of room would cost more than the bytes.
+ * Sockets that wait for room in one log, first come first served. Every operation takes the same time however many
+ * wait: with a thousand sockets on a full log, looking at each of them for every bit of room would cost more than the
+ * bytes.
  */
 import { type EngineSocket } from './socket';
 

@@ -5,7 +5,8 @@
  * checked when it is declared (at load): a field past the end, an overlap, a misaligned word or two writers in one
  * isolation block is an exception before the first byte is touched. There is no behaviour here.
  *
- * Invariants: integers are little endian; a `u64` holds an integer of at most 53 bits; `text` is UTF-8 padded with zeros.
+ * Invariants: integers are little endian; a `u64` holds an integer of at most 53 bits; `text` is UTF-8 padded with
+ * zeros.
  */
 import { StpError } from '../errors';
 
@@ -36,7 +37,9 @@ export interface Layout<F extends Fields = Fields> {
   readonly fields: F;
   /** Fields of different writers never share a block of this many bytes (a cache line); 0: one writer for all. */
   readonly isolationBytes: number;
-  /** Writes every field into `target` at `at`; a value that does not fit its field throws EINVAL and names the field. */
+  /**
+   * Writes every field into `target` at `at`; a value that does not fit its field throws EINVAL and names the field.
+   */
   encode(values: LayoutValues<F>, target: Uint8Array, at?: number): void;
   /** Reads every field. Never reads outside `at`..`at + sizeBytes`: a source too short throws ESTPCORRUPT. */
   decode(source: Uint8Array, at?: number): LayoutValues<F>;
@@ -110,7 +113,15 @@ function checkFields(name: string, sizeBytes: number, fields: Fields, isolationB
   }
 }
 
-function writeField(layout: string, key: string, field: Field, value: unknown, view: DataView, target: Uint8Array, at: number): void {
+function writeField(
+  layout: string,
+  key: string,
+  field: Field,
+  value: unknown,
+  view: DataView,
+  target: Uint8Array,
+  at: number,
+): void {
   const size = fieldSize(field);
   const bad = (why: string): never => {
     throw new StpError('EINVAL', `${layout}.${key} ${why}`);

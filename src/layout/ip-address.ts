@@ -1,8 +1,9 @@
 /**
- * IP addresses as text and as the bytes that files and records keep of them: a family and 16 bytes, IPv4 in the first four.
+ * IP addresses as text and as the bytes that files and records keep of them: a family and 16 bytes, IPv4 in the first
+ * four.
  *
- * Each address has one text, spelled as Node spells it, and one form in bytes, so that both compare by equality. An IPv4
- * address in IPv6 clothes (::ffff:127.0.0.1) is the IPv4 address. The empty text stands for no address.
+ * Each address has one text, spelled as Node spells it, and one form in bytes, so that both compare by equality. An
+ * IPv4 address in IPv6 clothes (::ffff:127.0.0.1) is the IPv4 address. The empty text stands for no address.
  */
 import { StpError } from '../errors';
 
@@ -46,7 +47,10 @@ export function ipBytes(text: string): IpBytes {
   if (ip === undefined) throw new StpError('EINVAL', 'not an IP address');
   const bytes = new Uint8Array(IP_BYTES);
   if (ipFamily(ip) === IpFamily.ipv4) bytes.set(ip.split('.').map(Number));
-  else (parseIpv6(ip) ?? []).forEach((word, i) => { bytes.set([word >> 8, word & 0xff], i * 2); });
+  else
+    (parseIpv6(ip) ?? []).forEach((word, i) => {
+      bytes.set([word >> 8, word & 0xff], i * 2);
+    });
   found = { family: ipFamily(ip), bytes };
   if (known.size >= KNOWN_MAX) known.clear();
   known.set('', NONE).set(text, found);
@@ -92,7 +96,9 @@ function parseGroups(text: string, last: boolean): number[] | undefined {
   return words;
 }
 
-/** The one spelling of an IPv6 address: lower case, the longest run of zeros as '::', IPv4 behind six zeros with dots. */
+/**
+ * The one spelling of an IPv6 address: lower case, the longest run of zeros as '::', IPv4 behind six zeros with dots.
+ */
 export function formatIpv6(words: readonly number[]): string {
   const { start, length } = longestZeros(words);
   if (start === 0 && length === GROUPS - 2) return `::${dotted(words)}`;
@@ -103,7 +109,10 @@ export function formatIpv6(words: readonly number[]): string {
 
 /** The last two groups as an IPv4 address. */
 function dotted(words: readonly number[]): string {
-  return words.slice(-2).map((word) => `${word >> 8}.${word & 0xff}`).join('.');
+  return words
+    .slice(-2)
+    .map((word) => `${word >> 8}.${word & 0xff}`)
+    .join('.');
 }
 
 function isMapped(words: readonly number[]): boolean {

@@ -30,7 +30,10 @@ export function reachesMeet(a: string, b: string): boolean {
   return ipFamily(a) === ipFamily(b) && (isAnyIp(a) || isAnyIp(b));
 }
 
-/** How close a binding is to the address that was called; 0: it does not cover it. Where none was named ('') all are as good. */
+/**
+ * How close a binding is to the address that was called; 0: it does not cover it. Where none was named ('') all are as
+ * good.
+ */
 export function closeness(reach: string, ip: string): number {
   if (ip === '' || reach === EVERYWHERE) return BOTH_FAMILIES;
   if (reach === ip) return EXACT;

@@ -1,8 +1,8 @@
 /**
  * The FIFOs behind the bells of this process, and the doors of others: made, opened, rung and removed by name.
  *
- * Whoever comes first makes both bells of a pair; each is read by one process and rung by the other. They keep their names, and stay where a link is given up
- * and begun again between two that live.
+ * Whoever comes first makes both bells of a pair; each is read by one process and rung by the other. They keep their
+ * names, and stay where a link is given up and begun again between two that live.
  */
 import path from 'node:path';
 import { StpError } from '../errors';
@@ -19,13 +19,15 @@ export class BellFiles {
   }
 
   /**
-   * Makes both bells between us and `peer`, who have doors, unless they are there. Where there are doors there are FIFOs: what refuses one now is a failure (EIO).
-   * A peer that finds the bells made, and us not listening, would take us for dead.
+   * Makes both bells between us and `peer`, who have doors, unless they are there. Where there are doors there are
+   * FIFOs: what refuses one now is a failure (EIO). A peer that finds the bells made, and us not listening, would take
+   * us for dead.
    */
   make(peer: number): void {
     for (const name of this.names(peer)) {
       const absolute = this.#absolute(name);
-      if (!makeFifo(absolute, this.#region.storage.access)) throw new StpError('EIO', `${absolute} could not be made, though doors could`, 'mkfifo');
+      if (!makeFifo(absolute, this.#region.storage.access))
+        throw new StpError('EIO', `${absolute} could not be made, though doors could`, 'mkfifo');
     }
   }
 

@@ -1,11 +1,12 @@
 /**
  * Bells: FIFOs by which one process wakes another of the same kernel.
  *
- * A bell has one byte in it at most that matters: writing is all there is to it, and a full FIFO has been rung already. The reader
- * of a pair bell sees the end of the stream when its one writer has died, also across pid namespaces.
+ * A bell has one byte in it at most that matters: writing is all there is to it, and a full FIFO has been rung already.
+ * The reader of a pair bell sees the end of the stream when its one writer has died, also across pid namespaces.
  *
- * The reading end is a `net.Socket` over the descriptor: the only public way in Node to wait for a FIFO without a thread of the
- * pool, and one that can be unref'ed. @note Node 20-26: a socket made from `fd` stays native under the hook.
+ * The reading end is a `net.Socket` over the descriptor: the only public way in Node to wait for a FIFO without a
+ * thread of the pool, and one that can be unref'ed. @note Node 20-26: a socket made from `fd` stays native under the
+ * hook.
  */
 import net from 'node:net';
 import { ringFifo } from '../storage';
@@ -23,7 +24,12 @@ export class BellReader {
       return true;
     };
     // @types/node keeps `onread` to connect(), Node takes it here as well.
-    const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = { fd, readable: true, writable: false, onread: { buffer, callback } };
+    const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = {
+      fd,
+      readable: true,
+      writable: false,
+      onread: { buffer, callback },
+    };
     this.#socket = new net.Socket(options);
     let over = false;
     const end = (): void => {

@@ -1,5 +1,11 @@
 /** What lies in a log that nobody will deliver any more: whose bytes they are. */
-import { RECORD_HEADER_BYTES, RECORD_LENGTH_MASK, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_SHIFT, RecordType } from '../layout';
+import {
+  RECORD_HEADER_BYTES,
+  RECORD_LENGTH_MASK,
+  RECORD_PAYLOAD_MAX_BYTES,
+  RECORD_TYPE_SHIFT,
+  RecordType,
+} from '../layout';
 import { type LogReader } from '../storage';
 import { padded } from './records';
 

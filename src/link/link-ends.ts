@@ -1,4 +1,7 @@
-/** What a process holds of one link: the link, its ends of the bells, and what it knows of the files. The table of links (link-table.ts) alone changes it. */
+/**
+ * What a process holds of one link: the link, its ends of the bells, and what it knows of the files. The table of links
+ * (link-table.ts) alone changes it.
+ */
 import { type ProcessInfo } from '../region';
 import { closeFifo, closeQuietly } from '../storage';
 import { type BellReader } from './bell';
@@ -17,7 +20,10 @@ export interface Ends {
   peerFile: number;
   /** Which file our log is; 0: it has lost its name already; undefined: that can't be told. */
   readonly ownFile: number | undefined;
-  /** The peer gave the link up and began another before we had opened its log: what lies under its name is for our next link. */
+  /**
+   * The peer gave the link up and began another before we had opened its log: what lies under its name is for our next
+   * link.
+   */
   forsaken: boolean;
   /** Since when the peer's log is there and can't be opened for a reason that may pass; 0: it is not so. */
   unopenedSinceMs: number;
@@ -28,7 +34,10 @@ export interface Ends {
   heard: boolean;
 }
 
-/** True where the end of the peer's bell tells of its death. A peer that died before it opened its end leaves a bell that never ends. */
+/**
+ * True where the end of the peer's bell tells of its death. A peer that died before it opened its end leaves a bell
+ * that never ends.
+ */
 export function willHear(ends: Ends): boolean {
   return ends.bell !== null && ends.heard;
 }

@@ -1,8 +1,9 @@
 /**
  * The names of the logs between this process and others, and which files lie under them.
  *
- * A link that is given up and begun again between two that live has the same names. What tells the two apart is the file: each end knows which one it made, and
- * which one of the peer it opened. Our own log loses its name only by the peer, or by who knows that we are dead.
+ * A link that is given up and begun again between two that live has the same names. What tells the two apart is the
+ * file: each end knows which one it made, and which one of the peer it opened. Our own log loses its name only by the
+ * peer, or by who knows that we are dead.
  */
 import { REGION_PATHS } from '../layout';
 import { pairOfName, type Region } from '../region';
@@ -46,7 +47,10 @@ export class LinkFiles {
     return now !== 0 && now !== peerFile;
   }
 
-  /** True where our log lost its name, which only the peer takes away: it will never read what we write there, though its own log is in place. */
+  /**
+   * True where our log lost its name, which only the peer takes away: it will never read what we write there, though
+   * its own log is in place.
+   */
   isForsaken({ info, ownFile }: Ends): boolean {
     if (info === this.#region.self || ownFile === undefined) return false;
     return ownFile === 0 || this.id(this.ours(info.number)) !== ownFile;
@@ -55,7 +59,9 @@ export class LinkFiles {
   /** True where the peer has given this link up, as far as can be told. */
   isGivenUp(ends: Ends): boolean {
     try {
-      return this.isForsaken(ends) || (ends.link.in !== null && this.id(this.theirs(ends.info.number)) !== ends.peerFile);
+      return (
+        this.isForsaken(ends) || (ends.link.in !== null && this.id(this.theirs(ends.info.number)) !== ends.peerFile)
+      );
     } catch {
       return true;
     }
@@ -89,8 +95,8 @@ export class LinkFiles {
   }
 
   /**
-   * Removes links and bells of dead processes that we have no link with: they died before we met. Recovery knows only that we live, so it leaves them
-   * to us, and knocks. `met`: those that we have a link with.
+   * Removes links and bells of dead processes that we have no link with: they died before we met. Recovery knows only
+   * that we live, so it leaves them to us, and knocks. `met`: those that we have a link with.
    */
   bury(met: ReadonlyMap<number, unknown>): void {
     const { storage, self } = this.#region;

@@ -1,12 +1,14 @@
 /**
  * The links of this process: making them, finding those that others made, and ending them.
  *
- * Order that matters. Each end opens the reading end of its bell before it creates its log, so that whoever sees the log can open the
- * writing end; a log is found by listing the directory (a look-up by name may be answered from a stale cache on another host), after a knock at the
- * door where there is one. The peer's death is the end of its bell and a shut door; before it is taken as final, all that the peer published is delivered.
+ * Order that matters. Each end opens the reading end of its bell before it creates its log, so that whoever sees the
+ * log can open the writing end; a log is found by listing the directory (a look-up by name may be answered from a stale
+ * cache on another host), after a knock at the door where there is one. The peer's death is the end of its bell and a
+ * shut door; before it is taken as final, all that the peer published is delivered.
  *
- * Who gives a link up, because the peer is dead or what it wrote is damaged, removes the files of both directions before it lets go of the bells:
- * nobody must take an old log for a new one. A living peer learns of it by the end of the bell, or by the missing file.
+ * Who gives a link up, because the peer is dead or what it wrote is damaged, removes the files of both directions
+ * before it lets go of the bells: nobody must take an old log for a new one. A living peer learns of it by the end of
+ * the bell, or by the missing file.
  *
  * Nothing here throws into the event loop: what fails for lack of room or descriptors is tried again by the clock.
  */
@@ -51,7 +53,10 @@ const LIST_BUSY_MS = 200;
 const BURY_MS = 5000;
 /** So long we then go on to clear up after the dead, where our opening had no time to finish it. */
 const CLEAR_MS = 100;
-/** How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to give up. */
+/**
+ * How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to
+ * give up.
+ */
 const UNMET_MS_MAX = 2000;
 /** Failures that are none of the peer's, and may pass. */
 const MAY_PASS: ReadonlySet<string> = new Set(['EMFILE', 'ENOBUFS', 'EIO', 'ENOSPC', 'EDQUOT']);
@@ -88,18 +93,31 @@ export class LinkTable implements PollerEvents {
     this.poller = new Poller(events, this, yieldOf(loadNative()));
     const { shared } = region.storage;
     const { leaseMs } = region.limits;
-    this.#lifeCheckMs = shared ? leaseMs / LIFE_CHECKS_PER_SHARED_LEASE : Math.min(LIFE_CHECK_MS, leaseMs / LIFE_CHECKS_PER_LEASE);
+    this.#lifeCheckMs = shared
+      ? leaseMs / LIFE_CHECKS_PER_SHARED_LEASE
+      : Math.min(LIFE_CHECK_MS, leaseMs / LIFE_CHECKS_PER_LEASE);
     this.poller.distant = shared;
     if (region.doorFd === undefined || !canListen()) {
       this.poller.setNeedsClock(true);
       return;
     }
-    this.#door = new BellReader(region.doorFd, () => { this.#discover(); }, () => { this.poller.setNeedsClock(true); });
+    this.#door = new BellReader(
+      region.doorFd,
+      () => {
+        this.#discover();
+      },
+      () => {
+        this.poller.setNeedsClock(true);
+      },
+    );
     this.poller.keeper = this.#door;
     this.#updateClock();
   }
 
-  /** The link to a live process, made if there is none; undefined where the process is gone. Throws ENOSPC, EMFILE and the like. */
+  /**
+   * The link to a live process, made if there is none; undefined where the process is gone. Throws ENOSPC, EMFILE and
+   * the like.
+   */
   to(number: number, epoch?: number): Link | undefined {
     const known = this.#ends.get(number);
     if (known !== undefined) return epoch === undefined || known.info.epoch === epoch ? known.link : undefined;
@@ -127,12 +145,15 @@ export class LinkTable implements PollerEvents {
     const bytes = this.#mechanism(info) === 'ring' ? limits.ringBytes : limits.framesBytes;
     const ends = info === self ? 1 : 2;
     const free = storage.freeBytes();
-    if (free !== undefined && free < ends * bytes) throw new StpError('ENOSPC', `a link with process ${info.number} takes ${ends * bytes} bytes, ${free} are free`);
+    if (free !== undefined && free < ends * bytes)
+      throw new StpError('ENOSPC', `a link with process ${info.number} takes ${ends * bytes} bytes, ${free} are free`);
   }
 
   #mechanism(info: ProcessInfo): 'ring' | 'frames' {
     const { storage, self } = this.#region;
-    return info.bootId === self.bootId && self.canMap && info.canMap && storage.mechanisms.has('ring') ? 'ring' : 'frames';
+    return info.bootId === self.bootId && self.canMap && info.canMap && storage.mechanisms.has('ring')
+      ? 'ring'
+      : 'frames';
   }
 
   #make(info: ProcessInfo): Ends {
@@ -147,7 +168,12 @@ export class LinkTable implements PollerEvents {
     const capacityBytes = mechanism === 'ring' ? this.#region.limits.ringBytes : this.#region.limits.framesBytes;
     let link: Link;
     try {
-      const out = storage.createLog(this.#files.ours(info.number), this.#identity(self, info), mechanism, capacityBytes);
+      const out = storage.createLog(
+        this.#files.ours(info.number),
+        this.#identity(self, info),
+        mechanism,
+        capacityBytes,
+      );
       link = new Link(this.poller, info.number, info.epoch, out, mechanism === 'ring');
       link.unheard = info !== self && !hasBells;
       link.distant = storage.shared;
@@ -157,7 +183,20 @@ export class LinkTable implements PollerEvents {
       throw error;
     }
     const listens = canListen();
-    const ends: Ends = { info, link, hasBells, bell: null, bellWriter: null, heldFd: listens ? undefined : bellFd, missing: 0, peerFile: 0, ownFile: this.#files.ownId(info.number), forsaken: false, unopenedSinceMs: 0, heard: false };
+    const ends: Ends = {
+      info,
+      link,
+      hasBells,
+      bell: null,
+      bellWriter: null,
+      heldFd: listens ? undefined : bellFd,
+      missing: 0,
+      peerFile: 0,
+      ownFile: this.#files.ownId(info.number),
+      forsaken: false,
+      unopenedSinceMs: 0,
+      heard: false,
+    };
     if (bellFd !== undefined && listens) this.#listen(ends, bellFd);
     this.#ends.set(info.number, ends);
     this.poller.links.add(link);
@@ -172,7 +211,15 @@ export class LinkTable implements PollerEvents {
   }
 
   #listen(ends: Ends, bellFd: number): void {
-    ends.bell = new BellReader(bellFd, () => { this.#rung(ends); }, () => { this.#bellEnded(ends); });
+    ends.bell = new BellReader(
+      bellFd,
+      () => {
+        this.#rung(ends);
+      },
+      () => {
+        this.#bellEnded(ends);
+      },
+    );
   }
 
   /** Tells the peer that there is a new link. False: nobody lives there any more. */
@@ -195,7 +242,12 @@ export class LinkTable implements PollerEvents {
       const reader = storage.openLog(place, { ring: limits.ringBytes, frames: limits.framesBytes });
       if (reader === undefined) return false;
       const { from, to, fromEpoch, toEpoch, regionId } = reader.identity;
-      const right = from === info.number && to === self.number && fromEpoch === info.epoch && toEpoch === self.epoch && regionId === this.#region.id;
+      const right =
+        from === info.number &&
+        to === self.number &&
+        fromEpoch === info.epoch &&
+        toEpoch === self.epoch &&
+        regionId === this.#region.id;
       if (!right) {
         reader.close();
         throw new StpError('ESTPCORRUPT', `link ${info.number}-${self.number} names other processes`);
@@ -255,7 +307,10 @@ export class LinkTable implements PollerEvents {
     this.poller.rung();
   }
 
-  /** The last writer of the peer's bell is gone: the peer died or gave the link up, or what it closed was still its end of the link before this one. */
+  /**
+   * The last writer of the peer's bell is gone: the peer died or gave the link up, or what it closed was still its end
+   * of the link before this one.
+   */
   #bellEnded(ends: Ends): void {
     if (this.#closed || ends.link.peerGone) return;
     if (this.#hasDied(ends) || this.#files.isGivenUp(ends)) this.#peerDied(ends);
@@ -300,7 +355,10 @@ export class LinkTable implements PollerEvents {
     this.poller.wake();
   }
 
-  /** `knocked`: somebody has just made a log for us, which may be a known peer's next. By the clock that is looked at with its life. */
+  /**
+   * `knocked`: somebody has just made a log for us, which may be a known peer's next. By the clock that is looked at
+   * with its life.
+   */
   #meetAll(names: readonly string[], knocked: boolean): void {
     const suffix = `-${this.#region.self.number}`;
     // One that gave up waiting may come again, and then has all its time.
@@ -315,7 +373,8 @@ export class LinkTable implements PollerEvents {
   #meet(from: number, knocked: boolean): void {
     const known = this.#ends.get(from);
     if (known !== undefined) {
-      if (knocked && !known.heard && this.#files.isReplaced(known)) known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
+      if (knocked && !known.heard && this.#files.isReplaced(known))
+        known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
       else this.#complete(known);
       return;
     }
@@ -343,7 +402,9 @@ export class LinkTable implements PollerEvents {
     }
   }
 
-  /** A process ended before we had met: what it has published for us is taken in all the same. False: there is nothing. */
+  /**
+   * A process ended before we had met: what it has published for us is taken in all the same. False: there is nothing.
+   */
   #hearLast(from: number, info: ProcessInfo | undefined): boolean {
     const { storage, limits, self } = this.#region;
     const reader = storage.openLog(this.#files.theirs(from), { ring: limits.ringBytes, frames: limits.framesBytes });
@@ -355,7 +416,9 @@ export class LinkTable implements PollerEvents {
       reader.close();
     }
     const { bootId } = info ?? self;
-    this.#peerDied(this.#make({ ...self, number: from, epoch: fromEpoch, bootId, hasDoor: false, canMap: false, state: 'left' }));
+    this.#peerDied(
+      this.#make({ ...self, number: from, epoch: fromEpoch, bootId, hasDoor: false, canMap: false, state: 'left' }),
+    );
     return true;
   }
 
@@ -382,7 +445,8 @@ export class LinkTable implements PollerEvents {
         if (!this.#cleared) this.#cleared = this.#region.recover(CLEAR_MS).complete;
       }
       const names = this.#region.storage.list(REGION_PATHS.links);
-      for (const ends of [...this.#ends.values()]) if (ends.info !== this.#region.self) this.#careFor(ends, names, checkLife);
+      for (const ends of [...this.#ends.values()])
+        if (ends.info !== this.#region.self) this.#careFor(ends, names, checkLife);
       this.#meetAll(names, false);
       this.#updateClock();
     } catch {
@@ -390,7 +454,10 @@ export class LinkTable implements PollerEvents {
     }
   }
 
-  /** While data come and go, the trips of a list to a file server are theirs: newcomers wait as long as they do for one who sleeps. */
+  /**
+   * While data come and go, the trips of a list to a file server are theirs: newcomers wait as long as they do for one
+   * who sleeps.
+   */
   #listGoodMs(): number {
     return this.poller.distant && !this.poller.asleep ? LIST_BUSY_MS : LIST_MS;
   }
@@ -405,7 +472,8 @@ export class LinkTable implements PollerEvents {
     const { link, info } = ends;
     const self = this.#region.self.number;
     const incomplete = link.in === null && !this.#complete(ends);
-    // A peer of this kernel from which no bell will be heard is looked at each time: peers of the dead are to know at once.
+    // A peer of this kernel from which no bell will be heard is looked at each time: peers of the dead are to know at
+    // once.
     if (!incomplete && (willHear(ends) || !(checkLife || ends.hasBells))) return;
     if (this.#region.isAlive(info) === 'dead') {
       this.#peerDied(ends);
@@ -413,9 +481,12 @@ export class LinkTable implements PollerEvents {
     }
     const needed = incomplete ? `${self}-${info.number}` : `${info.number}-${self}`;
     // A list of what others change meanwhile may lack a name that is there.
-    const listed = names.includes(needed) || (ends.missing > 0 && this.#region.storage.info(`${REGION_PATHS.links}/${needed}`) !== undefined);
+    const listed =
+      names.includes(needed) ||
+      (ends.missing > 0 && this.#region.storage.info(`${REGION_PATHS.links}/${needed}`) !== undefined);
     ends.missing = listed ? 0 : ends.missing + 1;
-    if (ends.missing >= MISSING_MAX || (!ends.heard && this.#files.isReplaced(ends))) link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
+    if (ends.missing >= MISSING_MAX || (!ends.heard && this.#files.isReplaced(ends)))
+      link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
   }
 
   linkOver(link: Link): void {
@@ -423,8 +494,12 @@ export class LinkTable implements PollerEvents {
     if (ends?.link !== link) return;
     const errno = link.failure === null ? errnoOf('ECONNRESET') : -link.failure.errno;
     if (link.peerGone) this.#failures.delete(link.process);
-    else if (link.failure?.code === 'ESTPCORRUPT') this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
-    const left = link.peerGone && link.failure === null && ends.info.bootId === this.#region.self.bootId ? { unread: link.unread() } : undefined;
+    else if (link.failure?.code === 'ESTPCORRUPT')
+      this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
+    const left =
+      link.peerGone && link.failure === null && ends.info.bootId === this.#region.self.bootId
+        ? { unread: link.unread() }
+        : undefined;
     this.#drop(ends);
     if (link.peerGone) crashPoint('death.dropped');
     this.#events.peerGone(link, errno, left);
@@ -440,7 +515,8 @@ export class LinkTable implements PollerEvents {
     this.poller.links.delete(link);
     this.#files.removeLog(this.#files.ours(peer));
     if (link.peerGone) crashPoint('death.log-removed');
-    if ((link.peerGone || link.failure !== null) && !this.#files.hasBegunAnew(ends)) this.#files.removeLog(this.#files.theirs(peer));
+    if ((link.peerGone || link.failure !== null) && !this.#files.hasBegunAnew(ends))
+      this.#files.removeLog(this.#files.theirs(peer));
     if (link.peerGone && this.#hasDied(ends)) {
       // The dead do not clean up; whoever comes first does. A peer that lives uses them for its next link.
       for (const name of this.#bells.names(peer)) this.#files.remove(name);
@@ -484,5 +560,9 @@ export class LinkTable implements PollerEvents {
 }
 
 function yieldOf(native: Native | undefined): (() => void) | undefined {
-  return native === undefined ? undefined : () => { native.yieldProcessor(); };
+  return native === undefined
+    ? undefined
+    : () => {
+        native.yieldProcessor();
+      };
 }

@@ -1,12 +1,13 @@
 /**
  * A link: this process's end of the two logs that join it with one other process (or with itself).
  *
- * Outgoing, records are built in the log in place and published once: at once for the first of a turn of the event loop, at its end for
- * what follows, so that many small sends of a turn become one record. Incoming, each record is checked before it is used and given to the sink;
- * at most one per socket and turn, so that a program's ticks and microtasks run between two reads of a socket as they do with TCP.
+ * Outgoing, records are built in the log in place and published once: at once for the first of a turn of the event
+ * loop, at its end for what follows, so that many small sends of a turn become one record. Incoming, each record is
+ * checked before it is used and given to the sink; at most one per socket and turn, so that a program's ticks and
+ * microtasks run between two reads of a socket as they do with TCP.
  *
- * Invariants: nothing read from the peer is used before its bounds are checked, and nothing is read twice. A damaged log ends the link, not the process.
- * We are the only writer of the outgoing log; the peer of the incoming one.
+ * Invariants: nothing read from the peer is used before its bounds are checked, and nothing is read twice. A damaged
+ * log ends the link, not the process. We are the only writer of the outgoing log; the peer of the incoming one.
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
@@ -25,7 +26,16 @@ import { copyBytes, gather, GATHER_BYTES_MAX, gatheredBytes, gatherMemory, padde
 
 /** Where records and news of links go. */
 export interface LinkSink {
-  record(link: Link, type: number, source: number, socket: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void;
+  record(
+    link: Link,
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    bytes: Buffer,
+    at: number,
+    lengthBytes: number,
+  ): void;
   /** append() returned -1 before, and now there is room. */
   roomMade(link: Link): void;
 }
@@ -35,17 +45,25 @@ export interface LinkOwner {
   readonly sink: LinkSink;
   /** Counts turns of the event loop that looked for records. */
   readonly turn: number;
-  /** Per socket index: the turn in which it was last given a record. As long as there have been sockets; what is past it has none. */
+  /**
+   * Per socket index: the turn in which it was last given a record. As long as there have been sockets; what is past it
+   * has none.
+   */
   readonly lastTurns: Int32Array;
   /** Something was appended: publish at the end of the turn, and look for answers. */
   publishLater(link: Link): void;
 }
 
-/** Data never takes the last of a log: control records must find room while readers are slow. A quarter of small logs. */
+/**
+ * Data never takes the last of a log: control records must find room while readers are slow. A quarter of small logs.
+ */
 const CONTROL_RESERVE_BYTES = 8192;
 /** Records of one turn, so that a flood from one peer does not hold up the rest of the loop. */
 const TURN_RECORDS_MAX = 1024;
-/** A send of so many bytes travels in one piece where the log has room for it at all: programs count on it, though TCP does not promise it. */
+/**
+ * A send of so many bytes travels in one piece where the log has room for it at all: programs count on it, though TCP
+ * does not promise it.
+ */
 const WHOLE_BYTES = 2048;
 const TURN_BYTES_MAX = 1 << 20;
 /** Read positions are told at least so often, bytes: the writer of bulk data must not wait for the end of our turn. */
@@ -63,7 +81,9 @@ interface Settled {
 
 function settled(): Settled {
   let resolve: Settled['resolve'] = () => undefined;
-  const promise = new Promise<StpError | null>((settle) => { resolve = settle; });
+  const promise = new Promise<StpError | null>((settle) => {
+    resolve = settle;
+  });
   return { promise, resolve };
 }
 
@@ -130,24 +150,44 @@ export class Link {
   }
 
   /** See PeerPort: appends one record, whole or (data) in part; bytes of payload taken, -1 for no room. */
-  append(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null, from: number, to: number): number {
+  append(
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    payload: Uint8Array | null,
+    from: number,
+    to: number,
+  ): number {
     if (this.failure !== null) return payload === null ? 0 : to - from;
     const partial = type === RecordType.data || type === RecordType.handReceived || type === RecordType.handUnsent;
-    let taken = partial && payload !== null ? this.#appendPart(type, source, socket, generation, payload, from, to) : this.#appendWhole(type, source, socket, generation, payload, from, to);
+    let taken =
+      partial && payload !== null
+        ? this.#appendPart(type, source, socket, generation, payload, from, to)
+        : this.#appendWhole(type, source, socket, generation, payload, from, to);
     if (taken < 0 && this.#refreshRoom()) {
-      taken = partial && payload !== null ? this.#appendPart(type, source, socket, generation, payload, from, to) : this.#appendWhole(type, source, socket, generation, payload, from, to);
+      taken =
+        partial && payload !== null
+          ? this.#appendPart(type, source, socket, generation, payload, from, to)
+          : this.#appendWhole(type, source, socket, generation, payload, from, to);
     }
     if (taken < 0 && !this.needsRoom) this.#waitForRoom();
     return taken;
   }
 
-  /** A peer that makes room rings only who says in its asleep word that it waits for it: one that sleeps already wakes, and says it. */
+  /**
+   * A peer that makes room rings only who says in its asleep word that it waits for it: one that sleeps already wakes,
+   * and says it.
+   */
   #waitForRoom(): void {
     this.needsRoom = true;
     this.#owner.publishLater(this);
   }
 
-  /** Room in the log, as LogWriter.claim; a log that can't be written any more ends the link, and what is sent to it is lost with it. */
+  /**
+   * Room in the log, as LogWriter.claim; a log that can't be written any more ends the link, and what is sent to it is
+   * lost with it.
+   */
   #claim(minBytes: number, wantBytes: number): number {
     let granted = 0;
     try {
@@ -166,7 +206,15 @@ export class Link {
     if (this.#settled !== null) this.#settle();
   }
 
-  #appendWhole(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null, from: number, to: number): number {
+  #appendWhole(
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    payload: Uint8Array | null,
+    from: number,
+    to: number,
+  ): number {
     const lengthBytes = payload === null ? 0 : to - from;
     const need = RECORD_HEADER_BYTES + padded(lengthBytes);
     const { out } = this;
@@ -178,7 +226,15 @@ export class Link {
     return lengthBytes;
   }
 
-  #appendPart(type: number, source: number, socket: number, generation: number, payload: Uint8Array, from: number, to: number): number {
+  #appendPart(
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    payload: Uint8Array,
+    from: number,
+    to: number,
+  ): number {
     const { out } = this;
     if (out.freeBytes < this.#reserveBytes) return -1;
     if (this.#tailAt >= 0 && this.#tailType === type && this.#tailSource === source && this.#tailSocket === socket) {
@@ -246,7 +302,10 @@ export class Link {
     this.#owner.publishLater(this);
   }
 
-  /** True for a few turns where little is left of a burst behind full frames: it had better go with what comes next, for each write is a trip to a file server. */
+  /**
+   * True for a few turns where little is left of a burst behind full frames: it had better go with what comes next, for
+   * each write is a trip to a file server.
+   */
   mayWait(): boolean {
     if (this.#restTurns === 0 || this.failure !== null || this.out.pendingBytes >= REST_BYTES) return false;
     this.#restTurns -= 1;
@@ -273,8 +332,8 @@ export class Link {
   }
 
   /**
-   * For those who acknowledge: undefined where all that was appended is visible now, whatever becomes of this process; else a promise of
-   * that, or of the failure that took it.
+   * For those who acknowledge: undefined where all that was appended is visible now, whatever becomes of this process;
+   * else a promise of that, or of the failure that took it.
    */
   settle(): Promise<StpError | null> | undefined {
     if (this.#eager) this.publish();
@@ -311,8 +370,8 @@ export class Link {
   }
 
   /**
-   * Rings the peer once more where it has not read all that we published, as far as it told: its asleep word may be damaged, and a sleeper
-   * that nobody wakes is worse than a ring for nothing.
+   * Rings the peer once more where it has not read all that we published, as far as it told: its asleep word may be
+   * damaged, and a sleeper that nobody wakes is worse than a ring for nothing.
    */
   ringAgain(): void {
     this.unwatched = false;
@@ -333,7 +392,10 @@ export class Link {
     return this.out.freeBytes > before;
   }
 
-  /** True where there is room again for what found none: enough for records of a good size, or the log would fill with crumbs. */
+  /**
+   * True where there is room again for what found none: enough for records of a good size, or the log would fill with
+   * crumbs.
+   */
   roomy(): boolean {
     if (!this.needsRoom || this.failure !== null) return false;
     this.#refreshRoom();
@@ -426,12 +488,18 @@ export class Link {
     const type = typeAndLength >>> RECORD_TYPE_SHIFT;
     const total = RECORD_HEADER_BYTES + padded(lengthBytes);
     if (run < RECORD_HEADER_BYTES || lengthBytes > RECORD_PAYLOAD_MAX_BYTES || total > run || type > RECORD_TYPE_MAX) {
-      this.fail(new StpError('ESTPCORRUPT', `record of type ${type} and ${lengthBytes} bytes in link ${reader.identity.from}-${reader.identity.to}`));
+      this.fail(
+        new StpError(
+          'ESTPCORRUPT',
+          `record of type ${type} and ${lengthBytes} bytes in link ${reader.identity.from}-${reader.identity.to}`,
+        ),
+      );
       return 0;
     }
     if (type !== RecordType.credit && type !== RecordType.finAck && type !== RecordType.connect) {
       const { lastTurns, turn } = this.#owner;
-      // What is for a request goes to a socket that only the engine knows: it takes the turn of one that is chosen by the client's number.
+      // What is for a request goes to a socket that only the engine knows: it takes the turn of one that is chosen by
+      // the client's number.
       const index = socket === REQUEST_SOCKET ? source % lastTurns.length : socket;
       if (index < lastTurns.length) {
         if (lastTurns[index] === turn) return 0;
@@ -442,8 +510,19 @@ export class Link {
     const gathered = joins ? gather(reader, run, source, socket, generation, lengthBytes) : 0;
     const used = gathered > 0 ? gathered : total;
     try {
-      if (gathered > 0) this.#owner.sink.record(this, type, source, socket, generation, gatherMemory, 0, gatheredBytes());
-      else this.#owner.sink.record(this, type, source, socket, generation, reader.bytes, at + RECORD_HEADER_BYTES, lengthBytes);
+      if (gathered > 0)
+        this.#owner.sink.record(this, type, source, socket, generation, gatherMemory, 0, gatheredBytes());
+      else
+        this.#owner.sink.record(
+          this,
+          type,
+          source,
+          socket,
+          generation,
+          reader.bytes,
+          at + RECORD_HEADER_BYTES,
+          lengthBytes,
+        );
       crashPoint('data.delivered');
     } finally {
       // The sink runs the program: it may have closed the link, or thrown; a record is delivered once all the same.
@@ -457,8 +536,8 @@ export class Link {
   }
 
   /**
-   * Sockets here whose bytes the other process had not taken in when it ended, by index. Undefined where that can't be told, or it
-   * left a log that can't be.
+   * Sockets here whose bytes the other process had not taken in when it ended, by index. Undefined where that can't be
+   * told, or it left a log that can't be.
    */
   unread(): Set<number> | undefined {
     try {
@@ -469,7 +548,9 @@ export class Link {
     }
   }
 
-  /** Sockets here for which bytes have come that were not looked at: what is taken for this is not delivered any more. */
+  /**
+   * Sockets here for which bytes have come that were not looked at: what is taken for this is not delivered any more.
+   */
   takeUnseen(): Set<number> {
     try {
       return this.in === null ? new Set() : targetsOf(this.in);

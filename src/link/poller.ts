@@ -1,12 +1,15 @@
 /**
- * The poller: looks for records in all links of this process, spins a little when there are none, then sleeps until a bell rings.
+ * The poller: looks for records in all links of this process, spins a little when there are none, then sleeps until a
+ * bell rings.
  *
- * A turn is one immediate. Awake, a turn follows a turn by setImmediate, several of them in one go of the event loop while records wait for them. While nothing comes, the processor is
- * yielded (without it a spinning process starves its peer) until the spin budget is used up; the budget grows when spinning paid and
- * shrinks when it did not. Asleep, nothing runs at all: each link says so in its asleep word, everything is looked at once more, and then the
- * bells wake us. Links without a bell (another kernel, no FIFOs) are polled by a timer that backs off.
+ * A turn is one immediate. Awake, a turn follows a turn by setImmediate, several of them in one go of the event loop
+ * while records wait for them. While nothing comes, the processor is yielded (without it a spinning process starves its
+ * peer) until the spin budget is used up; the budget grows when spinning paid and shrinks when it did not. Asleep,
+ * nothing runs at all: each link says so in its asleep word, everything is looked at once more, and then the bells wake
+ * us. Links without a bell (another kernel, no FIFOs) are polled by a timer that backs off.
  *
- * Order that matters in falling asleep: publish the asleep word, then look again. A sender publishes, then looks at the word. So one of the two sees the other.
+ * Order that matters in falling asleep: publish the asleep word, then look again. A sender publishes, then looks at the
+ * word. So one of the two sees the other.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { type BellReader } from './bell';
@@ -17,13 +20,22 @@ import { clearInterval, clearTimeout, nextTick, nowMs, setImmediate, setInterval
 export const DEFAULT_SPIN_US = 100;
 export const SPIN_US_MAX = 1_000_000;
 const SPIN_FLOOR_US = 15;
-/** Turns in one go of the event loop while records wait for the next turn: a go costs a system call, and libuv reads a busy socket 32 times in one. */
+/**
+ * Turns in one go of the event loop while records wait for the next turn: a go costs a system call, and libuv reads a
+ * busy socket 32 times in one.
+ */
 const TURNS_PER_GO = 4;
 /** Looks at the links between two turns of the event loop while spinning. */
 const LOOKS_PER_TURN = 6;
-/** A yield that took so long gave the processor to somebody who works, and if it brought nothing, to a stranger: the machine is busy. */
+/**
+ * A yield that took so long gave the processor to somebody who works, and if it brought nothing, to a stranger: the
+ * machine is busy.
+ */
 const CONTENDED_US = 300;
-/** Then so many spins are left out, twice as many each time: a busy machine gives a sleeper the processor sooner than a spinner. */
+/**
+ * Then so many spins are left out, twice as many each time: a busy machine gives a sleeper the processor sooner than a
+ * spinner.
+ */
 const LEAVE_OUT_FIRST = 8;
 const LEAVE_OUT_MAX = 256;
 /** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
@@ -32,7 +44,10 @@ const TURNS_WITHOUT_YIELD = 4;
 const TURNS_FIRST = 1024;
 /** How long published records may lie unread before their reader is rung again. */
 const WATCH_MS = 1000;
-/** Looks by the clock: so long after the last event, one after each twentieth of that time. A message waits by so much longer than the pause before it. */
+/**
+ * Looks by the clock: so long after the last event, one after each twentieth of that time. A message waits by so much
+ * longer than the pause before it.
+ */
 const POLL_FRACTION = 1 / 20;
 const POLL_FIRST_MS = 1;
 const POLL_MAX_MS = 50;
@@ -40,14 +55,20 @@ const POLL_MAX_MS = 50;
 const POLL_DISTANT_MAX_MS = 200;
 /** Longest time without a sleep in which answers of distant peers are waited for. */
 const DISTANT_WAIT_MS = 20;
-/** How often duties of the clock are looked after while records keep us awake; and the clock is read once in so many turns. */
+/**
+ * How often duties of the clock are looked after while records keep us awake; and the clock is read once in so many
+ * turns.
+ */
 const CARE_AWAKE_MS = 50;
 const CARE_TURNS = 8;
 
 export interface PollerEvents {
   /** A link failed or its peer is gone, and all it sent has been delivered. */
   linkOver(link: Link): void;
-  /** Called while there are links that have no bell or are not fully open: complete them, look for new ones, check who lives. */
+  /**
+   * Called while there are links that have no bell or are not fully open: complete them, look for new ones, check who
+   * lives.
+   */
   care(): void;
   /** End of a turn in which something happened. */
   turnOver(): void;
@@ -149,7 +170,9 @@ export class Poller implements LinkOwner {
     if (!this.#polling) this.turn = (this.turn + 1) | 0;
   }
 
-  /** What the program sends in answer to what it was just given goes out with our own, in one trip to the file server. */
+  /**
+   * What the program sends in answer to what it was just given goes out with our own, in one trip to the file server.
+   */
   #flushAfterProgram(): void {
     if (this.#dirty.length === 0 || this.#flushQueued) return;
     this.#flushQueued = true;
@@ -214,7 +237,8 @@ export class Poller implements LinkOwner {
   #look(): boolean {
     this.turn = (this.turn + 1) | 0;
     this.#polling = true;
-    // The rest of a frame is in memory, but to look for another of the other links is a trip each: they come with the next frame.
+    // The rest of a frame is in memory, but to look for another of the other links is a trip each: they come with the
+    // next frame.
     const restOnly = this.distant && this.#behind;
     this.#behind = false;
     let any = false;
@@ -259,7 +283,10 @@ export class Poller implements LinkOwner {
     return true;
   }
 
-  /** The look of each turn sleeps in the file system until its answer is there: no spin is needed, and no processor burnt. */
+  /**
+   * The look of each turn sleeps in the file system until its answer is there: no spin is needed, and no processor
+   * burnt.
+   */
   #waitsForDistant(): boolean {
     const now = nowMs();
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
@@ -291,7 +318,8 @@ export class Poller implements LinkOwner {
 
   /** A bell rang: where it did so soon that a longer spin had caught it, spin longer the next time. */
   rung(): void {
-    if (this.asleep && (nowMs() - this.#idleSinceMs) * 1000 < this.spinUs) this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
+    if (this.asleep && (nowMs() - this.#idleSinceMs) * 1000 < this.spinUs)
+      this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
     this.wake();
   }
 
@@ -310,28 +338,41 @@ export class Poller implements LinkOwner {
     if (this.#watch === null) for (const link of this.links) if (link.unwatched || link.needsRoom) this.#startWatch();
   }
 
-  /** Against wake-ups that got lost, which only a damaged region should do. Idle, it runs out once and is not started again. */
+  /**
+   * Against wake-ups that got lost, which only a damaged region should do. Idle, it runs out once and is not started
+   * again.
+   */
   #startWatch(): void {
-    this.#watch ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
-      this.#watch = null;
-      if (!this.asleep || this.#closed) return;
-      let waits = false;
-      for (const link of this.links) {
-        if (link.unwatched) link.ringAgain();
-        waits ||= link.needsRoom;
-      }
-      if (waits) this.wake();
-    }, WATCH_MS);
+    this.#watch ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
+      setTimeout,
+      undefined,
+      () => {
+        this.#watch = null;
+        if (!this.asleep || this.#closed) return;
+        let waits = false;
+        for (const link of this.links) {
+          if (link.unwatched) link.ringAgain();
+          waits ||= link.needsRoom;
+        }
+        if (waits) this.wake();
+      },
+      WATCH_MS,
+    );
     this.#watch.unref();
   }
 
   #startClock(): void {
-    this.#clock ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, () => {
-      this.#clock = null;
-      this.#caredMs = nowMs();
-      this.#events.care();
-      this.#wakeIfReady();
-    }, this.#paceMs());
+    this.#clock ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
+      setTimeout,
+      undefined,
+      () => {
+        this.#clock = null;
+        this.#caredMs = nowMs();
+        this.#events.care();
+        this.#wakeIfReady();
+      },
+      this.#paceMs(),
+    );
     if (!this.#referenced) this.#clock.unref();
   }
 

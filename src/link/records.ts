@@ -33,16 +33,30 @@ export function gatheredBytes(): number {
 }
 
 /**
- * Small records of one socket that lie one after another are given to the sink as one: a reader that fell behind a writer of small messages
- * catches up by it. Bytes of log taken, 0 where there is nothing to join; what does not fit is left to be checked like any other.
+ * Small records of one socket that lie one after another are given to the sink as one: a reader that fell behind a
+ * writer of small messages catches up by it. Bytes of log taken, 0 where there is nothing to join; what does not fit is
+ * left to be checked like any other.
  */
-export function gather(reader: LogReader, run: number, source: number, socket: number, generation: number, firstBytes: number): number {
+export function gather(
+  reader: LogReader,
+  run: number,
+  source: number,
+  socket: number,
+  generation: number,
+  firstBytes: number,
+): number {
   const { words, bytes, at } = reader;
   let used = 0;
   let filled = 0;
   let lengthBytes = firstBytes;
   for (;;) {
-    copyBytes(bytes, at + used + RECORD_HEADER_BYTES, at + used + RECORD_HEADER_BYTES + lengthBytes, gatherMemory, filled);
+    copyBytes(
+      bytes,
+      at + used + RECORD_HEADER_BYTES,
+      at + used + RECORD_HEADER_BYTES + lengthBytes,
+      gatherMemory,
+      filled,
+    );
     filled += lengthBytes;
     used += RECORD_HEADER_BYTES + padded(lengthBytes);
     if (run - used < RECORD_HEADER_BYTES) break;
@@ -51,7 +65,12 @@ export function gather(reader: LogReader, run: number, source: number, socket: n
     lengthBytes = typeAndLength & RECORD_LENGTH_MASK;
     if (typeAndLength >>> RECORD_TYPE_SHIFT !== RecordType.data || (words[word + 1] ?? 0) >>> 0 !== source) break;
     if ((words[word + 2] ?? 0) >>> 0 !== socket || (words[word + 3] ?? 0) >>> 0 !== generation) break;
-    if (lengthBytes > GATHER_BYTES_MAX || filled + lengthBytes > gatherMemory.length || RECORD_HEADER_BYTES + padded(lengthBytes) > run - used) break;
+    if (
+      lengthBytes > GATHER_BYTES_MAX ||
+      filled + lengthBytes > gatherMemory.length ||
+      RECORD_HEADER_BYTES + padded(lengthBytes) > run - used
+    )
+      break;
   }
   if (filled === firstBytes) return 0;
   filledBytes = filled;

@@ -1,11 +1,13 @@
 /**
  * How long the storage has answered us, by our own attempts to write our heartbeat: the clock by which we judge others.
  *
- * A heartbeat that stands still proves that its writer is dead only if we could have seen it move. So time counts while our own beats are answered, and stands while
- * one is not: a file server that is stopped, a mount that fails, a machine that keeps us waiting. What does not answer for too long is an outage.
+ * A heartbeat that stands still proves that its writer is dead only if we could have seen it move. So time counts while
+ * our own beats are answered, and stands while one is not: a file server that is stopped, a mount that fails, a machine
+ * that keeps us waiting. What does not answer for too long is an outage.
  *
- * The facts lie in shared memory, because a thread of its own may beat (beat-thread.ts) and the program's thread judges. One of the two writes at a time, whoever
- * holds the baton: into the slot that nobody reads, then the turn is stored. A writer that ends anywhere leaves a whole slot.
+ * The facts lie in shared memory, because a thread of its own may beat (beat-thread.ts) and the program's thread
+ * judges. One of the two writes at a time, whoever holds the baton: into the slot that nobody reads, then the turn is
+ * stored. A writer that ends anywhere leaves a whole slot.
  */
 
 /** Who may beat. */
@@ -95,7 +97,10 @@ export class BeatClock {
     });
   }
 
-  /** Time in which the storage has answered, milliseconds from some beginning. Stands while it does not, and where nobody beats. */
+  /**
+   * Time in which the storage has answered, milliseconds from some beginning. Stands while it does not, and where
+   * nobody beats.
+   */
   ableMs(nowMs: number): number {
     const { answeredMs, sinceMs, lostMs } = this.#read();
     if (answeredMs === 0) return 0;

@@ -1,8 +1,8 @@
 /**
  * The thread that beats while the program's own thread is held up: the entry of a worker, see pulse.ts.
  *
- * It writes one block of processes/N, the heartbeat, by a descriptor of its own, and nothing else; it holds nothing that anybody else waits for. From the moment
- * it has the baton nobody else writes that block.
+ * It writes one block of processes/N, the heartbeat, by a descriptor of its own, and nothing else; it holds nothing
+ * that anybody else waits for. From the moment it has the baton nobody else writes that block.
  */
 import { workerData } from 'node:worker_threads';
 import { PlainFile, type SameFile } from '../storage/positioned-file';
@@ -19,7 +19,11 @@ export interface BeatOrders {
 }
 
 const { file, beatMs, clock } = workerData as BeatOrders;
-const heartbeat = new HeartbeatWriter(new FileBlockWriter(PlainFile.again(file)), new BeatClock(beatMs, clock), Baton.thread);
+const heartbeat = new HeartbeatWriter(
+  new FileBlockWriter(PlainFile.again(file)),
+  new BeatClock(beatMs, clock),
+  Baton.thread,
+);
 
 function beat(): void {
   try {

@@ -1,9 +1,9 @@
 /**
  * The ports and ranges that one process holds, as they lie in its file, and the reading of other processes' tables.
  *
- * The first entries lie in one block, which is all that a lookup reads of most processes. What does not fit there lies in
- * blocks for 64 neighbouring ports each, and a bit in the first block tells that there are some: so a lookup reads one
- * block more where the port may be there, and no more however many ports a process holds.
+ * The first entries lie in one block, which is all that a lookup reads of most processes. What does not fit there lies
+ * in blocks for 64 neighbouring ports each, and a bit in the first block tells that there are some: so a lookup reads
+ * one block more where the port may be there, and no more however many ports a process holds.
  *
  * An entry never moves to another slot while it is held: a reader goes through the blocks one after the other, and must
  * not miss what moves behind its back. A block is replaced whole, so that a change of state is seen or not seen.
@@ -189,7 +189,8 @@ export class BindingTable {
   entriesIn(span: PortSpan): BindingEntry[] {
     const found: BindingEntry[] = [];
     const look = (block: number): void => {
-      for (const entry of this.#blocks.get(block)?.slots ?? []) if (entry !== undefined && isIn(entry, span)) found.push(entry);
+      for (const entry of this.#blocks.get(block)?.slots ?? [])
+        if (entry !== undefined && isIn(entry, span)) found.push(entry);
     };
     look(0);
     for (const group of groupsOf(span)) {
@@ -314,9 +315,15 @@ function readBlock(reader: BlockReader, number: number, block: number): TableBlo
 
 /**
  * All entries in the table of another process, checked; empty where it has published none. ESTPCORRUPT names the file.
- * With a span of ports only entries that may hold one of them; this is the fast way. A range is found by its first port.
+ * With a span of ports only entries that may hold one of them; this is the fast way. A range is found by its first
+ * port.
  */
-export function readBindings(reader: BlockReader, number: number, visit: (entry: BindingEntry) => boolean, span = ALL_PORTS): void {
+export function readBindings(
+  reader: BlockReader,
+  number: number,
+  visit: (entry: BindingEntry) => boolean,
+  span = ALL_PORTS,
+): void {
   for (const { payload, view, used } of blocksFor(reader, number, span)) {
     for (let i = 0; i < used; i += 1) {
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
@@ -331,8 +338,8 @@ export function readBindings(reader: BlockReader, number: number, visit: (entry:
 }
 
 /**
- * The socket that listens at a port of a group, of several the one that is closest to the address that was called. Compares
- * bytes and decodes nothing that does not match.
+ * The socket that listens at a port of a group, of several the one that is closest to the address that was called.
+ * Compares bytes and decodes nothing that does not match.
  */
 export function findListening(reader: BlockReader, number: number, wanted: WantedListener): ListeningEntry | undefined {
   const { group, port, ip } = wanted;
@@ -340,11 +347,17 @@ export function findListening(reader: BlockReader, number: number, wanted: Wante
   for (const { payload, view, used } of blocksFor(reader, number, { first: port, last: port })) {
     for (let i = 0; i < used; i += 1) {
       const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
-      if (view.getUint32(at + PORT_AT, true) !== port || view.getUint8(at + STATE_AT) !== BindingState.listening) continue;
+      if (view.getUint32(at + PORT_AT, true) !== port || view.getUint8(at + STATE_AT) !== BindingState.listening)
+        continue;
       if (!sameGroup(payload, at + GROUP_AT, group)) continue;
       const closeness = closenessOfBytes(view.getUint8(at + FAMILY_AT), payload, at + IP_AT, ip);
       if (closeness <= (best?.closeness ?? 0)) continue;
-      best = { socket: view.getUint32(at + SOCKET_AT, true), shared: view.getUint8(at + SHARED_AT) === 1, closeness, backlog: view.getUint16(at + BACKLOG_AT, true) };
+      best = {
+        socket: view.getUint32(at + SOCKET_AT, true),
+        shared: view.getUint8(at + SHARED_AT) === 1,
+        closeness,
+        backlog: view.getUint16(at + BACKLOG_AT, true),
+      };
       // What is not shared is alone.
       if (!best.shared) return best;
     }
@@ -365,9 +378,11 @@ function sameGroup(payload: Uint8Array, at: number, group: Uint8Array): boolean 
 }
 
 function usedEntries(view: DataView, number: number): number {
-  if (view.byteLength < BindingsHead.sizeBytes) throw new StpError('ESTPCORRUPT', `${processPath(number)}: the bindings are cut short`);
+  if (view.byteLength < BindingsHead.sizeBytes)
+    throw new StpError('ESTPCORRUPT', `${processPath(number)}: the bindings are cut short`);
   const used = view.getUint32(BindingsHead.fields.entries.at, true);
-  if (used > BINDINGS_PER_BLOCK || BindingsHead.sizeBytes + used * Binding.sizeBytes > view.byteLength) throw damaged(processPath(number), 'bindings.entries');
+  if (used > BINDINGS_PER_BLOCK || BindingsHead.sizeBytes + used * Binding.sizeBytes > view.byteLength)
+    throw damaged(processPath(number), 'bindings.entries');
   return used;
 }
 
@@ -377,9 +392,17 @@ function usedBlocks(view: DataView, number: number): number {
   return blocks;
 }
 
-function checked(payload: Uint8Array, at: number, state: number, port: number, count: number, number: number): BindingEntry {
+function checked(
+  payload: Uint8Array,
+  at: number,
+  state: number,
+  port: number,
+  count: number,
+  number: number,
+): BindingEntry {
   if (state > STATE_MAX) throw damaged(processPath(number), 'binding.state');
-  if (port < 1 || count < 1 || count > PORT_MAX || port + count - 1 > PORT_MAX) throw damaged(processPath(number), 'binding.port');
+  if (port < 1 || count < 1 || count > PORT_MAX || port + count - 1 > PORT_MAX)
+    throw damaged(processPath(number), 'binding.port');
   const { group, socket, shared, family, ip, backlog } = Binding.decode(payload, at);
   if (shared > 1) throw damaged(processPath(number), 'binding.shared');
   if (!isGroupName(group)) throw damaged(processPath(number), 'binding.group');
@@ -391,5 +414,9 @@ function checked(payload: Uint8Array, at: number, state: number, port: number, c
 function encodeEntry(entry: BindingEntry, payload: Uint8Array, at: number): void {
   const { port, count, group, socket, state } = entry;
   const { family, bytes } = ipBytes(entry.reach);
-  Binding.encode({ port, count, group, socket, state, shared: Number(entry.shared), backlog: entry.backlog ?? 0, family, ip: bytes }, payload, at);
+  Binding.encode(
+    { port, count, group, socket, state, shared: Number(entry.shared), backlog: entry.backlog ?? 0, family, ip: bytes },
+    payload,
+    at,
+  );
 }

@@ -2,13 +2,21 @@
  * The ports of this process, and who listens where in the region.
  *
  * (system, group, port) is the key: systems compare without case, groups exactly. A port bound by number may lie in the
- * range that another process holds for its unbound sockets; only two that bind the same number for a common address are in
- * each other's way, unless both share it.
+ * range that another process holds for its unbound sockets; only two that bind the same number for a common address are
+ * in each other's way, unless both share it.
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { BindingState, closeness, ipBytes } from '../layout';
-import { type BindingEntry, BindingTable, findListening, groupBytes, type ListeningEntry, readBindings, type WantedListener } from './binding-table';
+import {
+  type BindingEntry,
+  BindingTable,
+  findListening,
+  groupBytes,
+  type ListeningEntry,
+  readBindings,
+  type WantedListener,
+} from './binding-table';
 import { type BlockWriter } from '../storage';
 import { Claims } from './claims';
 import { isGroupName, systemKey } from './names';
@@ -67,7 +75,10 @@ interface WantedPort {
 const PORT_MAX = 65_535;
 /** Divides by every small number of processes, so that turns go round evenly. */
 const TURN_MAX = 720_720;
-const STATE_NAMES = Object.fromEntries(Object.entries(BindingState).map(([name, value]) => [value, name])) as Record<number, keyof typeof BindingState>;
+const STATE_NAMES = Object.fromEntries(Object.entries(BindingState).map(([name, value]) => [value, name])) as Record<
+  number,
+  keyof typeof BindingState
+>;
 
 export class Bindings {
   readonly #table: BindingTable;
@@ -80,7 +91,10 @@ export class Bindings {
   readonly #groupBytes = new Map<string, Uint8Array>();
   /** Why a table could not be read in the last search, where that may pass. */
   #unread: StpError | undefined;
-  /** Whose turn it is among those that share a port. Begins anywhere, so that many clients with one connection each spread as well. */
+  /**
+   * Whose turn it is among those that share a port. Begins anywhere, so that many clients with one connection each
+   * spread as well.
+   */
   #turn = Math.floor(Math.random() * TURN_MAX);
 
   constructor(file: BlockWriter, processes: Processes, self: ProcessInfo) {
@@ -93,8 +107,8 @@ export class Bindings {
 
   /**
    * Binds a port of this system for socket `socket`; 0 chooses one. Returns the port. EADDRINUSE: a live socket of this
-   * system and group has it for an address that this one covers too; EADDRNOTAVAIL: none is left to choose; EINVAL; what
-   * the storage throws. Clients go to those that share a port, and are as close to what was called, in turn.
+   * system and group has it for an address that this one covers too; EADDRNOTAVAIL: none is left to choose; EINVAL;
+   * what the storage throws. Clients go to those that share a port, and are as close to what was called, in turn.
    */
   bind(port: number, group: string, socket: number, options: BindOptions = {}): number {
     checkPort(port, 0);
@@ -102,10 +116,16 @@ export class Bindings {
     const wanted = { group, socket, shared: options.shared ?? false, reach: options.reach ?? '' };
     if (port === 0) return this.#bindChosen(wanted);
     if (this.#tryBind(port, wanted)) return port;
-    throw new StpError('EADDRINUSE', `stp://${this.#self.system}:${port}/${group}${wanted.reach === '' ? '' : ` ${wanted.reach}`}`);
+    throw new StpError(
+      'EADDRINUSE',
+      `stp://${this.#self.system}:${port}/${group}${wanted.reach === '' ? '' : ` ${wanted.reach}`}`,
+    );
   }
 
-  /** Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. `backlog`: requests that may wait. */
+  /**
+   * Makes a bound port a listening one: from now on clients find it. EINVAL where it is not bound here. `backlog`:
+   * requests that may wait.
+   */
   listen(port: number, group: string, reach = '', backlog = 0): void {
     const own = this.#bound(port, group, reach);
     if (own.listening && own.backlog === backlog) return;
@@ -113,7 +133,10 @@ export class Bindings {
     crashPoint('bind.listening');
   }
 
-  /** Shares a port that is bound or listening here already: from now on others may bind it too. EINVAL where it is not bound here. */
+  /**
+   * Shares a port that is bound or listening here already: from now on others may bind it too. EINVAL where it is not
+   * bound here.
+   */
   share(port: number, group: string, reach = ''): void {
     const own = this.#bound(port, group, reach);
     if (!own.shared) this.#update(own, { shared: true });
@@ -121,7 +144,16 @@ export class Bindings {
 
   #update(own: OwnPort, change: Partial<Pick<OwnPort, 'listening' | 'shared' | 'backlog'>>): void {
     const { port, group, reach, slot, socket, shared, listening, backlog = 0 } = { ...own, ...change };
-    this.#table.set(slot, { port, count: 1, group, socket, state: listening ? BindingState.listening : BindingState.bound, shared, reach, backlog });
+    this.#table.set(slot, {
+      port,
+      count: 1,
+      group,
+      socket,
+      state: listening ? BindingState.listening : BindingState.bound,
+      shared,
+      reach,
+      backlog,
+    });
     Object.assign(own, change);
   }
 
@@ -139,7 +171,10 @@ export class Bindings {
     else ranges?.unmark(port);
   }
 
-  /** A port for a socket that was not bound; cheap, and seen by nobody. Where none is left it is another connection's as well. */
+  /**
+   * A port for a socket that was not bound; cheap, and seen by nobody. Where none is left it is another connection's as
+   * well.
+   */
   ephemeral(group: string): number {
     return this.#rangesOf(group).takeOrShare();
   }
@@ -160,8 +195,8 @@ export class Bindings {
   }
 
   /**
-   * Who listens at an address: a process that is not known to be dead. Of several that share the port and are as close to the
-   * address each call takes the next. Costs one small read per process of the system.
+   * Who listens at an address: a process that is not known to be dead. Of several that share the port and are as close
+   * to the address each call takes the next. Costs one small read per process of the system.
    */
   findListener(system: string, group: string, port: number, query: ListenerQuery = {}): FoundListener | undefined {
     const listeners = this.#listeners(system, group, port, query);
@@ -183,7 +218,8 @@ export class Bindings {
     const alone = here.find(({ shared }) => !shared);
     if (alone !== undefined) return [alone];
     const wanted: WantedListener = { group: bytes, port, ip: ipBytes(ip) };
-    const mayBe = (info: ProcessInfo): boolean => info.systemKey === key && info.state !== 'left' && (query.sameNetwork !== true || this.#inNetwork(info));
+    const mayBe = (info: ProcessInfo): boolean =>
+      info.systemKey === key && info.state !== 'left' && (query.sameNetwork !== true || this.#inNetwork(info));
     const found = this.#search(wanted, mayBe, here, false);
     return found.length === 0 && this.#processes.mayMiss ? this.#search(wanted, mayBe, here, true) : found;
   }
@@ -202,7 +238,12 @@ export class Bindings {
     return bootId !== this.#self.bootId || networkNamespace === this.#self.networkNamespace;
   }
 
-  #search(wanted: WantedListener, mayBe: (info: ProcessInfo) => boolean, here: readonly FoundListener[], fresh: boolean): readonly FoundListener[] {
+  #search(
+    wanted: WantedListener,
+    mayBe: (info: ProcessInfo) => boolean,
+    here: readonly FoundListener[],
+    fresh: boolean,
+  ): readonly FoundListener[] {
     const sharing = [...here];
     this.#unread = undefined;
     for (const process of this.#processes.others(fresh)) {
@@ -235,12 +276,24 @@ export class Bindings {
   ports(system?: string, group?: string): PortInfo[] {
     const found: PortInfo[] = [];
     const add = (process: ProcessInfo, entry: BindingEntry): boolean => {
-      if (group === undefined || entry.group === group) found.push({ process, group: entry.group, port: entry.port, count: entry.count, socket: entry.socket, state: STATE_NAMES[entry.state] ?? 'free', reach: entry.reach });
+      if (group === undefined || entry.group === group)
+        found.push({
+          process,
+          group: entry.group,
+          port: entry.port,
+          count: entry.count,
+          socket: entry.socket,
+          state: STATE_NAMES[entry.state] ?? 'free',
+          reach: entry.reach,
+        });
       return false;
     };
     const wanted = system === undefined ? undefined : systemKey(system);
-    if (wanted === undefined || wanted === this.#self.systemKey) for (const entry of this.#table.entries()) add(this.#self, entry);
-    const others = [...this.#processes.others(true)].filter(({ info }) => wanted === undefined || info.systemKey === wanted);
+    if (wanted === undefined || wanted === this.#self.systemKey)
+      for (const entry of this.#table.entries()) add(this.#self, entry);
+    const others = [...this.#processes.others(true)].filter(
+      ({ info }) => wanted === undefined || info.systemKey === wanted,
+    );
     for (const { info, reader } of others) {
       if (this.#processes.isAlive(info) === 'dead') continue;
       try {
@@ -341,9 +394,11 @@ function least(listeners: readonly FoundListener[], reluctance: (process: number
 }
 
 function checkPort(port: number, least: number): void {
-  if (!Number.isInteger(port) || port < least || port > PORT_MAX) throw new StpError('EINVAL', `port must be an integer from ${least} to ${PORT_MAX}`);
+  if (!Number.isInteger(port) || port < least || port > PORT_MAX)
+    throw new StpError('EINVAL', `port must be an integer from ${least} to ${PORT_MAX}`);
 }
 
 function checkGroup(group: string): void {
-  if (typeof group !== 'string' || !isGroupName(group)) throw new StpError('EINVAL', 'group must be 1 to 15 letters, digits, ".", "_" or "-"');
+  if (typeof group !== 'string' || !isGroupName(group))
+    throw new StpError('EINVAL', 'group must be 1 to 15 letters, digits, ".", "_" or "-"');
 }

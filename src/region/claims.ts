@@ -1,10 +1,10 @@
 /**
  * Claiming a port or a range of ports against all other processes of the system, without a lock.
  *
- * We publish the claim, then read everybody else's table; whoever claims the same does so too, so of two rivals at least
- * one sees the other. What is held already wins. Of two claims the lower process number wins: the higher withdraws, waits
- * for the outcome and tries again; the lower waits until the higher has withdrawn or, having looked before we published,
- * holds it. All waits are bounded, and a dead process is nobody's rival.
+ * We publish the claim, then read everybody else's table; whoever claims the same does so too, so of two rivals at
+ * least one sees the other. What is held already wins. Of two claims the lower process number wins: the higher
+ * withdraws, waits for the outcome and tries again; the lower waits until the higher has withdrawn or, having looked
+ * before we published, holds it. All waits are bounded, and a dead process is nobody's rival.
  */
 import { crashPoint } from '../crash-points';
 import { BindingState, reachesMeet } from '../layout';
@@ -77,10 +77,23 @@ export class Claims {
 
   /** Ports that others of this system have bound in `from`..`from + count - 1` of a group: to be passed over. */
   boundByOthers(group: string, from: number, count: number): Set<number> {
-    const wanted: BindingEntry = { port: from, count, group, socket: 0, state: BindingState.claiming, shared: false, reach: '' };
+    const wanted: BindingEntry = {
+      port: from,
+      count,
+      group,
+      socket: 0,
+      state: BindingState.claiming,
+      shared: false,
+      reach: '',
+    };
     const bound = new Set<number>();
     for (const process of this.#others()) {
-      for (const entry of entriesOf(process, (found) => PORT_HOLDERS.has(found.state) && overlaps(found, wanted), spanOf(wanted))) bound.add(entry.port);
+      for (const entry of entriesOf(
+        process,
+        (found) => PORT_HOLDERS.has(found.state) && overlaps(found, wanted),
+        spanOf(wanted),
+      ))
+        bound.add(entry.port);
     }
     return bound;
   }
@@ -115,7 +128,11 @@ export class Claims {
   }
 
   #claimsSame(rival: KnownProcess, claiming: BindingEntry): boolean {
-    const same = entriesOf(rival, (entry) => entry.state === claiming.state && contends(entry, claiming), spanOf(claiming));
+    const same = entriesOf(
+      rival,
+      (entry) => entry.state === claiming.state && contends(entry, claiming),
+      spanOf(claiming),
+    );
     return same.length > 0 && this.#processes.isAlive(rival.info) !== 'dead';
   }
 
@@ -145,14 +162,22 @@ export class Claims {
 const PORT_HOLDERS: ReadonlySet<number> = new Set([BindingState.bound, BindingState.listening]);
 const RANGE_HOLDERS: ReadonlySet<number> = new Set([BindingState.range]);
 
-/** The entries of another process that pass `filter`. A damaged table holds nothing: it must not keep all others from binding. */
+/**
+ * The entries of another process that pass `filter`. A damaged table holds nothing: it must not keep all others from
+ * binding.
+ */
 function entriesOf(process: KnownProcess, filter: (entry: BindingEntry) => boolean, span?: PortSpan): BindingEntry[] {
   const found: BindingEntry[] = [];
   try {
-    readBindings(process.reader, process.info.number, (entry) => {
-      if (filter(entry)) found.push(entry);
-      return false;
-    }, span);
+    readBindings(
+      process.reader,
+      process.info.number,
+      (entry) => {
+        if (filter(entry)) found.push(entry);
+        return false;
+      },
+      span,
+    );
   } catch {
     return [];
   }

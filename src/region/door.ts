@@ -1,8 +1,8 @@
 /**
  * The door of a process: a FIFO that it alone holds open for reading, from before it tells of itself until its death.
  *
- * The kernel closes it with the process, whatever killed it, so opening it for writing tells life from death at once and
- * without any guess, also between containers where pids mean nothing.
+ * The kernel closes it with the process, whatever killed it, so opening it for writing tells life from death at once
+ * and without any guess, also between containers where pids mean nothing.
  */
 import path from 'node:path';
 import { crashPoint } from '../crash-points';
@@ -20,7 +20,10 @@ export interface Door {
 
 export type DoorState = 'open' | 'shut' | 'missing';
 
-/** Makes the door of process `number`; undefined where the file system or the platform has no FIFOs. ENOENT: the region is being removed. */
+/**
+ * Makes the door of process `number`; undefined where the file system or the platform has no FIFOs. ENOENT: the region
+ * is being removed.
+ */
 export function makeDoor(storage: Storage, number: number): Door | undefined {
   const absolute = absoluteDoorPath(storage, number);
   if (absolute === undefined) return undefined;

@@ -1,8 +1,9 @@
 /**
  * The file `region`: created once, read by every opener, checked field by field.
  *
- * The creator puts it in place in one step, after the directories, so whoever finds it finds a whole region. While the mark
- * of a reset (REMOVING_PATH) is there, the header counts for nothing: openers wait until it is gone, with the region or without.
+ * The creator puts it in place in one step, after the directories, so whoever finds it finds a whole region. While the
+ * mark of a reset (REMOVING_PATH) is there, the header counts for nothing: openers wait until it is gone, with the
+ * region or without.
  */
 import { StpError } from '../errors';
 import { FORMAT_VERSION, REGION_MAGIC, REGION_PATHS, RegionHeader, SOCKETS_MAX } from '../layout';
@@ -30,8 +31,9 @@ export interface RegionFacts {
 }
 
 /**
- * A log that holds more than its reader misses while it collects garbage (a third of a millisecond of every ten) keeps both ends busy; one that
- * fits the processor's cache is enough where room is scarce: containers have 64 MB of shared memory.
+ * A log that holds more than its reader misses while it collects garbage (a third of a millisecond of every ten) keeps
+ * both ends busy; one that fits the processor's cache is enough where room is scarce: containers have 64 MB of shared
+ * memory.
  */
 const RING_BYTES = 1_048_576;
 const SMALL_RING_BYTES = 262_144;
@@ -45,7 +47,12 @@ const SOCKETS_USUAL = 1_000_000;
 /** Limits of a region made on a volume with so many bytes free; undefined: nobody knows. */
 export function defaultLimits(freeBytes: number | undefined): RegionLimits {
   const roomy = freeBytes !== undefined && freeBytes >= ROOM_FOR_RINGS_BYTES;
-  return { socketsMax: SOCKETS_USUAL, ringBytes: roomy ? RING_BYTES : SMALL_RING_BYTES, framesBytes: FRAMES_BYTES, leaseMs: 5000 };
+  return {
+    socketsMax: SOCKETS_USUAL,
+    ringBytes: roomy ? RING_BYTES : SMALL_RING_BYTES,
+    framesBytes: FRAMES_BYTES,
+    leaseMs: 5000,
+  };
 }
 
 /** The mark of a reset: there from before it looks for live processes until all is removed, or left as it was. */
@@ -77,8 +84,8 @@ const RESET_STEP_MS = 5;
 const HEADER_WAIT_MS = 10_000;
 
 /**
- * Reads the header; undefined where there is none. Where a reset is under way, waits for what becomes of it, and takes its
- * mark away where it died. Errors as readHeader.
+ * Reads the header; undefined where there is none. Where a reset is under way, waits for what becomes of it, and takes
+ * its mark away where it died. Errors as readHeader.
  */
 export function awaitHeader(storage: Storage): RegionFacts | undefined {
   for (let waitedMs = 0; ; waitedMs += RESET_STEP_MS) {
@@ -88,7 +95,8 @@ export function awaitHeader(storage: Storage): RegionFacts | undefined {
       const facts = names.includes(REGION_PATHS.header) ? readHeader(storage) : undefined;
       if (facts !== undefined || !names.includes(REGION_PATHS.header)) return facts;
       // Listed and then gone, or not to be opened yet: look again.
-      if (waitedMs >= HEADER_WAIT_MS) throw new StpError('ESTPREGION', `the file '${REGION_PATHS.header}' in ${storage.root} can't be opened`);
+      if (waitedMs >= HEADER_WAIT_MS)
+        throw new StpError('ESTPREGION', `the file '${REGION_PATHS.header}' in ${storage.root} can't be opened`);
     } else if (waitedMs >= RESET_WAIT_MS) {
       storage.remove(REMOVING_PATH);
     }
@@ -110,17 +118,24 @@ export function readHeader(storage: Storage): RegionFacts | undefined {
     } finally {
       reader.close();
     }
-    if (waitedMs >= HALF_MADE_MS) throw new StpError('ESTPREGION', `the file '${REGION_PATHS.header}' in ${storage.root} is cut short`);
+    if (waitedMs >= HALF_MADE_MS)
+      throw new StpError('ESTPREGION', `the file '${REGION_PATHS.header}' in ${storage.root} is cut short`);
     pause(HALF_MADE_STEP_MS);
   }
 }
 
-/** Makes the directories and the header with the limits that were chosen and the usual ones, unless somebody else does it first; false then. */
+/**
+ * Makes the directories and the header with the limits that were chosen and the usual ones, unless somebody else does
+ * it first; false then.
+ */
 export function createHeader(storage: Storage, chosen: Partial<RegionLimits>): boolean {
   const limits = { ...defaultLimits(storage.freeBytes()), ...chosen };
   makeDirectories(storage);
   const payload = new Uint8Array(RegionHeader.sizeBytes);
-  RegionHeader.encode({ magic: REGION_MAGIC, version: FORMAT_VERSION, id: randomId(), createdAtMs: dateMs(), ...limits }, payload);
+  RegionHeader.encode(
+    { magic: REGION_MAGIC, version: FORMAT_VERSION, id: randomId(), createdAtMs: dateMs(), ...limits },
+    payload,
+  );
   return storage.publishOnce(REGION_PATHS.header, payload);
 }
 
@@ -131,7 +146,8 @@ export function makeDirectories(storage: Storage): void {
       storage.makeDirectory(directory);
     } catch (error) {
       // It was there and then it was not: a reset removed it in between.
-      if (storage.info(directory) === undefined) throw new StpError('ENOENT', `${directory} was removed`, 'mkdir', { cause: error });
+      if (storage.info(directory) === undefined)
+        throw new StpError('ENOENT', `${directory} was removed`, 'mkdir', { cause: error });
       throw error;
     }
   }
@@ -140,17 +156,26 @@ export function makeDirectories(storage: Storage): void {
 /** The checked facts of a header block. */
 export function decodeHeader(payload: Uint8Array): RegionFacts {
   const file = `the file '${REGION_PATHS.header}'`;
-  if (payload.length < RegionHeader.fields.socketsMax.at) throw new StpError('ESTPREGION', `${file} is too short for a region's`);
+  if (payload.length < RegionHeader.fields.socketsMax.at)
+    throw new StpError('ESTPREGION', `${file} is too short for a region's`);
   // Another version may have another layout behind the version word, a shorter one too.
   const whole = new Uint8Array(RegionHeader.sizeBytes);
   whole.set(payload.subarray(0, whole.length));
   const values = RegionHeader.decode(whole);
   if (values.magic !== REGION_MAGIC) throw new StpError('ESTPREGION', `${file} is not a region's`);
   if (values.version !== FORMAT_VERSION) {
-    throw new StpError('ESTPVERSION', `${file} has version ${values.version}, this stp-net reads ${FORMAT_VERSION}; 'stp reset' of the other version removes it`);
+    throw new StpError(
+      'ESTPVERSION',
+      `${file} has version ${values.version}, this stp-net reads ${FORMAT_VERSION}; 'stp reset' of the other version removes it`,
+    );
   }
   if (payload.length < RegionHeader.sizeBytes) throw new StpError('ESTPCORRUPT', `${file} is cut short`);
-  const limits = { socketsMax: values.socketsMax, ringBytes: values.ringBytes, framesBytes: values.framesBytes, leaseMs: values.leaseMs };
+  const limits = {
+    socketsMax: values.socketsMax,
+    ringBytes: values.ringBytes,
+    framesBytes: values.framesBytes,
+    leaseMs: values.leaseMs,
+  };
   checkLimits(limits, (field) => {
     throw new StpError('ESTPCORRUPT', `${file}: ${field} is impossible`);
   });

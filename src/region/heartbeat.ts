@@ -1,6 +1,6 @@
 /**
- * The heartbeat: how processes of other kernels know that we live. Beaten only where other kernels may look at us, by a timer or by a
- * thread (pulse.ts).
+ * The heartbeat: how processes of other kernels know that we live. Beaten only where other kernels may look at us, by a
+ * timer or by a thread (pulse.ts).
  */
 import { Heartbeat, PROCESS_BLOCKS } from '../layout';
 import { type BlockReader, type BlockWriter } from '../storage';
@@ -11,8 +11,8 @@ import { dateMs } from '../host';
 export const BEATS_PER_LEASE = 5;
 
 /**
- * After so many leases without an answer of the storage our connections end with ECONNRESET, milliseconds of a region of `leaseMs`: others could not have told us from the
- * dead, and whoever waits is to know.
+ * After so many leases without an answer of the storage our connections end with ECONNRESET, milliseconds of a region
+ * of `leaseMs`: others could not have told us from the dead, and whoever waits is to know.
  */
 export function outageMsMax(leaseMs: number): number {
   return leaseMs * OUTAGE_LEASES;
@@ -58,8 +58,8 @@ export function readBeat(reader: BlockReader): number | undefined {
  * Watches one heartbeat by our own clock; clocks of different hosts are never compared.
  *
  * The time of standing still is summed over the gaps between our looks, each counted for half a lease at most: a gap in
- * which we ourselves were stopped (and perhaps the other with us, on the same virtual host) proves nothing more. Where storage is shared the clock is that of
- * our own beats, which stands while the storage does not answer.
+ * which we ourselves were stopped (and perhaps the other with us, on the same virtual host) proves nothing more. Where
+ * storage is shared the clock is that of our own beats, which stands while the storage does not answer.
  */
 export class LeaseWatch {
   readonly #leaseMs: number;

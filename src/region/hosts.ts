@@ -38,7 +38,8 @@ export class Hosts {
   /** All systems that have a process file, this one first. */
   list(): Host[] {
     const spellings = new Map<string, string>([[this.#self.systemKey, this.#self.system]]);
-    for (const info of this.#processes.known()) if (!spellings.has(info.systemKey)) spellings.set(info.systemKey, info.system);
+    for (const info of this.#processes.known())
+      if (!spellings.has(info.systemKey)) spellings.set(info.systemKey, info.system);
     return [...spellings.keys()].map((key) => this.#host(key, spellings.get(key) ?? key));
   }
 
@@ -58,7 +59,10 @@ export class Hosts {
     return spelling;
   }
 
-  /** The system that an address stands for, undefined where it stands for none that the region knows. Takes any spelling of the address. */
+  /**
+   * The system that an address stands for, undefined where it stands for none that the region knows. Takes any spelling
+   * of the address.
+   */
   systemOfIpv6(text: string): string | undefined {
     const address = normalizeIpv6(text);
     if (address === undefined) return undefined;

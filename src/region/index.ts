@@ -6,7 +6,15 @@ export { type Host, Hosts } from './hosts';
 export { inspectRegion, type InspectedProcess, type InspectedSocket, type RegionSnapshot } from './inspect';
 export { type Liveness, type Machine, machine, sharingId } from './machine';
 export { GROUP_BYTES_MAX, isGroupName, isSystemName, SYSTEM_BYTES_MAX, systemKey } from './names';
-export { checkRegionOptions, DEFAULT_GROUP, defaultRegionDirectory, defaultSystem, type DriverWish, type RegionOptions, regionOptions } from './options';
+export {
+  checkRegionOptions,
+  DEFAULT_GROUP,
+  defaultRegionDirectory,
+  defaultSystem,
+  type DriverWish,
+  type RegionOptions,
+  regionOptions,
+} from './options';
 export { doorPathOf, type ProcessInfo, processPath, type ProcessStateName } from './process-info';
 export { pairOfName, type RecoverySummary } from './recovery';
 export { Region, type RegionSetup } from './region';

@@ -73,11 +73,18 @@ export interface RegionSnapshot {
   readonly problems: readonly string[];
 }
 
-const SOCKET_STATES = new Map<number, SocketStateName>(Object.entries(SocketState).map(([name, value]) => [value, name as SocketStateName]));
-const BINDING_STATES = new Map<number, keyof typeof BindingState>(Object.entries(BindingState).map(([name, value]) => [value, name as keyof typeof BindingState]));
+const SOCKET_STATES = new Map<number, SocketStateName>(
+  Object.entries(SocketState).map(([name, value]) => [value, name as SocketStateName]),
+);
+const BINDING_STATES = new Map<number, keyof typeof BindingState>(
+  Object.entries(BindingState).map(([name, value]) => [value, name as keyof typeof BindingState]),
+);
 const PORT_MAX = 65_535;
 
-/** Looks at the region in `directory`. Throws only where there is no such directory (ENOENT), it is none (ESTPREGION) or may not be read (EACCES). */
+/**
+ * Looks at the region in `directory`. Throws only where there is no such directory (ENOENT), it is none (ESTPREGION) or
+ * may not be read (EACCES).
+ */
 export function inspectRegion(directory: string): RegionSnapshot {
   checkRegionDirectory(directory, 'read');
   const storage = readOnlyStorage(directory);
@@ -97,7 +104,11 @@ export function inspectRegion(directory: string): RegionSnapshot {
 
 /** A storage to look with; control files are read the same way whatever driver wrote them. */
 export function readOnlyStorage(directory: string): Storage {
-  return new FileStorage(directory, { driver: 'direct', local: fileSystemOf(directory).local, access: accessOf(directory) });
+  return new FileStorage(directory, {
+    driver: 'direct',
+    local: fileSystemOf(directory).local,
+    access: accessOf(directory),
+  });
 }
 
 /** What a process tells of itself and what its kernel tells of it, without ever waiting. */
@@ -105,7 +116,8 @@ export function livenessNow(storage: Storage, info: ProcessInfo, beat: number | 
   if (info.state === 'left') return 'dead';
   const here = machine();
   const guessed = isGuessedBootId(info.bootId) && isGuessedBootId(here.bootId);
-  if (info.bootId !== sharingId(here.bootId, storage.mount()) && !guessed) return beat === undefined && !storage.shared ? 'dead' : 'unknown';
+  if (info.bootId !== sharingId(here.bootId, storage.mount()) && !guessed)
+    return beat === undefined && !storage.shared ? 'dead' : 'unknown';
   if (info.hasDoor) {
     const door = probeDoor(storage, info.number);
     if (door !== 'missing') return door === 'open' ? 'alive' : 'dead';
@@ -132,9 +144,11 @@ function inspectProcess(storage: Storage, number: number, header: RegionFacts | 
     const block = reader.read(PROCESS_BLOCKS.identity);
     if (block === undefined) return;
     const info = decodeIdentity(block.payload, number);
-    if (header !== undefined && info.regionId !== header.id) into.problems.push(`${processPath(number)}: of another region`);
+    if (header !== undefined && info.regionId !== header.id)
+      into.problems.push(`${processPath(number)}: of another region`);
     const beat = attempt(into.problems, `${processPath(number)} heartbeat`, () => readBeat(reader));
-    const alive = attempt(into.problems, `${processPath(number)} door`, () => livenessNow(storage, info, beat)) ?? 'unknown';
+    const alive =
+      attempt(into.problems, `${processPath(number)} door`, () => livenessNow(storage, info, beat)) ?? 'unknown';
     const bindings: InspectedBinding[] = [];
     attempt(into.problems, `${processPath(number)} bindings`, () => {
       readBindings(reader, number, (entry) => (bindings.push(inspectedBinding(entry)), false));
@@ -150,10 +164,18 @@ function inspectedBinding(entry: BindingEntry): InspectedBinding {
   return { ...entry, state: BINDING_STATES.get(entry.state) ?? 'free' };
 }
 
-function inspectSockets(reader: BlockReader, owner: ProcessInfo, ownerAlive: Liveness, socketsMax: number, into: Findings): void {
+function inspectSockets(
+  reader: BlockReader,
+  owner: ProcessInfo,
+  ownerAlive: Liveness,
+  socketsMax: number,
+  into: Findings,
+): void {
   const blocksInFile = Math.ceil(reader.sizeBytes / BLOCK_BYTES) - PROCESS_BLOCKS.sockets;
   // Where its head can't be read, the blocks themselves may be whole.
-  const announced = attempt(into.problems, `${processPath(owner.number)} sockets`, () => socketBlocks(reader, owner.number)) ?? Infinity;
+  const announced =
+    attempt(into.problems, `${processPath(owner.number)} sockets`, () => socketBlocks(reader, owner.number)) ??
+    Infinity;
   const blocks = Math.min(blocksInFile, announced, Math.ceil(socketsMax / SCBS_PER_BLOCK));
   for (let at = 0; at < blocks; at += 1) {
     const where = `${processPath(owner.number)} sockets from ${at * SCBS_PER_BLOCK}`;
@@ -163,7 +185,9 @@ function inspectSockets(reader: BlockReader, owner: ProcessInfo, ownerAlive: Liv
     for (let i = 0; i < count; i += 1) {
       if (payload[i * Scb.sizeBytes + Scb.fields.state.at] === SocketState.free) continue;
       const index = at * SCBS_PER_BLOCK + i;
-      const socket = attempt(into.problems, `${processPath(owner.number)} socket ${index}`, () => decodeSocket(payload, i));
+      const socket = attempt(into.problems, `${processPath(owner.number)} socket ${index}`, () =>
+        decodeSocket(payload, i),
+      );
       if (socket !== undefined) into.sockets.push({ owner, ownerAlive, index, ...socket });
     }
   }
@@ -178,7 +202,10 @@ function socketBlocks(reader: BlockReader, number: number): number {
 }
 
 /** One checked socket control block of a block of them. */
-export function decodeSocket(payload: Uint8Array, i: number): Pick<InspectedSocket, 'state' | 'localIp' | 'remoteIp' | 'scb'> {
+export function decodeSocket(
+  payload: Uint8Array,
+  i: number,
+): Pick<InspectedSocket, 'state' | 'localIp' | 'remoteIp' | 'scb'> {
   const scb = Scb.decode(payload, i * Scb.sizeBytes);
   const state = SOCKET_STATES.get(scb.state);
   if (state === undefined) throw new StpError('ESTPCORRUPT', 'state is impossible');
@@ -186,7 +213,12 @@ export function decodeSocket(payload: Uint8Array, i: number): Pick<InspectedSock
   const localIp = ipText(scb.localFamily, scb.localIp);
   const remoteIp = ipText(scb.remoteFamily, scb.remoteIp);
   if (localIp === undefined || remoteIp === undefined) throw new StpError('ESTPCORRUPT', 'ip is impossible');
-  const clean = { localGroup: printable(scb.localGroup), remoteGroup: printable(scb.remoteGroup), localSystem: printable(scb.localSystem), remoteSystem: printable(scb.remoteSystem) };
+  const clean = {
+    localGroup: printable(scb.localGroup),
+    remoteGroup: printable(scb.remoteGroup),
+    localSystem: printable(scb.localSystem),
+    remoteSystem: printable(scb.remoteSystem),
+  };
   return { state, localIp, remoteIp, scb: { ...scb, ...clean } };
 }
 
@@ -195,7 +227,8 @@ function attempt<T>(problems: string[], what: string, act: () => T): T | undefin
   try {
     return act();
   } catch (error) {
-    if (!(error instanceof StpError && error.code === 'ENOENT')) problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    if (!(error instanceof StpError && error.code === 'ENOENT'))
+      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
   }
 }

@@ -8,7 +8,9 @@ import { systemKey } from './names';
 
 const GROUPS = 8;
 
-/** The address of a system: fd, then 120 bits of the SHA-256 of its lower-cased name; spelled as Node spells addresses. */
+/**
+ * The address of a system: fd, then 120 bits of the SHA-256 of its lower-cased name; spelled as Node spells addresses.
+ */
 export function ipv6OfSystem(system: string): string {
   const digest = createHash('sha256').update(systemKey(system)).digest();
   const words: number[] = [0xfd00 | (digest[0] ?? 0)];
@@ -16,7 +18,10 @@ export function ipv6OfSystem(system: string): string {
   return formatIpv6(words);
 }
 
-/** The one spelling of an address (lower case, longest run of zeros as '::'), undefined where `text` is none in fd00::/8. */
+/**
+ * The one spelling of an address (lower case, longest run of zeros as '::'), undefined where `text` is none in
+ * fd00::/8.
+ */
 export function normalizeIpv6(text: string): string | undefined {
   const words = parseIpv6(text);
   return words === undefined || ((words[0] ?? 0) & 0xff00) !== 0xfd00 ? undefined : formatIpv6(words);

@@ -1,8 +1,9 @@
 /**
- * The machine that this thread runs on, as far as others must know it: which kernel, which pid namespace, which process.
+ * The machine that this thread runs on, as far as others must know it: which kernel, which pid namespace, which
+ * process.
  *
- * Two processes with equal boot ids run under one kernel: they share page caches and FIFOs. Pids mean something inside one
- * pid namespace only, and even there a pid is used again; the start time of the process tells.
+ * Two processes with equal boot ids run under one kernel: they share page caches and FIFOs. Pids mean something inside
+ * one pid namespace only, and even there a pid is used again; the start time of the process tells.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -100,7 +101,10 @@ function processMissing(pid: number): boolean {
 
 function darwinBootId(): string | undefined {
   try {
-    const id = execFileSync('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    const id = execFileSync('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
     return id === '' ? undefined : id.slice(0, 39);
   } catch {
     return undefined;
@@ -108,8 +112,8 @@ function darwinBootId(): string | undefined {
 }
 
 /**
- * Who shares FIFOs and a page cache with us, as one id: our kernel, and on a shared file system the mount as well. One kernel may have mounted a
- * volume twice, and those two see no more of each other than two hosts do.
+ * Who shares FIFOs and a page cache with us, as one id: our kernel, and on a shared file system the mount as well. One
+ * kernel may have mounted a volume twice, and those two see no more of each other than two hosts do.
  */
 export function sharingId(bootId: string, mount: string | undefined): string {
   if (mount === undefined || isGuessedBootId(bootId)) return bootId;
@@ -131,7 +135,9 @@ export function isGuessedBootId(id: string): boolean {
   return GUESSED_BOOT_ID.test(id);
 }
 
-/** The spelling of our boot id that is in use already: guessed boot times differ by seconds, and ids compare exactly. */
+/**
+ * The spelling of our boot id that is in use already: guessed boot times differ by seconds, and ids compare exactly.
+ */
 export function agreedBootId(own: string, others: Iterable<string>): string {
   const mine = GUESSED_BOOT_ID.exec(own);
   if (mine === null) return own;

@@ -1,5 +1,6 @@
 /**
- * Where the region is and who we are in it: STP_REGION, STP_REGION_MODE, STP_SYSTEM, STP_GROUP, STP_DRIVER and STP_LEASE_MS, read and checked.
+ * Where the region is and who we are in it: STP_REGION, STP_REGION_MODE, STP_SYSTEM, STP_GROUP, STP_DRIVER and
+ * STP_LEASE_MS, read and checked.
  *
  * A value that is set and wrong is an error that names the variable and the value; it is never replaced by a default.
  */
@@ -23,10 +24,14 @@ export interface RegionOptions {
   readonly group: string;
   readonly driver: DriverWish;
   /**
-   * After so long without a heartbeat a process is dead for those of other hosts, milliseconds; for a region that is made now, others have theirs.
+   * After so long without a heartbeat a process is dead for those of other hosts, milliseconds; for a region that is
+   * made now, others have theirs.
    */
   readonly leaseMs?: number | undefined;
-  /** For whom a region is made, 0o700 or 0o770, and has to be; undefined: 0o700 where it is made, whatever it is where it is there. */
+  /**
+   * For whom a region is made, 0o700 or 0o770, and has to be; undefined: 0o700 where it is made, whatever it is where
+   * it is there.
+   */
   readonly mode?: RegionMode | undefined;
 }
 
@@ -49,20 +54,35 @@ export function regionOptions(env: Readonly<Record<string, string | undefined>>)
 
 /** Checks options that came by any way; ESTPCONFIG names the variable that stands for the wrong one. */
 export function checkRegionOptions(options: RegionOptions): RegionOptions {
-  const { directory, system, group, driver, leaseMs, mode } = options as unknown as Record<keyof RegionOptions, unknown>;
-  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) fail('STP_REGION', directory, 'must be the path of a directory');
-  if (typeof system !== 'string' || !isSystemName(system)) fail('STP_SYSTEM', system, `must be 1 to ${SYSTEM_BYTES_MAX} letters, digits, '.', '_' or '-'`);
-  if (typeof group !== 'string' || !isGroupName(group)) fail('STP_GROUP', group, `must be 1 to ${GROUP_BYTES_MAX} letters, digits, '.', '_' or '-'`);
-  if (typeof driver !== 'string' || !DRIVERS.includes(driver)) fail('STP_DRIVER', driver, "must be 'auto', 'mapped' or 'direct'");
-  const isLease = leaseMs === undefined || (typeof leaseMs === 'number' && Number.isInteger(leaseMs) && leaseMs >= LEASE_MS_MIN && leaseMs <= LEASE_MS_MAX);
-  if (!isLease) fail('STP_LEASE_MS', typeof leaseMs === 'number' ? `${leaseMs}` : leaseMs, `must be a whole number from ${LEASE_MS_MIN} to ${LEASE_MS_MAX}`);
+  const { directory, system, group, driver, leaseMs, mode } = options as unknown as Record<
+    keyof RegionOptions,
+    unknown
+  >;
+  if (typeof directory !== 'string' || directory === '' || directory.includes('\0'))
+    fail('STP_REGION', directory, 'must be the path of a directory');
+  if (typeof system !== 'string' || !isSystemName(system))
+    fail('STP_SYSTEM', system, `must be 1 to ${SYSTEM_BYTES_MAX} letters, digits, '.', '_' or '-'`);
+  if (typeof group !== 'string' || !isGroupName(group))
+    fail('STP_GROUP', group, `must be 1 to ${GROUP_BYTES_MAX} letters, digits, '.', '_' or '-'`);
+  if (typeof driver !== 'string' || !DRIVERS.includes(driver))
+    fail('STP_DRIVER', driver, "must be 'auto', 'mapped' or 'direct'");
+  const isLease =
+    leaseMs === undefined ||
+    (typeof leaseMs === 'number' && Number.isInteger(leaseMs) && leaseMs >= LEASE_MS_MIN && leaseMs <= LEASE_MS_MAX);
+  if (!isLease)
+    fail(
+      'STP_LEASE_MS',
+      typeof leaseMs === 'number' ? `${leaseMs}` : leaseMs,
+      `must be a whole number from ${LEASE_MS_MIN} to ${LEASE_MS_MAX}`,
+    );
   if (mode !== undefined && !isRegionMode(mode)) fail('STP_REGION_MODE', mode, MODE_RULE);
   return { directory: path.resolve(directory), system, group, driver: driver as DriverWish, leaseMs, mode };
 }
 
 function leaseOption(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
-  if (!/^[0-9]{1,9}$/u.test(value)) fail('STP_LEASE_MS', value, `must be a whole number from ${LEASE_MS_MIN} to ${LEASE_MS_MAX}`);
+  if (!/^[0-9]{1,9}$/u.test(value))
+    fail('STP_LEASE_MS', value, `must be a whole number from ${LEASE_MS_MIN} to ${LEASE_MS_MAX}`);
   return Number(value);
 }
 
@@ -74,11 +94,17 @@ export function defaultRegionDirectory(): string {
 
 /** The host name, lower-cased; what a system name can't hold becomes '-'. */
 export function defaultSystem(): string {
-  const name = os.hostname().toLowerCase().replace(/[^a-z0-9._-]/gu, '-').slice(0, SYSTEM_BYTES_MAX);
+  const name = os
+    .hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]/gu, '-')
+    .slice(0, SYSTEM_BYTES_MAX);
   return name === '' ? 'localhost' : name;
 }
 
-/** Octal digits, with or without a leading 0; what would let in everybody, or a group that can't take part, is no mode. */
+/**
+ * Octal digits, with or without a leading 0; what would let in everybody, or a group that can't take part, is no mode.
+ */
 function modeOption(value: string | undefined): RegionMode | undefined {
   if (value === undefined) return undefined;
   const mode = /^0?[0-7]{3}$/u.test(value) ? Number.parseInt(value, 8) : undefined;

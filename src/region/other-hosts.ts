@@ -1,8 +1,9 @@
 /**
- * The view of the host that serves a directory to others: a local file system to it, in which nobody beats and nobody knocks from elsewhere. So it looks now and then
- * whether somebody of another host has come.
+ * The view of the host that serves a directory to others: a local file system to it, in which nobody beats and nobody
+ * knocks from elsewhere. So it looks now and then whether somebody of another host has come.
  *
- * A look costs one stat while nobody comes or goes, and keeps nothing open: a program of one host pays two microseconds for it.
+ * A look costs one stat while nobody comes or goes, and keeps nothing open: a program of one host pays two microseconds
+ * for it.
  */
 import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
 import { type BlockReader, type Storage } from '../storage';
@@ -11,7 +12,9 @@ import { listNumbers } from './process-numbers';
 import { isDamage } from './processes';
 import { dateMs } from '../host';
 
-/** A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds. */
+/**
+ * A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds.
+ */
 const TIME_GRAIN_MS = 100;
 
 export class OtherHostWatch {
@@ -27,13 +30,17 @@ export class OtherHostWatch {
     this.#lookedTo = lookedTo;
   }
 
-  /** The number of a process that came since the last look, and is not of our kernel. Throws what the storage throws. */
+  /**
+   * The number of a process that came since the last look, and is not of our kernel. Throws what the storage throws.
+   */
   look(): number | undefined {
     const modifiedAtMs = this.#storage.info(REGION_PATHS.processes)?.modifiedAtMs ?? -1;
     if (modifiedAtMs === this.#modifiedAtMs && modifiedAtMs !== -1) return undefined;
     // Before the list: a change in between makes the next look list again.
     this.#modifiedAtMs = dateMs() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
-    const fresh = listNumbers(this.#storage).filter((number) => number > this.#lookedTo).sort((a, b) => a - b);
+    const fresh = listNumbers(this.#storage)
+      .filter((number) => number > this.#lookedTo)
+      .sort((a, b) => a - b);
     let found: number | undefined;
     let settled = true;
     for (const number of fresh) {

@@ -28,9 +28,14 @@ export class OwnPorts {
     return this.at(group, port).find((own) => own.reach === reach);
   }
 
-  /** True where a socket of this process is in the way of another one. Two of the same address are, also where both share it: clients could not tell them apart. */
+  /**
+   * True where a socket of this process is in the way of another one. Two of the same address are, also where both
+   * share it: clients could not tell them apart.
+   */
   hasRival(group: string, port: number, reach: string, shared: boolean): boolean {
-    return this.at(group, port).some((own) => own.reach === reach || (reachesMeet(own.reach, reach) && !(own.shared && shared)));
+    return this.at(group, port).some(
+      (own) => own.reach === reach || (reachesMeet(own.reach, reach) && !(own.shared && shared)),
+    );
   }
 
   add(own: OwnPort): void {

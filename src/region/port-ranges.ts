@@ -1,5 +1,6 @@
 /**
- * Ports for sockets that were not bound: numbers from ranges that this process holds for itself, one system and group each.
+ * Ports for sockets that were not bound: numbers from ranges that this process holds for itself, one system and group
+ * each.
  *
  * A range is claimed from everybody else once; a number in it then costs no look at anybody. Numbers are handed out in
  * turn, so that one just given back is not used again at once. There are 32,768 of them; connections beyond that share.
@@ -57,8 +58,8 @@ export class PortRanges {
   }
 
   /**
-   * Takes a port for a socket that is only to connect. Where none is left it is one that another connection has as well: what names a
-   * connection are its sockets, and it must not fail for want of a number.
+   * Takes a port for a socket that is only to connect. Where none is left it is one that another connection has as
+   * well: what names a connection are its sockets, and it must not fail for want of a number.
    */
   takeOrShare(): number {
     if (this.#sharesLeft > 0) this.#sharesLeft -= 1;
@@ -133,7 +134,15 @@ export class PortRanges {
 
   #claim(first: number): Range | undefined {
     if (this.#ranges.has(first)) return undefined;
-    const slot = this.#claims.claim({ port: first, count: RANGE_PORTS, group: this.#group, socket: 0, state: BindingState.range, shared: false, reach: '' });
+    const slot = this.#claims.claim({
+      port: first,
+      count: RANGE_PORTS,
+      group: this.#group,
+      socket: 0,
+      state: BindingState.range,
+      shared: false,
+      reach: '',
+    });
     if (slot < 0) return undefined;
     const range: Range = { first, slot, used: new Uint8Array(RANGE_PORTS), given: 0, bound: 0, next: 0 };
     for (const port of this.#boundIn(first)) {

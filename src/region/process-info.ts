@@ -54,7 +54,9 @@ const DRIVER_DOOR = 4;
 const DRIVER_BITS = DRIVER_MAP | DRIVER_FRAMES | DRIVER_DOOR;
 const BOOT_ID = /^[\x21-\x7e]{1,40}$/u;
 const TITLE_BYTES = 160;
-const STATE_NAMES = new Map<number, ProcessStateName>(Object.entries(ProcessState).map(([name, value]) => [value, name as ProcessStateName]));
+const STATE_NAMES = new Map<number, ProcessStateName>(
+  Object.entries(ProcessState).map(([name, value]) => [value, name as ProcessStateName]),
+);
 
 /** Path of a process file inside the region. */
 export function processPath(number: number): string {
@@ -68,7 +70,16 @@ export function doorPathOf(number: number): string {
 
 /** This thread as a process of a region. */
 export function ownIdentity(facts: {
-  number: number; epoch: number; regionId: number; system: string; group: string; canMap: boolean; canFrame: boolean; hasDoor: boolean; bootId: string; machine: Machine;
+  number: number;
+  epoch: number;
+  regionId: number;
+  system: string;
+  group: string;
+  canMap: boolean;
+  canFrame: boolean;
+  hasDoor: boolean;
+  bootId: string;
+  machine: Machine;
 }): MutableProcessInfo {
   const { machine, ...rest } = facts;
   return {
@@ -89,24 +100,27 @@ export function ownIdentity(facts: {
 /** Payload of the identity block. */
 export function encodeIdentity(info: ProcessInfo): Uint8Array {
   const payload = new Uint8Array(ProcessIdentity.sizeBytes);
-  ProcessIdentity.encode({
-    number: info.number,
-    state: ProcessState[info.state],
-    epoch: info.epoch,
-    regionId: info.regionId,
-    startedAtMs: info.startedAtMs,
-    pid: info.pid,
-    threadId: info.threadId,
-    startTicks: info.startTicks,
-    uid: info.uid,
-    drivers: (info.canMap ? DRIVER_MAP : 0) | (info.canFrame ? DRIVER_FRAMES : 0) | (info.hasDoor ? DRIVER_DOOR : 0),
-    bootId: info.bootId,
-    pidNamespace: info.pidNamespace,
-    system: info.system,
-    group: info.group,
-    title: info.title,
-    networkNamespace: info.networkNamespace,
-  }, payload);
+  ProcessIdentity.encode(
+    {
+      number: info.number,
+      state: ProcessState[info.state],
+      epoch: info.epoch,
+      regionId: info.regionId,
+      startedAtMs: info.startedAtMs,
+      pid: info.pid,
+      threadId: info.threadId,
+      startTicks: info.startTicks,
+      uid: info.uid,
+      drivers: (info.canMap ? DRIVER_MAP : 0) | (info.canFrame ? DRIVER_FRAMES : 0) | (info.hasDoor ? DRIVER_DOOR : 0),
+      bootId: info.bootId,
+      pidNamespace: info.pidNamespace,
+      system: info.system,
+      group: info.group,
+      title: info.title,
+      networkNamespace: info.networkNamespace,
+    },
+    payload,
+  );
   return payload;
 }
 
@@ -151,7 +165,8 @@ export function damaged(file: string, field: string): StpError {
 
 /** A payload too short for its layout is damage of that file. */
 function requireLength(payload: Uint8Array, file: string): Uint8Array {
-  if (payload.length < ProcessIdentity.sizeBytes) throw new StpError('ESTPCORRUPT', `${file}: the identity is cut short`);
+  if (payload.length < ProcessIdentity.sizeBytes)
+    throw new StpError('ESTPCORRUPT', `${file}: the identity is cut short`);
   return payload;
 }
 

@@ -1,9 +1,10 @@
 /**
  * Process numbers: from 1, growing, and never used twice in the life of a region.
  *
- * What makes that true: a number is claimed by creating its file exclusively (on a file server by link, see storage/temporary.ts), one above the highest there is; the
- * claim is good only if no higher one has appeared meanwhile (else the number may have been used and reclaimed between
- * our look and our claim); and the highest-numbered file is never removed by anybody.
+ * What makes that true: a number is claimed by creating its file exclusively (on a file server by link, see
+ * storage/temporary.ts), one above the highest there is; the claim is good only if no higher one has appeared meanwhile
+ * (else the number may have been used and reclaimed between our look and our claim); and the highest-numbered file is
+ * never removed by anybody.
  */
 import { StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
@@ -47,8 +48,8 @@ export function listProcesses(storage: Storage): { numbers: Set<number>; marked:
 }
 
 /**
- * True where process `number` has no file. A list of a directory on a file server that others change meanwhile may lack a name that is there all the time;
- * who is not in it is dead only if a look at the name itself finds nothing.
+ * True where process `number` has no file. A list of a directory on a file server that others change meanwhile may lack
+ * a name that is there all the time; who is not in it is dead only if a look at the name itself finds nothing.
  */
 export function lacksFile(storage: Storage, listed: ReadonlySet<number>, number: number): boolean {
   return !listed.has(number) && !(storage.shared && storage.info(processPath(number)) !== undefined);
@@ -75,14 +76,16 @@ export function highest(numbers: readonly number[]): number {
 export function claimNumber(storage: Storage): { number: number; file: BlockWriter } {
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const number = highest(listNumbers(storage)) + 1;
-    if (number > PROCESS_NUMBER_MAX) throw new StpError('ESTPCORRUPT', `${processPath(PROCESS_NUMBER_MAX)} leaves no number for another process`);
+    if (number > PROCESS_NUMBER_MAX)
+      throw new StpError('ESTPCORRUPT', `${processPath(PROCESS_NUMBER_MAX)} leaves no number for another process`);
     const file = storage.createBlocks(processPath(number));
     if (file === undefined) continue;
     let isHighest: boolean;
     try {
       isHighest = highest(listNumbers(storage)) === number;
     } catch (error) {
-      // To list takes a descriptor, and ours may have been the last one. The empty file is left to recovery: it may be the highest.
+      // To list takes a descriptor, and ours may have been the last one. The empty file is left to recovery: it may be
+      // the highest.
       file.close();
       throw error;
     }

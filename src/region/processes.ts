@@ -30,7 +30,10 @@ interface Entry {
   verdict: Liveness;
 }
 
-/** On a shared storage a list is good for so long, where nobody relies on the newest: listing is a trip to a file server. */
+/**
+ * On a shared storage a list is good for so long, where nobody relies on the newest: listing is a trip to a file
+ * server.
+ */
 const LIST_GOOD_MS = 50;
 /** So is a look at a heartbeat, for this part of the lease. */
 const LOOK_GOOD_PER_LEASE = 1 / 20;
@@ -39,7 +42,9 @@ const LOOK_GOOD_PER_LEASE = 1 / 20;
 const LEASE_SHARE = 0.8;
 /** So many files without an identity are held open: a directory may hold any number of them. */
 const UNANNOUNCED_OPEN_MAX = 16;
-/** A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds. */
+/**
+ * A change within this time of the last one may leave the directory's time as it was (coarse file times), milliseconds.
+ */
 const TIME_GRAIN_MS = 100;
 
 /** True where a file is not what it should be; any other failure to read it may pass. */
@@ -60,8 +65,9 @@ export class Processes {
   /** Damaged, not ours to read, or of another region: never looked at again. */
   readonly #unusable = new Set<number>();
   /**
-   * Listed, but without an identity yet: just being opened, or its owner died in that moment. Their files are held open: to open one again for each look
-   * costs a file server several trips, and an NFS client may hold up for 5 s whoever opens a file that another process of its host is just closing.
+   * Listed, but without an identity yet: just being opened, or its owner died in that moment. Their files are held
+   * open: to open one again for each look costs a file server several trips, and an NFS client may hold up for 5 s
+   * whoever opens a file that another process of its host is just closing.
    */
   readonly #unannounced = new Map<number, BlockReader | undefined>();
   /** Some file could not be read for a reason that may pass. */
@@ -99,7 +105,9 @@ export class Processes {
     if (this.#otherHostSeen) told();
   }
 
-  /** All processes that have told of themselves, this one included, but for those known to be dead; states as of now. */
+  /**
+   * All processes that have told of themselves, this one included, but for those known to be dead; states as of now.
+   */
   list(): ProcessInfo[] {
     this.#refresh(true);
     const infos: ProcessInfo[] = [this.#self];
@@ -116,7 +124,10 @@ export class Processes {
     return infos;
   }
 
-  /** The process of that number; undefined where there is none (any more), it is known to be dead, or its file is damaged. */
+  /**
+   * The process of that number; undefined where there is none (any more), it is known to be dead, or its file is
+   * damaged.
+   */
   get(number: number): ProcessInfo | undefined {
     if (number === this.#self.number) return this.#self;
     if (!this.#entries.has(number)) this.#refresh(true);
@@ -129,15 +140,18 @@ export class Processes {
   }
 
   /**
-   * The others that are not known to be dead. With `fresh` all that told of themselves before the call are there; without
-   * it the directory is listed only if its time has changed.
+   * The others that are not known to be dead. With `fresh` all that told of themselves before the call are there;
+   * without it the directory is listed only if its time has changed.
    */
   others(fresh: boolean): IterableIterator<KnownProcess> {
     this.#refresh(fresh);
     return this.#entries.values();
   }
 
-  /** The name of a system as one of its processes spells it; on a shared storage one that we know is not looked up again. */
+  /**
+   * The name of a system as one of its processes spells it; on a shared storage one that we know is not looked up
+   * again.
+   */
   systemName(key: string): string | undefined {
     const known = this.#storage.shared ? this.#knownSystem(key) : undefined;
     return known ?? (this.#refresh(true), this.#knownSystem(key));
@@ -162,7 +176,12 @@ export class Processes {
     const knock = this.#knock(info);
     if (knock === 'alive') return 'alive';
     const looked = this.#entries.get(number);
-    if (knock === 'unknown' && looked?.verdict === 'alive' && nowMs() - looked.lookedAtMs < this.#leaseMs * LOOK_GOOD_PER_LEASE) return 'alive';
+    if (
+      knock === 'unknown' &&
+      looked?.verdict === 'alive' &&
+      nowMs() - looked.lookedAtMs < this.#leaseMs * LOOK_GOOD_PER_LEASE
+    )
+      return 'alive';
     if (knock === 'unknown' || !this.#entries.has(number)) this.#refresh(true);
     const entry = this.#entries.get(number);
     if (entry === undefined) return this.#withoutEntry(number, knock);
@@ -186,8 +205,8 @@ export class Processes {
   }
 
   /**
-   * True where we have been taken for dead: another kernel did not see our heartbeat for a lease. Whatever we hold in the region may be somebody
-   * else's by now.
+   * True where we have been taken for dead: another kernel did not see our heartbeat for a lease. Whatever we hold in
+   * the region may be somebody else's by now.
    */
   takenForDead(): boolean {
     const { number } = this.#self;
@@ -227,7 +246,8 @@ export class Processes {
     this.#listedAtMs = now;
     const { numbers, marked } = listProcesses(this.#storage);
     this.#marked = marked;
-    for (const entry of this.#entries.values()) if (lacksFile(this.#storage, numbers, entry.info.number)) this.#drop(entry);
+    for (const entry of this.#entries.values())
+      if (lacksFile(this.#storage, numbers, entry.info.number)) this.#drop(entry);
     for (const number of this.#dead.keys()) if (!numbers.has(number)) this.#dead.delete(number);
     for (const number of this.#unusable) if (!numbers.has(number)) this.#unusable.delete(number);
     for (const number of this.#unannounced.keys()) if (!numbers.has(number)) this.#forgetUnannounced(number);
@@ -236,7 +256,13 @@ export class Processes {
   }
 
   #admit(number: number): void {
-    if (number === this.#self.number || this.#entries.has(number) || this.#dead.has(number) || this.#unusable.has(number)) return;
+    if (
+      number === this.#self.number ||
+      this.#entries.has(number) ||
+      this.#dead.has(number) ||
+      this.#unusable.has(number)
+    )
+      return;
     let reader = this.#unannounced.get(number);
     let keep = false;
     try {
@@ -249,7 +275,13 @@ export class Processes {
         return;
       }
       this.#unannounced.delete(number);
-      keep = this.#take({ info: decodeIdentity(block.payload, number), reader, lease: undefined, lookedAtMs: -Infinity, verdict: 'unknown' });
+      keep = this.#take({
+        info: decodeIdentity(block.payload, number),
+        reader,
+        lease: undefined,
+        lookedAtMs: -Infinity,
+        verdict: 'unknown',
+      });
     } catch (error) {
       this.#unannounced.delete(number);
       const code = error instanceof StpError ? error.code : 'EIO';
@@ -267,7 +299,9 @@ export class Processes {
     this.#unannounced.delete(number);
   }
 
-  /** Takes in a process that told of itself; false where it is dead already: the dead are not worth a descriptor each. */
+  /**
+   * Takes in a process that told of itself; false where it is dead already: the dead are not worth a descriptor each.
+   */
   #take(entry: Entry): boolean {
     const { info } = entry;
     if (this.#look(entry, this.#knock(info)) === 'dead') {
@@ -308,7 +342,10 @@ export class Processes {
     }
   }
 
-  /** A process without a usable file. A file is removed by its owner when it leaves, or by who knows that the owner is dead. */
+  /**
+   * A process without a usable file. A file is removed by its owner when it leaves, or by who knows that the owner is
+   * dead.
+   */
   #withoutEntry(number: number, knock: Liveness): Liveness {
     if (this.#dead.has(number)) return 'dead';
     return this.#unusable.has(number) || this.#failed ? knock : 'dead';
@@ -345,8 +382,8 @@ export class Processes {
     } catch {
       return 'unknown';
     }
-    // Another kernel would see our local file system as a shared one, and beat from its first moment: what never beat ran
-    // here, before the last boot.
+    // Another kernel would see our local file system as a shared one, and beat from its first moment: what never beat
+    // ran here, before the last boot.
     if (beat === undefined) return this.#storage.shared ? 'unknown' : 'dead';
     entry.lease ??= new LeaseWatch(this.#leaseMs * LEASE_SHARE);
     entry.lookedAtMs = nowMs();

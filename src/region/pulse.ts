@@ -1,8 +1,9 @@
 /**
- * Who writes our heartbeat: a timer of the program's thread, and from the moment processes of other hosts are seen a thread of its own, which goes on while the program's
- * event loop is held up. A stopped process (SIGSTOP) stops both.
+ * Who writes our heartbeat: a timer of the program's thread, and from the moment processes of other hosts are seen a
+ * thread of its own, which goes on while the program's event loop is held up. A stopped process (SIGSTOP) stops both.
  *
- * The thread must not show: it keeps nobody alive, has no stdio, no environment and no preloads, and where it can not be had the timer goes on.
+ * The thread must not show: it keeps nobody alive, has no stdio, no environment and no preloads, and where it can not
+ * be had the timer goes on.
  */
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -84,10 +85,21 @@ export class Pulse {
   #start(workerData: BeatOrders): void {
     // stdout and stderr: what is not asked for is piped to the program's own, which would be made for it.
     const thread = new Worker(path.join(__dirname, 'beat-thread.js'), {
-      workerData, env: {}, execArgv: [], argv: [], stdin: false, stdout: true, stderr: true, resourceLimits: LIMITS, trackUnmanagedFds: true, name: 'stp-net heartbeat',
+      workerData,
+      env: {},
+      execArgv: [],
+      argv: [],
+      stdin: false,
+      stdout: true,
+      stderr: true,
+      resourceLimits: LIMITS,
+      trackUnmanagedFds: true,
+      name: 'stp-net heartbeat',
     });
     let why = 'the thread has ended';
-    thread.on('error', (error) => { why = textOf(error); });
+    thread.on('error', (error) => {
+      why = textOf(error);
+    });
     thread.on('exit', () => {
       this.#thread = undefined;
       this.clock.drop(Baton.thread);

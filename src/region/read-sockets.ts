@@ -4,7 +4,9 @@ import { type Storage } from '../storage';
 import { processPath } from './process-info';
 import { type ScbValues } from './socket-table';
 
-/** Control blocks by index: each block of the file is read once, when it is asked for. Undefined: there is no such file. */
+/**
+ * Control blocks by index: each block of the file is read once, when it is asked for. Undefined: there is no such file.
+ */
 export function readSockets(storage: Storage, process: number): ((index: number) => ScbValues | undefined) | undefined {
   const blocks = new Map<number, Uint8Array | undefined>();
   if (storage.info(processPath(process)) === undefined) return undefined;

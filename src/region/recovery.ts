@@ -1,8 +1,8 @@
 /**
  * Clearing up after processes that died: their files, and the links and bells between two that are both gone.
  *
- * Any number of processes may do this at once, and any may die doing it: each step removes one file by name, numbers are
- * never used twice, and a process file goes only after what its number names. Rules:
+ * Any number of processes may do this at once, and any may die doing it: each step removes one file by name, numbers
+ * are never used twice, and a process file goes only after what its number names. Rules:
  *   - only what is dead beyond doubt is touched, and never the highest-numbered process file nor that one's door
  *   - a link or pair bell stays while one of its ends may live: that end still reads it, and removes it itself (dropPair). Where they had not met
  *     it does not know of it: a knock at its door tells
@@ -28,15 +28,18 @@ export interface RecoverySummary {
 
 /**
  * A process file without an identity is one that is just being opened, or whose owner died in that moment. Its owner
- * looks whether the file is still there before it goes live, so one this old may go, milliseconds. Other hosts may see late what it
- * looks for, and have other clocks.
+ * looks whether the file is still there before it goes live, so one this old may go, milliseconds. Other hosts may see
+ * late what it looks for, and have other clocks.
  */
 const ABANDONED_MS = 30_000;
 const ABANDONED_SHARED_MS = 600_000;
 /** A link or pair bell, or the ring of a link that nobody has opened. */
 const PAIR = /^([0-9]+)-([0-9]+)(?:\.[0-9]+)?$/u;
 
-/** Removes what the dead left behind, for at most about `budgetMs` milliseconds. Never throws: what fails is left to the next one. */
+/**
+ * Removes what the dead left behind, for at most about `budgetMs` milliseconds. Never throws: what fails is left to the
+ * next one.
+ */
 export function recover(storage: Storage, processes: Processes, budgetMs: number): RecoverySummary {
   const sweep = new Sweep(storage, processes, budgetMs);
   try {
@@ -47,7 +50,10 @@ export function recover(storage: Storage, processes: Processes, budgetMs: number
   return { processes: sweep.processes, files: sweep.files, complete: sweep.complete };
 }
 
-/** Removes the links and pair bells between a live process and one that is gone. The caller has closed its ends and knows that `gone` is dead. */
+/**
+ * Removes the links and pair bells between a live process and one that is gone. The caller has closed its ends and
+ * knows that `gone` is dead.
+ */
 export function dropPair(storage: Storage, self: number, gone: number): void {
   for (const pair of [`${self}-${gone}`, `${gone}-${self}`]) {
     storage.removeLog(`${REGION_PATHS.links}/${pair}`);
@@ -144,7 +150,9 @@ class Sweep implements RecoverySummary {
 
   #isOld(file: string): boolean {
     const info = this.#storage.info(file);
-    return info !== undefined && dateMs() - info.modifiedAtMs > (this.#storage.shared ? ABANDONED_SHARED_MS : ABANDONED_MS);
+    return (
+      info !== undefined && dateMs() - info.modifiedAtMs > (this.#storage.shared ? ABANDONED_SHARED_MS : ABANDONED_MS)
+    );
   }
 
   #isGone(number: number): boolean {
@@ -156,7 +164,8 @@ class Sweep implements RecoverySummary {
   #judge(number: number): boolean {
     if (number > this.#top) return false;
     if (lacksFile(this.#storage, this.#listed, number)) return true;
-    // Each look that lists again is a trip to a file server, and there may be hundreds of dead: only who may live is looked at.
+    // Each look that lists again is a trip to a file server, and there may be hundreds of dead: only who may live is
+    // looked at.
     if (this.#known.isDead(number)) return true;
     const info = this.#known.seen(number);
     if (info !== undefined) return this.#known.isAlive(info) === 'dead';

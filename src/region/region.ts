@@ -1,5 +1,6 @@
 /**
- * A region, opened: this thread is a process in it, with a number, a file of its own and (where there are FIFOs) a door.
+ * A region, opened: this thread is a process in it, with a number, a file of its own and (where there are FIFOs) a
+ * door.
  *
  * Steps of opening, each safe against whoever opens, resets or recovers at the same time and against our death between
  * any two: directory, header, number (an empty process file), door, identity `starting`, a look whether header and file
@@ -58,9 +59,9 @@ export class Region {
   #closed = false;
 
   /**
-   * Opens the region, making it where there is none, and joins it. Synchronous. Throws StpError: ESTPCONFIG (an option),
-   * ESTPREGION (not a directory, not a region), ESTPVERSION, ESTPCORRUPT (names the file), EACCES, EROFS, ENOSPC, EDQUOT,
-   * EMFILE, ESTPDRIVER.
+   * Opens the region, making it where there is none, and joins it. Synchronous. Throws StpError: ESTPCONFIG (an
+   * option), ESTPREGION (not a directory, not a region), ESTPVERSION, ESTPCORRUPT (names the file), EACCES, EROFS,
+   * ENOSPC, EDQUOT, EMFILE, ESTPDRIVER.
    */
   static open(options: RegionOptions, setup: RegionSetup = {}): Region {
     const checked = checkRegionOptions(options);
@@ -81,7 +82,9 @@ export class Region {
         failure = error;
       }
     }
-    throw new StpError('ESTPREGION', `${checked.directory} was removed each time while it was opened`, 'open', { cause: failure });
+    throw new StpError('ESTPREGION', `${checked.directory} was removed each time while it was opened`, 'open', {
+      cause: failure,
+    });
   }
 
   /** Use {@link Region.open}. */
@@ -113,7 +116,8 @@ export class Region {
     crashPoint('open.live');
     this.recovered = recover(storage, this.#processes, RECOVERY_MS);
     // Recovery has looked at all that were there.
-    if (seat.mayBeServed) this.#watch = new OtherHostWatch(storage, self.bootId, (this.#processes.lowestUnannounced ?? self.number) - 1);
+    if (seat.mayBeServed)
+      this.#watch = new OtherHostWatch(storage, self.bootId, (this.#processes.lowestUnannounced ?? self.number) - 1);
   }
 
   /** Path of our door bell; undefined where FIFOs are impossible. */
@@ -122,8 +126,8 @@ export class Region {
   }
 
   /**
-   * The open door, readable and non-blocking; undefined where FIFOs are impossible. Whoever reads it may close it, just before
-   * close(): a process whose door is shut is dead. What is still open is closed by close().
+   * The open door, readable and non-blocking; undefined where FIFOs are impossible. Whoever reads it may close it, just
+   * before close(): a process whose door is shut is dead. What is still open is closed by close().
    */
   get doorFd(): number | undefined {
     return this.#door?.fd;
@@ -144,7 +148,10 @@ export class Region {
     return this.#processes.isAlive(info);
   }
 
-  /** True where others took us for dead, because they saw no heartbeat for a lease. Nothing that we hold in the region can be relied on then. */
+  /**
+   * True where others took us for dead, because they saw no heartbeat for a lease. Nothing that we hold in the region
+   * can be relied on then.
+   */
   get takenForDead(): boolean {
     return this.#processes.takenForDead();
   }
@@ -165,7 +172,10 @@ export class Region {
     this.#processes.onOtherHost = told;
   }
 
-  /** True where the directory is local to us, and may be served to other hosts: then somebody must call lookForOtherHosts() now and then. */
+  /**
+   * True where the directory is local to us, and may be served to other hosts: then somebody must call
+   * lookForOtherHosts() now and then.
+   */
   get mayBeServed(): boolean {
     return this.#watch !== undefined;
   }
@@ -180,7 +190,9 @@ export class Region {
     if (number !== undefined) this.#processes.get(number);
   }
 
-  /** The socket control blocks of a process, by index, as they lie in its file; undefined where it has no file any more. */
+  /**
+   * The socket control blocks of a process, by index, as they lie in its file; undefined where it has no file any more.
+   */
   socketsOf(process: number): ((index: number) => ScbValues | undefined) | undefined {
     return readSockets(this.storage, process);
   }

@@ -2,11 +2,11 @@
  * Removing a region that nobody lives in. For the `stp reset` command only: this is the one place that loads
  * proper-lockfile, which adds listeners to the process.
  *
- * Order: two resets exclude each other by a lock; then a mark tells openers to wait for the outcome. Whoever had read the
- * header before finds the mark before it goes live, and whoever is live is seen when we look after making the mark; if one
- * is, the mark is taken away and nothing has changed. Process files go in order and after all else but the header, so that
- * no new process gets a number that is still to be removed. The header goes next, the mark last. Only names that a region
- * makes are touched; nothing is followed, or removed with what is in it.
+ * Order: two resets exclude each other by a lock; then a mark tells openers to wait for the outcome. Whoever had read
+ * the header before finds the mark before it goes live, and whoever is live is seen when we look after making the mark;
+ * if one is, the mark is taken away and nothing has changed. Process files go in order and after all else but the
+ * header, so that no new process gets a number that is still to be removed. The header goes next, the mark last. Only
+ * names that a region makes are touched; nothing is followed, or removed with what is in it.
  */
 import path from 'node:path';
 import type * as ProperLockfile from 'proper-lockfile';
@@ -54,14 +54,16 @@ export function removeRegion(directory: string): RemovedRegion {
 }
 
 /**
- * The header must be there, and be one; where an earlier reset died it may be gone already. One of another version, or a
- * damaged one, is a region's where the directories are there as well.
+ * The header must be there, and be one; where an earlier reset died it may be gone already. One of another version, or
+ * a damaged one, is a region's where the directories are there as well.
  */
 function requireRegion(storage: Storage, mayBeHalfGone: boolean): void {
   const names = storage.list('');
   if (mayBeHalfGone && !names.includes(REGION_PATHS.header)) return;
   if (!names.includes(REGION_PATHS.header)) throw new StpError('ESTPREGION', `there is no region in ${storage.root}`);
-  const hasDirectories = [REGION_PATHS.processes, REGION_PATHS.links, REGION_PATHS.bells].every((name) => names.includes(name));
+  const hasDirectories = [REGION_PATHS.processes, REGION_PATHS.links, REGION_PATHS.bells].every((name) =>
+    names.includes(name),
+  );
   try {
     readHeader(storage);
   } catch (error) {
@@ -89,15 +91,23 @@ function removeLocked(storage: Storage): Omit<RemovedRegion, 'directory'> {
   }
   let files = removeNames(storage, REGION_PATHS.links, links, isPair);
   files += removeNames(storage, REGION_PATHS.bells, bells, (name) => isPair(name) || numberOfName(name) !== 0);
-  files += removeNames(storage, REGION_PATHS.processes, storage.list(REGION_PATHS.processes), (name) => numbers.includes(numberOfName(name)) || numberOfMark(name) !== 0);
-  for (const name of [REGION_PATHS.links, REGION_PATHS.bells, REGION_PATHS.processes]) removeDirectory(path.join(storage.root, name));
+  files += removeNames(
+    storage,
+    REGION_PATHS.processes,
+    storage.list(REGION_PATHS.processes),
+    (name) => numbers.includes(numberOfName(name)) || numberOfMark(name) !== 0,
+  );
+  for (const name of [REGION_PATHS.links, REGION_PATHS.bells, REGION_PATHS.processes])
+    removeDirectory(path.join(storage.root, name));
   files += removeNames(storage, '', storage.list(''), (name) => name === REGION_PATHS.header);
   storage.remove(REMOVING_PATH);
   return { files, left: storage.list('').filter((name) => name !== LOCK_NAME) };
 }
 
 function refuseWhereAnybodyLives(storage: Storage, snapshot: RegionSnapshot, bells: readonly string[]): void {
-  const living = snapshot.processes.filter((process) => process.alive !== 'dead').map((process) => describe(process.info, process.alive));
+  const living = snapshot.processes
+    .filter((process) => process.alive !== 'dead')
+    .map((process) => describe(process.info, process.alive));
   const known = new Set(snapshot.processes.map((process) => process.info.number));
   // Where an identity can't be read, the door still tells.
   for (const name of bells) {
@@ -112,12 +122,22 @@ function describe(info: ProcessInfo, alive: string): string {
   return `process ${info.number} (system ${info.system}, pid ${info.pid}: ${info.title}${doubt})`;
 }
 
-function removeNames(storage: Storage, directory: string, names: readonly string[], isOurs: (name: string) => boolean): number {
+function removeNames(
+  storage: Storage,
+  directory: string,
+  names: readonly string[],
+  isOurs: (name: string) => boolean,
+): number {
   let removed = 0;
   for (const name of names) {
     // Who waits for us too long takes us for dead and takes the mark away: from then on nothing here is ours to remove.
-    if (storage.info(REMOVING_PATH) === undefined) throw new StpError('EBUSY', 'somebody opened the region while it was removed');
-    if ((isOurs(name) || name.startsWith(TEMPORARY_PREFIX)) && storage.remove(directory === '' ? name : `${directory}/${name}`)) removed += 1;
+    if (storage.info(REMOVING_PATH) === undefined)
+      throw new StpError('EBUSY', 'somebody opened the region while it was removed');
+    if (
+      (isOurs(name) || name.startsWith(TEMPORARY_PREFIX)) &&
+      storage.remove(directory === '' ? name : `${directory}/${name}`)
+    )
+      removed += 1;
   }
   return removed;
 }

@@ -1,6 +1,6 @@
 /**
- * Taking a seat in a region: directory, header, a process number with its empty file, and the door. Nothing tells of the
- * process yet; all of it can be given back.
+ * Taking a seat in a region: directory, header, a process number with its empty file, and the door. Nothing tells of
+ * the process yet; all of it can be given back.
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
@@ -11,7 +11,14 @@ import { type Door, makeDoor, shutDoor } from './door';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
 import { agreedBootId, isGuessedBootId, type Machine, machine, sharingId } from './machine';
 import { type RegionOptions } from './options';
-import { decodeIdentity, doorPathOf, encodeIdentity, type MutableProcessInfo, ownIdentity, processPath } from './process-info';
+import {
+  decodeIdentity,
+  doorPathOf,
+  encodeIdentity,
+  type MutableProcessInfo,
+  ownIdentity,
+  processPath,
+} from './process-info';
 import { claimNumber, listNumbers, removeUnlessHighest } from './process-numbers';
 import { randomId } from './random-id';
 
@@ -43,7 +50,10 @@ export function takeSeat(options: RegionOptions, limits: Partial<RegionLimits>, 
   if (setup.storage === undefined) makeRegionDirectory(options.directory, options.mode);
   crashPoint('open.directory');
   try {
-    const opened = setup.storage === undefined ? openStorage(options) : { storage: setup.storage, driverDetail: 'given', mayBeServed: false };
+    const opened =
+      setup.storage === undefined
+        ? openStorage(options)
+        : { storage: setup.storage, driverDetail: 'given', mayBeServed: false };
     const { storage } = opened;
     const facts = openHeader(storage, limits);
     if (facts === undefined) return undefined;
@@ -102,7 +112,11 @@ interface Opened {
 function openStorage(options: RegionOptions): Opened {
   checkRegionDirectory(options.directory, 'write', options.mode);
   const choice = chooseDriver(options.directory, options.driver);
-  const storage = new FileStorage(options.directory, { driver: choice.driver, local: choice.localFs, access: accessOf(options.directory) });
+  const storage = new FileStorage(options.directory, {
+    driver: choice.driver,
+    local: choice.localFs,
+    access: accessOf(options.directory),
+  });
   return { storage, driverDetail: choice.detail, mayBeServed: choice.localFs && !choice.inMemory };
 }
 
@@ -114,9 +128,17 @@ function openHeader(storage: Storage, limits: Partial<RegionLimits>): RegionFact
   return awaitHeader(storage);
 }
 
-function sitDown({ storage, driverDetail, mayBeServed }: Opened, facts: RegionFacts, options: RegionOptions, machine: Machine): Seat {
-  const bootId = isGuessedBootId(machine.bootId) ? agreedBootId(machine.bootId, bootIdsInUse(storage)) : sharingId(machine.bootId, storage.mount());
-  // A process that dies between its number and its identity leaves a riddle for some minutes: what takes time comes before.
+function sitDown(
+  { storage, driverDetail, mayBeServed }: Opened,
+  facts: RegionFacts,
+  options: RegionOptions,
+  machine: Machine,
+): Seat {
+  const bootId = isGuessedBootId(machine.bootId)
+    ? agreedBootId(machine.bootId, bootIdsInUse(storage))
+    : sharingId(machine.bootId, storage.mount());
+  // A process that dies between its number and its identity leaves a riddle for some minutes: what takes time comes
+  // before.
   loadNative();
   const { number, file } = claimNumber(storage);
   crashPoint('open.number');

@@ -1,5 +1,6 @@
 /**
- * The socket control blocks of this process: values in memory, published to its file by the block, when the caller says so.
+ * The socket control blocks of this process: values in memory, published to its file by the block, when the caller says
+ * so.
  *
  * The hot path only sets a bit ({@link SocketTable.touch}); counters are fetched when a block is written. Nobody but us
  * ever writes a control block; everybody may read them, also after our death.
@@ -56,7 +57,10 @@ export class SocketTable {
     return this.#dirty.length > 0;
   }
 
-  /** Makes sure that the control block of socket `index` can be written later: ENOSPC, EDQUOT, EIO here. EMFILE: past the region's limit. */
+  /**
+   * Makes sure that the control block of socket `index` can be written later: ENOSPC, EDQUOT, EIO here. EMFILE: past
+   * the region's limit.
+   */
   allocate(index: number): void {
     if (!Number.isInteger(index) || index < 0) throw new StpError('EINVAL', 'socket index must be an integer from 0');
     if (index >= this.#socketsMax) throw new StpError('EMFILE', `the region allows ${this.#socketsMax} sockets`);
@@ -80,13 +84,16 @@ export class SocketTable {
     this.#announced = blocks;
   }
 
-  /** Takes the values of an allocated socket; published by the next flush. A value that does not fit is EINVAL and changes nothing. */
+  /**
+   * Takes the values of an allocated socket; published by the next flush. A value that does not fit is EINVAL and
+   * changes nothing.
+   */
   set(index: number, scb: ScbValues): void {
     const block = this.#block(index);
     const at = (index % SCBS_PER_BLOCK) * Scb.sizeBytes;
     Scb.encode(scb, scratch);
     block.payload.set(scratch, at);
-    block.touched &= ~(1 << index % SCBS_PER_BLOCK);
+    block.touched &= ~(1 << (index % SCBS_PER_BLOCK));
     this.#mark(block);
   }
 
@@ -99,7 +106,7 @@ export class SocketTable {
   touch(index: number): void {
     const block = this.#blocks[Math.floor(index / SCBS_PER_BLOCK)];
     if (block === undefined) return;
-    block.touched |= 1 << index % SCBS_PER_BLOCK;
+    block.touched |= 1 << (index % SCBS_PER_BLOCK);
     if (!block.dirty) this.#mark(block);
   }
 
@@ -109,7 +116,7 @@ export class SocketTable {
     const at = (index % SCBS_PER_BLOCK) * Scb.sizeBytes;
     block.payload.fill(0, at + FIELDS.state.at, at + Scb.sizeBytes);
     block.view.setUint8(at + FIELDS.state.at, SocketState.free);
-    block.touched &= ~(1 << index % SCBS_PER_BLOCK);
+    block.touched &= ~(1 << (index % SCBS_PER_BLOCK));
     this.#mark(block);
   }
 

@@ -1,10 +1,11 @@
 /**
- * Who may use the files of a region: its user alone, or a group as well. Decided by the region's directory, so that all who
- * share it agree.
+ * Who may use the files of a region: its user alone, or a group as well. Decided by the region's directory, so that all
+ * who share it agree.
  *
- * For a group, files are 0640 and not 0660: each has one writer, and nobody else needs to write (what others can not open for
- * writing they can not cut short under who has mapped it, as long as it has a name). Bells are 0660, as they are rung by others; directories 2770, so that what is
- * made in them belongs to the group. Modes are set on the descriptor: neither the umask nor a link put in a file's place gets in between.
+ * For a group, files are 0640 and not 0660: each has one writer, and nobody else needs to write (what others can not
+ * open for writing they can not cut short under who has mapped it, as long as it has a name). Bells are 0660, as they
+ * are rung by others; directories 2770, so that what is made in them belongs to the group. Modes are set on the
+ * descriptor: neither the umask nor a link put in a file's place gets in between.
  */
 import { constants, type Stats } from 'node:fs';
 import { StpError } from '../errors';
@@ -34,7 +35,13 @@ const O_NOFOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
 const O_NONBLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
 
 /** For one user, and for who looks only. */
-export const PRIVATE: Access = { fileMode: 0o600, bellMode: 0o600, directoryMode: 0o700, groupId: undefined, owners: undefined };
+export const PRIVATE: Access = {
+  fileMode: 0o600,
+  bellMode: 0o600,
+  directoryMode: 0o700,
+  groupId: undefined,
+  owners: undefined,
+};
 
 /** What the directory of a region says. Throws ENOENT, EACCES ... */
 export function accessOf(directory: string): Access {
@@ -45,7 +52,8 @@ export function accessOf(directory: string): Access {
   } catch (error) {
     throw fileError(error, 'stat', directory);
   }
-  if (isForGroup(stat)) return { fileMode: 0o640, bellMode: 0o660, directoryMode: 0o2770, groupId: stat.gid, owners: undefined };
+  if (isForGroup(stat))
+    return { fileMode: 0o640, bellMode: 0o660, directoryMode: 0o2770, groupId: stat.gid, owners: undefined };
   return { ...PRIVATE, owners: new Set([process.geteuid(), stat.uid, ROOT]) };
 }
 
@@ -54,12 +62,16 @@ export function isForGroup(stat: { readonly mode: number }): boolean {
   return (stat.mode & GROUP_ALL) === GROUP_ALL;
 }
 
-/** Gives something that we have just made, and have open, its group and mode. Where others than a group matter the mode it was made with is right. */
+/**
+ * Gives something that we have just made, and have open, its group and mode. Where others than a group matter the mode
+ * it was made with is right.
+ */
 export function admitGroup(fd: number, path: string, mode: number, groupId: number | undefined): void {
   if (groupId === undefined) return;
   try {
     const stat = io.fstatSync(fd);
-    if (stat.uid !== process.geteuid?.()) throw new StpError('ESTPCORRUPT', `${path} was replaced while it was made`, 'open');
+    if (stat.uid !== process.geteuid?.())
+      throw new StpError('ESTPCORRUPT', `${path} was replaced while it was made`, 'open');
     if (stat.gid !== groupId) io.fchownSync(fd, -1, groupId);
     // After fchown, which may take bits away.
     if ((stat.mode & PERMISSIONS) !== mode) io.fchmodSync(fd, mode);
@@ -75,7 +87,10 @@ export function admitGroupToDirectory(path: string, access: Access): void {
   admitGroupByPath(path, O_DIRECTORY, access.directoryMode, access.groupId);
 }
 
-/** As {@link admitGroup}, for a FIFO. Opened for reading: a writer that comes and goes would look to its reader like a death. */
+/**
+ * As {@link admitGroup}, for a FIFO. Opened for reading: a writer that comes and goes would look to its reader like a
+ * death.
+ */
 export function admitGroupToBell(path: string, access: Access): void {
   admitGroupByPath(path, O_NONBLOCK, access.bellMode, access.groupId);
 }
@@ -96,8 +111,8 @@ function admitGroupByPath(path: string, flags: number, mode: number, groupId: nu
 }
 
 /**
- * Waits until what another user has just made is open to the group too, for as long as that can take: its maker does so in the next step.
- * Returns in any case; who then may not use it is told by the system.
+ * Waits until what another user has just made is open to the group too, for as long as that can take: its maker does so
+ * in the next step. Returns in any case; who then may not use it is told by the system.
  */
 export function awaitGroup(path: string, access: Access, mode: number): void {
   if (access.groupId === undefined) return;

@@ -26,7 +26,10 @@ export function canAlign(): boolean {
   return wasmMemory() !== undefined;
 }
 
-/** Memory of `bytes` (a multiple of 4096, at most 4 MiB), zeroed, that starts on a page. Give it back with {@link giveAligned}. */
+/**
+ * Memory of `bytes` (a multiple of 4096, at most 4 MiB), zeroed, that starts on a page. Give it back with {@link
+ * giveAligned}.
+ */
 export function takeAligned(bytes: number): Buffer {
   const slices = free.get(bytes);
   const slice = slices?.pop();
@@ -34,7 +37,8 @@ export function takeAligned(bytes: number): Buffer {
     taken.add(slice);
     return slice.fill(0);
   }
-  if (bytes % BLOCK_BYTES !== 0 || bytes <= 0 || bytes > ARENA_BYTES) throw new StpError('EINVAL', `aligned memory of ${bytes} bytes`);
+  if (bytes % BLOCK_BYTES !== 0 || bytes <= 0 || bytes > ARENA_BYTES)
+    throw new StpError('EINVAL', `aligned memory of ${bytes} bytes`);
   if (arena === undefined || arenaUsedBytes + bytes > ARENA_BYTES) {
     arena = newArena();
     arenaUsedBytes = 0;
@@ -45,7 +49,9 @@ export function takeAligned(bytes: number): Buffer {
   return fresh;
 }
 
-/** Gives memory of {@link takeAligned} back; nobody may hold on to it. Other memory is left to the garbage collector. */
+/**
+ * Gives memory of {@link takeAligned} back; nobody may hold on to it. Other memory is left to the garbage collector.
+ */
 export function giveAligned(slice: Buffer): void {
   if (!taken.delete(slice)) return;
   const slices = free.get(slice.length);
@@ -55,7 +61,8 @@ export function giveAligned(slice: Buffer): void {
 
 function newArena(): ArrayBuffer {
   const Memory = wasmMemory();
-  if (Memory === undefined) throw new StpError('ESTPDRIVER', 'O_DIRECT needs aligned memory, and this Node has no WebAssembly');
+  if (Memory === undefined)
+    throw new StpError('ESTPDRIVER', 'O_DIRECT needs aligned memory, and this Node has no WebAssembly');
   const pages = ARENA_BYTES / WASM_PAGE_BYTES;
   return new Memory({ initial: pages, maximum: pages }).buffer;
 }

@@ -1,8 +1,9 @@
 /**
- * Files of blocks over a positioned file: every block is written whole, with a sequence and a CRC (see layout/blocks.ts).
+ * Files of blocks over a positioned file: every block is written whole, with a sequence and a CRC (see
+ * layout/blocks.ts).
  *
- * Invariant: one writer per file, which keeps its sequences in memory; a writer made for a new file starts them at 1. All
- * blocks pass through one scratch page: nothing here may be interrupted by other code.
+ * Invariant: one writer per file, which keeps its sequences in memory; a writer made for a new file starts them at 1.
+ * All blocks pass through one scratch page: nothing here may be interrupted by other code.
  */
 import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
@@ -105,7 +106,9 @@ export class FileBlockWriter implements BlockWriter {
 
 /** True where the head of a page is that of a block known before, by its sequence and CRC. */
 export function isSameBlock(page: Buffer, sequence: number, crc: number): boolean {
-  return page.readUInt32LE(AT.crc) === crc && page.readUInt32LE(AT.magic) === BLOCK_MAGIC && blockSequence(page) === sequence;
+  return (
+    page.readUInt32LE(AT.crc) === crc && page.readUInt32LE(AT.magic) === BLOCK_MAGIC && blockSequence(page) === sequence
+  );
 }
 
 /** The CRC that a block carries. */
@@ -124,8 +127,8 @@ interface KeptBlock {
 /**
  * Reads blocks of a file that another process writes.
  *
- * A head that is the same as at the last look belongs to the block that was found whole then: it is given again without another
- * check, and is right even where the payload is just being replaced.
+ * A head that is the same as at the last look belongs to the block that was found whole then: it is given again without
+ * another check, and is right even where the payload is just being replaced.
  */
 export class FileBlockReader implements BlockReader {
   readonly #file: PositionedFile;
@@ -146,7 +149,8 @@ export class FileBlockReader implements BlockReader {
       const bytes = this.#file.readAt(page, 0, BLOCK_BYTES, index * BLOCK_BYTES);
       if (bytes === 0) return undefined;
       const kept = this.#kept[index];
-      if (kept !== undefined && bytes === BLOCK_BYTES && isSameBlock(page, kept.block.sequence, kept.crc)) return kept.block;
+      if (kept !== undefined && bytes === BLOCK_BYTES && isSameBlock(page, kept.block.sequence, kept.crc))
+        return kept.block;
       const state = bytes === BLOCK_BYTES ? checkBlock(page, index) : 'wrong';
       if (state === 'empty') return undefined;
       if (state === 'block') return this.#take(page, index);

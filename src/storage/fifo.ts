@@ -1,11 +1,13 @@
 /**
  * FIFOs as bells: one byte wakes a sleeper, and the end of one tells of a death. Same kernel only.
  *
- * Ends: the door of a process is opened by openDoor and written by anyone; a pair bell is read by one process and written
- * by one other. All ends are non-blocking. What is no FIFO in a bell's place is damage and is never read or written.
+ * Ends: the door of a process is opened by openDoor and written by anyone; a pair bell is read by one process and
+ * written by one other. All ends are non-blocking. What is no FIFO in a bell's place is damage and is never read or
+ * written.
  *
- * Who reads a FIFO leaves its descriptor to a socket, which closes it. In a worker thread that must be one that fs did not open: when the
- * thread ends, Node closes what fs opened and has not closed, though the number may be a file of another thread by then. @note Node 20-26
+ * Who reads a FIFO leaves its descriptor to a socket, which closes it. In a worker thread that must be one that fs did
+ * not open: when the thread ends, Node closes what fs opened and has not closed, though the number may be a file of
+ * another thread by then. @note Node 20-26
  */
 import type * as ChildProcess from 'node:child_process';
 import { constants, type Stats } from 'node:fs';
@@ -24,12 +26,16 @@ const O_NOFOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
 const ONE = Buffer.of(1);
 
 /**
- * Errors by which file systems refuse a FIFO: 9p says ENXIO, and servers behind FUSE or 9p whatever comes to their mind. The last three have other causes as well:
- * where a file could be made in that place it is the FIFO that is refused.
+ * Errors by which file systems refuse a FIFO: 9p says ENXIO, and servers behind FUSE or 9p whatever comes to their
+ * mind. The last three have other causes as well: where a file could be made in that place it is the FIFO that is
+ * refused.
  */
 const REFUSALS: readonly string[] = ['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENXIO', 'EPERM', 'EIO', 'EACCES'];
 
-/** Makes a FIFO (0600, or as `access` says), or finds it made; false where this platform or file system has none. ENOSPC, EROFS, EACCES of the directory ... throw. */
+/**
+ * Makes a FIFO (0600, or as `access` says), or finds it made; false where this platform or file system has none.
+ * ENOSPC, EROFS, EACCES of the directory ... throw.
+ */
 export function makeFifo(path: string, access: Access = PRIVATE): boolean {
   if (process.platform === 'win32') return false;
   const native = loadNative();
@@ -57,12 +63,18 @@ function makeFifoByCommand(path: string, access: Access): boolean {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- costs a millisecond of every start, and is rarely used.
   const { execFileSync } = require('node:child_process') as typeof ChildProcess;
   try {
-    execFileSync('mkfifo', ['-m', '600', path], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+    execFileSync('mkfifo', ['-m', '600', path], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+      env: { ...process.env, LC_ALL: 'C' },
+    });
   } catch (error) {
     if (io.existsSync(path)) return mustBeFifo(path, access);
-    // Why a command failed has to be found out: a directory that can't take a file, or a full disk. Else there are no FIFOs here.
+    // Why a command failed has to be found out: a directory that can't take a file, or a full disk. Else there are no
+    // FIFOs here.
     mustBeWritable(path);
-    if (/No space left/i.test(error instanceof Error ? error.message : '')) throw new StpError('ENOSPC', path, 'mkfifo');
+    if (/No space left/i.test(error instanceof Error ? error.message : ''))
+      throw new StpError('ENOSPC', path, 'mkfifo');
     return false;
   }
   admitGroupToBell(path, access);

@@ -18,7 +18,10 @@ const RENAMED: Readonly<Record<string, ErrorCode>> = {
 /** Codes that Node does not name, so that nobody else finds them in the error. */
 const NAMELESS: Readonly<Record<string, ErrorCode>> = { EDQUOT: 'EDQUOT' };
 
-/** The code of what a file operation threw; undefined where it has none. @note Node 20-26: EDQUOT and ESTALE have no name there, only a number. */
+/**
+ * The code of what a file operation threw; undefined where it has none. @note Node 20-26: EDQUOT and ESTALE have no
+ * name there, only a number.
+ */
 export function codeOf(error: unknown): string | undefined {
   const { code, errno } = error instanceof Error ? (error as { code?: unknown; errno?: unknown }) : {};
   if (typeof code !== 'string') return undefined;
@@ -36,7 +39,9 @@ export function fileError(error: unknown, call: string, path: string): StpError 
   const renamed = RENAMED[code ?? ''] ?? NAMELESS[code ?? ''];
   const text = error instanceof Error ? error.message : String(error);
   const detail = text.includes(path) ? text : `${path}: ${text}`;
-  return renamed === undefined ? toStpError(error, call, detail) : new StpError(renamed, detail, call, { cause: error });
+  return renamed === undefined
+    ? toStpError(error, call, detail)
+    : new StpError(renamed, detail, call, { cause: error });
 }
 
 /** Closes a descriptor; what the file system has to say at this point helps nobody. */

@@ -15,12 +15,28 @@ import { fileSystemOf } from './file-system';
 import { codeOf, fileError, makeDirectory, removeFile } from './files';
 import { FrameReader } from './frame-reader';
 import { FrameWriter, reserveFrames } from './frame-writer';
-import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type Mechanism, ringPath } from './link-header';
+import {
+  decodeLinkHeader,
+  encodeLinkHeader,
+  linkFileBytes,
+  type LinkInfo,
+  type Mechanism,
+  ringPath,
+} from './link-header';
 import { loadNative, whyNoNative, type Native } from './native';
 import { PlainFile, type PlainFileOptions } from './positioned-file';
 import { RingReader, RingWriter, ringMemory } from './ring-log';
 import { linkInPlace, temporaryName } from './temporary';
-import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogSizes, type LogWriter, type Storage } from './storage';
+import {
+  type BlockReader,
+  type BlockWriter,
+  type FileInfo,
+  type LogIdentity,
+  type LogReader,
+  type LogSizes,
+  type LogWriter,
+  type Storage,
+} from './storage';
 
 export interface FileStorageOptions {
   readonly driver: 'mapped' | 'direct';
@@ -63,7 +79,8 @@ export class FileStorage implements Storage {
     this.#frames = { direct, access: this.access };
     this.#memory = { direct: false, access: this.access };
     this.#native = options.driver === 'mapped' ? loadNative() : undefined;
-    if (options.driver === 'mapped' && this.#native === undefined) throw new StpError('ESTPDRIVER', `mapped: ${whyNoNative()}`);
+    if (options.driver === 'mapped' && this.#native === undefined)
+      throw new StpError('ESTPDRIVER', `mapped: ${whyNoNative()}`);
     this.mechanisms = new Set<Mechanism>(options.driver === 'mapped' ? ['ring', 'frames'] : ['frames']);
   }
 
@@ -118,7 +135,9 @@ export class FileStorage implements Storage {
 
   createBlocks(name: string): BlockWriter | undefined {
     const place = this.#place(name);
-    const file = this.shared ? PlainFile.createLinked(place, this.root, this.#control) : PlainFile.create(place, this.#control);
+    const file = this.shared
+      ? PlainFile.createLinked(place, this.root, this.#control)
+      : PlainFile.create(place, this.#control);
     return file === undefined ? undefined : new FileBlockWriter(file);
   }
 
@@ -141,7 +160,8 @@ export class FileStorage implements Storage {
   }
 
   createLog(name: string, identity: LogIdentity, mechanism: Mechanism, capacityBytes: number): LogWriter {
-    if (!this.mechanisms.has(mechanism)) throw new StpError('ESTPDRIVER', `driver ${this.driver} has no logs of kind ${mechanism}`);
+    if (!this.mechanisms.has(mechanism))
+      throw new StpError('ESTPDRIVER', `driver ${this.driver} has no logs of kind ${mechanism}`);
     const header = encodeLinkHeader(identity, mechanism, capacityBytes);
     const place = this.#place(name);
     const link = decodeLinkHeader(header, place);
@@ -150,7 +170,8 @@ export class FileStorage implements Storage {
     crashPoint('link.log-empty');
     let writer: LogWriter | undefined;
     try {
-      writer = mechanism === 'ring' ? this.#createRing(ringPath(place, link), link, header) : this.#createFrames(file, link);
+      writer =
+        mechanism === 'ring' ? this.#createRing(ringPath(place, link), link, header) : this.#createFrames(file, link);
       crashPoint('link.log-reserved');
       // Last: an opener who finds the header finds the rest in place.
       new FileBlockWriter(file).write(LINK_AT.header / BLOCK_BYTES, header);
@@ -224,10 +245,19 @@ export class FileStorage implements Storage {
     }
     try {
       const own = new FileBlockReader(file).read(LINK_AT.header / BLOCK_BYTES)?.payload;
-      if (own === undefined || Buffer.compare(own, header) !== 0) throw new StpError('ESTPCORRUPT', `${place} is not the memory of ${log}`, 'open');
+      if (own === undefined || Buffer.compare(own, header) !== 0)
+        throw new StpError('ESTPCORRUPT', `${place} is not the memory of ${log}`, 'open');
       // Touching a mapped page past the end of its file kills the process: nothing is looked at before this.
       checkWhole(file, link);
-      return new RingReader(mapRing(native, file, link, false), link.identity, place, this.#options.startPosition, () => { removeQuietly(place); });
+      return new RingReader(
+        mapRing(native, file, link, false),
+        link.identity,
+        place,
+        this.#options.startPosition,
+        () => {
+          removeQuietly(place);
+        },
+      );
     } finally {
       file.close();
     }
@@ -250,7 +280,8 @@ export class FileStorage implements Storage {
   }
 
   #needNative(place: string): Native {
-    if (this.#native === undefined) throw new StpError('ESTPDRIVER', `${place} is a ring, and driver ${this.driver} has none`);
+    if (this.#native === undefined)
+      throw new StpError('ESTPDRIVER', `${place} is a ring, and driver ${this.driver} has none`);
     return this.#native;
   }
 
@@ -285,7 +316,8 @@ export class FileStorage implements Storage {
 }
 
 function checkWhole(file: PlainFile, { capacityBytes }: LinkInfo): void {
-  if (file.sizeBytes() < linkFileBytes(capacityBytes)) throw new StpError('ESTPCORRUPT', `${file.path} is cut short`, 'open');
+  if (file.sizeBytes() < linkFileBytes(capacityBytes))
+    throw new StpError('ESTPCORRUPT', `${file.path} is cut short`, 'open');
 }
 
 /** What stays is left to recovery. */

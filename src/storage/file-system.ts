@@ -1,8 +1,9 @@
 /**
  * What kind of file system a directory lies on, and whether all who see it share one page cache.
  *
- * On Linux the list of mounts tells. The number in statfs(2) is believed only where that list can't be had, and on macOS: 9p passes on the number of the server's
- * file system. A type that is not known to be local counts as shared between hosts: slower, never wrong.
+ * On Linux the list of mounts tells. The number in statfs(2) is believed only where that list can't be had, and on
+ * macOS: 9p passes on the number of the server's file system. A type that is not known to be local counts as shared
+ * between hosts: slower, never wrong.
  */
 import path from 'node:path';
 import { io } from './file-calls';
@@ -22,7 +23,9 @@ interface KnownType extends FileSystemInfo {
   readonly type: number;
 }
 
-/** Types that lie in memory, or on disks of this host. `rootfs` and `devtmpfs` are a tmpfs or a ramfs by another name. */
+/**
+ * Types that lie in memory, or on disks of this host. `rootfs` and `devtmpfs` are a tmpfs or a ramfs by another name.
+ */
 const IN_MEMORY: ReadonlySet<string> = new Set(['tmpfs', 'ramfs', 'rootfs', 'devtmpfs']);
 const ON_DISK: ReadonlySet<string> = new Set(['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'f2fs', 'zfs', 'bcachefs']);
 const OVERLAY = 'overlay';
@@ -100,8 +103,9 @@ export function fileSystemOfMount(mounts: readonly Mount[], { type, options }: M
 }
 
 /**
- * Files that an overlay is given lie in its upper directory. That one is of this overlay alone, by overlayfs's own rules, but may lie on a file server (FUSE, virtiofs):
- * then pages are written back to that. In a container the path is often one of the host, not to be seen from here, and counts as local.
+ * Files that an overlay is given lie in its upper directory. That one is of this overlay alone, by overlayfs's own
+ * rules, but may lie on a file server (FUSE, virtiofs): then pages are written back to that. In a container the path is
+ * often one of the host, not to be seen from here, and counts as local.
  */
 function upperIsLocal(mounts: readonly Mount[], options: string): boolean {
   const shown = /(?:^|,)upperdir=([^,]*)/u.exec(options)?.[1];

@@ -2,8 +2,8 @@
  * Files of a region by descriptor: opening with the right flags and modes, whole reads and writes, and errors that name
  * the file.
  *
- * Invariants: files are 0600 and directories 0700 unless a group shares the region (access.ts); a symbolic link, a FIFO or a device in a file's place is damage
- * (ESTPCORRUPT) and is never followed, waited on or written.
+ * Invariants: files are 0600 and directories 0700 unless a group shares the region (access.ts); a symbolic link, a FIFO
+ * or a device in a file's place is damage (ESTPCORRUPT) and is never followed, waited on or written.
  */
 import { constants } from 'node:fs';
 import { StpError } from '../errors';
@@ -27,15 +27,18 @@ export interface FileIdentity {
   readonly dev: number;
 }
 
-/** True where a call may be made again as it was, after `tries` of them: a signal came in between, or an old handle was used. */
+/**
+ * True where a call may be made again as it was, after `tries` of them: a signal came in between, or an old handle was
+ * used.
+ */
 export function isPassing(error: unknown, tries: number): boolean {
   const code = codeOf(error);
   return (code === 'ESTALE' || code === 'EINTR') && tries < STALE_TRIES_MAX;
 }
 
 /**
- * The same for a call that makes a name. ENOENT says that the directory is gone, but not on 9p: there it may mean that the name was just being removed
- * (its client looks the name up first, and in two steps).
+ * The same for a call that makes a name. ENOENT says that the directory is gone, but not on 9p: there it may mean that
+ * the name was just being removed (its client looks the name up first, and in two steps).
  */
 export function isPassingForNew(error: unknown, tries: number): boolean {
   return isPassing(error, tries) || (codeOf(error) === 'ENOENT' && tries < STALE_TRIES_MAX);
@@ -64,8 +67,9 @@ function openOfGroup(path: string, access: Access, flags: number): number {
 }
 
 /**
- * Opens an existing regular file, `extraFlags` added to O_RDONLY; undefined where there is none. What is not a regular file
- * throws ESTPCORRUPT, one that others than `access` says may have written EACCES. EINVAL comes through as thrown by the system: it is how a file system refuses O_DIRECT.
+ * Opens an existing regular file, `extraFlags` added to O_RDONLY; undefined where there is none. What is not a regular
+ * file throws ESTPCORRUPT, one that others than `access` says may have written EACCES. EINVAL comes through as thrown
+ * by the system: it is how a file system refuses O_DIRECT.
  */
 export function openExisting(path: string, access: Access, extraFlags = 0): number | undefined {
   let fd: number;
@@ -90,7 +94,10 @@ export function openExisting(path: string, access: Access, extraFlags = 0): numb
   }
 }
 
-/** Creates a file that is not there (with the mode of `access`) for reading and writing; undefined where the path exists. EINVAL as above. */
+/**
+ * Creates a file that is not there (with the mode of `access`) for reading and writing; undefined where the path
+ * exists. EINVAL as above.
+ */
 export function createExclusive(path: string, access: Access): number | undefined {
   const { O_RDWR, O_CREAT, O_EXCL } = constants;
   let fd: number;
@@ -110,7 +117,10 @@ export function createExclusive(path: string, access: Access): number | undefine
   }
 }
 
-/** Opens again, for reading and writing, a file that this process created: the one behind `made`, a descriptor, or of that identity. ESTPCORRUPT: something else is in its place. EINVAL as above. */
+/**
+ * Opens again, for reading and writing, a file that this process created: the one behind `made`, a descriptor, or of
+ * that identity. ESTPCORRUPT: something else is in its place. EINVAL as above.
+ */
 export function reopenWritable(path: string, made: number | FileIdentity, extraFlags = 0): number {
   let again: number;
   try {
@@ -122,7 +132,8 @@ export function reopenWritable(path: string, made: number | FileIdentity, extraF
   try {
     const before = typeof made === 'number' ? io.fstatSync(made) : made;
     const now = io.fstatSync(again);
-    if (before.ino !== now.ino || before.dev !== now.dev) throw new StpError('ESTPCORRUPT', `${path} was replaced`, 'open');
+    if (before.ino !== now.ino || before.dev !== now.dev)
+      throw new StpError('ESTPCORRUPT', `${path} was replaced`, 'open');
     return again;
   } catch (error) {
     closeQuietly(again);

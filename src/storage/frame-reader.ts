@@ -1,15 +1,24 @@
 /**
  * The reading end of a log of frames: looks at the place where the next frame will lie.
  *
- * What is there counts as a frame when magic, tag, number and CRC fit; else it is late and is looked at again. A frame that is
- * known to be written and stays unreadable for so long is damaged. A header (32 bytes, never torn) that fits and
- * contradicts itself is damaged at once.
+ * What is there counts as a frame when magic, tag, number and CRC fit; else it is late and is looked at again. A frame
+ * that is known to be written and stays unreadable for so long is damaged. A header (32 bytes, never torn) that fits
+ * and contradicts itself is damaged at once.
  */
 import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, BlockHeader, FRAME_CRC_FROM, FRAME_MAGIC, LINK_AT } from '../layout';
 import { blockCrc, blockSequence, checkBlock, isSameBlock } from './block-file';
-import { FRAME_HEADER_BYTES, FRAME_WORD, frameMaxBytes, nextFrameAt, offsetOf, paddedBytes, STATUS_AT, STATUS_INDEX } from './frame';
+import {
+  FRAME_HEADER_BYTES,
+  FRAME_WORD,
+  frameMaxBytes,
+  nextFrameAt,
+  offsetOf,
+  paddedBytes,
+  STATUS_AT,
+  STATUS_INDEX,
+} from './frame';
 import { type LinkInfo } from './link-header';
 import { type PositionedFile } from './positioned-file';
 import { type LogIdentity, type LogReader } from './storage';
@@ -62,7 +71,9 @@ export class FrameReader implements LogReader {
   #offset: number;
   #sequenceLow = 1;
   #sequenceHigh = 0;
-  /** How much the next look reads: as much as the last frame had where that was there at the first look, else one block. */
+  /**
+   * How much the next look reads: as much as the last frame had where that was there at the first look, else one block.
+   */
   #lookBytes = BLOCK_BYTES;
   /** True where a look since the last frame found none. */
   #missed = false;
@@ -161,7 +172,8 @@ export class FrameReader implements LogReader {
       return this.#nothing();
     }
     const length = (words[FRAME_WORD.lengthBytes] ?? 0) >>> 0;
-    if ((length & 7) !== 0 || length === 0 || length > this.#frameMax - FRAME_HEADER_BYTES) this.#damaged('a frame with a length that can not be');
+    if ((length & 7) !== 0 || length === 0 || length > this.#frameMax - FRAME_HEADER_BYTES)
+      this.#damaged('a frame with a length that can not be');
     if (words[FRAME_WORD.position] !== this.#position) this.#damaged('a frame with a position that can not be');
     const size = paddedBytes(length);
     if (size > got) {
@@ -212,7 +224,9 @@ export class FrameReader implements LogReader {
     if (this.#sequenceLow === 0) this.#sequenceHigh++;
   }
 
-  /** Frames and status block may be seen in any order: the furthest counts. Whether it can be true is for released(). */
+  /**
+   * Frames and status block may be seen in any order: the furthest counts. Whether it can be true is for released().
+   */
   #noteRead(read: number): void {
     if (((read - this.#peerRead) | 0) > 0) this.#peerRead = read;
   }

@@ -1,18 +1,28 @@
 /**
  * The writing end of a log of frames: for file systems that are not mapped, or have readers on other hosts.
  *
- * Records are gathered in memory and go out as one frame with one write. A frame never wraps: each begins where the longest would fit, see nextFrameAt.
- * The status block, the only place that is
- * written again and again, carries what can't wait for a frame.
+ * Records are gathered in memory and go out as one frame with one write. A frame never wraps: each begins where the
+ * longest would fit, see nextFrameAt. The status block, the only place that is written again and again, carries what
+ * can't wait for a frame.
  *
- * Invariants: a place is written again only after the reader has told that it has read past it. Positions count bytes of
- * file, headers and padding included, and are kept as signed 32-bit integers.
+ * Invariants: a place is written again only after the reader has told that it has read past it. Positions count bytes
+ * of file, headers and padding included, and are kept as signed 32-bit integers.
  */
 import { crc32 } from 'node:zlib';
 import { StpError } from '../errors';
 import { BLOCK_BYTES, FRAME_CRC_FROM, FRAME_MAGIC, LINK_AT } from '../layout';
 import { sealBlock } from './block-file';
-import { FRAME_HEADER_BYTES, FRAME_WORD, frameMaxBytes, nextFrameAt, offsetOf, paddedBytes, shownBytes, STATUS_AT, STATUS_INDEX } from './frame';
+import {
+  FRAME_HEADER_BYTES,
+  FRAME_WORD,
+  frameMaxBytes,
+  nextFrameAt,
+  offsetOf,
+  paddedBytes,
+  shownBytes,
+  STATUS_AT,
+  STATUS_INDEX,
+} from './frame';
 import { linkFileBytes, type LinkInfo } from './link-header';
 import { type PositionedFile } from './positioned-file';
 import { type LogIdentity, type LogWriter } from './storage';
@@ -159,7 +169,8 @@ export class FrameWriter implements LogWriter {
 
   /** Goes on to a new frame where that gives room for `minBytes`; the room there is then. */
   #makeRoom(minBytes: number): number {
-    if (minBytes > this.claimMaxBytes) throw new StpError('EINVAL', `a claim of ${minBytes} bytes; ${this.claimMaxBytes} is the most`);
+    if (minBytes > this.claimMaxBytes)
+      throw new StpError('EINVAL', `a claim of ${minBytes} bytes; ${this.claimMaxBytes} is the most`);
     if (this.#filled === 0) return 0;
     const length = paddedBytes(this.#filled);
     const free = this.#capacity - ((this.#head - this.#tail) | 0) - this.#lengthOnDisk(length);

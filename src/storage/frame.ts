@@ -2,8 +2,8 @@
 import { BLOCK_BYTES, FrameHeader, LinkStatus } from '../layout';
 
 /**
- * Longest frame, header and padding included, bytes. FUSE and NFS cut a write or a read into requests of 128 KiB or a power of two above it, each a trip: full
- * frames leave no rest that takes one more.
+ * Longest frame, header and padding included, bytes. FUSE and NFS cut a write or a read into requests of 128 KiB or a
+ * power of two above it, each a trip: full frames leave no rest that takes one more.
  */
 export const FRAME_MAX_BYTES = 256 * 1024;
 export const FRAME_HEADER_BYTES = FrameHeader.sizeBytes;
@@ -46,8 +46,9 @@ export function frameMaxBytes(capacityBytes: number): number {
 }
 
 /**
- * Offset of the frame after one that ends at `end`: there, or at the start of the next lap where the longest frame would not fit any more. Writer and reader
- * so agree on it without a word, and no burst is cut in two by the end of a lap.
+ * Offset of the frame after one that ends at `end`: there, or at the start of the next lap where the longest frame
+ * would not fit any more. Writer and reader so agree on it without a word, and no burst is cut in two by the end of a
+ * lap.
  */
 export function nextFrameAt(end: number, capacityBytes: number): number {
   return end > capacityBytes - frameMaxBytes(capacityBytes) ? 0 : end;

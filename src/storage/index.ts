@@ -1,4 +1,7 @@
-/** The storage layer: blocks, logs and bells in a directory. The simulated storage is in ./simulated-storage: no program loads it. */
+/**
+ * The storage layer: blocks, logs and bells in a directory. The simulated storage is in ./simulated-storage: no program
+ * loads it.
+ */
 export * from './storage';
 export { type Access, accessOf, admitGroupToDirectory, isForGroup } from './access';
 export { chooseDriver, COPY_ON_WRITE, type DriverChoice, type DriverReason, type WantedDriver } from './choose-driver';

@@ -1,5 +1,6 @@
 /**
- * Block 0 of a link file: which log it is. Written last by its creator, so that an opener who finds it finds the rest too.
+ * Block 0 of a link file: which log it is. Written last by its creator, so that an opener who finds it finds the rest
+ * too.
  */
 import { randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -38,9 +39,12 @@ export function linkFileBytes(capacityBytes: number): number {
 
 /** Says what is wrong with a capacity; undefined where nothing is. */
 function capacityFault(mechanism: Mechanism, bytes: number): string | undefined {
-  if (!Number.isInteger(bytes) || bytes > CAPACITY_MAX_BYTES) return `is not an integer of at most ${CAPACITY_MAX_BYTES}`;
+  if (!Number.isInteger(bytes) || bytes > CAPACITY_MAX_BYTES)
+    return `is not an integer of at most ${CAPACITY_MAX_BYTES}`;
   if (mechanism === 'ring') {
-    return bytes >= RING_MIN_BYTES && Number.isInteger(Math.log2(bytes)) ? undefined : `is not a power of two of at least ${RING_MIN_BYTES}`;
+    return bytes >= RING_MIN_BYTES && Number.isInteger(Math.log2(bytes))
+      ? undefined
+      : `is not a power of two of at least ${RING_MIN_BYTES}`;
   }
   const fits = bytes >= FRAMES_MIN_BYTES && bytes % BLOCK_BYTES === 0;
   return fits ? undefined : `is not a multiple of ${BLOCK_BYTES} of at least ${FRAMES_MIN_BYTES}`;
@@ -51,7 +55,15 @@ export function encodeLinkHeader(identity: LogIdentity, mechanism: Mechanism, ca
   const fault = capacityFault(mechanism, capacityBytes);
   if (fault !== undefined) throw new StpError('EINVAL', `a capacity of ${capacityBytes} bytes ${fault}`);
   const payload = Buffer.alloc(LinkHeader.sizeBytes);
-  LinkHeader.encode({ format: LinkFormat[mechanism], capacityBytes, ...identityFields(identity), ring: mechanism === 'ring' ? randomInt(1, RING_LIMIT) : 0 }, payload);
+  LinkHeader.encode(
+    {
+      format: LinkFormat[mechanism],
+      capacityBytes,
+      ...identityFields(identity),
+      ring: mechanism === 'ring' ? randomInt(1, RING_LIMIT) : 0,
+    },
+    payload,
+  );
   return payload;
 }
 
@@ -61,19 +73,30 @@ function identityFields(identity: LogIdentity): LogIdentity {
   return { from, to, fromEpoch, toEpoch, regionId };
 }
 
-/** Reads and checks the payload of a header block; `path` is for the message of ESTPCORRUPT. `largest`: what the region allows. */
+/**
+ * Reads and checks the payload of a header block; `path` is for the message of ESTPCORRUPT. `largest`: what the region
+ * allows.
+ */
 export function decodeLinkHeader(payload: Uint8Array, path: string, largest?: LogSizes): LinkInfo {
   const bad = (why: string): StpError => new StpError('ESTPCORRUPT', `${path}: ${why}`, 'open');
   if (payload.length !== LinkHeader.sizeBytes) throw bad('the header has a wrong length');
   const values = LinkHeader.decode(payload);
-  if (values.format !== LinkFormat.ring && values.format !== LinkFormat.frames) throw bad(`format ${values.format} is not known`);
+  if (values.format !== LinkFormat.ring && values.format !== LinkFormat.frames)
+    throw bad(`format ${values.format} is not known`);
   const mechanism = values.format === LinkFormat.ring ? 'ring' : 'frames';
   const fault = capacityFault(mechanism, values.capacityBytes);
   if (fault !== undefined) throw bad(`a capacity of ${values.capacityBytes} bytes ${fault}`);
   const limit = largest?.[mechanism] ?? CAPACITY_MAX_BYTES;
   if ((values.ring === 0) === (mechanism === 'ring')) throw bad(`ring ${values.ring} does not fit the format`);
-  if (values.capacityBytes > limit) throw bad(`a capacity of ${values.capacityBytes} bytes, where this region allows ${limit}`);
-  return { mechanism, capacityBytes: values.capacityBytes, identity: identityFields(values), ring: values.ring, seed: seedOf(payload) };
+  if (values.capacityBytes > limit)
+    throw bad(`a capacity of ${values.capacityBytes} bytes, where this region allows ${limit}`);
+  return {
+    mechanism,
+    capacityBytes: values.capacityBytes,
+    identity: identityFields(values),
+    ring: values.ring,
+    seed: seedOf(payload),
+  };
 }
 
 /** Tag and CRC seed of a log's frames. */

@@ -1,8 +1,9 @@
 /**
- * Whether files of a directory can be mapped as rings need it, tried with one: what is stored into one mapping is read by another, by another descriptor, and by a
- * plain read, and the other way round.
+ * Whether files of a directory can be mapped as rings need it, tried with one: what is stored into one mapping is read
+ * by another, by another descriptor, and by a plain read, and the other way round.
  *
- * It tells of one kernel only. That nobody else sees the directory can't be measured from here: that is for the type of the file system to say.
+ * It tells of one kernel only. That nobody else sees the directory can't be measured from here: that is for the type of
+ * the file system to say.
  */
 import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
@@ -19,7 +20,10 @@ const WRITTEN = 0x5354_5002;
 /** Why a file can't be mapped just now, though it could at another time: memory or mappings have run out. */
 const PASSES: ReadonlySet<string> = new Set(['ENOBUFS', 'EMFILE']);
 
-/** Undefined where it can't be tried: no koffi, or a file fails there. The error where memory or mappings have run out. Never throws. */
+/**
+ * Undefined where it can't be tried: no koffi, or a file fails there. The error where memory or mappings have run out.
+ * Never throws.
+ */
 export function mappingWorks(directory: string): boolean | StpError | undefined {
   const native = loadNative();
   if (native === undefined) return undefined;

@@ -1,7 +1,9 @@
 /**
- * The mounts of this process, from /proc/self/mountinfo: which one holds a directory, and what type of file system it is.
+ * The mounts of this process, from /proc/self/mountinfo: which one holds a directory, and what type of file system it
+ * is.
  *
- * statfs(2) does not tell: 9p (shared folders of QEMU and Kata, drives of WSL, files of gVisor) passes on the number of the server's file system.
+ * statfs(2) does not tell: 9p (shared folders of QEMU and Kata, drives of WSL, files of gVisor) passes on the number of
+ * the server's file system.
  */
 import fs from 'node:fs';
 
@@ -44,7 +46,8 @@ function parseMount(fields: readonly string[]): Mount | undefined {
   const end = fields.indexOf('-', FIELD.optional);
   const [id, parentId] = [Number(fields[FIELD.id]), Number(fields[FIELD.parentId])];
   const [point, type] = [fields[FIELD.point], fields[end + AFTER.type]];
-  if (end < 0 || !Number.isInteger(id) || !Number.isInteger(parentId) || point?.startsWith('/') !== true) return undefined;
+  if (end < 0 || !Number.isInteger(id) || !Number.isInteger(parentId) || point?.startsWith('/') !== true)
+    return undefined;
   if (type === undefined || type === '') return undefined;
   return { id, parentId, point: decodeOctal(point), type, options: fields[end + AFTER.options] ?? '' };
 }
@@ -53,15 +56,18 @@ function parseMount(fields: readonly string[]): Mount | undefined {
 export function decodeOctal(text: string): string {
   if (!text.includes('\\')) return text;
   const bytes = Buffer.from(text).toString('latin1');
-  const decoded = bytes.replace(/\\([0-3][0-7]{2})/gu, (_all, digits: string) => String.fromCharCode(parseInt(digits, 8)));
+  const decoded = bytes.replace(/\\([0-3][0-7]{2})/gu, (_all, digits: string) =>
+    String.fromCharCode(parseInt(digits, 8)),
+  );
   return Buffer.from(decoded, 'latin1').toString();
 }
 
 /**
- * The mount that holds `directory`, which is absolute and has no links in it. Undefined where it is not in the list: below chroot(2) the list lacks the mount that
- * the root lies on.
+ * The mount that holds `directory`, which is absolute and has no links in it. Undefined where it is not in the list:
+ * below chroot(2) the list lacks the mount that the root lies on.
  *
- * It goes the way that the kernel goes, from mount to mount: the longest mount point alone may be one that another mount hides.
+ * It goes the way that the kernel goes, from mount to mount: the longest mount point alone may be one that another
+ * mount hides.
  */
 export function mountOf(mounts: readonly Mount[], directory: string): Mount | undefined {
   const ids = new Set(mounts.map(({ id }) => id));

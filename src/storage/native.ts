@@ -1,11 +1,13 @@
 /**
- * The few system calls that Node lacks, through koffi: mapping files, reserving their blocks, FIFOs, yielding the processor.
+ * The few system calls that Node lacks, through koffi: mapping files, reserving their blocks, FIFOs, yielding the
+ * processor.
  *
  * koffi is an optional dependency and is loaded at the first use, never at load: without it, or where it can't work
- * (permission model, big-endian or 32-bit machines, Windows), everything here is `undefined` and the driver is `direct`.
+ * (permission model, big-endian or 32-bit machines, Windows), everything here is `undefined` and the driver is
+ * `direct`.
  *
- * Invariant: no ArrayBuffer over a mapping ever points at memory that is not mapped. Mappings are given back when the garbage
- * collector has found the last view gone; release() puts anonymous memory in the file's place until then.
+ * Invariant: no ArrayBuffer over a mapping ever points at memory that is not mapped. Mappings are given back when the
+ * garbage collector has found the last view gone; release() puts anonymous memory in the file's place until then.
  */
 import os from 'node:os';
 import { StpError } from '../errors';
@@ -21,7 +23,10 @@ export interface Mapping {
 export interface Native {
   /** Maps the first `bytes` of a file, shared; `writable` false maps read-only. The file must be at least so long. */
   map(fd: number, bytes: number, writable: boolean): Mapping;
-  /** Reserves the blocks of the first `bytes` of a file; false where the file system can't (write zeros then). Throws ENOSPC. */
+  /**
+   * Reserves the blocks of the first `bytes` of a file; false where the file system can't (write zeros then). Throws
+   * ENOSPC.
+   */
   reserve(fd: number, bytes: number): boolean;
   /** Makes a FIFO of mode 0600; the errno, 0 on success. */
   makeFifo(path: string): number;
@@ -87,7 +92,8 @@ export function whyNoNative(): string {
 }
 
 function tryLoad(): { native: Native | undefined; why: string } {
-  if (process.platform !== 'linux' && !DARWIN) return { native: undefined, why: `no memory mapping on ${process.platform}` };
+  if (process.platform !== 'linux' && !DARWIN)
+    return { native: undefined, why: `no memory mapping on ${process.platform}` };
   if (!ARCHITECTURES.includes(process.arch) || os.endianness() !== 'LE') {
     return { native: undefined, why: `no memory mapping on ${process.arch}` };
   }
@@ -107,11 +113,19 @@ function loadCalls(): Calls {
   const libc = koffi.load(null);
   return {
     koffi,
-    mmap: hooked('mmap', libc.func('void *mmap(void *address, size_t bytes, int protection, int flags, int fd, int64_t offset)') as Calls['mmap']),
+    mmap: hooked(
+      'mmap',
+      libc.func(
+        'void *mmap(void *address, size_t bytes, int protection, int flags, int fd, int64_t offset)',
+      ) as Calls['mmap'],
+    ),
     munmap: libc.func('int munmap(void *address, size_t bytes)') as Calls['munmap'],
     fallocate: DARWIN
       ? undefined
-      : hooked('posix_fallocate', libc.func('int posix_fallocate(int fd, int64_t offset, int64_t bytes)') as Calls['fallocate']),
+      : hooked(
+          'posix_fallocate',
+          libc.func('int posix_fallocate(int fd, int64_t offset, int64_t bytes)') as Calls['fallocate'],
+        ),
     mkfifo: hooked('mkfifo', libc.func('int mkfifo(const char *path, uint32_t mode)') as Calls['mkfifo']),
     // Its third argument is for files that it creates.
     open: hooked('openPastNode', libc.func('int open(const char *path, int flags)') as Calls['open']),

@@ -10,13 +10,26 @@ import { BLOCK_BYTES } from '../layout';
 import { type Access } from './access';
 import { canAlign, giveAligned, takeAligned } from './aligned-memory';
 import { io } from './file-calls';
-import { closeQuietly, codeOf, createExclusive, type FileIdentity, fileError, isPassing, openExisting, removeFile, reopenWritable } from './files';
+import {
+  closeQuietly,
+  codeOf,
+  createExclusive,
+  type FileIdentity,
+  fileError,
+  isPassing,
+  openExisting,
+  removeFile,
+  reopenWritable,
+} from './files';
 import { linkInPlace, temporaryName } from './temporary';
 
 export interface PositionedFile {
   /** For messages. */
   readonly path: string;
-  /** Reads up to `length` bytes at `position` into `target` at `at`; less only where the file ends. All multiples of 4096. */
+  /**
+   * Reads up to `length` bytes at `position` into `target` at `at`; less only where the file ends. All multiples of
+   * 4096.
+   */
   readAt(target: Buffer, at: number, length: number, position: number): number;
   /** Writes all of `source` from `at`, `length` bytes, at `position`, or throws. All multiples of 4096. */
   writeAt(source: Buffer, at: number, length: number, position: number): void;
@@ -65,7 +78,10 @@ export class PlainFile implements PositionedFile {
   #sync: boolean;
   readonly #writable: boolean;
   readonly #access: Access;
-  /** Of a file that is ours on a shared storage: its handle may become stale, and then it must be the same that is opened again. */
+  /**
+   * Of a file that is ours on a shared storage: its handle may become stale, and then it must be the same that is
+   * opened again.
+   */
   readonly #identity: FileIdentity | undefined;
 
   private constructor(path: string, fd: number, direct: boolean, sync: boolean, writable: boolean, access: Access) {
@@ -85,8 +101,8 @@ export class PlainFile implements PositionedFile {
   }
 
   /**
-   * As {@link create}, where hosts that share the path may create it at the same moment (temporary.ts). The file is made in `directory`, of the same file
-   * system, where it stays if we are killed meanwhile.
+   * As {@link create}, where hosts that share the path may create it at the same moment (temporary.ts). The file is
+   * made in `directory`, of the same file system, where it stays if we are killed meanwhile.
    */
   static createLinked(path: string, directory: string, options: PlainFileOptions): PlainFile | undefined {
     let temporary: string;
@@ -96,7 +112,8 @@ export class PlainFile implements PositionedFile {
     try {
       const linked = linkInPlace(temporary, path);
       if (linked === undefined) return PlainFile.create(path, options);
-      // By its name: an NFS client keeps a file whose name is removed, under another one, for as long as it is open by that name.
+      // By its name: an NFS client keeps a file whose name is removed, under another one, for as long as it is open by
+      // that name.
       return linked ? PlainFile.#made(path, reopenWritable(path, made), options) : undefined;
     } finally {
       closeQuietly(made);
@@ -125,7 +142,10 @@ export class PlainFile implements PositionedFile {
     return fd === undefined ? undefined : new PlainFile(path, fd, false, false, false, options.access);
   }
 
-  /** Opens a file that another thread of this process has made, by a descriptor of our own. ESTPCORRUPT: something else is in its place. */
+  /**
+   * Opens a file that another thread of this process has made, by a descriptor of our own. ESTPCORRUPT: something else
+   * is in its place.
+   */
   static again({ path, fd, direct, access }: SameFile): PlainFile {
     if (direct && O_DIRECT !== undefined && canAlign()) {
       try {
@@ -246,7 +266,10 @@ export class PlainFile implements PositionedFile {
     this.#sync = false;
   }
 
-  /** True where the call may be made again: after a signal, by a new handle where the old one is stale, or without O_DIRECT, which some file systems take at open and refuse here. */
+  /**
+   * True where the call may be made again: after a signal, by a new handle where the old one is stale, or without
+   * O_DIRECT, which some file systems take at open and refuse here.
+   */
   #canGoOn(error: unknown, tries: number): boolean {
     if (this.#direct && codeOf(error) === 'EINVAL') return this.#reopenBuffered();
     if (!isPassing(error, tries)) return false;
@@ -256,7 +279,10 @@ export class PlainFile implements PositionedFile {
   /** By name, with the flags that it has now. */
   #reopenStale(): boolean {
     const flag = this.#direct ? (O_DIRECT ?? 0) : 0;
-    const fd = this.#identity === undefined ? this.#reopenToRead(flag) : reopenWritable(this.path, this.#identity, this.#direct ? flag | O_DSYNC : 0);
+    const fd =
+      this.#identity === undefined
+        ? this.#reopenToRead(flag)
+        : reopenWritable(this.path, this.#identity, this.#direct ? flag | O_DSYNC : 0);
     if (fd === undefined) return false;
     closeQuietly(this.#fd);
     this.#fd = fd;

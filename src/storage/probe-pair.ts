@@ -1,5 +1,6 @@
 /**
- * What two sides measure together. Each measurement has a part for the side that leads and one for the side that answers; both run at the same time.
+ * What two sides measure together. Each measurement has a part for the side that leads and one for the side that
+ * answers; both run at the same time.
  */
 import fs from 'node:fs';
 import { StpError } from '../errors';
@@ -11,7 +12,9 @@ import { PlainFile } from './positioned-file';
 import { createFile, pauseMs, percentile, type Side, timed, tryTo } from './probe-side';
 import { nowMs } from '../host';
 
-/** Sizes of what is read while it is written, bytes. A file is written in blocks: of the first only a part is looked at. */
+/**
+ * Sizes of what is read while it is written, bytes. A file is written in blocks: of the first only a part is looked at.
+ */
 export const TEAR_BYTES: readonly number[] = [64, 512, 4096, 65_536, 1_048_576];
 /** How long one side does something while the other looks, milliseconds. */
 const LOOK_MS = 200;
@@ -47,7 +50,8 @@ export function countTorn(side: Side, bytes: number): TornReads {
 }
 
 export function writeAgainAndAgain(side: Side, bytes: number): void {
-  if (!TEAR_BYTES.includes(bytes)) throw new StpError('ESTPCORRUPT', `the other side asks for writes of ${bytes} bytes`);
+  if (!TEAR_BYTES.includes(bytes))
+    throw new StpError('ESTPCORRUPT', `the other side asks for writes of ${bytes} bytes`);
   const file = side.create(`data-${bytes}`);
   const memory = file.takeMemory(Math.max(bytes, BLOCK_BYTES));
   const ends = nowMs() + LOOK_MS;
@@ -114,7 +118,9 @@ const mapName = (leads: boolean): string => `map-${leads ? 'a' : 'b'}`;
 /** Makes a file and maps it. False: that is impossible. */
 export function makeMapping(side: Side): boolean {
   const file = side.create(mapName(side.leads), false);
-  side.atEnd(() => { file.close(); });
+  side.atEnd(() => {
+    file.close();
+  });
   file.writeAt(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
   // Else a network file system keeps it to itself, and the other side finds an empty file.
   fs.fsyncSync(file.fd);
@@ -126,7 +132,9 @@ export function makeMapping(side: Side): boolean {
 export function openMapping(side: Side): boolean {
   const file = side.awaitFile(mapName(!side.leads), BLOCK_BYTES, nowMs() + LATE_MS, false);
   if (file === undefined) return false;
-  side.atEnd(() => { file.close(); });
+  side.atEnd(() => {
+    file.close();
+  });
   // A page that can't be read would end the process when it is touched.
   if (file.readAt(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, 0) !== BLOCK_BYTES) return false;
   side.watched = mapped(side, file, false);
@@ -142,7 +150,7 @@ export function storeMapped(side: Side): boolean {
 /** Waits for what the other side has stored; a number for {@link verdictOf}. */
 export function watchMapping(side: Side): number {
   if (side.watched === undefined) return VERDICTS.indexOf('impossible');
-  for (const ends = nowMs() + LATE_MS; nowMs() < ends; ) {
+  for (const ends = nowMs() + LATE_MS; nowMs() < ends;) {
     if (Atomics.load(side.watched, 0) === STORED) return VERDICTS.indexOf('seen');
     pauseMs(1);
   }
@@ -157,7 +165,9 @@ function mapped(side: Side, file: PlainFile, writable: boolean): Int32Array | un
   try {
     const mapping = loadNative()?.map(file.fd, BLOCK_BYTES, writable);
     if (mapping === undefined) return undefined;
-    side.atEnd(() => { mapping.release(); });
+    side.atEnd(() => {
+      mapping.release();
+    });
     return new Int32Array(mapping.buffer);
   } catch {
     return undefined;
@@ -212,7 +222,9 @@ function lookOnce(side: Side): 'right' | 'missing' | 'wrong' {
     const memory = file.takeMemory(BLOCK_BYTES);
     try {
       const whole = file.readAt(memory, 0, BLOCK_BYTES, 0) === BLOCK_BYTES;
-      return whole && memory[0] !== 0 && memory.compare(memory, 1, BLOCK_BYTES, 0, BLOCK_BYTES - 1) === 0 ? 'right' : 'wrong';
+      return whole && memory[0] !== 0 && memory.compare(memory, 1, BLOCK_BYTES, 0, BLOCK_BYTES - 1) === 0
+        ? 'right'
+        : 'wrong';
     } finally {
       file.giveMemory(memory);
       file.close();
@@ -260,24 +272,32 @@ const LOCK_WAIT_MS_MAX = 5000;
 const countName = (leads: boolean): string => `count-${leads ? 'a' : 'b'}`;
 
 /**
- * Adds one to a number that both sides have, under a lock that is a directory. Each writes into a file of its own: two writers in one file stall on some file systems.
- * Where no update is lost the highest number is the count of all.
+ * Adds one to a number that both sides have, under a lock that is a directory. Each writes into a file of its own: two
+ * writers in one file stall on some file systems. Where no update is lost the highest number is the count of all.
  */
 export function countUnderLock(side: Side): LockCount {
   const mine = side.create(countName(side.leads));
-  side.atEnd(() => { mine.close(); });
+  side.atEnd(() => {
+    mine.close();
+  });
   const writer = new FileBlockWriter(mine);
   let value = 0;
-  const write = (): void => { writer.write(0, Buffer.from(String(value))); };
+  const write = (): void => {
+    writer.write(0, Buffer.from(String(value)));
+  };
   write();
   const file = side.awaitFile(countName(!side.leads), BLOCK_BYTES, nowMs() + LATE_MS);
   if (file === undefined) return { updates: 0, value: 0, p50Ms: 0, p99Ms: 0 };
   const theirs = new FileBlockReader(file);
-  side.atEnd(() => { theirs.close(); });
+  side.atEnd(() => {
+    theirs.close();
+  });
   const times: number[] = [];
   const ends = nowMs() + LOCK_MS;
   while (times.length < LOCK_ROUNDS_MAX && nowMs() < ends) {
-    const lockedMs = timed(() => { lock(side); });
+    const lockedMs = timed(() => {
+      lock(side);
+    });
     try {
       const next = Math.max(value, numberIn(theirs)) + 1;
       // A moment in which a lock that is none shows.
@@ -285,7 +305,12 @@ export function countUnderLock(side: Side): LockCount {
       value = next;
       write();
     } finally {
-      times.push(lockedMs + timed(() => { fs.rmdirSync(side.at(LOCK)); }));
+      times.push(
+        lockedMs +
+          timed(() => {
+            fs.rmdirSync(side.at(LOCK));
+          }),
+      );
     }
     // Who has just had it is too quick for the other.
     pauseMs(1);
@@ -297,14 +322,15 @@ export function countUnderLock(side: Side): LockCount {
 function numberIn(reader: FileBlockReader): number {
   const block = reader.read(0);
   const value = block === undefined ? 0 : Number(Buffer.from(block.payload).toString());
-  if (!Number.isSafeInteger(value) || value < 0) throw new StpError('ESTPCORRUPT', 'the other side counts with something that is no number');
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new StpError('ESTPCORRUPT', 'the other side counts with something that is no number');
   return value;
 }
 
 const LOCK = 'lock';
 
 function lock(side: Side): void {
-  for (const began = nowMs(); nowMs() - began < LOCK_WAIT_MS_MAX; ) {
+  for (const began = nowMs(); nowMs() - began < LOCK_WAIT_MS_MAX;) {
     if (makeDirectory(side.at(LOCK), 0o700)) return;
     pauseMs(1);
   }
@@ -313,5 +339,7 @@ function lock(side: Side): void {
 
 /** Takes away a lock that an earlier run may have left. */
 export function clearLock(side: Side): void {
-  tryTo(() => { fs.rmdirSync(side.at(LOCK)); });
+  tryTo(() => {
+    fs.rmdirSync(side.at(LOCK));
+  });
 }

@@ -1,7 +1,9 @@
 /**
- * One side of a measurement between two: it says turns in a file of its own and hears those of the other. What both sides of a measurement use is here too.
+ * One side of a measurement between two: it says turns in a file of its own and hears those of the other. What both
+ * sides of a measurement use is here too.
  *
- * All is synchronous and ends by itself: every wait has a limit. Files and O_DIRECT are used as the driver `direct` would use them there.
+ * All is synchronous and ends by itself: every wait has a limit. Files and O_DIRECT are used as the driver `direct`
+ * would use them there.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -52,7 +54,10 @@ export interface Place {
   readonly access: Access;
 }
 
-/** Makes the place of the measurements, and takes away what one that was killed has left there long ago. Throws EACCES, EROFS, ENOSPC, ENOENT ... */
+/**
+ * Makes the place of the measurements, and takes away what one that was killed has left there long ago. Throws EACCES,
+ * EROFS, ENOSPC, ENOENT ...
+ */
 export function openPlace(directory: string): Place {
   const place = { path: path.join(path.resolve(directory), PROBE_DIRECTORY), access: accessOf(directory) };
   if (makeDirectory(place.path, place.access.directoryMode)) {
@@ -117,7 +122,19 @@ function isSame(a: FileIdentity, b: FileIdentity): boolean {
   return a.ino === b.ino && a.dev === b.dev;
 }
 
-export type TurnKind = 'hello' | 'ping' | 'write' | 'stream' | 'map-make' | 'map-open' | 'map-store' | 'map-watch' | 'rename' | 'exclusive' | 'lock' | 'bye';
+export type TurnKind =
+  | 'hello'
+  | 'ping'
+  | 'write'
+  | 'stream'
+  | 'map-make'
+  | 'map-open'
+  | 'map-store'
+  | 'map-watch'
+  | 'rename'
+  | 'exclusive'
+  | 'lock'
+  | 'bye';
 
 export interface Turn {
   readonly n: number;
@@ -129,7 +146,20 @@ export interface Turn {
   readonly values: readonly number[];
 }
 
-const KINDS: readonly string[] = ['hello', 'ping', 'write', 'stream', 'map-make', 'map-open', 'map-store', 'map-watch', 'rename', 'exclusive', 'lock', 'bye'] satisfies TurnKind[];
+const KINDS: readonly string[] = [
+  'hello',
+  'ping',
+  'write',
+  'stream',
+  'map-make',
+  'map-open',
+  'map-store',
+  'map-watch',
+  'rename',
+  'exclusive',
+  'lock',
+  'bye',
+] satisfies TurnKind[];
 const WHO_LENGTH_MAX = 100;
 const VALUES_MAX = 8;
 
@@ -142,12 +172,29 @@ function decodeTurn(text: string, place: string): Turn {
     value = {};
   }
   const { n, op, bytes, atMs, who, values } = value;
-  const numbers = Array.isArray(values) && values.length <= VALUES_MAX && values.every((one): one is number => typeof one === 'number');
+  const numbers =
+    Array.isArray(values) &&
+    values.length <= VALUES_MAX &&
+    values.every((one): one is number => typeof one === 'number');
   const known = typeof op === 'string' && KINDS.includes(op);
-  if (!known || !numbers || typeof n !== 'number' || typeof bytes !== 'number' || typeof atMs !== 'number' || typeof who !== 'string') {
+  if (
+    !known ||
+    !numbers ||
+    typeof n !== 'number' ||
+    typeof bytes !== 'number' ||
+    typeof atMs !== 'number' ||
+    typeof who !== 'string'
+  ) {
     throw new StpError('ESTPCORRUPT', `${place} holds nothing that this version of stp doctor writes`);
   }
-  return { n, op: op as TurnKind, bytes, atMs, who: who.slice(0, WHO_LENGTH_MAX).replace(/[^\x20-\x7e]/gu, '?'), values };
+  return {
+    n,
+    op: op as TurnKind,
+    bytes,
+    atMs,
+    who: who.slice(0, WHO_LENGTH_MAX).replace(/[^\x20-\x7e]/gu, '?'),
+    values,
+  };
 }
 
 /** The place, and the file that a side speaks through. Whoever has just ended may take the place away in between. */
@@ -226,7 +273,9 @@ export class Side {
   awaitFile(name: string, bytes: number, endsMs: number, direct = this.direct): PlainFile | undefined {
     while (nowMs() < endsMs) {
       // By list first: a network file system remembers for seconds that a name was not there.
-      const file = listOf(this.place).includes(name) ? PlainFile.open(this.at(name), { direct, access: this.access }) : undefined;
+      const file = listOf(this.place).includes(name)
+        ? PlainFile.open(this.at(name), { direct, access: this.access })
+        : undefined;
       if (file !== undefined && file.sizeBytes() >= bytes) return file;
       file?.close();
       pauseMs(1);
@@ -249,7 +298,7 @@ export class Side {
 
   /** The next turn of the other side that `fits`. ETIMEDOUT where none comes. */
   hear(fits: (turn: Turn) => boolean, limitMs: number, quick: boolean): Turn {
-    for (const began = nowMs(); nowMs() - began < limitMs; ) {
+    for (const began = nowMs(); nowMs() - began < limitMs;) {
       const turn = this.#look();
       if (turn !== undefined && fits(turn)) {
         this.#met = true;
@@ -288,7 +337,10 @@ export class Side {
     return true;
   }
 
-  /** Looks whether both files are still those that we use. A side that was killed leaves its file behind, and the next one of its kind puts another in its place. */
+  /**
+   * Looks whether both files are still those that we use. A side that was killed leaves its file behind, and the next
+   * one of its kind puts another in its place.
+   */
   #check(): void {
     this.#checkedMs = nowMs();
     const mine = identityOf(this.at(this.#name));
@@ -298,7 +350,13 @@ export class Side {
     const theirs = identityOf(this.at(this.#otherName));
     if (theirs !== undefined && isSame(theirs, this.#otherIdentity)) return;
     // Who answers answers the next one too: the first may have been left by one that was killed.
-    if (this.#met && (this.leads || theirs === undefined)) throw new StpError(theirs === undefined ? 'ECONNRESET' : 'EBUSY', theirs === undefined ? `stp doctor --${this.#otherName} has ended` : `another stp doctor --${this.#otherName} has begun`);
+    if (this.#met && (this.leads || theirs === undefined))
+      throw new StpError(
+        theirs === undefined ? 'ECONNRESET' : 'EBUSY',
+        theirs === undefined
+          ? `stp doctor --${this.#otherName} has ended`
+          : `another stp doctor --${this.#otherName} has begun`,
+      );
     this.#reader?.close();
     this.#reader = undefined;
     this.#otherIdentity = undefined;
@@ -306,7 +364,10 @@ export class Side {
 
   close(): void {
     for (const act of this.#ends) tryTo(act);
-    for (const place of this.#left) tryTo(() => { removeFile(place); });
+    for (const place of this.#left)
+      tryTo(() => {
+        removeFile(place);
+      });
     this.#reader?.close();
     this.#file.close();
     // Unless another of our kind has begun.
@@ -314,6 +375,8 @@ export class Side {
       const now = identityOf(this.at(this.#name));
       if (now !== undefined && isSame(now, this.#identity)) removeFile(this.at(this.#name));
     });
-    tryTo(() => { fs.rmdirSync(this.place); });
+    tryTo(() => {
+      fs.rmdirSync(this.place);
+    });
   }
 }

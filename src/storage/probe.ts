@@ -1,5 +1,6 @@
 /**
- * What a directory can do, measured: from one side, and between two sides that take turns through two files, each with one writer.
+ * What a directory can do, measured: from one side, and between two sides that take turns through two files, each with
+ * one writer.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,11 +11,39 @@ import { makeFifo, removeFifo } from './fifo';
 import { removeFile } from './files';
 import { mappingWorks } from './mapping-probe';
 import {
-  clearExclusive, clearLock, countTorn, countUnderLock, EXCLUSIVE_FILES, lookByName, makeMapping, type MappingVerdict, openMapping, raceToCreate, readStream, renameAgainAndAgain, type Renames, storeMapped,
-  TEAR_BYTES, type TornReads, verdictOf, watchMapping, writeAgainAndAgain, writeStream,
+  clearExclusive,
+  clearLock,
+  countTorn,
+  countUnderLock,
+  EXCLUSIVE_FILES,
+  lookByName,
+  makeMapping,
+  type MappingVerdict,
+  openMapping,
+  raceToCreate,
+  readStream,
+  renameAgainAndAgain,
+  type Renames,
+  storeMapped,
+  TEAR_BYTES,
+  type TornReads,
+  verdictOf,
+  watchMapping,
+  writeAgainAndAgain,
+  writeStream,
 } from './probe-pair';
 import { PlainFile } from './positioned-file';
-import { createFile, openPlace, percentile, type Place, Side, timed, tryTo, type Turn, type TurnKind } from './probe-side';
+import {
+  createFile,
+  openPlace,
+  percentile,
+  type Place,
+  Side,
+  timed,
+  tryTo,
+  type Turn,
+  type TurnKind,
+} from './probe-side';
 import { dateMs, nowMs } from '../host';
 
 const PINGS_MAX = 200;
@@ -35,7 +64,10 @@ export interface OneSide {
   /** link(2), which puts a region's header in place in one step. */
   readonly links: boolean;
   readonly rename: boolean;
-  /** What is stored into a mapped file is read back by another mapping and by a read: undefined where nothing can be mapped, or just now nothing more. */
+  /**
+   * What is stored into a mapped file is read back by another mapping and by a read: undefined where nothing can be
+   * mapped, or just now nothing more.
+   */
   readonly mapping: boolean | undefined;
   readonly freeBytes: number | undefined;
   readonly writeBlockP50Ms: number;
@@ -56,7 +88,10 @@ export interface TwoSides {
   readonly torn: readonly TornReads[];
   /** What one side sees of what the other stores into mapped memory: we of theirs, they of ours. */
   readonly mapping: { readonly theirs: MappingVerdict; readonly ours: MappingVerdict };
-  /** One number that both count up under a lock (mkdir): updates, those that were lost, and how long it took to get the lock and give it back. */
+  /**
+   * One number that both count up under a lock (mkdir): updates, those that were lost, and how long it took to get the
+   * lock and give it back.
+   */
   readonly lock: { readonly updates: number; readonly lost: number; readonly p50Ms: number; readonly p99Ms: number };
   /** Looks at a name while the other side renames new files to it. */
   readonly rename: Renames;
@@ -89,8 +124,16 @@ export function probeOneSide(directory: string): OneSide {
     PlainFile.open(mine, { direct: false, access })?.close();
     const block = file.takeMemory(BLOCK_BYTES);
     const big = file.takeMemory(STREAM_BYTES);
-    const writes = Array.from({ length: 30 }, () => timed(() => { file.writeAt(block, 0, BLOCK_BYTES, 0); }));
-    const reads = Array.from({ length: 30 }, () => timed(() => { file.readAt(block, 0, BLOCK_BYTES, 0); }));
+    const writes = Array.from({ length: 30 }, () =>
+      timed(() => {
+        file.writeAt(block, 0, BLOCK_BYTES, 0);
+      }),
+    );
+    const reads = Array.from({ length: 30 }, () =>
+      timed(() => {
+        file.readAt(block, 0, BLOCK_BYTES, 0);
+      }),
+    );
     let bytes = 0;
     const began = nowMs();
     while (nowMs() - began < STREAM_MS) {
@@ -98,7 +141,9 @@ export function probeOneSide(directory: string): OneSide {
       bytes += STREAM_BYTES;
     }
     const writeMBs = bytes / 1e3 / (nowMs() - began);
-    const links = tryTo(() => { fs.linkSync(mine, other); });
+    const links = tryTo(() => {
+      fs.linkSync(mine, other);
+    });
     removeFile(other);
     const rename = tryTo(() => {
       fs.renameSync(mine, other);
@@ -109,13 +154,27 @@ export function probeOneSide(directory: string): OneSide {
     });
     if (fifos) removeFifo(other);
     return {
-      fileSystem: name, local, inMemory, odirect: local ? takesDirect(place, other) : file.direct, fifos, links, rename, mapping: mappingOf(place.path), freeBytes: bavail * bsize,
-      writeBlockP50Ms: percentile(writes, 0.5), readBlockP50Ms: percentile(reads, 0.5), writeMBs,
+      fileSystem: name,
+      local,
+      inMemory,
+      odirect: local ? takesDirect(place, other) : file.direct,
+      fifos,
+      links,
+      rename,
+      mapping: mappingOf(place.path),
+      freeBytes: bavail * bsize,
+      writeBlockP50Ms: percentile(writes, 0.5),
+      readBlockP50Ms: percentile(reads, 0.5),
+      writeMBs,
     };
   } finally {
     file.close();
-    tryTo(() => { removeFile(mine); });
-    tryTo(() => { fs.rmdirSync(place.path); });
+    tryTo(() => {
+      removeFile(mine);
+    });
+    tryTo(() => {
+      fs.rmdirSync(place.path);
+    });
   }
 }
 
@@ -152,28 +211,45 @@ export function probeTwoSides(directory: string, who: string, limitMs: number): 
     const trips = pingPong(ask);
     const torn = TEAR_BYTES.map((bytes) => {
       let seen: TornReads = { bytes, reads: 0, torn: 0 };
-      ask('write', bytes, () => { seen = countTorn(side, bytes); });
+      ask('write', bytes, () => {
+        seen = countTorn(side, bytes);
+      });
       return seen;
     });
     let readMBs = 0;
-    ask('stream', 0, () => { readMBs = readStream(side); });
-    const told = { readMBs, torn, mapping: mapBothWays(side, ask), rename: renameThere(side, ask), exclusive: createBoth(side, ask), lock: lockBoth(side, ask) };
+    ask('stream', 0, () => {
+      readMBs = readStream(side);
+    });
+    const told = {
+      readMBs,
+      torn,
+      mapping: mapBothWays(side, ask),
+      rename: renameThere(side, ask),
+      exclusive: createBoth(side, ask),
+      lock: lockBoth(side, ask),
+    };
     // The other side ends with its answer, and takes it away.
-    tryTo(() => { ask('bye'); });
+    tryTo(() => {
+      ask('bye');
+    });
     return { ...trips, ...told, other, otherLocal: values[0] === 1 };
   } finally {
     side.close();
   }
 }
 
-function pingPong(ask: Ask): Pick<TwoSides, 'roundTripP50Ms' | 'roundTripP99Ms' | 'visibleP50Ms' | 'visibleP99Ms' | 'clockSkewMs'> {
+function pingPong(
+  ask: Ask,
+): Pick<TwoSides, 'roundTripP50Ms' | 'roundTripP99Ms' | 'visibleP50Ms' | 'visibleP99Ms' | 'clockSkewMs'> {
   const trips: number[] = [];
   let best = Infinity;
   let clockSkewMs = 0;
-  for (const began = nowMs(); trips.length < PINGS_MAX && nowMs() - began < PING_MS_MAX; ) {
+  for (const began = nowMs(); trips.length < PINGS_MAX && nowMs() - began < PING_MS_MAX;) {
     let answer: Turn | undefined;
     const sentAtMs = dateMs();
-    const ms = timed(() => { answer = ask('ping'); });
+    const ms = timed(() => {
+      answer = ask('ping');
+    });
     trips.push(ms);
     if (ms < best && answer !== undefined) {
       best = ms;
@@ -182,33 +258,49 @@ function pingPong(ask: Ask): Pick<TwoSides, 'roundTripP50Ms' | 'roundTripP99Ms' 
   }
   const p50 = percentile(trips, 0.5);
   const p99 = percentile(trips, 0.99);
-  return { roundTripP50Ms: p50, roundTripP99Ms: p99, visibleP50Ms: p50 / 2, visibleP99Ms: p99 / 2, clockSkewMs: Math.round(clockSkewMs) };
+  return {
+    roundTripP50Ms: p50,
+    roundTripP99Ms: p99,
+    visibleP50Ms: p50 / 2,
+    visibleP99Ms: p99 / 2,
+    clockSkewMs: Math.round(clockSkewMs),
+  };
 }
 
 function mapBothWays(side: Side, ask: Ask): TwoSides['mapping'] {
   const there = (op: TurnKind): number | undefined => ask(op).values[0];
   // A file is mapped by both before anything is stored into it: what is read from it for the first time proves nothing.
-  const theirs = there('map-make') === 1 && openMapping(side) && there('map-store') === 1 ? verdictOf(watchMapping(side)) : 'impossible';
-  const ours = makeMapping(side) && there('map-open') === 1 && storeMapped(side) ? verdictOf(there('map-watch')) : 'impossible';
+  const theirs =
+    there('map-make') === 1 && openMapping(side) && there('map-store') === 1
+      ? verdictOf(watchMapping(side))
+      : 'impossible';
+  const ours =
+    makeMapping(side) && there('map-open') === 1 && storeMapped(side) ? verdictOf(there('map-watch')) : 'impossible';
   return { theirs, ours };
 }
 
 function renameThere(side: Side, ask: Ask): Renames {
   let seen: Renames = { reads: 0, missing: 0, wrong: 0 };
-  ask('rename', 0, () => { seen = lookByName(side); });
+  ask('rename', 0, () => {
+    seen = lookByName(side);
+  });
   return seen;
 }
 
 function createBoth(side: Side, ask: Ask): TwoSides['exclusive'] {
   let won = 0;
-  const [theirs = 0] = ask('exclusive', 0, () => { won = raceToCreate(side); }).values;
+  const [theirs = 0] = ask('exclusive', 0, () => {
+    won = raceToCreate(side);
+  }).values;
   clearExclusive(side);
   return { files: EXCLUSIVE_FILES, doubles: Math.abs(won + theirs - EXCLUSIVE_FILES) };
 }
 
 function lockBoth(side: Side, ask: Ask): TwoSides['lock'] {
   let ours = { updates: 0, value: 0, p50Ms: 0, p99Ms: 0 };
-  const [updates = 0, value = 0] = ask('lock', 0, () => { ours = countUnderLock(side); }).values;
+  const [updates = 0, value = 0] = ask('lock', 0, () => {
+    ours = countUnderLock(side);
+  }).values;
   const all = ours.updates + updates;
   return { updates: all, lost: all - Math.max(ours.value, value), p50Ms: ours.p50Ms, p99Ms: ours.p99Ms };
 }
@@ -234,20 +326,33 @@ export function answerProbe(directory: string, who: string, limitMs: number): st
 /** Does the part of the side that answers; the numbers of its answer. */
 function answer(side: Side, { op, bytes }: Turn): number[] {
   switch (op) {
-    case 'hello': return [side.direct ? 0 : 1];
-    case 'write': writeAgainAndAgain(side, bytes); return [];
-    case 'stream': writeStream(side); return [];
-    case 'map-make': return [makeMapping(side) ? 1 : 0];
-    case 'map-open': return [openMapping(side) ? 1 : 0];
-    case 'map-store': return [storeMapped(side) ? 1 : 0];
-    case 'map-watch': return [watchMapping(side)];
-    case 'rename': renameAgainAndAgain(side); return [];
-    case 'exclusive': return [raceToCreate(side)];
+    case 'hello':
+      return [side.direct ? 0 : 1];
+    case 'write':
+      writeAgainAndAgain(side, bytes);
+      return [];
+    case 'stream':
+      writeStream(side);
+      return [];
+    case 'map-make':
+      return [makeMapping(side) ? 1 : 0];
+    case 'map-open':
+      return [openMapping(side) ? 1 : 0];
+    case 'map-store':
+      return [storeMapped(side) ? 1 : 0];
+    case 'map-watch':
+      return [watchMapping(side)];
+    case 'rename':
+      renameAgainAndAgain(side);
+      return [];
+    case 'exclusive':
+      return [raceToCreate(side)];
     case 'lock': {
       const { updates, value } = countUnderLock(side);
       return [updates, value];
     }
     case 'ping':
-    case 'bye': return [];
+    case 'bye':
+      return [];
   }
 }

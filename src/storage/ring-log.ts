@@ -34,7 +34,13 @@ export interface RingMemory {
 }
 
 /** Cuts a mapped link file into the parts of a ring. */
-export function ringMemory(buffer: ArrayBuffer, controlAt: number, dataAt: number, capacityBytes: number, release: () => void): RingMemory {
+export function ringMemory(
+  buffer: ArrayBuffer,
+  controlAt: number,
+  dataAt: number,
+  capacityBytes: number,
+  release: () => void,
+): RingMemory {
   return {
     control: new Int32Array(buffer, controlAt, CONTROL_WORDS),
     bytes: Buffer.from(buffer, dataAt, capacityBytes),
@@ -147,7 +153,12 @@ export class RingWriter implements LogWriter {
     this.released(position);
     const control = Int32Array.from(this.#control);
     control[HEAD] = this.#head;
-    return new RingReader({ control, bytes: this.bytes, words: this.words, release: () => undefined }, this.identity, this.#path, position);
+    return new RingReader(
+      { control, bytes: this.bytes, words: this.words, release: () => undefined },
+      this.identity,
+      this.#path,
+      position,
+    );
   }
 
   close(): void {
@@ -162,7 +173,8 @@ export class RingWriter implements LogWriter {
   }
 
   #noRoom(minBytes: number): number {
-    if (minBytes > this.claimMaxBytes) throw new StpError('EINVAL', `a claim of ${minBytes} bytes; ${this.claimMaxBytes} is the most`);
+    if (minBytes > this.claimMaxBytes)
+      throw new StpError('EINVAL', `a claim of ${minBytes} bytes; ${this.claimMaxBytes} is the most`);
     return 0;
   }
 }
@@ -183,7 +195,13 @@ export class RingReader implements LogReader {
   #run = 0;
 
   /** `detach` takes the name of its file away. */
-  constructor(memory: RingMemory, identity: LogIdentity, path: string, startPosition = 0, detach: () => void = () => undefined) {
+  constructor(
+    memory: RingMemory,
+    identity: LogIdentity,
+    path: string,
+    startPosition = 0,
+    detach: () => void = () => undefined,
+  ) {
     this.#detach = detach;
     this.identity = identity;
     this.#path = path;

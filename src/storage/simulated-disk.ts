@@ -1,9 +1,9 @@
 /**
  * A disk in memory for tests, shared by simulated processes, as unfriendly as storage between hosts can be.
  *
- * A write is seen at once by its writer's host (one page cache) and by other hosts only some ticks later, sector by sector
- * of 512 bytes, so that torn reads happen; never older over newer. The disk can fill up, and a process can die. All is
- * drawn from one seed: the same calls give the same run.
+ * A write is seen at once by its writer's host (one page cache) and by other hosts only some ticks later, sector by
+ * sector of 512 bytes, so that torn reads happen; never older over newer. The disk can fill up, and a process can die.
+ * All is drawn from one seed: the same calls give the same run.
  */
 import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';
@@ -18,8 +18,8 @@ export interface SimulatedDiskOptions {
   /** Longest time until other hosts see a write, ticks, 0 to 16. Default 8. */
   readonly delayTicksMax?: number;
   /**
-   * Longest time until the words of a ring are seen, ticks. Default 0, as between processes of one host. With more, a look may miss
-   * what was stored before: rings of real memory never do that, so expect sleepers to be missed.
+   * Longest time until the words of a ring are seen, ticks. Default 0, as between processes of one host. With more, a
+   * look may miss what was stored before: rings of real memory never do that, so expect sleepers to be missed.
    */
   readonly ringDelayTicksMax?: number;
   /** Room on the disk, bytes. Default without end. */
@@ -59,7 +59,9 @@ export interface SimulatedRing {
   last: Int32Array;
 }
 
-/** The bytes of a file. What was only reserved, and holds zeros, may lie past their end: most of a log is never written. */
+/**
+ * The bytes of a file. What was only reserved, and holds zeros, may lie past their end: most of a log is never written.
+ */
 export class SimulatedFile {
   readonly owner: number;
   readonly host: number;
@@ -119,9 +121,18 @@ export class SimulatedDisk {
   #order = 0;
 
   constructor(options: SimulatedDiskOptions) {
-    this.options = { delayTicksMax: 8, ringDelayTicksMax: 0, capacityBytes: Infinity, lateTicks: 1_000_000, ...options };
+    this.options = {
+      delayTicksMax: 8,
+      ringDelayTicksMax: 0,
+      capacityBytes: Infinity,
+      lateTicks: 1_000_000,
+      ...options,
+    };
     if (!(this.options.delayTicksMax >= 0 && this.options.delayTicksMax <= LOOKS_APART)) {
-      throw new StpError('EINVAL', `delayTicksMax must be from 0 to ${LOOKS_APART}: a reader looks so often before it gives up`);
+      throw new StpError(
+        'EINVAL',
+        `delayTicksMax must be from 0 to ${LOOKS_APART}: a reader looks so often before it gives up`,
+      );
     }
     this.capacityBytes = this.options.capacityBytes;
     this.#random = seededRandom(options.seed);
@@ -149,8 +160,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * Process `process` is no more: its calls fail from now on and its files stay as they are. `torn`: it died in the middle
-   * of its last writes, parts of which other hosts will never see.
+   * Process `process` is no more: its calls fail from now on and its files stay as they are. `torn`: it died in the
+   * middle of its last writes, parts of which other hosts will never see.
    */
   crash(process: number, options: { torn?: boolean } = {}): void {
     this.#dead.add(process);

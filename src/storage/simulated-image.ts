@@ -1,7 +1,9 @@
 /**
- * What one process has written on a simulated disk, as it was at one moment: to take back what it did after that, as if it had died then.
+ * What one process has written on a simulated disk, as it was at one moment: to take back what it did after that, as if
+ * it had died then.
  *
- * Files have one writer, so nothing of others is touched. Objects that others hold on to (files, memories of rings) stay the same ones.
+ * Files have one writer, so nothing of others is touched. Objects that others hold on to (files, memories of rings)
+ * stay the same ones.
  */
 import { type PendingWrite, type SimulatedFile } from './simulated-disk';
 
@@ -48,18 +50,24 @@ export function restoreFiles(files: Map<string, SimulatedFile>, process: number,
 function saveFile(file: SimulatedFile): SavedFile {
   const { sizeBytes, seenBytes, modifiedAtTick, ring } = file;
   return {
-    file, sizeBytes, seenBytes, modifiedAtTick,
+    file,
+    sizeBytes,
+    seenBytes,
+    modifiedAtTick,
     current: new Uint8Array(file.current),
     seen: new Uint8Array(file.seen),
     seenOrder: new Int32Array(file.seenOrder),
     pending: file.pending.map(copyOf),
-    ring: ring === undefined ? undefined : {
-      data: new Uint8Array(ring.data.slice(0)),
-      written: new Int32Array(ring.written),
-      seen: new Int32Array(ring.seen),
-      last: new Int32Array(ring.last),
-      pending: [...ring.pending],
-    },
+    ring:
+      ring === undefined
+        ? undefined
+        : {
+            data: new Uint8Array(ring.data.slice(0)),
+            written: new Int32Array(ring.written),
+            seen: new Int32Array(ring.seen),
+            last: new Int32Array(ring.last),
+            pending: [...ring.pending],
+          },
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * Storage of one simulated process on a {@link SimulatedDisk}: the same blocks and frames as on a real disk, rings in plain memory.
+ * Storage of one simulated process on a {@link SimulatedDisk}: the same blocks and frames as on a real disk, rings in
+ * plain memory.
  */
 import { StpError } from '../errors';
 import { BLOCK_BYTES, LINK_AT, RingWords } from '../layout';
@@ -10,7 +11,16 @@ import { FrameWriter, reserveFrames } from './frame-writer';
 import { decodeLinkHeader, encodeLinkHeader, linkFileBytes, type LinkInfo, type Mechanism } from './link-header';
 import { RingReader, RingWriter, type RingMemory } from './ring-log';
 import { SimulatedFile, SimulatedHandle, type SimulatedDisk, type SimulatedRing } from './simulated-disk';
-import { type BlockReader, type BlockWriter, type FileInfo, type LogIdentity, type LogReader, type LogSizes, type LogWriter, type Storage } from './storage';
+import {
+  type BlockReader,
+  type BlockWriter,
+  type FileInfo,
+  type LogIdentity,
+  type LogReader,
+  type LogSizes,
+  type LogWriter,
+  type Storage,
+} from './storage';
 
 export { SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk';
 
@@ -112,7 +122,8 @@ export class SimulatedStorage implements Storage {
     const handle = this.#handle(path, file);
     try {
       reserveFrames(handle, capacityBytes);
-      const writer = mechanism === 'ring' ? this.#createRing(file, link, path) : new FrameWriter(handle, link, this.#startPosition);
+      const writer =
+        mechanism === 'ring' ? this.#createRing(file, link, path) : new FrameWriter(handle, link, this.#startPosition);
       new FileBlockWriter(handle).write(LINK_AT.header / BLOCK_BYTES, header);
       return writer;
     } catch (error) {
@@ -134,10 +145,16 @@ export class SimulatedStorage implements Storage {
     if (header === undefined) return undefined;
     const link = decodeLinkHeader(header.payload, path, largest);
     const shared = file.host !== this.host;
-    if (!shared && handle.sizeBytes() < linkFileBytes(link.capacityBytes)) throw new StpError('ESTPCORRUPT', `${path} is cut short`, 'open');
+    if (!shared && handle.sizeBytes() < linkFileBytes(link.capacityBytes))
+      throw new StpError('ESTPCORRUPT', `${path} is cut short`, 'open');
     if (link.mechanism === 'ring') return this.#openRing(file, link, path);
     const now = (): number => this.#disk.nowTick + 1;
-    return new FrameReader(handle, link, { startPosition: this.#startPosition, lateMs: this.#disk.options.lateTicks, now, shared });
+    return new FrameReader(handle, link, {
+      startPosition: this.#startPosition,
+      lateMs: this.#disk.options.lateTicks,
+      now,
+      shared,
+    });
   }
 
   #create(path: string): SimulatedFile | undefined {

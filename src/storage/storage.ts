@@ -18,8 +18,9 @@ export type DriverName = 'mapped' | 'direct' | 'simulated';
 /** A file of 4096-byte blocks, as its one writer sees it. */
 export interface BlockWriter {
   /**
-   * Publishes a block. `payload` has at most BLOCK_PAYLOAD_BYTES and may be reused on return. Grows the file as needed. The sequence is one more than that of our last
-   * write of the block, and at least `sequenceMin`: for a block that two threads of a process write in turn.
+   * Publishes a block. `payload` has at most BLOCK_PAYLOAD_BYTES and may be reused on return. Grows the file as needed.
+   * The sequence is one more than that of our last write of the block, and at least `sequenceMin`: for a block that two
+   * threads of a process write in turn.
    */
   write(index: number, payload: Uint8Array, sequenceMin?: number): void;
   /** For another thread of this process that is to write the same file; undefined where that is not possible. */
@@ -62,7 +63,8 @@ export interface LogIdentity {
 
 /**
  * The writing end of a log. Records are built in place: claim room, fill `bytes`/`words` at `at`, commit, publish.
- * Every claim is one contiguous run, 8-byte aligned; the driver pads the end of a lap or frame itself, so a record never wraps.
+ * Every claim is one contiguous run, 8-byte aligned; the driver pads the end of a lap or frame itself, so a record
+ * never wraps.
  */
 export interface LogWriter {
   readonly identity: LogIdentity;
@@ -72,15 +74,22 @@ export interface LogWriter {
   readonly words: Int32Array;
   /** Offset of the claimed run in `bytes`; valid after a claim that returned more than 0. */
   readonly at: number;
-  /** Most bytes that one claim can ever return. A claim of so many is granted, at the latest, when the reader has caught up. */
+  /**
+   * Most bytes that one claim can ever return. A claim of so many is granted, at the latest, when the reader has caught
+   * up.
+   */
   readonly claimMaxBytes: number;
   /**
-   * Asks for a contiguous run of at least `minBytes` and at most `wantBytes` (both multiples of 8). Returns the length granted, a
-   * multiple of 8, or 0 when there is no room now. A claim not committed is forgotten by the next. It may send out what was
-   * committed before (a full frame), and does so only when it then grants something. EINVAL where `minBytes` is more than claimMaxBytes.
+   * Asks for a contiguous run of at least `minBytes` and at most `wantBytes` (both multiples of 8). Returns the length
+   * granted, a multiple of 8, or 0 when there is no room now. A claim not committed is forgotten by the next. It may
+   * send out what was committed before (a full frame), and does so only when it then grants something. EINVAL where
+   * `minBytes` is more than claimMaxBytes.
    */
   claim(minBytes: number, wantBytes: number): number;
-  /** Takes the first `bytes` (multiple of 8) of the claimed run into the log. Not visible to the reader before publish(). */
+  /**
+   * Takes the first `bytes` (multiple of 8) of the claimed run into the log. Not visible to the reader before
+   * publish().
+   */
   commit(bytes: number): void;
   /** True while something is to be published. */
   readonly dirty: boolean;
@@ -88,22 +97,26 @@ export interface LogWriter {
   readonly spills: number;
   /** Bytes that are committed and not visible yet. */
   readonly pendingBytes: number;
-  /** Makes all that is committed visible, with the read position and asleep word last set; or the read position alone, see acknowledge(). */
+  /**
+   * Makes all that is committed visible, with the read position and asleep word last set; or the read position alone,
+   * see acknowledge().
+   */
   publish(): void;
   /** Bytes that are free for claims right now, as far as known from the last released(). */
   readonly freeBytes: number;
   /** The reader of this log has told that it has read up to `position`. ESTPCORRUPT where that can't be true. */
   released(position: number): void;
   /**
-   * Tells how far we have read the opposite log. A ring shows it at once; frames carry it with the next frame, and where none comes publish() writes it
-   * in the status block when it moved by a quarter of the capacity since it was last shown.
+   * Tells how far we have read the opposite log. A ring shows it at once; frames carry it with the next frame, and
+   * where none comes publish() writes it in the status block when it moved by a quarter of the capacity since it was
+   * last shown.
    */
   acknowledge(position: number): void;
   /** Publishes the asleep word (odd: ring my bell once). Visible on return. */
   setAsleep(word: number): void;
   /**
-   * What the reader of this log has not consumed, for a look after its end: from `position`, or from the beginning where it has never read. Must not be
-   * used after close(). Undefined where it can't be told so exactly.
+   * What the reader of this log has not consumed, for a look after its end: from `position`, or from the beginning
+   * where it has never read. Must not be used after close(). Undefined where it can't be told so exactly.
    */
   unreadFrom(position: number | undefined): LogReader | undefined;
   /** Removes the mapping and closes; `bytes` and `words` become empty. The log stays. */
@@ -119,29 +132,37 @@ export interface LogReader {
   /** Offset of what is left of the found run. */
   readonly at: number;
   /**
-   * Looks for published bytes: the length of the next contiguous run of whole records (a multiple of 8; the unused end of
-   * a lap is skipped and never part of a run), 0 when there is none. The run stays valid until it is consumed or the log is
-   * closed; another poll may find it grown. ESTPCORRUPT where what lies there can't be.
+   * Looks for published bytes: the length of the next contiguous run of whole records (a multiple of 8; the unused end
+   * of a lap is skipped and never part of a run), 0 when there is none. The run stays valid until it is consumed or the
+   * log is closed; another poll may find it grown. ESTPCORRUPT where what lies there can't be.
    */
   poll(): number;
-  /** Gives back the first `bytes` (multiple of 8) of the run, `at` moves on; the writer may overwrite them after the next acknowledge. */
+  /**
+   * Gives back the first `bytes` (multiple of 8) of the run, `at` moves on; the writer may overwrite them after the
+   * next acknowledge.
+   */
   consume(bytes: number): void;
   /** Position up to which all was consumed: what the other direction acknowledges. */
   readonly position: number;
-  /** How far the writer of this log says it has read the opposite log; unchecked, released() checks. Fresh: may cost a read. */
+  /**
+   * How far the writer of this log says it has read the opposite log; unchecked, released() checks. Fresh: may cost a
+   * read.
+   */
   peerRead(): number;
   /** The same as far as what was read last tells: costs nothing. */
   readonly peerReadSeen: number;
-  /** The asleep word of the writer of this log. Fresh: may cost a read. Like peerRead it can throw EIO and ESTPCORRUPT. */
+  /**
+   * The asleep word of the writer of this log. Fresh: may cost a read. Like peerRead it can throw EIO and ESTPCORRUPT.
+   */
   peerAsleep(): number;
   /**
-   * True where something was published that poll() can't read yet (or ever: then it throws after a while, if it is asked again). Who would
-   * sleep must come back by the clock. May cost a read and throw.
+   * True where something was published that poll() can't read yet (or ever: then it throws after a while, if it is
+   * asked again). Who would sleep must come back by the clock. May cost a read and throw.
    */
   late(): boolean;
   /**
-   * Takes the names away by which others could reach the bytes of a ring, and cut them short under those who have it mapped. Who can't go on with the log leaves
-   * them, and may open it again.
+   * Takes the names away by which others could reach the bytes of a ring, and cut them short under those who have it
+   * mapped. Who can't go on with the log leaves them, and may open it again.
    */
   detach(): void;
   close(): void;
@@ -164,8 +185,8 @@ export interface Storage {
   /** True where readers on other kernels may exist (network or cluster file system): heartbeats are needed. */
   readonly shared: boolean;
   /**
-   * Which mount of a shared file system this is, in words of this kernel; undefined where the storage is not shared. Two mounts of one volume
-   * have page caches and FIFOs of their own, as two hosts have.
+   * Which mount of a shared file system this is, in words of this kernel; undefined where the storage is not shared.
+   * Two mounts of one volume have page caches and FIFOs of their own, as two hosts have.
    */
   mount(): string | undefined;
   /** Makes a directory inside the root unless it is there. */
@@ -185,13 +206,13 @@ export interface Storage {
   publishOnce(path: string, payload: Uint8Array): boolean;
   /**
    * Creates a log with all its blocks reserved (ENOSPC here, never later). `mechanism` says how; a driver that can't
-   * offer it throws ESTPDRIVER, a path that exists already ESTPCORRUPT, a capacity that does not fit EINVAL (rings: a power
-   * of two from 4096; frames: a multiple of 4096 from 16384).
+   * offer it throws ESTPDRIVER, a path that exists already ESTPCORRUPT, a capacity that does not fit EINVAL (rings: a
+   * power of two from 4096; frames: a multiple of 4096 from 16384).
    */
   createLog(path: string, identity: LogIdentity, mechanism: 'ring' | 'frames', capacityBytes: number): LogWriter;
   /**
-   * Opens a log for reading; undefined where there is none yet, or it is not finished. The mechanism is read from the file. One that says it is larger than
-   * `largest` is ESTPCORRUPT, before any memory is taken for it.
+   * Opens a log for reading; undefined where there is none yet, or it is not finished. The mechanism is read from the
+   * file. One that says it is larger than `largest` is ESTPCORRUPT, before any memory is taken for it.
    */
   openLog(path: string, largest?: LogSizes): LogReader | undefined;
   /** Removes a log with all that belongs to it; false where it was not there. */

@@ -1,14 +1,19 @@
 /**
- * Files that are made under a name of their own and put in place by link(2), in one step: whoever finds the place taken did not make the file.
+ * Files that are made under a name of their own and put in place by link(2), in one step: whoever finds the place taken
+ * did not make the file.
  *
- * O_EXCL promises the same, but not between hosts: an NFS server tells two creators apart by a verifier that each client makes up, and Linux makes it of its
- * clock ticks and the process id. Two kernels that booted at one moment can come with the same, and both are told that they made the file.
+ * O_EXCL promises the same, but not between hosts: an NFS server tells two creators apart by a verifier that each
+ * client makes up, and Linux makes it of its clock ticks and the process id. Two kernels that booted at one moment can
+ * come with the same, and both are told that they made the file.
  */
 import path from 'node:path';
 import { io } from './file-calls';
 import { codeOf, fileError, isPassingForNew } from './files';
 
-/** Names of files that are not in place yet begin with this; one left behind by a crash is of no use to anybody, and recovery removes it from the top of the region. */
+/**
+ * Names of files that are not in place yet begin with this; one left behind by a crash is of no use to anybody, and
+ * recovery removes it from the top of the region.
+ */
 export const TEMPORARY_PREFIX = '.new-';
 
 /** Errors of link(2) that mean: not on this file system. */

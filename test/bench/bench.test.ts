@@ -7,7 +7,11 @@ const BENCH = path.join(__dirname, '..', '..', 'bench', 'bench.js');
 
 interface Output {
   readonly machine: { readonly node: string };
-  readonly results: readonly { readonly name: string; readonly samples: Readonly<Record<string, readonly number[]>>; readonly overTcp?: number }[];
+  readonly results: readonly {
+    readonly name: string;
+    readonly samples: Readonly<Record<string, readonly number[]>>;
+    readonly overTcp?: number;
+  }[];
 }
 
 function bench(...args: string[]): ReturnType<typeof spawnSync> & { readonly out: string; readonly err: string } {
@@ -22,7 +26,11 @@ void t.test('every bench runs over every transport and gives positive figures', 
   t.equal(machine.node, process.version);
   t.equal(results.length, 6);
   for (const result of results) {
-    for (const transport of ['tcp', 'unix', 'stp']) t.ok(result.samples[transport]?.every((value) => value > 0), `${result.name} over ${transport}`);
+    for (const transport of ['tcp', 'unix', 'stp'])
+      t.ok(
+        result.samples[transport]?.every((value) => value > 0),
+        `${result.name} over ${transport}`,
+      );
     t.ok((result.overTcp ?? 0) > 0, `${result.name} has a ratio`);
   }
   t.end();
@@ -33,7 +41,10 @@ void t.test('a table for people has a row for each figure', (t) => {
   t.equal(status, 0, err);
   t.match(out, /round trip 64 B, p50 +us +[\d.]+ +[\d.]+ +- +-/);
   t.notMatch(out, 'http');
-  t.match(bench('--quick', '--markdown', '--only', 'round-trip', '--over', 'tcp').out, /^\| round trip 64 B, p99 \| us \| [\d.,]+ \| - \|/m);
+  t.match(
+    bench('--quick', '--markdown', '--only', 'round-trip', '--over', 'tcp').out,
+    /^\| round trip 64 B, p99 \| us \| [\d.,]+ \| - \|/m,
+  );
   t.end();
 });
 

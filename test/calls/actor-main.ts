@@ -1,4 +1,7 @@
-/** The process of an actor (actor.ts): runs the steps that its test sends. A worker thread of it can be an actor as well. */
+/**
+ * The process of an actor (actor.ts): runs the steps that its test sends. A worker thread of it can be an actor as
+ * well.
+ */
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { Kit } from './kit';
 
@@ -36,7 +39,9 @@ function main(): void {
   if (!isMainThread) {
     const port = parentPort;
     port?.on('message', (step: Step) => {
-      void run(kit, step).then((outcome) => { port.postMessage(outcome); });
+      void run(kit, step).then((outcome) => {
+        port.postMessage(outcome);
+      });
     });
     return;
   }

@@ -1,8 +1,8 @@
 /**
  * Processes of a test that run one step of it after another: `actor.run((kit, port) => kit.connect(port), port)`.
  *
- * A step is sent as source: it sees its kit and arguments (structured clones), and nothing of the test around it. An actor dies with its
- * test; a step that hangs fails the test with the name of its actor and ends the process.
+ * A step is sent as source: it sees its kit and arguments (structured clones), and nothing of the test around it. An
+ * actor dies with its test; a step that hangs fails the test with the name of its actor and ends the process.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import fs from 'node:fs';
@@ -139,15 +139,22 @@ export class Actor {
 }
 
 /** What runs the program: node, or a command that does. */
-function command({ prefix = [], withoutKoffi = false, execArgv = [] }: ActorOptions): { execPath: string; execArgv: string[] } {
+function command({ prefix = [], withoutKoffi = false, execArgv = [] }: ActorOptions): {
+  execPath: string;
+  execArgv: string[];
+} {
   const words = [...prefix, process.execPath];
-  return { execPath: words[0] ?? process.execPath, execArgv: [...words.slice(1), ...(withoutKoffi ? ['--require', noKoffiPath()] : []), ...execArgv] };
+  return {
+    execPath: words[0] ?? process.execPath,
+    execArgv: [...words.slice(1), ...(withoutKoffi ? ['--require', noKoffiPath()] : []), ...execArgv],
+  };
 }
 
 /** The environment of this process without what a test runner or a person may have put in it for Node and for us. */
 function environment({ region, driver, system, group, env }: ActorOptions): NodeJS.ProcessEnv {
   const clean: NodeJS.ProcessEnv = {};
-  for (const [name, value] of Object.entries(process.env)) if (!/^(NODE_OPTIONS|STP_|TAP|_TAPJS)/u.test(name)) clean[name] = value;
+  for (const [name, value] of Object.entries(process.env))
+    if (!/^(NODE_OPTIONS|STP_|TAP|_TAPJS)/u.test(name)) clean[name] = value;
   return {
     ...clean,
     STP_REGION: region,

@@ -1,4 +1,7 @@
-/** Every call with every argument that it can't take: the right error, told again by STPerror and STPstrerror, and nothing changed by it. */
+/**
+ * Every call with every argument that it can't take: the right error, told again by STPerror and STPstrerror, and
+ * nothing changed by it.
+ */
 import fc from 'fast-check';
 import t from 'tap';
 import { freshRegion } from './actor';
@@ -68,14 +71,47 @@ interface Case {
 }
 
 const DESCRIPTOR_CALLS: Readonly<Record<string, readonly unknown[]>> = {
-  STPbind: [{ port: 0 }], STPlisten: [5], STPconnect: [{ port: 1 }], STPaccept: [], STPsend: [Buffer.of(1)], STPrecv: [Buffer.alloc(1)], STPshutdown: [1],
-  STPclose: [], STPgethostname: [], STPgetpeername: [], STPgetsockopt: [SOL_SOCKET, stp.SO_TYPE], STPsetsockopt: [SOL_SOCKET, stp.SO_KEEPALIVE, true],
-  STPgetopt: [stp.STP_STATE], STPsetopt: [stp.STP_REF, true], STPgivesocket: [null],
+  STPbind: [{ port: 0 }],
+  STPlisten: [5],
+  STPconnect: [{ port: 1 }],
+  STPaccept: [],
+  STPsend: [Buffer.of(1)],
+  STPrecv: [Buffer.alloc(1)],
+  STPshutdown: [1],
+  STPclose: [],
+  STPgethostname: [],
+  STPgetpeername: [],
+  STPgetsockopt: [SOL_SOCKET, stp.SO_TYPE],
+  STPsetsockopt: [SOL_SOCKET, stp.SO_KEEPALIVE, true],
+  STPgetopt: [stp.STP_STATE],
+  STPsetopt: [stp.STP_REF, true],
+  STPgivesocket: [null],
 };
-const NO_DESCRIPTORS: readonly unknown[] = [-2, 1.5, NaN, Infinity, 16_384, 2 ** 40, '0', null, undefined, {}, [], true, 0n, Symbol('s'), () => 0];
+const NO_DESCRIPTORS: readonly unknown[] = [
+  -2,
+  1.5,
+  NaN,
+  Infinity,
+  16_384,
+  2 ** 40,
+  '0',
+  null,
+  undefined,
+  {},
+  [],
+  true,
+  0n,
+  Symbol('s'),
+  () => 0,
+];
 
-const at = (state: keyof Sockets, ...rest: readonly unknown[]) => (s: Sockets): readonly unknown[] => [s[state], ...rest];
-const just = (...args: readonly unknown[]) => (): readonly unknown[] => args;
+const at =
+  (state: keyof Sockets, ...rest: readonly unknown[]) =>
+  (s: Sockets): readonly unknown[] => [s[state], ...rest];
+const just =
+  (...args: readonly unknown[]) =>
+  (): readonly unknown[] =>
+    args;
 const ADDRESS = { system: 'alpha', group: 'STG', port: 7 };
 
 const CASES: readonly Case[] = [
@@ -125,7 +161,11 @@ const CASES: readonly Case[] = [
   { call: 'STPconnect', args: at('fresh', { port: 9, family: 'inet' }), code: 'EAFNOSUPPORT' },
   { call: 'STPconnect', args: at('fresh', { port: 9 }), code: 'ECONNREFUSED', names: /stp:\/\/alpha:9\/STG/u },
   { call: 'STPconnect', args: at('fresh', { port: 9, system: 'nowhere' }), code: 'EHOSTUNREACH', names: /nowhere/u },
-  { call: 'STPconnect', args: (s) => [s.fresh, { ...stp.STPgethostname(s.listening), group: 'other' }], code: 'ECONNREFUSED' },
+  {
+    call: 'STPconnect',
+    args: (s) => [s.fresh, { ...stp.STPgethostname(s.listening), group: 'other' }],
+    code: 'ECONNREFUSED',
+  },
   { call: 'STPconnect', args: (s) => [s.fresh, stp.STPgethostname(s.bound)], code: 'ECONNREFUSED' },
   { call: 'STPconnect', args: at('fresh', { port: 9 }, NaN), code: 'EINVAL', names: /length/u },
   { call: 'STPconnect', args: at('listening', { port: 9 }), code: 'EOPNOTSUPP' },
@@ -194,11 +234,41 @@ const CASES: readonly Case[] = [
     { call, args: at('a', SOL_SOCKET, 'SO_TYPE', true), code: 'ENOPROTOOPT' },
     { call, args: at('a'), code: 'ENOPROTOOPT' },
   ]),
-  ...[stp.SO_TYPE, stp.SO_ERROR, stp.SO_NREAD, stp.SO_NWRITE, stp.SO_ACCEPTCONN].map((name): Case => ({ call: 'STPsetsockopt', args: at('a', SOL_SOCKET, name, 1), code: 'ENOPROTOOPT' })),
-  ...[stp.SO_REUSEADDR, stp.SO_KEEPALIVE, stp.TCP_NODELAY].flatMap((name) => [2, -1, 'true', null, undefined, {}].map((value): Case => ({ call: 'STPsetsockopt', args: at('a', SOL_SOCKET, name, value), code: 'EINVAL', names: /boolean/u }))),
-  ...[4095, (1 << 28) + 1, 5000.5, '65536', null, true].map((value): Case => ({ call: 'STPsetsockopt', args: at('fresh', SOL_SOCKET, stp.SO_RCVBUF, value), code: 'EINVAL', names: /SO_RCVBUF/u })),
+  ...[stp.SO_TYPE, stp.SO_ERROR, stp.SO_NREAD, stp.SO_NWRITE, stp.SO_ACCEPTCONN].map((name): Case => ({
+    call: 'STPsetsockopt',
+    args: at('a', SOL_SOCKET, name, 1),
+    code: 'ENOPROTOOPT',
+  })),
+  ...[stp.SO_REUSEADDR, stp.SO_KEEPALIVE, stp.TCP_NODELAY].flatMap((name) =>
+    [2, -1, 'true', null, undefined, {}].map((value): Case => ({
+      call: 'STPsetsockopt',
+      args: at('a', SOL_SOCKET, name, value),
+      code: 'EINVAL',
+      names: /boolean/u,
+    })),
+  ),
+  ...[4095, (1 << 28) + 1, 5000.5, '65536', null, true].map((value): Case => ({
+    call: 'STPsetsockopt',
+    args: at('fresh', SOL_SOCKET, stp.SO_RCVBUF, value),
+    code: 'EINVAL',
+    names: /SO_RCVBUF/u,
+  })),
   { call: 'STPsetsockopt', args: at('a', SOL_SOCKET, stp.SO_RCVBUF, 65_536), code: 'EISCONN' },
-  ...[null, 5, true, {}, { onoff: true }, { onoff: true, linger: -1 }, { onoff: 'yes', linger: 1 }, { onoff: true, linger: Infinity }].map((value): Case => ({ call: 'STPsetsockopt', args: at('a', SOL_SOCKET, stp.SO_LINGER, value), code: 'EINVAL', names: /SO_LINGER/u })),
+  ...[
+    null,
+    5,
+    true,
+    {},
+    { onoff: true },
+    { onoff: true, linger: -1 },
+    { onoff: 'yes', linger: 1 },
+    { onoff: true, linger: Infinity },
+  ].map((value): Case => ({
+    call: 'STPsetsockopt',
+    args: at('a', SOL_SOCKET, stp.SO_LINGER, value),
+    code: 'EINVAL',
+    names: /SO_LINGER/u,
+  })),
 
   { call: 'STPgetopt', args: at('a', 9999), code: 'ENOPROTOOPT' },
   { call: 'STPgetopt', args: at('a', stp.STP_UNREAD), code: 'ENOPROTOOPT' },
@@ -210,64 +280,124 @@ const CASES: readonly Case[] = [
   { call: 'STPsetopt', args: at('a', stp.STP_REF, 'no'), code: 'EINVAL', names: /STP_REF/u },
   { call: 'STPsetopt', args: at('a', stp.STP_WATCHER, 5), code: 'EINVAL', names: /STP_WATCHER/u },
   { call: 'STPsetopt', args: at('a', stp.STP_WATCHER, undefined), code: 'EINVAL', names: /STP_WATCHER/u },
-  { call: 'STPsetopt', args: at('a', stp.STP_WATCHER, { readable: 1 }), code: 'EINVAL', names: /STP_WATCHER\.readable/u },
+  {
+    call: 'STPsetopt',
+    args: at('a', stp.STP_WATCHER, { readable: 1 }),
+    code: 'EINVAL',
+    names: /STP_WATCHER\.readable/u,
+  },
   { call: 'STPsetopt', args: at('a', stp.STP_CONNECT_TIMEOUT, -1), code: 'EINVAL', names: /STP_CONNECT_TIMEOUT/u },
   { call: 'STPsetopt', args: at('a', stp.STP_CONNECT_TIMEOUT, 2 ** 31), code: 'EINVAL', names: /STP_CONNECT_TIMEOUT/u },
   { call: 'STPsetopt', args: at('a', stp.STP_GIVE_TIMEOUT, 0), code: 'EINVAL', names: /STP_GIVE_TIMEOUT/u },
   { call: 'STPsetopt', args: at('a', stp.STP_UNREAD, 'text'), code: 'EFAULT', names: /STP_UNREAD/u },
   { call: 'STPsetopt', args: at('a', stp.STP_UNREAD, Buffer.alloc(1)), code: 'EINVAL', names: /STP_UNREAD/u },
   { call: 'STPsetopt', args: at('given', stp.STP_UNREAD, Buffer.alloc(0)), code: 'ESTPGIVEN' },
-  ...[-1, 1_000_001, 0.5, '9', null].map((value): Case => ({ call: 'STPsetopt', args: just(-1, stp.STP_SPIN, value), code: 'EINVAL', names: /STP_SPIN/u })),
+  ...[-1, 1_000_001, 0.5, '9', null].map((value): Case => ({
+    call: 'STPsetopt',
+    args: just(-1, stp.STP_SPIN, value),
+    code: 'EINVAL',
+    names: /STP_SPIN/u,
+  })),
   { call: 'STPsetopt', args: just(-1, stp.STP_REGION, 'x'), code: 'ENOPROTOOPT' },
   { call: 'STPsetopt', args: just(-1, stp.STP_DRIVER, 'direct'), code: 'ENOPROTOOPT' },
 
   { call: 'STPgivesocket', args: at('a', 5), code: 'EINVAL', names: /clientId/u },
   { call: 'STPgivesocket', args: at('a', {}), code: 'EINVAL', names: /clientId\.system/u },
-  { call: 'STPgivesocket', args: at('a', { system: 'alpha', process: -1, task: 0 }), code: 'EINVAL', names: /clientId\.process/u },
-  { call: 'STPgivesocket', args: at('a', { system: 'alpha', process: 1, task: 'main' }), code: 'EINVAL', names: /clientId\.task/u },
-  { call: 'STPgivesocket', args: at('a', { system: 5, process: 1, task: 0 }), code: 'EINVAL', names: /clientId\.system/u },
+  {
+    call: 'STPgivesocket',
+    args: at('a', { system: 'alpha', process: -1, task: 0 }),
+    code: 'EINVAL',
+    names: /clientId\.process/u,
+  },
+  {
+    call: 'STPgivesocket',
+    args: at('a', { system: 'alpha', process: 1, task: 'main' }),
+    code: 'EINVAL',
+    names: /clientId\.task/u,
+  },
+  {
+    call: 'STPgivesocket',
+    args: at('a', { system: 5, process: 1, task: 0 }),
+    code: 'EINVAL',
+    names: /clientId\.system/u,
+  },
   { call: 'STPgivesocket', args: at('fresh', null), code: 'ENOTCONN' },
   { call: 'STPgivesocket', args: at('listening', null), code: 'ENOTCONN' },
   { call: 'STPgivesocket', args: at('reset', null), code: 'ECONNRESET' },
   { call: 'STPgivesocket', args: at('given', null), code: 'ESTPGIVEN' },
-  ...[undefined, null, 5, '', 'stp1', 'stp1.1.2.3.4.short', `stp1.1.99999999999999999.3.4.${'A'.repeat(43)}`, `stp2.1.2.3.4.${'A'.repeat(43)}`, {}].map((token): Case => ({ call: 'STPtakesocket', args: just(token), code: 'EINVAL', names: /token/u })),
+  ...[
+    undefined,
+    null,
+    5,
+    '',
+    'stp1',
+    'stp1.1.2.3.4.short',
+    `stp1.1.99999999999999999.3.4.${'A'.repeat(43)}`,
+    `stp2.1.2.3.4.${'A'.repeat(43)}`,
+    {},
+  ].map((token): Case => ({ call: 'STPtakesocket', args: just(token), code: 'EINVAL', names: /token/u })),
   { call: 'STPtakesocket', args: just(`stp1.4000000000.2.3.4.${'A'.repeat(43)}`), code: 'EBADF' },
   { call: 'STPtakesocket', args: just(`stp1.1.2.3.4.${'A'.repeat(43)}`), code: 'EBADF' },
 ];
 
-void t.test('what a call can not take is refused with the right code, by its name, and told by STPerror and STPstrerror', async (t) => {
-  const s = await sockets();
-  const wrong: string[] = [];
-  const states = (): string => JSON.stringify(Object.values(s).map((fd) => { try { return stp.STPgetopt(fd as number, stp.STP_STATE); } catch { return 'closed'; } }));
-  const before = states();
-  for (const { call, args, code, names } of CASES) {
-    const values = args(s);
-    const title = `${call}(${values.map((value) => shown(value)).join(', ')})`;
-    let failure: unknown;
-    try {
-      await loose[call]?.(...values);
-    } catch (error) {
-      failure = error;
+void t.test(
+  'what a call can not take is refused with the right code, by its name, and told by STPerror and STPstrerror',
+  async (t) => {
+    const s = await sockets();
+    const wrong: string[] = [];
+    const states = (): string =>
+      JSON.stringify(
+        Object.values(s).map((fd) => {
+          try {
+            return stp.STPgetopt(fd as number, stp.STP_STATE);
+          } catch {
+            return 'closed';
+          }
+        }),
+      );
+    const before = states();
+    for (const { call, args, code, names } of CASES) {
+      const values = args(s);
+      const title = `${call}(${values.map((value) => shown(value)).join(', ')})`;
+      let failure: unknown;
+      try {
+        await loose[call]?.(...values);
+      } catch (error) {
+        failure = error;
+      }
+      if (failure === undefined) {
+        wrong.push(`${title}: nothing is wrong with it`);
+        continue;
+      }
+      const { message, syscall, errno } = failure as stp.StpError;
+      if (codeOf(failure) !== code) wrong.push(`${title}: ${codeOf(failure)} instead of ${code}`);
+      else if (syscall !== call || !message.startsWith(`${call} ${code}: `))
+        wrong.push(`${title}: "${message}" does not begin with the call and the code`);
+      else if (names?.test(message) === false) wrong.push(`${title}: "${message}" does not name ${String(names)}`);
+      else if (
+        errno !== -stp.errnoOf(code as 'EIO') ||
+        stp.STPerror() !== -errno ||
+        stp.STPstrerror() !== stp.ERRORS[code as 'EIO'].text
+      )
+        wrong.push(`${title}: STPerror tells ${stp.STPerror()}, ${stp.STPstrerror()}`);
+      else if (
+        typeof values[0] === 'number' &&
+        /^STP(?!socket)/u.test(call) &&
+        code !== 'EBADF' &&
+        values[0] >= 0 &&
+        stp.STPerror(values[0]) !== -errno
+      )
+        wrong.push(`${title}: STPerror(s) tells ${stp.STPerror(values[0])}`);
+      if (states() !== before) {
+        wrong.push(`${title}: states are now ${states()}`);
+        break;
+      }
     }
-    if (failure === undefined) {
-      wrong.push(`${title}: nothing is wrong with it`);
-      continue;
-    }
-    const { message, syscall, errno } = failure as stp.StpError;
-    if (codeOf(failure) !== code) wrong.push(`${title}: ${codeOf(failure)} instead of ${code}`);
-    else if (syscall !== call || !message.startsWith(`${call} ${code}: `)) wrong.push(`${title}: "${message}" does not begin with the call and the code`);
-    else if (names?.test(message) === false) wrong.push(`${title}: "${message}" does not name ${String(names)}`);
-    else if (errno !== -stp.errnoOf(code as 'EIO') || stp.STPerror() !== -errno || stp.STPstrerror() !== stp.ERRORS[code as 'EIO'].text) wrong.push(`${title}: STPerror tells ${stp.STPerror()}, ${stp.STPstrerror()}`);
-    else if (typeof values[0] === 'number' && /^STP(?!socket)/u.test(call) && code !== 'EBADF' && values[0] >= 0 && stp.STPerror(values[0]) !== -errno) wrong.push(`${title}: STPerror(s) tells ${stp.STPerror(values[0])}`);
-    if (states() !== before) {
-      wrong.push(`${title}: states are now ${states()}`);
-      break;
-    }
-  }
-  t.same(wrong, []);
-  await kit.sendText(s.a, 'fine');
-  t.equal(await kit.text(s.b, 4), 'fine', 'the connection has come through all of it');
-});
+    t.same(wrong, []);
+    await kit.sendText(s.a, 'fine');
+    t.equal(await kit.text(s.b, 4), 'fine', 'the connection has come through all of it');
+  },
+);
 
 void t.test('STPerror and STPstrerror take anything and never fail', (t) => {
   for (const value of [-1, 0, 99, -99, 2 ** 40, NaN, undefined]) {
@@ -287,7 +417,12 @@ void t.test('MSG_DONTWAIT throws, the waiting form rejects, and neither does bot
   t.throws(() => stp.STPsend(s, Buffer.of(1), 1, MSG_DONTWAIT), { code: 'ENOTCONN' });
   t.throws(() => stp.STPrecv(s, Buffer.of(1), 1, MSG_DONTWAIT), { code: 'ENOTCONN' });
   t.throws(() => stp.STPaccept(s, MSG_DONTWAIT), { code: 'EINVAL' });
-  for (const promise of [stp.STPsend(s, Buffer.of(1)), stp.STPrecv(s, Buffer.of(1)), stp.STPaccept(s), stp.STPconnect(s, { port: 9 })]) {
+  for (const promise of [
+    stp.STPsend(s, Buffer.of(1)),
+    stp.STPrecv(s, Buffer.of(1)),
+    stp.STPaccept(s),
+    stp.STPconnect(s, { port: 9 }),
+  ]) {
     t.type(promise, Promise);
     await t.rejects(promise);
   }
@@ -304,13 +439,23 @@ const anyArgument = (fds: readonly number[]): fc.Arbitrary<unknown> =>
     fc.double(),
     fc.constantFrom<unknown>(undefined, null, true, false, '', 'alpha', 0n, Symbol.iterator, -1, 0, 1, 2),
     fc.uint8Array({ maxLength: 300 }),
-    fc.record({ port: fc.oneof(fc.integer({ min: -1, max: 70_000 }), fc.anything()), system: fc.oneof(fc.constant('alpha'), fc.anything()), group: fc.anything(), family: fc.anything() }, { requiredKeys: [] }),
+    fc.record(
+      {
+        port: fc.oneof(fc.integer({ min: -1, max: 70_000 }), fc.anything()),
+        system: fc.oneof(fc.constant('alpha'), fc.anything()),
+        group: fc.anything(),
+        family: fc.anything(),
+      },
+      { requiredKeys: [] },
+    ),
     fc.record({ onoff: fc.anything(), linger: fc.anything() }, { requiredKeys: [] }),
     fc.record({ process: fc.integer(), task: fc.integer(), system: fc.string() }, { requiredKeys: [] }),
     fc.anything({ withBigInt: true, withTypedArray: true, withNullPrototype: true }),
   );
 
-const CALLS = Object.keys(stp).filter((name) => name.startsWith('STP') && typeof loose[name] === 'function' && name !== 'STP_');
+const CALLS = Object.keys(stp).filter(
+  (name) => name.startsWith('STP') && typeof loose[name] === 'function' && name !== 'STP_',
+);
 
 void t.test('whatever it is given, a call returns, or fails with an StpError', async (t) => {
   const seed = Number(process.env['FC_SEED'] ?? Date.now() % 1_000_000_000);
@@ -318,23 +463,27 @@ void t.test('whatever it is given, a call returns, or fails with an StpError', a
   let s = Object.values(await sockets()) as number[];
   let calls = 0;
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...CALLS), fc.array(anyArgument([...s, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), { maxLength: 5 }), async (call, args) => {
-      calls += 1;
-      // Sockets are used up: now and then there are new ones.
-      if (calls % 200 === 0) s = Object.values(await sockets()) as number[];
-      try {
-        const value = loose[call]?.(...args);
-        if (value instanceof Promise) {
-          value.catch((error: unknown) => {
-            if (!(error instanceof stp.StpError)) throw error;
-          });
-          // Those that wait may wait for good; a turn is enough to see what fails.
-          await Promise.race([value.catch(() => undefined), new Promise((resolve) => setImmediate(resolve))]);
+    fc.asyncProperty(
+      fc.constantFrom(...CALLS),
+      fc.array(anyArgument([...s, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), { maxLength: 5 }),
+      async (call, args) => {
+        calls += 1;
+        // Sockets are used up: now and then there are new ones.
+        if (calls % 200 === 0) s = Object.values(await sockets()) as number[];
+        try {
+          const value = loose[call]?.(...args);
+          if (value instanceof Promise) {
+            value.catch((error: unknown) => {
+              if (!(error instanceof stp.StpError)) throw error;
+            });
+            // Those that wait may wait for good; a turn is enough to see what fails.
+            await Promise.race([value.catch(() => undefined), new Promise((resolve) => setImmediate(resolve))]);
+          }
+        } catch (error) {
+          if (!(error instanceof stp.StpError)) throw error;
         }
-      } catch (error) {
-        if (!(error instanceof stp.StpError)) throw error;
-      }
-    }),
+      },
+    ),
     { numRuns: 4000, seed },
   );
   const [a, b] = await kit.pair();

@@ -1,4 +1,7 @@
-/** Connections between real processes: the queue of a listener, both directions, half-close, close and its limits, addresses. */
+/**
+ * Connections between real processes: the queue of a listener, both directions, half-close, close and its limits,
+ * addresses.
+ */
 import t from 'tap';
 import { Actor, freshRegion } from './actor';
 import { VARIANTS, type Variant } from './variants';
@@ -30,8 +33,12 @@ function listen(server: Actor, backlog = 511): Promise<number> {
 
 /** Connects `fds.s` of the client with `fds.s` of the server. */
 async function join(server: Actor, client: Actor, port: number): Promise<void> {
-  const accepted = server.run(async (kit) => { kit.fds['s'] = await kit.stp.STPaccept(kit.fds['listener'] ?? -1); });
-  await client.run(async (kit, to) => { kit.fds['s'] = await kit.connect(to); }, port);
+  const accepted = server.run(async (kit) => {
+    kit.fds['s'] = await kit.stp.STPaccept(kit.fds['listener'] ?? -1);
+  });
+  await client.run(async (kit, to) => {
+    kit.fds['s'] = await kit.connect(to);
+  }, port);
   await accepted;
 }
 
@@ -62,8 +69,14 @@ for (const variant of VARIANTS) {
         const { stp } = kit;
         const s = kit.fds['listener'] ?? -1;
         let full: () => void = () => undefined;
-        const told = new Promise<void>((resolve) => { full = resolve; });
-        stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: () => { if (stp.STPgetsockopt(s, stp.SOL_SOCKET, stp.SO_NREAD) === 0) full(); } });
+        const told = new Promise<void>((resolve) => {
+          full = resolve;
+        });
+        stp.STPsetopt(s, stp.STP_WATCHER, {
+          acceptable: () => {
+            if (stp.STPgetsockopt(s, stp.SOL_SOCKET, stp.SO_NREAD) === 0) full();
+          },
+        });
         await told;
         return stp.STPgetopt(s, stp.STP_STATE);
       });
@@ -80,34 +93,47 @@ for (const variant of VARIANTS) {
       t.equal((await waiting).length, 5);
     });
 
-    void t.test('bytes go both ways; MSG_PEEK leaves them; MSG_DONTWAIT tells -1, then the bytes, then 0 at the end', async (t) => {
-      const port = await listen(server);
-      await join(server, client, port);
-      const empty = await server.run((kit) => kit.stp.STPrecv(kit.fds['s'] ?? -1, Buffer.alloc(1), 1, kit.stp.MSG_DONTWAIT));
-      t.equal(empty, -1);
-      await client.run((kit) => kit.sendText(kit.fds['s'] ?? -1, 'hello'));
-      const seen = await server.run(async (kit) => {
-        const { stp, fds } = kit;
-        const s = fds['s'] ?? -1;
-        const into = Buffer.alloc(10);
-        const peeked = [await stp.STPrecv(s, into, 3, stp.MSG_PEEK), into.toString('latin1', 0, 3)];
-        const again = [await stp.STPrecv(s, into, 10, stp.MSG_PEEK | stp.MSG_DONTWAIT), into.toString('latin1', 0, 5)];
-        const text = await kit.text(s, 5);
-        const after = stp.STPrecv(s, into, 10, stp.MSG_PEEK | stp.MSG_DONTWAIT);
-        await kit.sendText(s, 'world');
-        return { peeked, again, text, after };
-      });
-      t.same(seen, { peeked: [3, 'hel'], again: [5, 'hello'], text: 'hello', after: -1 });
-      t.equal(await client.run((kit) => kit.text(kit.fds['s'] ?? -1, 5)), 'world');
-      await client.run((kit) => kit.stp.STPshutdown(kit.fds['s'] ?? -1, 1));
-      const end = await server.run(async (kit) => {
-        const s = kit.fds['s'] ?? -1;
-        const { stp } = kit;
-        const first = await stp.STPrecv(s, Buffer.alloc(1));
-        return [first, stp.STPrecv(s, Buffer.alloc(1), 1, stp.MSG_DONTWAIT), stp.STPrecv(s, Buffer.alloc(1), 1, stp.MSG_DONTWAIT | stp.MSG_PEEK), stp.STPgetopt(s, stp.STP_STATE)];
-      });
-      t.same(end, [0, 0, 0, 'closeWait']);
-    });
+    void t.test(
+      'bytes go both ways; MSG_PEEK leaves them; MSG_DONTWAIT tells -1, then the bytes, then 0 at the end',
+      async (t) => {
+        const port = await listen(server);
+        await join(server, client, port);
+        const empty = await server.run((kit) =>
+          kit.stp.STPrecv(kit.fds['s'] ?? -1, Buffer.alloc(1), 1, kit.stp.MSG_DONTWAIT),
+        );
+        t.equal(empty, -1);
+        await client.run((kit) => kit.sendText(kit.fds['s'] ?? -1, 'hello'));
+        const seen = await server.run(async (kit) => {
+          const { stp, fds } = kit;
+          const s = fds['s'] ?? -1;
+          const into = Buffer.alloc(10);
+          const peeked = [await stp.STPrecv(s, into, 3, stp.MSG_PEEK), into.toString('latin1', 0, 3)];
+          const again = [
+            await stp.STPrecv(s, into, 10, stp.MSG_PEEK | stp.MSG_DONTWAIT),
+            into.toString('latin1', 0, 5),
+          ];
+          const text = await kit.text(s, 5);
+          const after = stp.STPrecv(s, into, 10, stp.MSG_PEEK | stp.MSG_DONTWAIT);
+          await kit.sendText(s, 'world');
+          return { peeked, again, text, after };
+        });
+        t.same(seen, { peeked: [3, 'hel'], again: [5, 'hello'], text: 'hello', after: -1 });
+        t.equal(await client.run((kit) => kit.text(kit.fds['s'] ?? -1, 5)), 'world');
+        await client.run((kit) => kit.stp.STPshutdown(kit.fds['s'] ?? -1, 1));
+        const end = await server.run(async (kit) => {
+          const s = kit.fds['s'] ?? -1;
+          const { stp } = kit;
+          const first = await stp.STPrecv(s, Buffer.alloc(1));
+          return [
+            first,
+            stp.STPrecv(s, Buffer.alloc(1), 1, stp.MSG_DONTWAIT),
+            stp.STPrecv(s, Buffer.alloc(1), 1, stp.MSG_DONTWAIT | stp.MSG_PEEK),
+            stp.STPgetopt(s, stp.STP_STATE),
+          ];
+        });
+        t.same(end, [0, 0, 0, 'closeWait']);
+      },
+    );
 
     void t.test('a receive that waits is served in order, also by one that peeks first', async (t) => {
       const port = await listen(server);
@@ -116,7 +142,11 @@ for (const variant of VARIANTS) {
         const { stp, fds } = kit;
         const s = fds['s'] ?? -1;
         const buffers = [Buffer.alloc(4), Buffer.alloc(4), Buffer.alloc(4)] as const;
-        const sizes = await Promise.all([stp.STPrecv(s, buffers[0], 4, stp.MSG_PEEK), stp.STPrecv(s, buffers[1], 2), stp.STPrecv(s, buffers[2])]);
+        const sizes = await Promise.all([
+          stp.STPrecv(s, buffers[0], 4, stp.MSG_PEEK),
+          stp.STPrecv(s, buffers[1], 2),
+          stp.STPrecv(s, buffers[2]),
+        ]);
         return sizes.map((size, i) => (buffers[i] ?? Buffer.of()).toString('latin1', 0, size));
       });
       await client.run((kit) => kit.sendText(kit.fds['s'] ?? -1, 'abcd'));
@@ -131,7 +161,11 @@ for (const variant of VARIANTS) {
         const s = fds['s'] ?? -1;
         await kit.sendText(s, 'last');
         stp.STPshutdown(s, 1);
-        return [await kit.code(() => stp.STPsend(s, Buffer.from('x'))), stp.STPgetopt(s, stp.STP_STATE), stp.STPshutdown(s, 1)];
+        return [
+          await kit.code(() => stp.STPsend(s, Buffer.from('x'))),
+          stp.STPgetopt(s, stp.STP_STATE),
+          stp.STPshutdown(s, 1),
+        ];
       });
       t.same(half, ['EPIPE', 'finWait', 0], 'no more can be sent; a second shutdown is nothing new');
       const other = await server.run(async (kit) => {
@@ -170,43 +204,60 @@ for (const variant of VARIANTS) {
         for (let at = 0; at < to; at += 65_536) sent.push(stp.STPsend(s, kit.pattern(7, at, 65_536)));
         const closed = stp.STPclose(s);
         let early = true;
-        void closed.then(() => { early = false; });
+        void closed.then(() => {
+          early = false;
+        });
         kit.notes.set('early', () => early);
         const codes = await Promise.all([...sent, closed].map((promise) => kit.code(() => promise)));
         return new Set(codes).size;
       }, total);
-      t.equal(await client.run((kit) => (kit.notes.get('early') as () => boolean)()), true, 'not complete while the peer reads nothing');
+      t.equal(
+        await client.run((kit) => (kit.notes.get('early') as () => boolean)()),
+        true,
+        'not complete while the peer reads nothing',
+      );
       t.same(await server.run((kit) => kit.drain(kit.fds['s'] ?? -1, 7)), { to: total, why: 'end' });
       t.equal(await closing, 1, 'every send and the close succeeded');
     });
 
-    void t.test('SO_LINGER: 0 resets at once, n seconds reset after that, and the peer learns ECONNRESET', async (t) => {
-      const port = await listen(server);
-      for (const linger of [0, 1]) {
-        await join(server, client, port);
-        const closed = client.run(async (kit, seconds) => {
-          const { stp, fds } = kit;
-          const s = fds['s'] ?? -1;
-          stp.STPsetsockopt(s, stp.SOL_SOCKET, stp.SO_LINGER, { onoff: true, linger: seconds });
-          // The last one is more than the window takes.
-          const sends = [0, 200_000, 400_000].map((from) => stp.STPsend(s, kit.pattern(1, from, 200_000)));
-          const codes = Promise.all(sends.map((sent) => kit.code(() => sent)));
-          return [await kit.code(() => stp.STPclose(s)), ...(await codes)];
-        }, linger);
-        t.same(await closed, linger === 0 ? ['', '', '', 'ECONNABORTED'] : ['ETIMEDOUT', '', '', 'ETIMEDOUT']);
-        const { to, why } = await server.run((kit) => kit.drain(kit.fds['s'] ?? -1, 1));
-        t.equal(why, 'ECONNRESET', 'the peer gets what was sent, then the error');
-        t.ok(to >= 400_000);
-        const state = await server.run(async (kit) => {
-          const { stp, fds } = kit;
-          const s = fds['s'] ?? -1;
-          const errors = [stp.STPgetsockopt(s, stp.SOL_SOCKET, stp.SO_ERROR), stp.STPgetsockopt(s, stp.SOL_SOCKET, stp.SO_ERROR)];
-          return [...errors, stp.STPgetopt(s, stp.STP_STATE), await kit.code(() => stp.STPsend(s, Buffer.of(1))), await stp.STPclose(s)];
-        });
-        const number = await server.run((kit, code) => kit.stp.errnoOf(code as 'EIO'), why);
-        t.same(state, [number, 0, 'reset', why, 0], 'SO_ERROR tells it once');
-      }
-    });
+    void t.test(
+      'SO_LINGER: 0 resets at once, n seconds reset after that, and the peer learns ECONNRESET',
+      async (t) => {
+        const port = await listen(server);
+        for (const linger of [0, 1]) {
+          await join(server, client, port);
+          const closed = client.run(async (kit, seconds) => {
+            const { stp, fds } = kit;
+            const s = fds['s'] ?? -1;
+            stp.STPsetsockopt(s, stp.SOL_SOCKET, stp.SO_LINGER, { onoff: true, linger: seconds });
+            // The last one is more than the window takes.
+            const sends = [0, 200_000, 400_000].map((from) => stp.STPsend(s, kit.pattern(1, from, 200_000)));
+            const codes = Promise.all(sends.map((sent) => kit.code(() => sent)));
+            return [await kit.code(() => stp.STPclose(s)), ...(await codes)];
+          }, linger);
+          t.same(await closed, linger === 0 ? ['', '', '', 'ECONNABORTED'] : ['ETIMEDOUT', '', '', 'ETIMEDOUT']);
+          const { to, why } = await server.run((kit) => kit.drain(kit.fds['s'] ?? -1, 1));
+          t.equal(why, 'ECONNRESET', 'the peer gets what was sent, then the error');
+          t.ok(to >= 400_000);
+          const state = await server.run(async (kit) => {
+            const { stp, fds } = kit;
+            const s = fds['s'] ?? -1;
+            const errors = [
+              stp.STPgetsockopt(s, stp.SOL_SOCKET, stp.SO_ERROR),
+              stp.STPgetsockopt(s, stp.SOL_SOCKET, stp.SO_ERROR),
+            ];
+            return [
+              ...errors,
+              stp.STPgetopt(s, stp.STP_STATE),
+              await kit.code(() => stp.STPsend(s, Buffer.of(1))),
+              await stp.STPclose(s),
+            ];
+          });
+          const number = await server.run((kit, code) => kit.stp.errnoOf(code as 'EIO'), why);
+          t.same(state, [number, 0, 'reset', why, 0], 'SO_ERROR tells it once');
+        }
+      },
+    );
 
     void t.test('closing with unread bytes resets the connection, as TCP does', async (t) => {
       const port = await listen(server);
@@ -225,7 +276,12 @@ for (const variant of VARIANTS) {
       const port = await listen(server, 1);
       // Before the first request can come: a watcher is told of what begins after it was set.
       await server.run(({ stp, fds, notes }) => {
-        notes.set('asked', new Promise<void>((resolve) => { stp.STPsetopt(fds['listener'] ?? -1, stp.STP_WATCHER, { acceptable: resolve }); }));
+        notes.set(
+          'asked',
+          new Promise<void>((resolve) => {
+            stp.STPsetopt(fds['listener'] ?? -1, stp.STP_WATCHER, { acceptable: resolve });
+          }),
+        );
       });
       const codes = client.run(async (kit, to) => {
         const tries = [kit.code(() => kit.connect(to)), kit.code(() => kit.connect(to))];
@@ -246,11 +302,17 @@ for (const variant of VARIANTS) {
         const { stp } = kit;
         const s = kit.socket();
         stp.STPsetopt(s, stp.STP_CONNECT_TIMEOUT, 30);
-        return [await kit.code(() => stp.STPconnect(s, { port: to })), stp.STPgetopt(s, stp.STP_STATE), stp.STPerror(s), stp.STPgetsockopt(s, stp.SOL_SOCKET, stp.SO_ERROR)];
+        return [
+          await kit.code(() => stp.STPconnect(s, { port: to })),
+          stp.STPgetopt(s, stp.STP_STATE),
+          stp.STPerror(s),
+          stp.STPgetsockopt(s, stp.SOL_SOCKET, stp.SO_ERROR),
+        ];
       }, port);
       const etimedout = await client.run((kit) => kit.stp.errnoOf('ETIMEDOUT'));
       t.same(code, ['ETIMEDOUT', 'reset', etimedout, etimedout]);
-      // The only place in the queue is free again. An accept that comes before the news of the withdrawal may still get the first one: it ends at once.
+      // The only place in the queue is free again. An accept that comes before the news of the withdrawal may still get
+      // the first one: it ends at once.
       const served = server.run(async (kit) => {
         const { stp, fds } = kit;
         for (;;) {
@@ -285,7 +347,11 @@ for (const variant of VARIANTS) {
       t.same(await server.run((kit) => kit.drain(kit.fds['s'] ?? -1, 3)), { to: taken, why: 'ECONNRESET' });
       const waiting = await server.run(async (kit) => {
         const s = kit.fds['s'] ?? -1;
-        return [await kit.code(() => kit.stp.STPsend(s, Buffer.of(1))), await kit.code(() => kit.stp.STPrecv(s, Buffer.alloc(1))), await kit.stp.STPclose(s)];
+        return [
+          await kit.code(() => kit.stp.STPsend(s, Buffer.of(1))),
+          await kit.code(() => kit.stp.STPrecv(s, Buffer.alloc(1))),
+          await kit.stp.STPclose(s),
+        ];
       });
       t.same(waiting, ['ECONNRESET', 'ECONNRESET', 0]);
     });
@@ -294,7 +360,12 @@ for (const variant of VARIANTS) {
       const { server, client } = await two(t, variant);
       const port = await listen(server);
       const code = client.run((kit, to) => kit.code(() => kit.connect(to)), port);
-      await server.run((kit) => new Promise<void>((resolve) => { kit.stp.STPsetopt(kit.fds['listener'] ?? -1, kit.stp.STP_WATCHER, { acceptable: resolve }); }));
+      await server.run(
+        (kit) =>
+          new Promise<void>((resolve) => {
+            kit.stp.STPsetopt(kit.fds['listener'] ?? -1, kit.stp.STP_WATCHER, { acceptable: resolve });
+          }),
+      );
       await server.kill();
       t.equal(await code, 'ECONNRESET');
       t.equal(await client.run((kit, to) => kit.code(() => kit.connect(to)), port), 'ECONNREFUSED');
@@ -306,8 +377,10 @@ for (const variant of VARIANTS) {
         const [a, b] = await kit.pair();
         const total = 3 << 20;
         const [first, second] = await Promise.all([
-          kit.drain(b, 1), kit.drain(a, 2),
-          kit.feed(a, 1, 0, total).then(() => stp.STPshutdown(a, 1)), kit.feed(b, 2, 0, total).then(() => stp.STPshutdown(b, 1)),
+          kit.drain(b, 1),
+          kit.drain(a, 2),
+          kit.feed(a, 1, 0, total).then(() => stp.STPshutdown(a, 1)),
+          kit.feed(b, 2, 0, total).then(() => stp.STPshutdown(b, 1)),
         ]);
         return [first, second, await stp.STPclose(a), await stp.STPclose(b)];
       });

@@ -1,4 +1,7 @@
-/** The end of a process, however it ends, is to its peers what TCP would show: compared with a TCP connection of the same two. */
+/**
+ * The end of a process, however it ends, is to its peers what TCP would show: compared with a TCP connection of the
+ * same two.
+ */
 import type * as Net from 'node:net';
 import os from 'node:os';
 import t from 'tap';
@@ -27,26 +30,46 @@ function serve(kit: Kit): Promise<Ports> {
   const { stp } = kit;
   const { s, port } = kit.listen();
   stp.STPsetopt(s, stp.STP_DEATH_AS_TCP, true);
-  const sent = ['sentByStp', 'sentByTcp'].map((name) => new Promise<void>((settle) => { kit.notes.set(name, settle); }));
+  const sent = ['sentByStp', 'sentByTcp'].map(
+    (name) =>
+      new Promise<void>((settle) => {
+        kit.notes.set(name, settle);
+      }),
+  );
   kit.notes.set('sent', Promise.all(sent));
-  kit.notes.set('stp', stp.STPaccept(s).then(async (c) => {
-    kit.fds['c'] = c;
-    await kit.sendText(c, 'for you');
-    (kit.notes.get('sentByStp') as () => void)();
-    await stp.STPclose(s);
-    const { to, why } = await kit.drain(c, 1);
-    return to === 0 ? why : 'bytes';
-  }));
+  kit.notes.set(
+    'stp',
+    stp.STPaccept(s).then(async (c) => {
+      kit.fds['c'] = c;
+      await kit.sendText(c, 'for you');
+      (kit.notes.get('sentByStp') as () => void)();
+      await stp.STPclose(s);
+      const { to, why } = await kit.drain(c, 1);
+      return to === 0 ? why : 'bytes';
+    }),
+  );
   const net = process.getBuiltinModule('node:net');
   return new Promise((resolve) => {
     const server = net.createServer((socket: Net.Socket) => {
       server.close();
-      kit.notes.set('tcp', new Promise((settle) => {
-        socket.on('error', (error: NodeJS.ErrnoException) => { settle(error.code); }).on('end', () => { settle('end'); }).resume();
-      }));
+      kit.notes.set(
+        'tcp',
+        new Promise((settle) => {
+          socket
+            .on('error', (error: NodeJS.ErrnoException) => {
+              settle(error.code);
+            })
+            .on('end', () => {
+              settle('end');
+            })
+            .resume();
+        }),
+      );
       socket.write('for you', kit.notes.get('sentByTcp') as () => void);
     });
-    server.listen(0, '127.0.0.1', () => { resolve({ stp: port, tcp: (server.address() as Net.AddressInfo).port }); });
+    server.listen(0, '127.0.0.1', () => {
+      resolve({ stp: port, tcp: (server.address() as Net.AddressInfo).port });
+    });
   });
 }
 
@@ -57,15 +80,21 @@ async function visit(kit: Kit, ports: Ports, reads: boolean): Promise<void> {
   await new Promise<void>((resolve) => {
     const socket = net.connect(ports.tcp, '127.0.0.1');
     // Before it is connected: else Node reads ahead.
-    if (!reads) socket.pause().on('connect', () => { resolve(); });
-    else socket.once('data', () => { resolve(); });
+    if (!reads)
+      socket.pause().on('connect', () => {
+        resolve();
+      });
+    else
+      socket.once('data', () => {
+        resolve();
+      });
   });
   if (reads) await kit.text(s, 7);
 }
 
 async function outcome(kit: Kit): Promise<Outcome> {
   const { stp } = kit;
-  const [byStp, byTcp] = await Promise.all([kit.notes.get('stp'), kit.notes.get('tcp')]) as [string, string];
+  const [byStp, byTcp] = (await Promise.all([kit.notes.get('stp'), kit.notes.get('tcp')])) as [string, string];
   const c = kit.fds['c'] ?? -1;
   const send = await kit.code(() => stp.STPsend(c, Buffer.from('x')));
   const error = stp.STPgetsockopt(c, stp.SOL_SOCKET, stp.SO_ERROR) as number;
@@ -83,17 +112,30 @@ for (const variant of DRIVERS) {
           const victim = await Actor.start(t, { region, ...variant.options, name: 'victim' });
           const ports = await survivor.run(serve);
           if (how === 'terminate') {
-            await victim.run(async (kit, act, to, all) => {
-              const thread = kit.thread();
-              kit.notes.set('thread', thread);
-              // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- a step is sent as source.
-              await thread.run(new Function(`return (${act});`)() as typeof visit, to, all);
-            }, visit.toString(), ports, reads);
+            await victim.run(
+              async (kit, act, to, all) => {
+                const thread = kit.thread();
+                kit.notes.set('thread', thread);
+                // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- a step is sent as source.
+                await thread.run(new Function(`return (${act});`)() as typeof visit, to, all);
+              },
+              visit.toString(),
+              ports,
+              reads,
+            );
           } else await victim.run(visit, ports, reads);
-          await survivor.run(async (kit) => { await kit.notes.get('sent'); });
-          await new Promise((resolve) => { setTimeout(resolve, SETTLE_MS); });
-          if (how === 'terminate') await victim.run((kit) => (kit.notes.get('thread') as ReturnType<Kit['thread']>).terminate());
-          else if (how === 'exit') await victim.run(() => { setTimeout(() => process.exit(), 1); });
+          await survivor.run(async (kit) => {
+            await kit.notes.get('sent');
+          });
+          await new Promise((resolve) => {
+            setTimeout(resolve, SETTLE_MS);
+          });
+          if (how === 'terminate')
+            await victim.run((kit) => (kit.notes.get('thread') as ReturnType<Kit['thread']>).terminate());
+          else if (how === 'exit')
+            await victim.run(() => {
+              setTimeout(() => process.exit(), 1);
+            });
           else victim.child.kill(how);
           const end = await survivor.run(outcome);
           t.equal(end.stp, end.tcp, 'as TCP');
@@ -114,7 +156,9 @@ void t.test('a thread that is terminated is seen to end in its own process, soon
     const { s: listener, port } = kit.listen();
     stp.STPsetopt(listener, stp.STP_DEATH_AS_TCP, true);
     const thread = kit.thread();
-    const connected = thread.run(async (k, to) => { k.fds['s'] = await k.connect(to); }, port);
+    const connected = thread.run(async (k, to) => {
+      k.fds['s'] = await k.connect(to);
+    }, port);
     const c = await stp.STPaccept(listener);
     await connected;
     const ended = stp.STPrecv(c, Buffer.alloc(1));

@@ -1,5 +1,6 @@
 /**
- * A program at one end of a connection that sends and receives at once, as fast as it can, and knows every byte that it must see.
+ * A program at one end of a connection that sends and receives at once, as fast as it can, and knows every byte that it
+ * must see.
  *
  * It can stop between any two bytes and go on in another process.
  */
@@ -38,10 +39,16 @@ export class Duplex {
     this.#s = s;
     this.reads = { ...reads };
     this.writes = { ...writes };
-    this.ended = new Promise((resolve) => { this.#tell = resolve; });
+    this.ended = new Promise((resolve) => {
+      this.#tell = resolve;
+    });
     stp.STPsetopt(s, stp.STP_WATCHER, {
-      readable: () => { this.#read(); },
-      writable: () => { this.#write(); },
+      readable: () => {
+        this.#read();
+      },
+      writable: () => {
+        this.#write();
+      },
     });
     this.#read();
     this.#write();
@@ -54,7 +61,10 @@ export class Duplex {
   /** Resolves when so many bytes more have been received, or it is over. */
   async more(bytes: number): Promise<void> {
     const until = this.reads.at + bytes;
-    while (this.reads.at < until && this.over === '') await new Promise<void>((resolve) => { this.#changed = resolve; });
+    while (this.reads.at < until && this.over === '')
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
   }
 
   /** Sends no more, and lets the other end know; receives until its end. */
@@ -70,7 +80,9 @@ export class Duplex {
     for (let i = 0; i < waiting; i++) {
       const chunk = this.#chunk();
       this.writes.at += chunk.length;
-      stp.STPsend(this.#s, chunk).catch((error: unknown) => { this.#end(`send: ${String(error)}`); });
+      stp.STPsend(this.#s, chunk).catch((error: unknown) => {
+        this.#end(`send: ${String(error)}`);
+      });
     }
     return this.state;
   }
@@ -90,7 +102,8 @@ export class Duplex {
           break;
         }
         const { stream, at } = this.reads;
-        if (Buffer.compare(this.#into.subarray(0, n), pattern(stream, at, n)) !== 0) throw new Error(`stream ${stream} is wrong between ${at} and ${at + n}`);
+        if (Buffer.compare(this.#into.subarray(0, n), pattern(stream, at, n)) !== 0)
+          throw new Error(`stream ${stream} is wrong between ${at} and ${at + n}`);
         this.reads.at += n;
       }
     } catch (error) {

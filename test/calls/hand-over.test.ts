@@ -15,7 +15,10 @@ interface Cast {
 async function cast(test: Test, variant: Variant, holders: number): Promise<Cast> {
   const region = freshRegion(test, variant.under);
   const start = (name: string): Promise<Actor> => Actor.start(test, { region, ...variant.options, name });
-  const [peer, ...rest] = await Promise.all([start('peer'), ...Array.from({ length: holders }, (_, i) => start(`holder ${i}`))]);
+  const [peer, ...rest] = await Promise.all([
+    start('peer'),
+    ...Array.from({ length: holders }, (_, i) => start(`holder ${i}`)),
+  ]);
   return { peer, holders: rest, region };
 }
 
@@ -23,13 +26,18 @@ async function cast(test: Test, variant: Variant, holders: number): Promise<Cast
 async function join(peer: Actor, holder: Actor): Promise<void> {
   const port = await holder.run((kit) => {
     const { s, port: chosen } = kit.listen();
-    kit.notes.set('accepted', kit.stp.STPaccept(s).then(async (c) => {
-      kit.fds['s'] = c;
-      await kit.stp.STPclose(s);
-    }));
+    kit.notes.set(
+      'accepted',
+      kit.stp.STPaccept(s).then(async (c) => {
+        kit.fds['s'] = c;
+        await kit.stp.STPclose(s);
+      }),
+    );
     return chosen;
   });
-  await peer.run(async (kit, to) => { kit.fds['s'] = await kit.connect(to); }, port);
+  await peer.run(async (kit, to) => {
+    kit.fds['s'] = await kit.connect(to);
+  }, port);
   await holder.run((kit) => kit.notes.get('accepted'));
 }
 
@@ -39,66 +47,133 @@ function at(actors: readonly Actor[], i: number): Actor {
   return actor;
 }
 
-for (const [variant, rounds] of [[MAPPED, 60], [DIRECT, 40]] as const) {
-  void t.test(`${rounds} hand-overs round robin between three processes, under load, lose, double and move no byte: ${variant.title}`, variant.skip, async (t) => {
-    const { peer, holders } = await cast(t, variant, 3);
-    await join(peer, at(holders, 0));
-    await peer.run((kit) => { kit.notes.set('duplex', kit.duplex(kit.fds['s'] ?? -1, { reads: { stream: 2, at: 0 }, writes: { stream: 1, at: 0 } })); });
-    let state = { reads: { stream: 1, at: 0 }, writes: { stream: 2, at: 0 } };
-    await at(holders, 0).run((kit, from) => { kit.notes.set('duplex', kit.duplex(kit.fds['s'] ?? -1, from)); }, state);
-    for (let round = 0; round < rounds; round++) {
-      const giver = at(holders, round);
-      const taker = at(holders, round + 1);
-      const clientId = round % 2 === 0 ? null : await taker.run((kit) => kit.stp.STPgetclientid());
-      const given = await giver.run(async (kit, to, least) => {
-        const { stp, fds } = kit;
-        const s = fds['s'] ?? -1;
+for (const [variant, rounds] of [
+  [MAPPED, 60],
+  [DIRECT, 40],
+] as const) {
+  void t.test(
+    `${rounds} hand-overs round robin between three processes, under load, lose, double and move no byte: ${variant.title}`,
+    variant.skip,
+    async (t) => {
+      const { peer, holders } = await cast(t, variant, 3);
+      await join(peer, at(holders, 0));
+      await peer.run((kit) => {
+        kit.notes.set(
+          'duplex',
+          kit.duplex(kit.fds['s'] ?? -1, { reads: { stream: 2, at: 0 }, writes: { stream: 1, at: 0 } }),
+        );
+      });
+      let state = { reads: { stream: 1, at: 0 }, writes: { stream: 2, at: 0 } };
+      await at(holders, 0).run((kit, from) => {
+        kit.notes.set('duplex', kit.duplex(kit.fds['s'] ?? -1, from));
+      }, state);
+      for (let round = 0; round < rounds; round++) {
+        const giver = at(holders, round);
+        const taker = at(holders, round + 1);
+        const clientId = round % 2 === 0 ? null : await taker.run((kit) => kit.stp.STPgetclientid());
+        const given = await giver.run(
+          async (kit, to, least) => {
+            const { stp, fds } = kit;
+            const s = fds['s'] ?? -1;
+            const duplex = kit.notes.get('duplex') as Duplex;
+            await duplex.more(least);
+            const here = duplex.stop();
+            if (duplex.over !== '') throw new Error(duplex.over);
+            const token = stp.STPgivesocket(s, to);
+            kit.notes.set(
+              'taken',
+              new Promise<boolean>((resolve) => {
+                stp.STPsetopt(s, stp.STP_WATCHER, { taken: resolve });
+              }),
+            );
+            return { token, here };
+          },
+          clientId,
+          50_000 + ((round * 7919) % 100_000),
+        );
+        state = given.here;
+        await taker.run(
+          async (kit, token, from) => {
+            kit.fds['s'] = await kit.stp.STPtakesocket(token);
+            kit.notes.set('duplex', kit.duplex(kit.fds['s'], from));
+          },
+          given.token,
+          state,
+        );
+        if (!(await giver.run((kit) => kit.notes.get('taken')))) t.fail(`round ${round}: the giver was not told`);
+        if (
+          (await giver.run((kit) => kit.code(() => kit.stp.STPgetopt(kit.fds['s'] ?? -1, kit.stp.STP_STATE)))) !==
+          'EBADF'
+        )
+          t.fail(`round ${round}: the giver still has it`);
+      }
+      const last = at(holders, rounds);
+      const finish = (kit: { notes: Map<string, unknown> }): Promise<unknown> => {
         const duplex = kit.notes.get('duplex') as Duplex;
-        await duplex.more(least);
-        const here = duplex.stop();
-        if (duplex.over !== '') throw new Error(duplex.over);
-        const token = stp.STPgivesocket(s, to);
-        kit.notes.set('taken', new Promise<boolean>((resolve) => { stp.STPsetopt(s, stp.STP_WATCHER, { taken: resolve }); }));
-        return { token, here };
-      }, clientId, 50_000 + ((round * 7919) % 100_000));
-      state = given.here;
-      await taker.run(async (kit, token, from) => {
-        kit.fds['s'] = await kit.stp.STPtakesocket(token);
-        kit.notes.set('duplex', kit.duplex(kit.fds['s'], from));
-      }, given.token, state);
-      if (!(await giver.run((kit) => kit.notes.get('taken')))) t.fail(`round ${round}: the giver was not told`);
-      if ((await giver.run((kit) => kit.code(() => kit.stp.STPgetopt(kit.fds['s'] ?? -1, kit.stp.STP_STATE)))) !== 'EBADF') t.fail(`round ${round}: the giver still has it`);
-    }
-    const last = at(holders, rounds);
-    const finish = (kit: { notes: Map<string, unknown> }): Promise<unknown> => {
-      const duplex = kit.notes.get('duplex') as Duplex;
-      return duplex.finish().then((why) => ({ why, ...duplex.state }));
-    };
-    const [a, b] = (await Promise.all([peer.run(finish), last.run(finish)])) as { why: string; reads: { at: number }; writes: { at: number } }[];
-    t.same([a?.why, b?.why], ['end', 'end']);
-    t.equal(a?.reads.at, b?.writes.at, 'the peer has all that the holders sent');
-    t.equal(b?.reads.at, a?.writes.at, 'and they all that the peer sent');
-    t.ok((b?.reads.at ?? 0) > rounds * 50_000, `${b?.reads.at ?? 0} bytes came, ${a?.reads.at ?? 0} went`);
-    t.same(await Promise.all([peer, last].map((actor) => actor.run((kit) => kit.stp.STPclose(kit.fds['s'] ?? -1)))), [0, 0]);
-  });
+        return duplex.finish().then((why) => ({ why, ...duplex.state }));
+      };
+      const [a, b] = (await Promise.all([peer.run(finish), last.run(finish)])) as {
+        why: string;
+        reads: { at: number };
+        writes: { at: number };
+      }[];
+      t.same([a?.why, b?.why], ['end', 'end']);
+      t.equal(a?.reads.at, b?.writes.at, 'the peer has all that the holders sent');
+      t.equal(b?.reads.at, a?.writes.at, 'and they all that the peer sent');
+      t.ok((b?.reads.at ?? 0) > rounds * 50_000, `${b?.reads.at ?? 0} bytes came, ${a?.reads.at ?? 0} went`);
+      t.same(
+        await Promise.all([peer, last].map((actor) => actor.run((kit) => kit.stp.STPclose(kit.fds['s'] ?? -1)))),
+        [0, 0],
+      );
+    },
+  );
 }
 
 for (const variant of [MAPPED, WITHOUT_KOFFI]) {
   void t.test(`the rules of giving and taking, ${variant.title}`, variant.skip, async (t) => {
     const { peer, holders, region } = await cast(t, variant, 3);
     const [giver, taker, third] = [at(holders, 0), at(holders, 1), at(holders, 2)];
-    const give = (to: { system: string; process: number; task: number } | null = null, timeoutMs = 30_000): Promise<string> =>
-      giver.run((kit, client, ms) => {
-        const { stp, fds } = kit;
-        const s = fds['s'] ?? -1;
-        stp.STPsetopt(s, stp.STP_GIVE_TIMEOUT, ms);
-        kit.notes.set('told', new Promise((resolve) => { stp.STPsetopt(s, stp.STP_WATCHER, { taken: resolve, reset: () => { resolve('reset'); } }); }));
-        return stp.STPgivesocket(s, client);
-      }, to, timeoutMs);
-    const take = (who: Actor, token: string): Promise<string> => who.run((kit, text) => kit.code(async () => { kit.fds['s'] = await kit.stp.STPtakesocket(text); }), token);
+    const give = (
+      to: { system: string; process: number; task: number } | null = null,
+      timeoutMs = 30_000,
+    ): Promise<string> =>
+      giver.run(
+        (kit, client, ms) => {
+          const { stp, fds } = kit;
+          const s = fds['s'] ?? -1;
+          stp.STPsetopt(s, stp.STP_GIVE_TIMEOUT, ms);
+          kit.notes.set(
+            'told',
+            new Promise((resolve) => {
+              stp.STPsetopt(s, stp.STP_WATCHER, {
+                taken: resolve,
+                reset: () => {
+                  resolve('reset');
+                },
+              });
+            }),
+          );
+          return stp.STPgivesocket(s, client);
+        },
+        to,
+        timeoutMs,
+      );
+    const take = (who: Actor, token: string): Promise<string> =>
+      who.run(
+        (kit, text) =>
+          kit.code(async () => {
+            kit.fds['s'] = await kit.stp.STPtakesocket(text);
+          }),
+        token,
+      );
     const echo = async (who: Actor): Promise<void> => {
-      const text = who.run((kit) => kit.text(kit.fds['s'] ?? -1, 4).then((got) => kit.sendText(kit.fds['s'] ?? -1, got)));
-      t.equal(await peer.run((kit) => kit.sendText(kit.fds['s'] ?? -1, 'ping').then(() => kit.text(kit.fds['s'] ?? -1, 4))), 'ping');
+      const text = who.run((kit) =>
+        kit.text(kit.fds['s'] ?? -1, 4).then((got) => kit.sendText(kit.fds['s'] ?? -1, got)),
+      );
+      t.equal(
+        await peer.run((kit) => kit.sendText(kit.fds['s'] ?? -1, 'ping').then(() => kit.text(kit.fds['s'] ?? -1, 4))),
+        'ping',
+      );
       await text;
       await peer.run((kit) => kit.stp.STPclose(kit.fds['s'] ?? -1));
     };
@@ -107,7 +182,15 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
       await join(peer, giver);
       const token = await give(await taker.run((kit) => kit.stp.STPgetclientid()));
       t.equal(await take(third, token), 'EACCES');
-      t.equal(await taker.run((kit, text) => kit.code(() => kit.stp.STPtakesocket(text.replace(/.$/u, (last) => (last === 'A' ? 'Q' : 'A')))), token), 'EBADF', 'a secret that is not it');
+      t.equal(
+        await taker.run(
+          (kit, text) =>
+            kit.code(() => kit.stp.STPtakesocket(text.replace(/.$/u, (last) => (last === 'A' ? 'Q' : 'A')))),
+          token,
+        ),
+        'EBADF',
+        'a secret that is not it',
+      );
       t.equal(await take(taker, token), '');
       t.equal(await take(taker, token), 'EBADF', 'taken already');
       t.equal(await take(third, token), 'EBADF');
@@ -196,7 +279,13 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
       const refused = await giver.run(async (kit) => {
         const { stp, fds } = kit;
         const s = fds['s'] ?? -1;
-        const calls = [() => stp.STPsend(s, Buffer.of(1)), () => stp.STPrecv(s, Buffer.alloc(1)), () => stp.STPshutdown(s, 1), () => stp.STPgivesocket(s, null), () => stp.STPsetopt(s, stp.STP_UNREAD, Buffer.of())];
+        const calls = [
+          () => stp.STPsend(s, Buffer.of(1)),
+          () => stp.STPrecv(s, Buffer.alloc(1)),
+          () => stp.STPshutdown(s, 1),
+          () => stp.STPgivesocket(s, null),
+          () => stp.STPsetopt(s, stp.STP_UNREAD, Buffer.of()),
+        ];
         const all: string[] = [];
         for (const call of calls) all.push(await kit.code(call));
         await stp.STPclose(s);
@@ -217,10 +306,12 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
       });
       await doomed.run((kit, to) => kit.connect(to), port);
       // What it asks is out when the call returns, and arrives.
-      await t.rejects(doomed.run((kit, text) => {
-        void kit.stp.STPtakesocket(text);
-        process.kill(process.pid, 'SIGKILL');
-      }, token));
+      await t.rejects(
+        doomed.run((kit, text) => {
+          void kit.stp.STPtakesocket(text);
+          process.kill(process.pid, 'SIGKILL');
+        }, token),
+      );
       t.equal(await giver.run((kit) => kit.notes.get('told')), false, 'the giver is told that it is back');
       t.same(await giver.run((kit) => kit.drain(kit.fds['s'] ?? -1, 1, 0, 100_000)), { to: 100_000, why: 'enough' });
       t.equal(await take(taker, token), 'EBADF', 'its token is used up');
@@ -242,41 +333,58 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
       }
     });
 
-    void t.test('a giver that is killed at any moment of a take leaves a whole connection or a reset one', async (t) => {
-      const outcomes: string[] = [];
-      for (const delayMs of [0, 1, 2, 4, 7, 11]) {
-        const leaving = await Actor.start(t, { region, ...variant.options, name: 'leaving' });
-        await join(peer, leaving);
-        await peer.run((kit) => kit.feed(kit.fds['s'] ?? -1, 1, 0, 200_000));
-        const token = await leaving.run((kit) => kit.stp.STPgivesocket(kit.fds['s'] ?? -1, null));
-        const taking = take(taker, token);
-        // From the first contact, which it may not live to answer, to the end of it.
-        await new Promise((resolve) => { setTimeout(resolve, delayMs); });
-        const killing = leaving.kill();
-        const code = await taking;
-        await killing;
-        outcomes.push(code);
-        if (code === '') {
-          t.same(await taker.run((kit) => kit.drain(kit.fds['s'] ?? -1, 1, 0, 200_000)), { to: 200_000, why: 'enough' });
-          await taker.run((kit) => kit.stp.STPclose(kit.fds['s'] ?? -1));
-          t.same(await peer.run((kit) => kit.drain(kit.fds['s'] ?? -1, 2)), { to: 0, why: 'end' });
-        } else {
-          t.ok(['EBADF', 'ECONNRESET'].includes(code), code);
-          t.same(await peer.run((kit) => kit.drain(kit.fds['s'] ?? -1, 2)), { to: 0, why: 'ECONNRESET' });
+    void t.test(
+      'a giver that is killed at any moment of a take leaves a whole connection or a reset one',
+      async (t) => {
+        const outcomes: string[] = [];
+        for (const delayMs of [0, 1, 2, 4, 7, 11]) {
+          const leaving = await Actor.start(t, { region, ...variant.options, name: 'leaving' });
+          await join(peer, leaving);
+          await peer.run((kit) => kit.feed(kit.fds['s'] ?? -1, 1, 0, 200_000));
+          const token = await leaving.run((kit) => kit.stp.STPgivesocket(kit.fds['s'] ?? -1, null));
+          const taking = take(taker, token);
+          // From the first contact, which it may not live to answer, to the end of it.
+          await new Promise((resolve) => {
+            setTimeout(resolve, delayMs);
+          });
+          const killing = leaving.kill();
+          const code = await taking;
+          await killing;
+          outcomes.push(code);
+          if (code === '') {
+            t.same(await taker.run((kit) => kit.drain(kit.fds['s'] ?? -1, 1, 0, 200_000)), {
+              to: 200_000,
+              why: 'enough',
+            });
+            await taker.run((kit) => kit.stp.STPclose(kit.fds['s'] ?? -1));
+            t.same(await peer.run((kit) => kit.drain(kit.fds['s'] ?? -1, 2)), { to: 0, why: 'end' });
+          } else {
+            t.ok(['EBADF', 'ECONNRESET'].includes(code), code);
+            t.same(await peer.run((kit) => kit.drain(kit.fds['s'] ?? -1, 2)), { to: 0, why: 'ECONNRESET' });
+          }
+          await peer.run((kit) => kit.stp.STPclose(kit.fds['s'] ?? -1));
         }
-        await peer.run((kit) => kit.stp.STPclose(kit.fds['s'] ?? -1));
-      }
-      t.comment(outcomes.join(', '));
-    });
+        t.comment(outcomes.join(', '));
+      },
+    );
 
     void t.test('both ends are handed over at the same time', async (t) => {
       const [otherPeer, otherHolder] = [third, taker];
       for (let i = 0; i < 3; i++) {
         await join(peer, giver);
-        await Promise.all([peer.run((kit) => kit.feed(kit.fds['s'] ?? -1, 1, 0, 150_000)), giver.run((kit) => kit.feed(kit.fds['s'] ?? -1, 2, 0, 150_000))]);
-        const tokens = await Promise.all([peer, giver].map((actor) => actor.run((kit) => kit.stp.STPgivesocket(kit.fds['s'] ?? -1, null))));
+        await Promise.all([
+          peer.run((kit) => kit.feed(kit.fds['s'] ?? -1, 1, 0, 150_000)),
+          giver.run((kit) => kit.feed(kit.fds['s'] ?? -1, 2, 0, 150_000)),
+        ]);
+        const tokens = await Promise.all(
+          [peer, giver].map((actor) => actor.run((kit) => kit.stp.STPgivesocket(kit.fds['s'] ?? -1, null))),
+        );
         t.same(await Promise.all([take(otherPeer, tokens[0] ?? ''), take(otherHolder, tokens[1] ?? '')]), ['', '']);
-        const end = async (kit: Parameters<Parameters<Actor['run']>[0]>[0], reads: number, writes: number): Promise<unknown> => {
+        const end = async (
+          kit: Parameters<Parameters<Actor['run']>[0]>[0],
+          reads: number,
+          writes: number,
+        ): Promise<unknown> => {
           const s = kit.fds['s'] ?? -1;
           const fed = kit.feed(s, writes, 150_000, 400_000).then(() => kit.stp.STPshutdown(s, 1));
           const drained = await kit.drain(s, reads);
@@ -284,7 +392,10 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
           await kit.stp.STPclose(s);
           return drained;
         };
-        t.same(await Promise.all([otherPeer.run(end, 2, 1), otherHolder.run(end, 1, 2)]), [{ to: 400_000, why: 'end' }, { to: 400_000, why: 'end' }]);
+        t.same(await Promise.all([otherPeer.run(end, 2, 1), otherHolder.run(end, 1, 2)]), [
+          { to: 400_000, why: 'end' },
+          { to: 400_000, why: 'end' },
+        ]);
       }
     });
   });

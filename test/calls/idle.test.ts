@@ -13,19 +13,27 @@ t.jobs = 3;
 for (const variant of [...DRIVERS, WITHOUT_KOFFI]) {
   void t.test(`idle with open connections, ${variant.title}`, variant.skip, async (t) => {
     const region = freshRegion(t, variant.under);
-    const [server, client, listener] = await Promise.all(['server', 'client', 'listener'].map((name) => Actor.start(t, { region, ...variant.options, name, execArgv: NO_IDLE_COLLECTION })));
+    const [server, client, listener] = await Promise.all(
+      ['server', 'client', 'listener'].map((name) =>
+        Actor.start(t, { region, ...variant.options, name, execArgv: NO_IDLE_COLLECTION }),
+      ),
+    );
     if (server === undefined || client === undefined || listener === undefined) throw new Error('no actors');
-    await listener.run((kit) => { kit.listen(); });
+    await listener.run((kit) => {
+      kit.listen();
+    });
     const port = await server.run((kit) => {
       const { s, port: chosen } = kit.listen();
       kit.notes.set('all', []);
       kit.stp.STPsetopt(s, kit.stp.STP_WATCHER, {
-        acceptable: () => { void kit.stp.STPaccept(s).then(async (c) => {
-          (kit.notes.get('all') as number[]).push(c);
-          await kit.sendText(c, await kit.text(c, 4));
-          // From now on it waits.
-          void kit.code(() => kit.stp.STPrecv(c, Buffer.alloc(10)));
-        }); },
+        acceptable: () => {
+          void kit.stp.STPaccept(s).then(async (c) => {
+            (kit.notes.get('all') as number[]).push(c);
+            await kit.sendText(c, await kit.text(c, 4));
+            // From now on it waits.
+            void kit.code(() => kit.stp.STPrecv(c, Buffer.alloc(10)));
+          });
+        },
       });
       return chosen;
     });
@@ -39,17 +47,21 @@ for (const variant of [...DRIVERS, WITHOUT_KOFFI]) {
       // One of them has more for its peer than it takes.
       void kit.code(() => kit.feed(kit.fds['s0'] ?? -1, 1, 0, 1e6));
     }, port);
-    const measured = await Promise.all([server, client, listener].map((actor) => actor.run(async (_kit, ms) => {
-      // What the last bytes left to be written down late is over by then.
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      const before = process.resourceUsage();
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      const after = process.resourceUsage();
-      return {
-        cpuUs: after.userCPUTime + after.systemCPUTime - before.userCPUTime - before.systemCPUTime,
-        wakes: after.voluntaryContextSwitches - before.voluntaryContextSwitches,
-      };
-    }, IDLE_MS)));
+    const measured = await Promise.all(
+      [server, client, listener].map((actor) =>
+        actor.run(async (_kit, ms) => {
+          // What the last bytes left to be written down late is over by then.
+          await new Promise((resolve) => setTimeout(resolve, 1000));
+          const before = process.resourceUsage();
+          await new Promise((resolve) => setTimeout(resolve, ms));
+          const after = process.resourceUsage();
+          return {
+            cpuUs: after.userCPUTime + after.systemCPUTime - before.userCPUTime - before.systemCPUTime,
+            wakes: after.voluntaryContextSwitches - before.voluntaryContextSwitches,
+          };
+        }, IDLE_MS),
+      ),
+    );
     for (const [i, { cpuUs, wakes }] of measured.entries()) {
       const name = [server, client, listener][i]?.name ?? '';
       t.ok(cpuUs < CPU_MAX_US, `${name} used ${cpuUs} us of ${IDLE_MS} ms`);

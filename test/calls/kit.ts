@@ -145,7 +145,7 @@ export class Kit {
   /** Receives a stream from `from` on, up to `to`, its end or an error; throws at the first byte that is wrong. */
   async drain(s: number, stream: number, from = 0, to = Infinity, chunkBytes = 65_536): Promise<Drained> {
     const into = Buffer.allocUnsafe(chunkBytes);
-    for (let at = from; ; ) {
+    for (let at = from; ;) {
       if (at >= to) return { to: at, why: 'enough' };
       let n: number;
       try {
@@ -160,7 +160,8 @@ export class Kit {
   }
 
   check(stream: number, at: number, bytes: Uint8Array): void {
-    if (Buffer.compare(bytes, pattern(stream, at, bytes.length)) !== 0) throw new Error(`stream ${stream} is wrong between ${at} and ${at + bytes.length}`);
+    if (Buffer.compare(bytes, pattern(stream, at, bytes.length)) !== 0)
+      throw new Error(`stream ${stream} is wrong between ${at} and ${at + bytes.length}`);
   }
 
   /** Sends and receives all the time, see Duplex. */
@@ -180,12 +181,18 @@ export class Kit {
 
   /** Another process of the region in this thread: the calls, loaded once more. */
   another(): Another {
-    for (const file of Object.keys(require.cache)) if (LOADED_AGAIN.test(file)) Reflect.deleteProperty(require.cache, file);
+    for (const file of Object.keys(require.cache))
+      if (LOADED_AGAIN.test(file)) Reflect.deleteProperty(require.cache, file);
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import would give what is loaded already.
     const { Kit: Again } = require('./kit') as { Kit: typeof Kit };
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above.
     const { runtimeIfOpen } = require('../../src/calls/runtime') as typeof Runtime;
-    return { kit: new Again(), leave: () => { runtimeIfOpen()?.leave(); } };
+    return {
+      kit: new Again(),
+      leave: () => {
+        runtimeIfOpen()?.leave();
+      },
+    };
   }
 
   /** A worker thread, to run steps in as an actor does. */

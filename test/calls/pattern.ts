@@ -1,6 +1,6 @@
 /**
- * Streams whose every byte is known: byte n of stream s is a function of (s, n), so that a byte lost, doubled or out of place shows
- * wherever a check begins.
+ * Streams whose every byte is known: byte n of stream s is a function of (s, n), so that a byte lost, doubled or out of
+ * place shows wherever a check begins.
  */
 
 /** No multiple of any buffer, frame or ring, so that no two places of one look alike. */

@@ -17,10 +17,25 @@ const mappable = (under: string): { skip?: string } => {
   return fileSystemOf(under).local ? {} : { skip: `${under} is not local` };
 };
 
-export const MAPPED: Variant = { title: 'mapped', under: memoryDirectory(), options: { driver: 'mapped' }, skip: mappable(memoryDirectory()) };
+export const MAPPED: Variant = {
+  title: 'mapped',
+  under: memoryDirectory(),
+  options: { driver: 'mapped' },
+  skip: mappable(memoryDirectory()),
+};
 export const DIRECT: Variant = { title: 'direct', under: memoryDirectory(), options: { driver: 'direct' }, skip: {} };
-const MAPPED_ON_DISK: Variant = { title: 'mapped, on disk', under: os.tmpdir(), options: { driver: 'mapped' }, skip: mappable(os.tmpdir()) };
-export const WITHOUT_KOFFI: Variant = { title: 'without koffi, on disk', under: os.tmpdir(), options: { driver: 'auto', withoutKoffi: true }, skip: {} };
+const MAPPED_ON_DISK: Variant = {
+  title: 'mapped, on disk',
+  under: os.tmpdir(),
+  options: { driver: 'mapped' },
+  skip: mappable(os.tmpdir()),
+};
+export const WITHOUT_KOFFI: Variant = {
+  title: 'without koffi, on disk',
+  under: os.tmpdir(),
+  options: { driver: 'auto', withoutKoffi: true },
+  skip: {},
+};
 
 /** The two drivers. */
 export const DRIVERS: readonly Variant[] = [MAPPED, DIRECT];

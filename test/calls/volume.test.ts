@@ -40,7 +40,10 @@ function growth(actor: Actor): Promise<number> {
   return actor.run((kit) => (kit.notes.get('most') as number) - (kit.notes.get('base') as number));
 }
 
-/** The shim's test sends a whole GiB, and a MiB by each of a thousand sockets, through the same calls. Plain files are slower, and differ in nothing that more bytes would show. */
+/**
+ * The shim's test sends a whole GiB, and a MiB by each of a thousand sockets, through the same calls. Plain files are
+ * slower, and differ in nothing that more bytes would show.
+ */
 const AMOUNTS = [
   { variant: MAPPED, streamBytes: 2 ** 29, socketBytes: 2 ** 18 },
   { variant: DIRECT, streamBytes: 2 ** 28, socketBytes: 2 ** 17 },
@@ -59,48 +62,63 @@ for (const { variant, streamBytes, socketBytes } of AMOUNTS) {
         return result;
       });
       const began = performance.now();
-      await client.run(async (kit, to, bytes) => {
-        const s = await kit.connect(to);
-        await kit.feed(s, 1, 0, bytes);
-        await kit.stp.STPclose(s);
-      }, port, total);
+      await client.run(
+        async (kit, to, bytes) => {
+          const s = await kit.connect(to);
+          await kit.feed(s, 1, 0, bytes);
+          await kit.stp.STPclose(s);
+        },
+        port,
+        total,
+      );
       t.same(await drained, { to: total, why: 'end' });
-      t.comment(`${((total / (performance.now() - began)) / 1e6).toFixed(2)} GB/s`);
+      t.comment(`${(total / (performance.now() - began) / 1e6).toFixed(2)} GB/s`);
     });
 
     void t.test(`a thousand sockets at once carry ${socketBytes / 2 ** 10} KiB each, in both directions`, async (t) => {
       const total = socketBytes;
-      const serving = server.run(async (kit, count, bytes) => {
-        const { stp } = kit;
-        const wrong: string[] = [];
-        const serve = async (s: number): Promise<void> => {
-          // Which one it is, the client tells by the port it comes from.
-          const stream = stp.STPgetpeername(s).port;
-          const fed = kit.feed(s, stream + 1, 0, bytes, 20_011).then(() => stp.STPshutdown(s, 1));
-          const { to, why } = await kit.drain(s, stream);
-          if (to !== bytes || why !== 'end') wrong.push(`${stream}: ${to}, ${why}`);
-          await fed;
-          await stp.STPclose(s);
-        };
-        const all: Promise<void>[] = [];
-        for (let i = 0; i < count; i++) all.push(serve(await stp.STPaccept(kit.fds['listener'] ?? -1)));
-        await Promise.all(all);
-        return wrong;
-      }, SOCKETS, total);
-      const wrong = await client.run(async (kit, to, count, bytes) => {
-        const { stp } = kit;
-        const bad: string[] = [];
-        const sockets = await Promise.all(Array.from({ length: count }, () => kit.connect(to)));
-        await Promise.all(sockets.map(async (s) => {
-          const stream = stp.STPgethostname(s).port;
-          const fed = kit.feed(s, stream, 0, bytes, 30_011).then(() => stp.STPshutdown(s, 1));
-          const { to: at, why } = await kit.drain(s, stream + 1);
-          if (at !== bytes || why !== 'end') bad.push(`${stream}: ${at}, ${why}`);
-          await fed;
-          await stp.STPclose(s);
-        }));
-        return bad;
-      }, port, SOCKETS, total);
+      const serving = server.run(
+        async (kit, count, bytes) => {
+          const { stp } = kit;
+          const wrong: string[] = [];
+          const serve = async (s: number): Promise<void> => {
+            // Which one it is, the client tells by the port it comes from.
+            const stream = stp.STPgetpeername(s).port;
+            const fed = kit.feed(s, stream + 1, 0, bytes, 20_011).then(() => stp.STPshutdown(s, 1));
+            const { to, why } = await kit.drain(s, stream);
+            if (to !== bytes || why !== 'end') wrong.push(`${stream}: ${to}, ${why}`);
+            await fed;
+            await stp.STPclose(s);
+          };
+          const all: Promise<void>[] = [];
+          for (let i = 0; i < count; i++) all.push(serve(await stp.STPaccept(kit.fds['listener'] ?? -1)));
+          await Promise.all(all);
+          return wrong;
+        },
+        SOCKETS,
+        total,
+      );
+      const wrong = await client.run(
+        async (kit, to, count, bytes) => {
+          const { stp } = kit;
+          const bad: string[] = [];
+          const sockets = await Promise.all(Array.from({ length: count }, () => kit.connect(to)));
+          await Promise.all(
+            sockets.map(async (s) => {
+              const stream = stp.STPgethostname(s).port;
+              const fed = kit.feed(s, stream, 0, bytes, 30_011).then(() => stp.STPshutdown(s, 1));
+              const { to: at, why } = await kit.drain(s, stream + 1);
+              if (at !== bytes || why !== 'end') bad.push(`${stream}: ${at}, ${why}`);
+              await fed;
+              await stp.STPclose(s);
+            }),
+          );
+          return bad;
+        },
+        port,
+        SOCKETS,
+        total,
+      );
       t.same([await serving, wrong], [[], []]);
     });
 
@@ -120,7 +138,7 @@ for (const { variant, streamBytes, socketBytes } of AMOUNTS) {
         let sent = 0;
         kit.notes.set('sent', () => sent);
         const send = (): void => {
-          for (let n = 1; n > 0; ) {
+          for (let n = 1; n > 0;) {
             n = stp.STPsend(stalled, kit.pattern(9, sent, 50_000), undefined, stp.MSG_DONTWAIT) as number;
             if (n > 0) sent += n;
           }
@@ -135,7 +153,10 @@ for (const { variant, streamBytes, socketBytes } of AMOUNTS) {
       }, port);
       await served;
       const sent = (): Promise<number> => client.run((kit) => (kit.notes.get('sent') as () => number)());
-      while ((await sent()) < WINDOW_BYTES) await new Promise((resolve) => { setImmediate(resolve); });
+      while ((await sent()) < WINDOW_BYTES)
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
       const [before, first] = [await sent(), await client.run((kit) => (kit.notes.get('busy') as Duplex).reads.at)];
       await new Promise((resolve) => setTimeout(resolve, 1500));
       const after = await sent();
@@ -143,18 +164,28 @@ for (const { variant, streamBytes, socketBytes } of AMOUNTS) {
       t.ok(after <= WINDOW_BYTES + 50_000, `no more than its window was: ${after}`);
       const moved = (await client.run((kit) => (kit.notes.get('busy') as Duplex).reads.at)) - first;
       t.ok(moved > 10e6, `another socket of the same link went on: ${moved} bytes`);
-      await server.run((kit) => { void kit.drain(kit.fds['stalled'] ?? -1, 9, 0, 1e6).then((result) => kit.notes.set('again', result)); });
+      await server.run((kit) => {
+        void kit.drain(kit.fds['stalled'] ?? -1, 9, 0, 1e6).then((result) => kit.notes.set('again', result));
+      });
       await client.run(async (kit) => {
         // It goes on by itself when there is room again.
-        while ((kit.notes.get('sent') as () => number)() < 1e6) await new Promise((resolve) => { setImmediate(resolve); });
+        while ((kit.notes.get('sent') as () => number)() < 1e6)
+          await new Promise((resolve) => {
+            setImmediate(resolve);
+          });
       });
       const total = await client.run((kit) => (kit.notes.get('last') as () => number)());
       const rest = await server.run(async (kit) => {
-        while (kit.notes.get('again') === undefined) await new Promise((resolve) => { setImmediate(resolve); });
+        while (kit.notes.get('again') === undefined)
+          await new Promise((resolve) => {
+            setImmediate(resolve);
+          });
         return kit.drain(kit.fds['stalled'] ?? -1, 9, 1e6);
       });
       t.same(rest, { to: total, why: 'end' });
-      const ends = await Promise.all([client, server].map((actor) => actor.run((kit) => (kit.notes.get('busy') as Duplex).finish())));
+      const ends = await Promise.all(
+        [client, server].map((actor) => actor.run((kit) => (kit.notes.get('busy') as Duplex).finish())),
+      );
       t.same(ends, ['end', 'end']);
     });
 

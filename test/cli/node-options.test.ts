@@ -27,16 +27,23 @@ void t.test('the hook is added last, once', (t) => {
   t.end();
 });
 
-void t.test('Node loads a hook whose path has blanks, quotes and backslashes', { skip: process.platform === 'win32' && 'no such names' }, (t) => {
-  for (const name of ['plain', 'with blank', 'with "quotes"', 'back\\slash', "it's $HOME `x` é"]) {
-    const directory = path.join(t.testdir({}), name);
-    fs.mkdirSync(directory, { recursive: true });
-    const file = path.join(directory, 'hook.js');
-    // Loaders of the test runner may have a thread of their own, which preloads too (Node 22).
-    fs.writeFileSync(file, 'if (require("node:worker_threads").isMainThread) process.stdout.write("hooked ")');
-    const { stdout, stderr } = spawnSync(process.execPath, ['-p', 'process.title'], { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: withRequire('--title=kept', file) } });
-    t.equal(stdout, 'hooked kept\n', `${name}: ${stderr}`);
-  }
-  t.equal(quoteNodeOption('plain'), 'plain');
-  t.end();
-});
+void t.test(
+  'Node loads a hook whose path has blanks, quotes and backslashes',
+  { skip: process.platform === 'win32' && 'no such names' },
+  (t) => {
+    for (const name of ['plain', 'with blank', 'with "quotes"', 'back\\slash', "it's $HOME `x` é"]) {
+      const directory = path.join(t.testdir({}), name);
+      fs.mkdirSync(directory, { recursive: true });
+      const file = path.join(directory, 'hook.js');
+      // Loaders of the test runner may have a thread of their own, which preloads too (Node 22).
+      fs.writeFileSync(file, 'if (require("node:worker_threads").isMainThread) process.stdout.write("hooked ")');
+      const { stdout, stderr } = spawnSync(process.execPath, ['-p', 'process.title'], {
+        encoding: 'utf8',
+        env: { ...process.env, NODE_OPTIONS: withRequire('--title=kept', file) },
+      });
+      t.equal(stdout, 'hooked kept\n', `${name}: ${stderr}`);
+    }
+    t.equal(quoteNodeOption('plain'), 'plain');
+    t.end();
+  },
+);

@@ -10,12 +10,19 @@ void t.test('a region with a live process stays, and who lives there is told', a
   const tenant = await startTenant(t, region);
   const refused = stp(['reset', '--region', region]);
   t.match(refused, { status: 1, stdout: '' });
-  t.match(refused.stderr, new RegExp(`is in use; nothing was removed\n  pid ${tenant.pid ?? 0} of system alpha: node .*\nEnd them first`));
+  t.match(
+    refused.stderr,
+    new RegExp(`is in use; nothing was removed\n  pid ${tenant.pid ?? 0} of system alpha: node .*\nEnd them first`),
+  );
   t.match(JSON.parse(stp(['reset', '--json', '--region', region]).stdout), { removed: false, code: 'EBUSY' });
   t.match(stp(['ss', '--region', region]).stdout, 'LISTEN', 'it is still whole');
 
   await endTenant(tenant, 'SIGKILL');
-  t.match(stp(['reset'], { env: { STP_REGION: region } }), { status: 0, stderr: '', stdout: /^Removed the region in .*: \d+ files\.\n$/ });
+  t.match(stp(['reset'], { env: { STP_REGION: region } }), {
+    status: 0,
+    stderr: '',
+    stdout: /^Removed the region in .*: \d+ files\.\n$/,
+  });
   t.notOk(fs.existsSync(region));
 });
 
@@ -30,7 +37,8 @@ void t.test('what no region made is left', async (t) => {
 void t.test('what is no region is refused', (t) => {
   const directory = t.testdir({ empty: {}, full: { 'a.txt': 'a' }, file: 'x' });
   t.match(stp(['reset', '--region', path.join(directory, 'nowhere')]), { status: 1, stderr: /there is no region in/ });
-  for (const name of ['empty', 'full', 'file']) t.match(stp(['reset', '--region', path.join(directory, name)]), { status: 1, stderr: /ESTPREGION/ }, name);
+  for (const name of ['empty', 'full', 'file'])
+    t.match(stp(['reset', '--region', path.join(directory, name)]), { status: 1, stderr: /ESTPREGION/ }, name);
   t.ok(fs.existsSync(path.join(directory, 'full', 'a.txt')));
   t.match(stp(['reset', '--json', '--region', path.join(directory, 'full')]), { status: 1, stdout: /"removed":false/ });
   t.end();

@@ -25,8 +25,18 @@ void t.test('sockets are shown as ss shows them, the dead owner marked', async (
   t.match(live, { status: 0, stderr: '' });
   const [head, listener, connection, ...rest] = live.stdout.trimEnd().split('\n');
   t.match(head, /^State +Recv-Q +Send-Q +Local +Peer +Received +Sent +Owner$/);
-  t.match(listener, new RegExp(`^LISTEN +${LISTENER.waiting} +${LISTENER.backlog} +alpha:${LISTENER.port} +\\* +0 +0 +pid ${tenant.pid ?? 0} \\(#1\\) node `));
-  t.match(connection, new RegExp(`^ESTAB +64 +3 +127\\.0\\.0\\.1:3001 +\\[fd00::2\\]:40000/blue +1234567 +89 +pid ${tenant.pid ?? 0} \\(#1\\) node `));
+  t.match(
+    listener,
+    new RegExp(
+      `^LISTEN +${LISTENER.waiting} +${LISTENER.backlog} +alpha:${LISTENER.port} +\\* +0 +0 +pid ${tenant.pid ?? 0} \\(#1\\) node `,
+    ),
+  );
+  t.match(
+    connection,
+    new RegExp(
+      `^ESTAB +64 +3 +127\\.0\\.0\\.1:3001 +\\[fd00::2\\]:40000/blue +1234567 +89 +pid ${tenant.pid ?? 0} \\(#1\\) node `,
+    ),
+  );
   t.same(rest, []);
   t.equal(head?.indexOf('Owner'), listener?.indexOf('pid'), 'columns are aligned');
   t.equal(head?.indexOf('Peer'), connection?.indexOf('[fd00'), 'columns are aligned');
@@ -44,7 +54,13 @@ void t.test('--json tells all of it, --listening and --processes choose', async 
   t.ok(all.region.limits.socketsMax > 0);
   t.same(all.problems, []);
   t.match(all.processes, [{ pid: tenant.pid, alive: 'alive', state: 'live' }]);
-  t.match(all.sockets[0], { state: 'listening', local: { system: 'alpha', group: 'STG', port: LISTENER.port }, remote: null, backlog: LISTENER.backlog, requestsWaiting: LISTENER.waiting });
+  t.match(all.sockets[0], {
+    state: 'listening',
+    local: { system: 'alpha', group: 'STG', port: LISTENER.port },
+    remote: null,
+    backlog: LISTENER.backlog,
+    requestsWaiting: LISTENER.waiting,
+  });
   t.match(all.sockets[1], {
     state: 'established',
     local: { system: 'alpha', port: CONNECTION.port, ip: CONNECTION.ip },
@@ -57,13 +73,20 @@ void t.test('--json tells all of it, --listening and --processes choose', async 
   });
   const listening = JSON.parse(stp(['ss', '--json', '-l', '--region', region]).stdout) as Json;
   t.equal(listening.sockets.length, 1);
-  t.match(stp(['ss', '-p', '--region', region]).stdout, new RegExp(`\\n +1 +live +alpha +STG +${tenant.pid ?? 0} +0 +2 +\\d{4}-\\d\\d-\\d\\dT`));
+  t.match(
+    stp(['ss', '-p', '--region', region]).stdout,
+    new RegExp(`\\n +1 +live +alpha +STG +${tenant.pid ?? 0} +0 +2 +\\d{4}-\\d\\d-\\d\\dT`),
+  );
 });
 
 void t.test('where there is nothing to show it says so, and what to do', async (t) => {
   const directory = t.testdir({ empty: {}, file: 'x' });
   for (const name of ['nowhere', 'empty']) {
-    t.match(stp(['ss', '--region', path.join(directory, name)]), { status: 1, stdout: '', stderr: /there is no region in .*\n.*stp run -- node server\.js/ }, name);
+    t.match(
+      stp(['ss', '--region', path.join(directory, name)]),
+      { status: 1, stdout: '', stderr: /there is no region in .*\n.*stp run -- node server\.js/ },
+      name,
+    );
   }
   t.match(stp(['ss', '--region', path.join(directory, 'file')]), { status: 1, stdout: '', stderr: /ESTPREGION/ });
   t.match(stp(['ss', '--region', '']), { status: 2, stderr: /STP_REGION="": must be/ });
@@ -71,7 +94,10 @@ void t.test('where there is nothing to show it says so, and what to do', async (
 
   const region = path.join(directory, 'region');
   await endTenant(await startTenant(t, region), 'leave');
-  t.match(stp(['ss', '--region', region]), { status: 0, stdout: /No sockets in the region .*; live processes: 0\.\n.*stp run/ });
+  t.match(stp(['ss', '--region', region]), {
+    status: 0,
+    stdout: /No sockets in the region .*; live processes: 0\.\n.*stp run/,
+  });
 });
 
 void t.test('damaged files are told of, and the rest is shown', async (t) => {
@@ -93,10 +119,11 @@ void t.test('it reads only: nothing in the region changes', async (t) => {
   const region = path.join(t.testdir({}), 'region');
   const tenant = await startTenant(t, region);
   await endTenant(tenant, 'SIGKILL');
-  const files = (): string[] => fs.readdirSync(region, { recursive: true, withFileTypes: true }).map((entry) => {
-    const { size, mtimeMs } = fs.statSync(path.join(entry.parentPath, entry.name));
-    return `${entry.name} ${size} ${mtimeMs}`;
-  });
+  const files = (): string[] =>
+    fs.readdirSync(region, { recursive: true, withFileTypes: true }).map((entry) => {
+      const { size, mtimeMs } = fs.statSync(path.join(entry.parentPath, entry.name));
+      return `${entry.name} ${size} ${mtimeMs}`;
+    });
   const before = files();
   stp(['ss', '--region', region]);
   t.same(files(), before);

@@ -22,14 +22,19 @@ export interface StpRun {
 /** The environment of this process without what tap or a person may have put in it for Node and for us. */
 function environment(extra: Readonly<Record<string, string | undefined>> = {}): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
-  for (const [name, value] of Object.entries(process.env)) if (!/^(NODE_OPTIONS|STP_|TAP|_TAPJS)/.test(name)) env[name] = value;
+  for (const [name, value] of Object.entries(process.env))
+    if (!/^(NODE_OPTIONS|STP_|TAP|_TAPJS)/.test(name)) env[name] = value;
   return { ...env, ...extra };
 }
 
 /** Runs it to its end. */
 export function stp(args: readonly string[], run: StpRun = {}): StpEnd {
   const options = { encoding: 'utf8', env: environment(run.env), input: run.input ?? '', timeout: 60_000 } as const;
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [STP, ...args], { ...options, ...(run.cwd === undefined ? {} : { cwd: run.cwd }), ...(run.uid === undefined ? {} : { uid: run.uid, gid: run.uid }) });
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [STP, ...args], {
+    ...options,
+    ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
+    ...(run.uid === undefined ? {} : { uid: run.uid, gid: run.uid }),
+  });
   return { status, signal, stdout, stderr };
 }
 

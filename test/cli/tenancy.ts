@@ -4,8 +4,14 @@ import path from 'node:path';
 import type t from 'tap';
 
 /** Starts one; it is killed at the end of the test, where it has not ended by then. */
-export async function startTenant(test: Pick<typeof t, 'teardown'>, region: string, system = 'alpha'): Promise<ChildProcess> {
-  const child = fork(path.join(__dirname, 'tenant.js'), { env: { ...process.env, STP_REGION: region, STP_SYSTEM: system, STP_GROUP: 'STG', STP_DRIVER: 'auto' } });
+export async function startTenant(
+  test: Pick<typeof t, 'teardown'>,
+  region: string,
+  system = 'alpha',
+): Promise<ChildProcess> {
+  const child = fork(path.join(__dirname, 'tenant.js'), {
+    env: { ...process.env, STP_REGION: region, STP_SYSTEM: system, STP_GROUP: 'STG', STP_DRIVER: 'auto' },
+  });
   test.teardown(() => child.kill('SIGKILL'));
   await new Promise<void>((resolve, reject) => {
     child.once('message', () => {

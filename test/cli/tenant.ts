@@ -7,7 +7,18 @@ import { ipBytes, Scb, SocketState } from '../../src/layout';
 import { Region, regionOptions } from '../../src/region';
 
 export const LISTENER = { port: 3000, backlog: 511, waiting: 2 } as const;
-export const CONNECTION = { port: 3001, ip: '127.0.0.1', peer: 'beta', peerIp: 'fd00::2', peerPort: 40_000, peerGroup: 'blue', received: 1_234_567, sent: 89, unread: 64, unsent: 3 } as const;
+export const CONNECTION = {
+  port: 3001,
+  ip: '127.0.0.1',
+  peer: 'beta',
+  peerIp: 'fd00::2',
+  peerPort: 40_000,
+  peerGroup: 'blue',
+  received: 1_234_567,
+  sent: 89,
+  unread: 64,
+  unsent: 3,
+} as const;
 
 function main(): void {
   const region = Region.open(regionOptions(process.env));
@@ -15,7 +26,13 @@ function main(): void {
   const blank = Scb.decode(new Uint8Array(Scb.sizeBytes));
   const own = { ...blank, generation: 1, localSystem: system, localGroup: group, changedAtMs: Date.now() };
   region.sockets.allocate(0);
-  region.sockets.set(0, { ...own, state: SocketState.listening, localPort: LISTENER.port, backlog: LISTENER.backlog, receiveQueuedBytes: LISTENER.waiting });
+  region.sockets.set(0, {
+    ...own,
+    state: SocketState.listening,
+    localPort: LISTENER.port,
+    backlog: LISTENER.backlog,
+    receiveQueuedBytes: LISTENER.waiting,
+  });
   region.sockets.allocate(1);
   region.sockets.set(1, {
     ...own,

@@ -1,4 +1,7 @@
-/** The tool that runs Node's own net tests: what it tells of a test is what happened, and its data agree with each other. */
+/**
+ * The tool that runs Node's own net tests: what it tells of a test is what happened, and its data agree with each
+ * other.
+ */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -35,7 +38,12 @@ void t.test('a test is reported as it ended', { timeout: WATCHDOG_MS }, async (t
   });
   for (const [name, text] of Object.entries(TESTS)) fs.writeFileSync(path.join(tests, name), text);
   const outcome = async (name: keyof typeof TESTS, mode: Mode, limitMs = WATCHDOG_MS): Promise<string> => {
-    const { outcome: how, why } = await runNetTest({ node: process.execPath, tests, limitMs, ownNode: true }, name, mode, 1);
+    const { outcome: how, why } = await runNetTest(
+      { node: process.execPath, tests, limitMs, ownNode: true },
+      name,
+      mode,
+      1,
+    );
     return how === 'fail' ? `fail: ${why.split('\n').at(-1) ?? ''}` : how;
   };
   t.equal(await outcome('echo.js', 'native'), 'pass');
@@ -43,7 +51,11 @@ void t.test('a test is reported as it ended', { timeout: WATCHDOG_MS }, async (t
   t.equal(await outcome('flags.js', 'stp'), 'pass', 'flags in the head of a test are those of its process');
   t.equal(await outcome('skip.js', 'native'), 'skip');
   t.equal(await outcome('throw.js', 'stp'), 'fail: exit code 1');
-  t.equal(await outcome('hang.js', 'native', SHORT_MS), 'fail: not done after 1.5 s', 'with the process that it has left behind');
+  t.equal(
+    await outcome('hang.js', 'native', SHORT_MS),
+    'fail: not done after 1.5 s',
+    'with the process that it has left behind',
+  );
   if (hasNamespaces()) {
     t.match(await outcome('echo.js', 'none'), /^fail/u, 'where kernel TCP is blocked nothing else connects');
     t.equal(await outcome('udp.js', 'none'), 'pass', 'UDP is not blocked');
@@ -55,8 +67,15 @@ void t.test('what is known of the tests agrees', (t) => {
   const stream = Object.keys(data.classes).filter((test) => data.classes[test] === 'stream');
   t.equal(stream.length, 90);
   t.equal(stream.filter((test) => data.needsTransport.has(test)).length, 68);
-  t.same([...data.needsTransport].filter((test) => !(test in data.classes)), []);
-  t.same(stream.filter((test) => expected(data, test, 'stp') !== 'pass'), [], 'any transport should pass these');
+  t.same(
+    [...data.needsTransport].filter((test) => !(test in data.classes)),
+    [],
+  );
+  t.same(
+    stream.filter((test) => expected(data, test, 'stp') !== 'pass'),
+    [],
+    'any transport should pass these',
+  );
   t.end();
 });
 

@@ -26,7 +26,11 @@ export class CrashControl {
   /** Installed as the hook of src/crash-points.ts. */
   readonly hook = (name: CrashPoint): void => {
     if (name !== this.#point || this.#spare-- > 0) return;
-    const words: LastWords = { point: name, atMs: Number(process.hrtime.bigint()) / 1e6, acknowledged: this.acknowledged };
+    const words: LastWords = {
+      point: name,
+      atMs: Number(process.hrtime.bigint()) / 1e6,
+      acknowledged: this.acknowledged,
+    };
     fs.writeSync(2, `${JSON.stringify(words)}\n`);
     process.kill(process.pid, 'SIGKILL');
   };

@@ -11,7 +11,10 @@ type Actor = Awaited<ReturnType<Stage['victim']>>;
 const EARLY_BYTES = 50_000;
 const LATE_BYTES = 60_000;
 
-const arm = (actor: Actor, point: CrashPoint): Promise<void> => actor.run((kit, at) => { kit.crash.arm(at); }, point);
+const arm = (actor: Actor, point: CrashPoint): Promise<void> =>
+  actor.run((kit, at) => {
+    kit.crash.arm(at);
+  }, point);
 
 /** Connects both, sends the early bytes, offers the giver's end: its token, undefined where the giver died of it. */
 async function offer(giver: Actor, mover: Actor, armed: () => Promise<void>): Promise<string | undefined> {
@@ -24,9 +27,17 @@ async function offer(giver: Actor, mover: Actor, armed: () => Promise<void>): Pr
     return await giver.run((kit) => {
       const { stp } = kit;
       const s = kit.fds['s'] ?? -1;
-      kit.notes.set('taken', new Promise((resolve) => {
-        stp.STPsetopt(s, stp.STP_WATCHER, { taken: resolve, reset: () => { resolve('reset'); } });
-      }));
+      kit.notes.set(
+        'taken',
+        new Promise((resolve) => {
+          stp.STPsetopt(s, stp.STP_WATCHER, {
+            taken: resolve,
+            reset: () => {
+              resolve('reset');
+            },
+          });
+        }),
+      );
       return stp.STPgivesocket(s, null);
     });
   } catch {
@@ -35,24 +46,47 @@ async function offer(giver: Actor, mover: Actor, armed: () => Promise<void>): Pr
 }
 
 const take = (taker: Actor, token: string): Promise<string> =>
-  taker.run((kit, text) => kit.code(async () => { kit.fds['s'] = await kit.stp.STPtakesocket(text); }), token);
+  taker.run(
+    (kit, text) =>
+      kit.code(async () => {
+        kit.fds['s'] = await kit.stp.STPtakesocket(text);
+      }),
+    token,
+  );
 
 const told = (giver: Actor): Promise<unknown> => giver.run((kit) => kit.notes.get('taken'));
 
 /** The connection is whole: every early byte is there, and bytes go both ways. */
 async function whole(holder: Actor, mover: Actor): Promise<void> {
-  const swap = async (kit: Kit, reads: number, writes: number, from: number, to: number, writeFrom: number): Promise<string> => {
+  const swap = async (
+    kit: Kit,
+    reads: number,
+    writes: number,
+    from: number,
+    to: number,
+    writeFrom: number,
+  ): Promise<string> => {
     const s = kit.fds['s'] ?? -1;
     const [read] = await Promise.all([kit.drain(s, reads, from, to), kit.feed(s, writes, writeFrom, to)]);
     await kit.stp.STPclose(s);
     return read.why;
   };
-  const ends = await Promise.all([holder.run(swap, 1, 2, 0, LATE_BYTES, 0), mover.run(swap, 2, 1, 0, LATE_BYTES, EARLY_BYTES)]);
-  assert(ends.every((why) => why === 'enough'), `the connection ended: ${ends.join(', ')}`);
+  const ends = await Promise.all([
+    holder.run(swap, 1, 2, 0, LATE_BYTES, 0),
+    mover.run(swap, 2, 1, 0, LATE_BYTES, EARLY_BYTES),
+  ]);
+  assert(
+    ends.every((why) => why === 'enough'),
+    `the connection ended: ${ends.join(', ')}`,
+  );
 }
 
 /** The living end is reset; how long after `words` it learned of it. */
-async function isReset(stage: Stage, actor: Actor, words: { atMs: number; point: CrashPoint; acknowledged: number } | undefined): Promise<void> {
+async function isReset(
+  stage: Stage,
+  actor: Actor,
+  words: { atMs: number; point: CrashPoint; acknowledged: number } | undefined,
+): Promise<void> {
   const { why, atMs } = await actor.run(async (kit) => {
     const s = kit.fds['s'] ?? -1;
     const read = await kit.drain(s, 2).catch((error: unknown) => ({ to: 0, why: String(error) }));

@@ -1,7 +1,8 @@
 /**
- * Kills real processes at every crash point, with both drivers: `npm run test:crashes`. `--driver mapped` or `direct`, `--play NAME` and
- * `--point NAME` walk a part; else deaths between containers, ten thousand dead sockets and leases
- * of other hosts are tried as well (`--play lease`). Says how long after a death its peers knew of it. Ends with `N deaths, N failed`.
+ * Kills real processes at every crash point, with both drivers: `npm run test:crashes`. `--driver mapped` or `direct`,
+ * `--play NAME` and `--point NAME` walk a part; else deaths between containers, ten thousand dead sockets and leases of
+ * other hosts are tried as well (`--play lease`). Says how long after a death its peers knew of it. Ends with `N
+ * deaths, N failed`.
  */
 import { commandLine } from '../../scripts/command-line';
 import { CRASH_POINTS, type CrashPoint } from '../../src/crash-points';
@@ -11,7 +12,10 @@ import { OTHER_PLAYS } from './other-plays';
 import { type Play, PLAYS, unwalked } from './plays';
 import { type Notice, Stage } from './stage';
 
-/** On one host, half of all peers know of a death within this time unless the machine has much else to do. The aim is 10. `--strict` fails where they don't. */
+/**
+ * On one host, half of all peers know of a death within this time unless the machine has much else to do. The aim is
+ * 10. `--strict` fails where they don't.
+ */
 const NOTICE_MS = 100;
 
 const LEASE = 'lease';
@@ -22,7 +26,11 @@ interface Options {
 }
 
 const cleanups: (() => unknown)[] = [];
-const test = { teardown: (handler: () => unknown): void => { cleanups.unshift(handler); } };
+const test = {
+  teardown: (handler: () => unknown): void => {
+    cleanups.unshift(handler);
+  },
+};
 
 async function cleanUp(): Promise<void> {
   for (const handler of cleanups.splice(0)) await handler();
@@ -47,8 +55,12 @@ class Walk {
       await play.run(stage, point, spare);
     } catch (error) {
       this.failed += 1;
-      console.log(`FAILED ${this.#variant.title}, ${play.title}, ${point}${spare > 0 ? `, the ${spare + 1}th time` : ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-      console.log(`  again with: npm run test:crashes -- --driver ${this.#variant.title} --play '${play.title}' --point ${point}`);
+      console.log(
+        `FAILED ${this.#variant.title}, ${play.title}, ${point}${spare > 0 ? `, the ${spare + 1}th time` : ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
+      console.log(
+        `  again with: npm run test:crashes -- --driver ${this.#variant.title} --play '${play.title}' --point ${point}`,
+      );
       await this.close();
     }
   }
@@ -71,7 +83,9 @@ async function walk(variant: Variant, { play: only, point: just }: Options): Pro
     if (points.length === 0) continue;
     const beganMs = performance.now();
     for (const spare of play.spares ?? [0]) for (const point of points) await walking.one(play, point, spare);
-    console.log(`${variant.title}: ${play.title}, ${points.length * (play.spares?.length ?? 1)} deaths, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
+    console.log(
+      `${variant.title}: ${play.title}, ${points.length * (play.spares?.length ?? 1)} deaths, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`,
+    );
   }
   await walking.close();
   return walking;
@@ -85,10 +99,14 @@ async function walkLease(): Promise<number> {
   ends.forEach((end, i) => {
     if (end.status === 'fulfilled') return;
     failed += 1;
-    console.log(`FAILED lease, ${LEASE_PLAYS[i]?.title ?? ''}: ${end.reason instanceof Error ? (end.reason.stack ?? end.reason.message) : String(end.reason)}`);
+    console.log(
+      `FAILED lease, ${LEASE_PLAYS[i]?.title ?? ''}: ${end.reason instanceof Error ? (end.reason.stack ?? end.reason.message) : String(end.reason)}`,
+    );
   });
   const knownMs = ends.flatMap((end) => (end.status === 'fulfilled' && end.value !== undefined ? [end.value] : []));
-  console.log(`lease: ${ends.length} of other hosts killed, stopped or held up, deaths known within ${Math.max(0, ...knownMs).toFixed(0)} ms with a lease of ${LEASE_MS} ms, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`);
+  console.log(
+    `lease: ${ends.length} of other hosts killed, stopped or held up, deaths known within ${Math.max(0, ...knownMs).toFixed(0)} ms with a lease of ${LEASE_MS} ms, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`,
+  );
   return failed;
 }
 
@@ -113,14 +131,17 @@ function toldInTime(variant: Variant, notices: readonly Notice[], strict: boolea
   const median = sorted[sorted.length >> 1];
   const last = sorted.at(-1);
   if (median === undefined || last === undefined) return true;
-  console.log(`${variant.title}: ${sorted.length} peers learned of a death, half of them within ${median.afterMs.toFixed(1)} ms, all within ${last.afterMs.toFixed(1)} ms (${last.point})`);
+  console.log(
+    `${variant.title}: ${sorted.length} peers learned of a death, half of them within ${median.afterMs.toFixed(1)} ms, all within ${last.afterMs.toFixed(1)} ms (${last.point})`,
+  );
   if (median.afterMs <= NOTICE_MS) return true;
   console.log(`${strict ? 'FAILED' : 'LATE'}: half of them are to know within ${NOTICE_MS} ms`);
   return !strict;
 }
 
 function known(name: string, value: string | undefined, values: readonly string[]): string | undefined {
-  if (value !== undefined && !values.includes(value)) throw new Error(`--${name} ${value}: must be one of ${values.join(', ')}`);
+  if (value !== undefined && !values.includes(value))
+    throw new Error(`--${name} ${value}: must be one of ${values.join(', ')}`);
   return value;
 }
 
@@ -133,11 +154,23 @@ const USAGE = `usage: npm run test:crashes -- [options]
 async function main(): Promise<void> {
   const { strict, driver, options } = commandLine(
     USAGE,
-    { driver: { type: 'string' }, play: { type: 'string' }, point: { type: 'string' }, strict: { type: 'boolean', default: false } },
+    {
+      driver: { type: 'string' },
+      play: { type: 'string' },
+      point: { type: 'string' },
+      strict: { type: 'boolean', default: false },
+    },
     (values) => ({
       strict: values.strict,
-      driver: known('driver', values.driver, DRIVERS.map(({ title }) => title)),
-      options: { play: known('play', values.play, [...PLAYS, ...OTHER_PLAYS].map(({ title }) => title).concat(LEASE)), point: known('point', values.point, Object.keys(CRASH_POINTS)) },
+      driver: known(
+        'driver',
+        values.driver,
+        DRIVERS.map(({ title }) => title),
+      ),
+      options: {
+        play: known('play', values.play, [...PLAYS, ...OTHER_PLAYS].map(({ title }) => title).concat(LEASE)),
+        point: known('point', values.point, Object.keys(CRASH_POINTS)),
+      },
     }),
   );
   let failed = 0;
@@ -167,5 +200,7 @@ async function main(): Promise<void> {
 main().catch((error: unknown) => {
   console.error(error);
   process.exitCode = 1;
-  void cleanUp().finally(() => { process.exit(1); });
+  void cleanUp().finally(() => {
+    process.exit(1);
+  });
 });

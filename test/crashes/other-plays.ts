@@ -35,13 +35,18 @@ function needsContainers(): string | undefined {
 async function join(server: Actor, client: Actor): Promise<void> {
   const port = await server.run((kit) => {
     const { s, port: chosen } = kit.listen();
-    kit.notes.set('accepted', kit.stp.STPaccept(s).then(async (c) => {
-      kit.fds['s'] = c;
-      await kit.stp.STPclose(s);
-    }));
+    kit.notes.set(
+      'accepted',
+      kit.stp.STPaccept(s).then(async (c) => {
+        kit.fds['s'] = c;
+        await kit.stp.STPclose(s);
+      }),
+    );
     return chosen;
   });
-  await client.run(async (kit, to) => { kit.fds['s'] = await kit.connect(to); }, port);
+  await client.run(async (kit, to) => {
+    kit.fds['s'] = await kit.connect(to);
+  }, port);
   await server.run((kit) => kit.notes.get('accepted'));
 }
 
@@ -69,7 +74,8 @@ const containers: OtherPlay = {
     const region = freshRegion(test);
     const survivor = await Actor.start(test, { region, name: 'survivor', prefix: CONTAINER });
     const knownMs: number[] = [];
-    for (let i = 0; i < CONTAINER_DEATHS; i++) knownMs.push(await deathInContainer(test, region, survivor, i % 2 === 0));
+    for (let i = 0; i < CONTAINER_DEATHS; i++)
+      knownMs.push(await deathInContainer(test, region, survivor, i % 2 === 0));
     knownMs.sort((a, b) => a - b);
     return `${CONTAINER_DEATHS} deaths, half of them known within ${(knownMs[knownMs.length >> 1] ?? 0).toFixed(1)} ms, all within ${(knownMs.at(-1) ?? 0).toFixed(1)} ms`;
   },
@@ -80,18 +86,31 @@ const tenThousand: OtherPlay = {
   skip: () => undefined,
   async run(test) {
     const region = freshRegion(test);
-    const [server, client] = await Promise.all([Actor.start(test, { region, name: 'server' }), Actor.start(test, { region, name: 'client' })]);
+    const [server, client] = await Promise.all([
+      Actor.start(test, { region, name: 'server' }),
+      Actor.start(test, { region, name: 'client' }),
+    ]);
     const port = await server.run((kit) => {
       const { s, port: chosen } = kit.listen();
-      const accept = (): void => { while ((kit.stp.STPaccept(s, kit.stp.MSG_DONTWAIT) as number) >= 0); };
+      const accept = (): void => {
+        while ((kit.stp.STPaccept(s, kit.stp.MSG_DONTWAIT) as number) >= 0);
+      };
       kit.stp.STPsetopt(s, kit.stp.STP_WATCHER, { acceptable: accept });
       return chosen;
     });
-    await client.run(async (kit, to, count) => {
-      for (let made = 0; made < count; made += 100) await Promise.all(Array.from({ length: 100 }, () => kit.connect(to)));
-    }, port, CONNECTIONS);
+    await client.run(
+      async (kit, to, count) => {
+        for (let made = 0; made < count; made += 100)
+          await Promise.all(Array.from({ length: 100 }, () => kit.connect(to)));
+      },
+      port,
+      CONNECTIONS,
+    );
     // Control blocks are written a moment after what they tell.
-    for (let i = 0; i < LOOKS_MAX && inspectRegion(region).sockets.length < 2 * CONNECTIONS; i++) await new Promise((resolve) => { setTimeout(resolve, 20); });
+    for (let i = 0; i < LOOKS_MAX && inspectRegion(region).sockets.length < 2 * CONNECTIONS; i++)
+      await new Promise((resolve) => {
+        setTimeout(resolve, 20);
+      });
     await Promise.all([server.kill(), client.kill()]);
     const dead = inspectRegion(region).sockets.length;
     assert(dead >= 2 * CONNECTIONS, `${dead} sockets are in the table`);

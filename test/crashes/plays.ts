@@ -19,16 +19,43 @@ export interface Play {
 const STREAM_BYTES = 2_000_000;
 
 const BEFORE_CONNECTION: readonly CrashPoint[] = [
-  'slot.growing', 'slot.grown', 'claim.published', 'claim.looked', 'claim.held', 'bind.listening', 'bind.freed', 'link.bells', 'link.bell-open', 'link.log-empty',
-  'link.log-reserved', 'link.log',
+  'slot.growing',
+  'slot.grown',
+  'claim.published',
+  'claim.looked',
+  'claim.held',
+  'bind.listening',
+  'bind.freed',
+  'link.bells',
+  'link.bell-open',
+  'link.log-empty',
+  'link.log-reserved',
+  'link.log',
 ];
 
 /** A client that does all that a client can do, and leaves in good order. */
 const clientPlay: Play = {
   title: 'client',
   points: [
-    ...BEFORE_CONNECTION, 'link.knocked', 'link.opened', 'link.joined', 'link.detached', 'slot.published', 'connect.asked', 'connect.published', 'connect.accepted', 'fin.sent',
-    'fin.received', 'fin.acknowledged', 'close.begun', 'close.released', 'leave.told', 'leave.published', 'leave.left', 'leave.file', 'leave.door',
+    ...BEFORE_CONNECTION,
+    'link.knocked',
+    'link.opened',
+    'link.joined',
+    'link.detached',
+    'slot.published',
+    'connect.asked',
+    'connect.published',
+    'connect.accepted',
+    'fin.sent',
+    'fin.received',
+    'fin.acknowledged',
+    'close.begun',
+    'close.released',
+    'leave.told',
+    'leave.published',
+    'leave.left',
+    'leave.file',
+    'leave.door',
   ],
   run: playClient,
 };
@@ -36,39 +63,60 @@ const clientPlay: Play = {
 /** The same client, with bytes under way. */
 const trafficPlay: Play = {
   title: 'client, bytes under way',
-  points: ['data.appended', 'publish.begun', 'publish.done', 'publish.rung', 'data.delivered', 'data.consumed', 'data.told', 'credit.given', 'credit.taken'],
+  points: [
+    'data.appended',
+    'publish.begun',
+    'publish.done',
+    'publish.rung',
+    'data.delivered',
+    'data.consumed',
+    'data.told',
+    'credit.given',
+    'credit.taken',
+  ],
   spares: [0, 2],
   run: playClient,
 };
 
 async function playClient(stage: Stage, point: CrashPoint, spare: number): Promise<void> {
   const victim = await stage.victim();
-  const playing = victim.run(async (kit, at, times, echo, sink, bytes) => {
-    const { stp, crash } = kit;
-    crash.arm(at, times);
-    await stp.STPclose(kit.listen().s);
-    const s = await kit.connect(echo);
-    const reading = kit.drain(s, 1);
-    for (let sent = 0; sent < bytes; sent += 50_000) {
-      await stp.STPsend(s, kit.pattern(1, sent, 50_000));
-      crash.acknowledged = sent + 50_000;
-    }
-    for (let i = 0; i < 4; i++) {
-      // The peer falls asleep, and has to be rung.
-      await new Promise((resolve) => { setTimeout(resolve, 10); });
-      await stp.STPsend(s, kit.pattern(1, bytes + i, 1));
-      crash.acknowledged = bytes + i + 1;
-    }
-    stp.STPshutdown(s, 1);
-    await reading;
-    await stp.STPclose(s);
-    const brief = await kit.connect(sink);
-    await stp.STPsend(brief, kit.pattern(1, 0, 10));
-    await stp.STPclose(brief);
-    const last = await kit.connect(sink);
-    await stp.STPsend(last, kit.pattern(1, 0, 20));
-    process.exit(0);
-  }, point, spare, stage.echoPort, stage.sinkPort, STREAM_BYTES).catch(() => undefined);
+  const playing = victim
+    .run(
+      async (kit, at, times, echo, sink, bytes) => {
+        const { stp, crash } = kit;
+        crash.arm(at, times);
+        await stp.STPclose(kit.listen().s);
+        const s = await kit.connect(echo);
+        const reading = kit.drain(s, 1);
+        for (let sent = 0; sent < bytes; sent += 50_000) {
+          await stp.STPsend(s, kit.pattern(1, sent, 50_000));
+          crash.acknowledged = sent + 50_000;
+        }
+        for (let i = 0; i < 4; i++) {
+          // The peer falls asleep, and has to be rung.
+          await new Promise((resolve) => {
+            setTimeout(resolve, 10);
+          });
+          await stp.STPsend(s, kit.pattern(1, bytes + i, 1));
+          crash.acknowledged = bytes + i + 1;
+        }
+        stp.STPshutdown(s, 1);
+        await reading;
+        await stp.STPclose(s);
+        const brief = await kit.connect(sink);
+        await stp.STPsend(brief, kit.pattern(1, 0, 10));
+        await stp.STPclose(brief);
+        const last = await kit.connect(sink);
+        await stp.STPsend(last, kit.pattern(1, 0, 20));
+        process.exit(0);
+      },
+      point,
+      spare,
+      stage.echoPort,
+      stage.sinkPort,
+      STREAM_BYTES,
+    )
+    .catch(() => undefined);
   const words = await stage.died(victim, point);
   await playing;
   if (words.acknowledged === 0) {
@@ -85,11 +133,20 @@ async function playClient(stage: Stage, point: CrashPoint, spare: number): Promi
   }
 }
 
-/** The connection over which the client's stream went: no acknowledged byte is lost, and it ends as the death of the client asks. */
-function checkFirst(stage: Stage, words: { atMs: number; acknowledged: number }, { to, why, atMs }: Ending, point: CrashPoint): void {
+/**
+ * The connection over which the client's stream went: no acknowledged byte is lost, and it ends as the death of the
+ * client asks.
+ */
+function checkFirst(
+  stage: Stage,
+  words: { atMs: number; acknowledged: number },
+  { to, why, atMs }: Ending,
+  point: CrashPoint,
+): void {
   assert(to >= words.acknowledged, `${words.acknowledged} bytes were acknowledged, ${to} came`);
   assert(to <= STREAM_BYTES + 4, `${to} bytes came`);
-  const afterFin = ['fin.received', 'fin.acknowledged', 'close.begun', 'close.released'].includes(point) || point.startsWith('leave.');
+  const afterFin =
+    ['fin.received', 'fin.acknowledged', 'close.begun', 'close.released'].includes(point) || point.startsWith('leave.');
   assert(why === 'ECONNRESET' || (afterFin && why === 'end'), `it ended with ${why}`);
   if (why === 'ECONNRESET') stage.noticed({ point, ...words }, atMs);
 }
@@ -97,11 +154,31 @@ function checkFirst(stage: Stage, words: { atMs: number; acknowledged: number },
 /** A server with a client that sends and wants everything back. */
 const serverPlay: Play = {
   title: 'server',
-  points: ['accept.queued', 'accept.begun', 'accept.answered', 'link.bells', 'link.bell-open', 'link.log-empty', 'link.log-reserved', 'link.log', 'link.opened', 'link.joined', 'link.detached', 'data.delivered', 'data.appended', 'publish.begun', 'publish.done', 'fin.received', 'reset.told'],
+  points: [
+    'accept.queued',
+    'accept.begun',
+    'accept.answered',
+    'link.bells',
+    'link.bell-open',
+    'link.log-empty',
+    'link.log-reserved',
+    'link.log',
+    'link.opened',
+    'link.joined',
+    'link.detached',
+    'data.delivered',
+    'data.appended',
+    'publish.begun',
+    'publish.done',
+    'fin.received',
+    'reset.told',
+  ],
   async run(stage, point) {
     const victim = await stage.victim();
     const port = await victim.run(serveVictim);
-    await victim.run((kit, at) => { kit.crash.arm(at); }, point);
+    await victim.run((kit, at) => {
+      kit.crash.arm(at);
+    }, point);
     const client = stage.other.run(async (kit, to) => {
       const { stp } = kit;
       const s = kit.socket();
@@ -117,13 +194,21 @@ const serverPlay: Play = {
         const got = await reading;
         // Bytes come back that nobody reads: closing with those is a reset.
         await kit.code(() => kit.feed(s, 1, 100_000, 100_010));
-        if (got.why === 'enough') await new Promise((resolve) => { setTimeout(resolve, 5); });
+        if (got.why === 'enough')
+          await new Promise((resolve) => {
+            setTimeout(resolve, 5);
+          });
         if (got.why === 'enough') stp.STPsetsockopt(s, stp.SOL_SOCKET, stp.SO_LINGER, { onoff: true, linger: 0 });
         return got;
       }
     }, port);
     const onlyFin = point === 'fin.received';
-    if (onlyFin) await stage.other.run(async (kit, to) => { await kit.stp.STPclose(await kit.connect(to)); }, port).catch(() => undefined);
+    if (onlyFin)
+      await stage.other
+        .run(async (kit, to) => {
+          await kit.stp.STPclose(await kit.connect(to));
+        }, port)
+        .catch(() => undefined);
     const words = await stage.died(victim, point);
     const { to, why, atMs } = await client;
     assert(to >= Math.min(words.acknowledged, 100_000), `${words.acknowledged} bytes were acknowledged, ${to} came`);
@@ -132,7 +217,9 @@ const serverPlay: Play = {
       stage.noticed(words, atMs);
     }
     await stage.check();
-    await stage.other.run(async (kit, to) => { await kit.stp.STPclose(kit.listen(to).s); }, port);
+    await stage.other.run(async (kit, to) => {
+      await kit.stp.STPclose(kit.listen(to).s);
+    }, port);
   },
 };
 
@@ -149,7 +236,8 @@ function serveVictim(kit: Kit): number {
     await stp.STPclose(c);
   };
   const accept = (): void => {
-    for (let c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number; c >= 0; c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number) serve(c).catch(() => undefined);
+    for (let c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number; c >= 0; c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number)
+      serve(c).catch(() => undefined);
   };
   stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: accept });
   return port;
@@ -161,20 +249,41 @@ const cancelPlay: Play = {
   points: ['connect.cancelled'],
   async run(stage, point) {
     const victim = await stage.victim();
-    const playing = victim.run(async (kit, at, port) => {
-      kit.crash.arm(at);
-      const s = kit.socket();
-      kit.stp.STPsetopt(s, kit.stp.STP_CONNECT_TIMEOUT, 30);
-      await kit.code(() => kit.stp.STPconnect(s, { port }));
-      process.exit(0);
-    }, point, stage.deafPort).catch(() => undefined);
+    const playing = victim
+      .run(
+        async (kit, at, port) => {
+          kit.crash.arm(at);
+          const s = kit.socket();
+          kit.stp.STPsetopt(s, kit.stp.STP_CONNECT_TIMEOUT, 30);
+          await kit.code(() => kit.stp.STPconnect(s, { port }));
+          process.exit(0);
+        },
+        point,
+        stage.deafPort,
+      )
+      .catch(() => undefined);
     await stage.died(victim, point);
     await playing;
     await stage.check();
   },
 };
 
-export const PLAYS: readonly Play[] = [newcomerPlay, founderPlay, clientPlay, trafficPlay, serverPlay, cancelPlay, sharingClientPlay, sharingServerPlay, queuedClientPlay, queuedSharingPlay, queuedServerPlay, ...handOverPlays, mournerPlay, recoveryPlay];
+export const PLAYS: readonly Play[] = [
+  newcomerPlay,
+  founderPlay,
+  clientPlay,
+  trafficPlay,
+  serverPlay,
+  cancelPlay,
+  sharingClientPlay,
+  sharingServerPlay,
+  queuedClientPlay,
+  queuedSharingPlay,
+  queuedServerPlay,
+  ...handOverPlays,
+  mournerPlay,
+  recoveryPlay,
+];
 
 /** Points that no play comes to: a table that is not walked tells nothing. */
 export function unwalked(): CrashPoint[] {

@@ -39,7 +39,9 @@ async function connectEarly(kit: Kit, port: number, bytes: number): Promise<void
     crash.acknowledged += bytes;
     stp.STPshutdown(s, 1);
     // What is published in good order ends in good order.
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
   }
   process.exit(0);
 }
@@ -51,8 +53,17 @@ async function connectEarly(kit: Kit, port: number, bytes: number): Promise<void
 export const queuedClientPlay: Play = {
   title: 'client that goes on before the accept',
   points: [
-    'connect.asked', 'connect.published', 'connect.queued', 'data.appended', 'publish.begun', 'publish.done',
-    'fin.sent', 'fin.acknowledged', 'leave.told', 'leave.published', 'leave.left',
+    'connect.asked',
+    'connect.published',
+    'connect.queued',
+    'data.appended',
+    'publish.begun',
+    'publish.done',
+    'fin.sent',
+    'fin.acknowledged',
+    'leave.told',
+    'leave.published',
+    'leave.left',
   ],
   spares: [0, 1],
   async run(stage, point, spare) {
@@ -60,7 +71,13 @@ export const queuedClientPlay: Play = {
     const times = point.startsWith('leave.') ? 0 : spare;
     const port = await stage.peer.run(listenLate);
     const victim = await stage.victim();
-    await victim.run((kit, at, often) => { kit.crash.arm(at, often); }, point, times);
+    await victim.run(
+      (kit, at, often) => {
+        kit.crash.arm(at, often);
+      },
+      point,
+      times,
+    );
     const playing = victim.run(connectEarly, port, EARLY_BYTES).catch(() => undefined);
     const words = await stage.died(victim, point);
     await playing;
@@ -83,22 +100,34 @@ export const queuedClientPlay: Play = {
 export const queuedSharingPlay: Play = {
   title: 'client that goes on before the accept, at a shared port',
   points: [
-    'ask.asked', 'connect.queued', 'ask.chosen', 'connect.asked', 'connect.early', 'connect.published', 'connect.accepted',
+    'ask.asked',
+    'connect.queued',
+    'ask.chosen',
+    'connect.asked',
+    'connect.early',
+    'connect.published',
+    'connect.accepted',
   ],
   async run(stage, point) {
     const port = await stage.peer.run(share, 0);
     await stage.other.run(share, port);
     const victim = await stage.victim();
-    const playing = victim.run(async (kit, at, to) => {
-      const { stp } = kit;
-      kit.crash.arm(at);
-      const s = kit.socket();
-      stp.STPsetopt(s, stp.STP_CONNECT_QUEUED, true);
-      await stp.STPconnect(s, { port: to });
-      await stp.STPsend(s, kit.pattern(1, 0, 1000));
-      await stp.STPclose(s);
-      process.exit(0);
-    }, point, port).catch(() => undefined);
+    const playing = victim
+      .run(
+        async (kit, at, to) => {
+          const { stp } = kit;
+          kit.crash.arm(at);
+          const s = kit.socket();
+          stp.STPsetopt(s, stp.STP_CONNECT_QUEUED, true);
+          await stp.STPconnect(s, { port: to });
+          await stp.STPsend(s, kit.pattern(1, 0, 1000));
+          await stp.STPclose(s);
+          process.exit(0);
+        },
+        point,
+        port,
+      )
+      .catch(() => undefined);
     await stage.died(victim, point);
     await playing;
     for (const client of [stage.peer, stage.other]) {
@@ -124,7 +153,11 @@ export const queuedServerPlay: Play = {
       kit.crash.arm(at);
       const accepts = at === 'accept.begun' || at === 'accept.answered';
       // By then bytes have come, or come with the accept.
-      const accept = (): void => { setTimeout(() => { void stp.STPaccept(s, stp.MSG_DONTWAIT); }, 10); };
+      const accept = (): void => {
+        setTimeout(() => {
+          void stp.STPaccept(s, stp.MSG_DONTWAIT);
+        }, 10);
+      };
       stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: accepts ? accept : () => undefined });
       return listening.port;
     }, point);
@@ -144,6 +177,8 @@ export const queuedServerPlay: Play = {
     assert(why === 'ECONNRESET' || (!told && why === 'ECONNREFUSED'), `told: ${told}, it ended with '${why}'`);
     stage.noticed(words, atMs);
     await stage.check();
-    await stage.other.run(async (kit, to) => { await kit.stp.STPclose(kit.listen(to).s); }, port);
+    await stage.other.run(async (kit, to) => {
+      await kit.stp.STPclose(kit.listen(to).s);
+    }, port);
   },
 };

@@ -6,14 +6,29 @@ import { assert, type Stage } from './stage';
 /** Opens a region that others use. */
 export const newcomerPlay: Play = {
   title: 'newcomer',
-  points: ['open.directory', 'open.header', 'open.number', 'open.door-made', 'open.door', 'open.tables', 'open.starting', 'open.live', 'claim.held', 'slot.published'],
+  points: [
+    'open.directory',
+    'open.header',
+    'open.number',
+    'open.door-made',
+    'open.door',
+    'open.tables',
+    'open.starting',
+    'open.live',
+    'claim.held',
+    'slot.published',
+  ],
   async run(stage, point) {
     const victim = await stage.victim();
-    const playing = victim.run((kit, at) => {
-      kit.crash.arm(at);
-      kit.listen();
-      setTimeout(() => { process.exit(0); }, 100);
-    }, point).catch(() => undefined);
+    const playing = victim
+      .run((kit, at) => {
+        kit.crash.arm(at);
+        kit.listen();
+        setTimeout(() => {
+          process.exit(0);
+        }, 100);
+      }, point)
+      .catch(() => undefined);
     await stage.died(victim, point);
     await playing;
     await stage.check();
@@ -23,15 +38,29 @@ export const newcomerPlay: Play = {
 /** Makes a region, and another has to go on with what is there. */
 export const founderPlay: Play = {
   title: 'founder',
-  points: ['open.directory', 'open.header-written', 'open.header', 'open.number', 'open.door-made', 'open.door', 'open.tables', 'open.starting', 'open.live', 'recovery.listed', 'recovery.pairs'],
+  points: [
+    'open.directory',
+    'open.header-written',
+    'open.header',
+    'open.number',
+    'open.door-made',
+    'open.door',
+    'open.tables',
+    'open.starting',
+    'open.live',
+    'recovery.listed',
+    'recovery.pairs',
+  ],
   async run(stage, point) {
     const region = `${stage.region}-of-${point}`;
     const victim = await stage.start('founder', region);
-    const playing = victim.run((kit, at) => {
-      kit.crash.arm(at);
-      kit.socket();
-      process.exit(0);
-    }, point).catch(() => undefined);
+    const playing = victim
+      .run((kit, at) => {
+        kit.crash.arm(at);
+        kit.socket();
+        process.exit(0);
+      }, point)
+      .catch(() => undefined);
     await stage.died(victim, point);
     await playing;
     const next = Region.open({ ...stage.options(), directory: region });
@@ -51,7 +80,9 @@ export const mournerPlay: Play = {
   async run(stage, point) {
     const [victim, doomed] = await Promise.all([stage.victim(), stage.victim()]);
     await connectedPair(victim, doomed);
-    await victim.run((kit, at) => { kit.crash.arm(at); }, point);
+    await victim.run((kit, at) => {
+      kit.crash.arm(at);
+    }, point);
     await doomed.kill();
     await stage.died(victim, point);
     await stage.check();
@@ -68,11 +99,13 @@ export const recoveryPlay: Play = {
     const victim = await stage.victim();
     // Both at once, so that neither clears up after the other.
     await Promise.all(dead.map((actor) => actor.kill()));
-    const playing = victim.run((kit, at) => {
-      kit.crash.arm(at);
-      kit.socket();
-      process.exit(0);
-    }, point).catch(() => undefined);
+    const playing = victim
+      .run((kit, at) => {
+        kit.crash.arm(at);
+        kit.socket();
+        process.exit(0);
+      }, point)
+      .catch(() => undefined);
     await stage.died(victim, point);
     await playing;
     await stage.check();
@@ -85,12 +118,17 @@ type Actor = Awaited<ReturnType<Stage['victim']>>;
 export async function connectedPair(server: Actor, client: Actor): Promise<void> {
   const port = await server.run((kit) => {
     const { s, port: chosen } = kit.listen();
-    kit.notes.set('accepted', kit.stp.STPaccept(s).then(async (c) => {
-      kit.fds['s'] = c;
-      await kit.stp.STPclose(s);
-    }));
+    kit.notes.set(
+      'accepted',
+      kit.stp.STPaccept(s).then(async (c) => {
+        kit.fds['s'] = c;
+        await kit.stp.STPclose(s);
+      }),
+    );
     return chosen;
   });
-  await client.run(async (kit, to) => { kit.fds['s'] = await kit.connect(to); }, port);
+  await client.run(async (kit, to) => {
+    kit.fds['s'] = await kit.connect(to);
+  }, port);
   await server.run((kit) => kit.notes.get('accepted'));
 }

@@ -18,7 +18,8 @@ export function share(kit: Kit, port: number): number {
     await kit.code(() => stp.STPclose(c));
   };
   const accept = (): void => {
-    for (let c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number; c >= 0; c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number) void serve(c);
+    for (let c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number; c >= 0; c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number)
+      void serve(c);
   };
   stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: accept });
   kit.fds['shared'] = s;
@@ -37,14 +38,21 @@ export const sharingServerPlay: Play = {
     const port = await stage.peer.run(share, 0);
     const victim = await stage.victim();
     await victim.run(share, port);
-    await victim.run((kit, at) => { kit.crash.arm(at); }, point);
+    await victim.run((kit, at) => {
+      kit.crash.arm(at);
+    }, point);
     // Those that share a port are asked in turn, but who was late with an answer comes after the others for a second.
     let lives = true;
     const connect = async (): Promise<void> => {
-      while (lives) await stage.other.run(async (kit, to) => { await kit.stp.STPclose(await kit.connect(to)); }, port);
+      while (lives)
+        await stage.other.run(async (kit, to) => {
+          await kit.stp.STPclose(await kit.connect(to));
+        }, port);
     };
     const connecting = connect();
-    await stage.died(victim, point).finally(() => { lives = false; });
+    await stage.died(victim, point).finally(() => {
+      lives = false;
+    });
     await stage.within(connecting, () => `${point}: a client still waits`);
     await stage.peer.run(unshare);
     await stage.check();
@@ -59,14 +67,20 @@ export const sharingClientPlay: Play = {
     const port = await stage.peer.run(share, 0);
     await stage.other.run(share, port);
     const victim = await stage.victim();
-    const playing = victim.run(async (kit, at, to) => {
-      kit.crash.arm(at);
-      const s = kit.socket();
-      const connecting = kit.code(() => kit.stp.STPconnect(s, { port: to }));
-      if (at === 'connect.cancelled') await kit.stp.STPclose(s);
-      await connecting;
-      process.exit(0);
-    }, point, port).catch(() => undefined);
+    const playing = victim
+      .run(
+        async (kit, at, to) => {
+          kit.crash.arm(at);
+          const s = kit.socket();
+          const connecting = kit.code(() => kit.stp.STPconnect(s, { port: to }));
+          if (at === 'connect.cancelled') await kit.stp.STPclose(s);
+          await connecting;
+          process.exit(0);
+        },
+        point,
+        port,
+      )
+      .catch(() => undefined);
     await stage.died(victim, point);
     await playing;
     const served = await stage.peer.run(async (kit, to) => {

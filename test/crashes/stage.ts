@@ -1,8 +1,10 @@
 /**
- * Where processes die at crash points: one region with a peer that serves, a bystander that must notice nothing, and victims.
+ * Where processes die at crash points: one region with a peer that serves, a bystander that must notice nothing, and
+ * victims.
  *
- * After each death the stage checks what every death has to leave behind: connections that the living had among themselves carry every byte, nobody
- * holds a socket of the dead, and who opens the region next finds no file of theirs.
+ * After each death the stage checks what every death has to leave behind: connections that the living had among
+ * themselves carry every byte, nobody holds a socket of the dead, and who opens the region next finds no file of
+ * theirs.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -95,7 +97,12 @@ export class Stage {
   }
 
   start(name: string, region = this.region): Promise<Actor> {
-    return Actor.start(this.#test, { region, ...this.variant.options, name, execArgv: ['--require', path.join(__dirname, 'crash-preload.js')] });
+    return Actor.start(this.#test, {
+      region,
+      ...this.variant.options,
+      name,
+      execArgv: ['--require', path.join(__dirname, 'crash-preload.js')],
+    });
   }
 
   /** A process that can be told where to die. */
@@ -118,7 +125,9 @@ export class Stage {
     [this.#peer, this.#other] = await Promise.all([this.start('peer'), this.start('other')]);
     const ports = await this.#peer.run(servePeer);
     [this.#echoPort, this.#sinkPort, this.#deafPort] = [ports.echo, ports.sink, ports.deaf];
-    await this.#other.run(async (kit, port) => { kit.fds['kept'] = await kit.connect(port); }, this.#echoPort);
+    await this.#other.run(async (kit, port) => {
+      kit.fds['kept'] = await kit.connect(port);
+    }, this.#echoPort);
     await this.#swap();
     this.#socketsAtRest = this.#sockets();
   }
@@ -127,7 +136,10 @@ export class Stage {
   async died(victim: Actor, point: CrashPoint): Promise<LastWords> {
     const end = await this.within(victim.ended, () => `${point}: the victim lives`);
     const words = lastWords(end.stderr);
-    assert(end.signal === 'SIGKILL' && words?.point === point, `${point} was not reached: the victim ended with ${describeEnd(end)}`);
+    assert(
+      end.signal === 'SIGKILL' && words?.point === point,
+      `${point} was not reached: the victim ended with ${describeEnd(end)}`,
+    );
     this.deaths += 1;
     return words;
   }
@@ -140,7 +152,10 @@ export class Stage {
   async ending(): Promise<Ending> {
     return this.peer.run(async (kit) => {
       const endings = kit.notes.get('endings') as Ending[];
-      while (endings.length === 0) await new Promise<void>((resolve) => { kit.notes.set('told', resolve); });
+      while (endings.length === 0)
+        await new Promise<void>((resolve) => {
+          kit.notes.set('told', resolve);
+        });
       const [first] = endings.splice(0, 1);
       if (first === undefined) throw new Error('no ending');
       return first;
@@ -156,13 +171,19 @@ export class Stage {
   async check(dead: readonly number[] = []): Promise<void> {
     await this.#swap();
     await this.clean(dead);
-    await this.until(() => this.#sockets() === this.#socketsAtRest, () => `${this.#sockets()} sockets, ${this.#socketsAtRest} at rest`);
+    await this.until(
+      () => this.#sockets() === this.#socketsAtRest,
+      () => `${this.#sockets()} sockets, ${this.#socketsAtRest} at rest`,
+    );
   }
 
   /** No file of the dead is left. */
   async clean(dead: readonly number[] = []): Promise<void> {
     this.#reopen();
-    await this.until(() => this.#litter(dead).length === 0, () => `left behind: ${this.#litter(dead).join(', ')}`);
+    await this.until(
+      () => this.#litter(dead).length === 0,
+      () => `left behind: ${this.#litter(dead).join(', ')}`,
+    );
   }
 
   /** Somebody opens the region, and leaves. */
@@ -187,10 +208,24 @@ export class Stage {
     const numbers = fs.readdirSync(path.join(this.region, 'processes')).map(Number);
     const top = Math.max(...numbers);
     const ours = (name: string): boolean => name.split(/[-.]/u, 2).every((number) => living.has(Number(number)));
-    const pairs = ['links', 'bells'].flatMap((folder) => fs.readdirSync(path.join(this.region, folder)).filter((name) => !ours(name)).map((name) => `${folder}/${name}`));
-    const files = numbers.filter((number) => !living.has(number) && number !== top).map((number) => `processes/${number}`);
-    const temporary = fs.readdirSync(this.region).filter((name) => !['region', 'processes', 'links', 'bells'].includes(name));
-    return [...pairs.filter((name) => name !== `bells/${top}`), ...files, ...temporary, ...dead.filter((number) => living.has(number)).map((number) => `process ${number} lives`)];
+    const pairs = ['links', 'bells'].flatMap((folder) =>
+      fs
+        .readdirSync(path.join(this.region, folder))
+        .filter((name) => !ours(name))
+        .map((name) => `${folder}/${name}`),
+    );
+    const files = numbers
+      .filter((number) => !living.has(number) && number !== top)
+      .map((number) => `processes/${number}`);
+    const temporary = fs
+      .readdirSync(this.region)
+      .filter((name) => !['region', 'processes', 'links', 'bells'].includes(name));
+    return [
+      ...pairs.filter((name) => name !== `bells/${top}`),
+      ...files,
+      ...temporary,
+      ...dead.filter((number) => living.has(number)).map((number) => `process ${number} lives`),
+    ];
   }
 
   #sockets(): number {
@@ -199,11 +234,15 @@ export class Stage {
 
   /** The bystanders exchange bytes over a connection that was there before. */
   async #swap(): Promise<void> {
-    await this.#other.run(async (kit, from, to) => {
-      const s = kit.fds['kept'] ?? -1;
-      const [read] = await Promise.all([kit.drain(s, 1, from, to), kit.feed(s, 1, from, to)]);
-      if (read.why !== 'enough') throw new Error(`the kept connection ended: ${read.why}`);
-    }, this.#kept, this.#kept + SWAP_BYTES);
+    await this.#other.run(
+      async (kit, from, to) => {
+        const s = kit.fds['kept'] ?? -1;
+        const [read] = await Promise.all([kit.drain(s, 1, from, to), kit.feed(s, 1, from, to)]);
+        if (read.why !== 'enough') throw new Error(`the kept connection ended: ${read.why}`);
+      },
+      this.#kept,
+      this.#kept + SWAP_BYTES,
+    );
     this.#kept += SWAP_BYTES;
   }
 
@@ -211,14 +250,18 @@ export class Stage {
     const deadlineMs = performance.now() + WAIT_MS;
     while (!holds()) {
       assert(performance.now() < deadlineMs, what());
-      await new Promise((resolve) => { setTimeout(resolve, LOOK_MS); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, LOOK_MS);
+      });
     }
   }
 
   async within<T>(promise: Promise<T>, what: () => string): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => { reject(new Error(what())); }, WAIT_MS);
+      timer = setTimeout(() => {
+        reject(new Error(what()));
+      }, WAIT_MS);
     });
     try {
       return await Promise.race([promise, late]);
@@ -263,7 +306,12 @@ function servePeer(kit: Kit): { echo: number; sink: number; deaf: number } {
   const listen = (echoes: boolean): number => {
     const { s, port } = kit.listen();
     const accept = (): void => {
-      for (let c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number; c >= 0; c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number) void serve(c, echoes);
+      for (
+        let c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number;
+        c >= 0;
+        c = stp.STPaccept(s, stp.MSG_DONTWAIT) as number
+      )
+        void serve(c, echoes);
     };
     stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: accept });
     return port;

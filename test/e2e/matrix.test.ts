@@ -1,6 +1,6 @@
 /**
- * Ordinary programs of six kinds in two processes, in network namespaces where kernel TCP can't connect: with both drivers, loaded in every
- * way there is, from both kinds of modules. What passes went over STP.
+ * Ordinary programs of six kinds in two processes, in network namespaces where kernel TCP can't connect: with both
+ * drivers, loaded in every way there is, from both kinds of modules. What passes went over STP.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -41,13 +41,19 @@ const LOADINGS: readonly Loading[] = [
 ];
 
 /** A new namespace has its loopback down: no route, so no kernel TCP connect gets anywhere. */
-const NAMESPACES = [['unshare', '--net'], ['unshare', '--user', '--map-root-user', '--net']];
+const NAMESPACES = [
+  ['unshare', '--net'],
+  ['unshare', '--user', '--map-root-user', '--net'],
+];
 const namespace = NAMESPACES.find(([command = '', ...args]) => spawnSync(command, [...args, 'true']).status === 0);
 if (namespace === undefined) t.comment('no network namespaces here: STP_NET=stp alone keeps the programs from TCP');
 
 function start(env: Record<string, string>, args: readonly string[]): ChildProcess {
   const [command = '', ...rest] = [...(namespace ?? []), process.execPath, ...args];
-  return spawn(command, rest, { env: { ...process.env, NODE_OPTIONS: '', ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+  return spawn(command, rest, {
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
 }
 
 /** The first line that a program prints, as JSON. */
@@ -56,12 +62,19 @@ async function firstLine(child: ChildProcess): Promise<Record<string, unknown>> 
   const lines = createInterface(child.stdout);
   const line = await Promise.race([
     once(lines, 'line').then(([text]) => text as string),
-    once(child, 'exit').then(([code, signal]) => { throw new Error(`ended: ${String(code)} ${String(signal)}`); }),
+    once(child, 'exit').then(([code, signal]) => {
+      throw new Error(`ended: ${String(code)} ${String(signal)}`);
+    }),
   ]);
   return JSON.parse(line) as Record<string, unknown>;
 }
 
-async function run(env: Record<string, string>, loading: Loading, kind: string, hooked = true): Promise<Record<string, unknown>> {
+async function run(
+  env: Record<string, string>,
+  loading: Loading,
+  kind: string,
+  hooked = true,
+): Promise<Record<string, unknown>> {
   const all = { STP_NET: 'stp', NODE_EXTRA_CA_CERTS: path.join(PROGRAMS, 'cert.pem'), ...env };
   const serverEnv = loading.options === '' ? all : { ...all, NODE_OPTIONS: loading.options };
   const server = start(serverEnv, [...loading.args, path.join(PROGRAMS, `${loading.prefix}server.${kind}`)]);
@@ -94,9 +107,13 @@ for (const driver of drivers) {
     const env = { STP_REGION: region, STP_DRIVER: driver };
     for (const loading of LOADINGS) {
       for (const kind of ['cjs', 'mjs']) {
-        await t.test(`net, http, https, http2, fetch and ws work with ${loading.name} from .${kind}`, { timeout: WATCHDOG_MS }, async (t) => {
-          t.strictSame(await run(env, loading, kind), RIGHT);
-        });
+        await t.test(
+          `net, http, https, http2, fetch and ws work with ${loading.name} from .${kind}`,
+          { timeout: WATCHDOG_MS },
+          async (t) => {
+            t.strictSame(await run(env, loading, kind), RIGHT);
+          },
+        );
       }
     }
   });
@@ -110,5 +127,10 @@ void t.test('a client without the hook reaches nobody there', { timeout: WATCHDO
   const [require] = LOADINGS;
   if (require === undefined) return;
   const results = await run({ STP_REGION: region }, require, 'cjs', false);
-  for (const [name, result] of Object.entries(results)) t.match(result, /^failed: (?:ENETUNREACH|ECONNREFUSED|EADDRNOTAVAIL|UND_ERR|TypeError)/u, `${name}: ${String(result)}`);
+  for (const [name, result] of Object.entries(results))
+    t.match(
+      result,
+      /^failed: (?:ENETUNREACH|ECONNREFUSED|EADDRNOTAVAIL|UND_ERR|TypeError)/u,
+      `${name}: ${String(result)}`,
+    );
 });

@@ -20,7 +20,11 @@ export class ActorProcess extends SimulatedProcess {
 
   act(): void {
     const { random, draining } = this.world;
-    for (const owner of [...this.listeners, ...this.sockets]) if (draining || random.chance(owner.pace)) this.survive(() => { owner.act(); });
+    for (const owner of [...this.listeners, ...this.sockets])
+      if (draining || random.chance(owner.pace))
+        this.survive(() => {
+          owner.act();
+        });
     this.listeners = this.listeners.filter((listener) => listener.phase !== 'done');
     this.sockets = this.sockets.filter((socket) => socket.phase !== 'done');
   }

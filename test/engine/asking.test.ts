@@ -20,62 +20,74 @@ function eager(listener: Probe): Probe[] {
   return accepted;
 }
 
-eachMechanism('a client goes on to another listener where the first one is held up, and that one never hears of it', (tt, mechanism) => {
-  const network = new Network({ mechanism, processes: 3 });
-  const busy = network.listen(1, 7, 64);
-  const idle = network.listen(2, 7, 64);
-  const accepted = eager(idle);
-  network.stalled.add(1);
-  const clients = Array.from({ length: 20 }, () => network.connect(CLIENT, 1, 7, { anyListener: true }));
-  network.settle();
-  tt.equal(accepted.length, 0);
-  network.wait(10);
-  tt.equal(accepted.length, 20);
-  for (const client of clients) {
+eachMechanism(
+  'a client goes on to another listener where the first one is held up, and that one never hears of it',
+  (tt, mechanism) => {
+    const network = new Network({ mechanism, processes: 3 });
+    const busy = network.listen(1, 7, 64);
+    const idle = network.listen(2, 7, 64);
+    const accepted = eager(idle);
+    network.stalled.add(1);
+    const clients = Array.from({ length: 20 }, () => network.connect(CLIENT, 1, 7, { anyListener: true }));
+    network.settle();
+    tt.equal(accepted.length, 0);
+    network.wait(10);
+    tt.equal(accepted.length, 20);
+    for (const client of clients) {
+      tt.same(client.told, ['connected 0']);
+      tt.equal(client.socket.peer?.process, 2);
+    }
+    network.stalled.clear();
+    network.settle();
+    tt.same(busy.told, []);
+    tt.equal(busy.socket.listener?.asks.size, 0, 'no request is left there');
+    const late = network.connect(CLIENT, 1, 7, { anyListener: true });
+    const there = eager(busy);
+    network.settle();
+    tt.same(late.told, ['connected 0'], 'and it goes on');
+    tt.equal(there.length, 1);
+  },
+);
+
+eachMechanism(
+  'of two listeners that are ready at the same moment one accepts, and the other never hears of it',
+  (tt, mechanism) => {
+    const network = new Network({ mechanism, processes: 3 });
+    const listeners = [network.listen(1, 7), network.listen(2, 7)];
+    const accepted = listeners.map(eager);
+    for (const number of [1, 2]) network.stalled.add(number);
+    const client = network.connect(CLIENT, 1, 7, { anyListener: true });
+    network.settle();
+    network.wait(10);
+    tt.equal(client.socket.asked.length, 2, 'both are asked');
+    network.stalled.clear();
+    network.settle();
     tt.same(client.told, ['connected 0']);
-    tt.equal(client.socket.peer?.process, 2);
-  }
-  network.stalled.clear();
-  network.settle();
-  tt.same(busy.told, []);
-  tt.equal(busy.socket.listener?.asks.size, 0, 'no request is left there');
-  const late = network.connect(CLIENT, 1, 7, { anyListener: true });
-  const there = eager(busy);
-  network.settle();
-  tt.same(late.told, ['connected 0'], 'and it goes on');
-  tt.equal(there.length, 1);
-});
+    tt.equal(accepted.flat().length, 1);
+    tt.same(accepted.flat()[0]?.told, []);
+    tt.same(
+      listeners.map(({ socket }) => socket.listener?.asks.size),
+      [0, 0],
+    );
+  },
+);
 
-eachMechanism('of two listeners that are ready at the same moment one accepts, and the other never hears of it', (tt, mechanism) => {
-  const network = new Network({ mechanism, processes: 3 });
-  const listeners = [network.listen(1, 7), network.listen(2, 7)];
-  const accepted = listeners.map(eager);
-  for (const number of [1, 2]) network.stalled.add(number);
-  const client = network.connect(CLIENT, 1, 7, { anyListener: true });
-  network.settle();
-  network.wait(10);
-  tt.equal(client.socket.asked.length, 2, 'both are asked');
-  network.stalled.clear();
-  network.settle();
-  tt.same(client.told, ['connected 0']);
-  tt.equal(accepted.flat().length, 1);
-  tt.same(accepted.flat()[0]?.told, []);
-  tt.same(listeners.map(({ socket }) => socket.listener?.asks.size), [0, 0]);
-});
-
-eachMechanism('a listener that does not accept holds one request of a client process, and the rest go elsewhere', (tt, mechanism) => {
-  const network = new Network({ mechanism, processes: 3 });
-  const slow = network.listen(1, 7);
-  const accepted = eager(network.listen(2, 7));
-  const clients = Array.from({ length: 10 }, () => network.connect(CLIENT, 1, 7, { anyListener: true }));
-  network.settle();
-  for (let tries = 0; tries < 2; tries++) network.wait(10);
-  tt.equal(queued(slow), 1);
-  tt.equal(accepted.length, 9);
-  network.accept(slow);
-  network.settle();
-  for (const client of clients) tt.same(client.told, ['connected 0']);
-});
+eachMechanism(
+  'a listener that does not accept holds one request of a client process, and the rest go elsewhere',
+  (tt, mechanism) => {
+    const network = new Network({ mechanism, processes: 3 });
+    const slow = network.listen(1, 7);
+    const accepted = eager(network.listen(2, 7));
+    const clients = Array.from({ length: 10 }, () => network.connect(CLIENT, 1, 7, { anyListener: true }));
+    network.settle();
+    for (let tries = 0; tries < 2; tries++) network.wait(10);
+    tt.equal(queued(slow), 1);
+    tt.equal(accepted.length, 9);
+    network.accept(slow);
+    network.settle();
+    for (const client of clients) tt.same(client.told, ['connected 0']);
+  },
+);
 
 eachMechanism('who left a request without an answer is asked after the others, for a while', (tt, mechanism) => {
   const network = new Network({ mechanism, processes: 3 });
@@ -123,40 +135,49 @@ eachMechanism('a client that gives up while it asks leaves nothing anywhere', (t
   }
 });
 
-eachMechanism('a client that asks learns of listeners that close or die, and fails when the last is gone', (tt, mechanism) => {
-  const network = new Network({ mechanism, processes: 3 });
-  const first = network.listen(1, 7);
-  network.listen(2, 7);
-  // It takes a request that it never accepts: those behind wait for an offer.
-  network.connect(CLIENT, 1, 7, { anyListener: true });
-  network.connect(CLIENT, 2, 7, { anyListener: true });
-  const client = network.connect(CLIENT, 1, 7, { anyListener: true });
-  network.settle();
-  network.wait(10);
-  tt.equal(client.socket.asked.length, 2);
-  tt.ok(first.close());
-  network.settle();
-  tt.same(client.socket.asked.map(({ peer }) => peer.process), [2]);
-  network.end(2);
-  network.settle();
-  network.wait(600);
-  tt.same(client.told, [`connected ${errnoOf('ECONNRESET')}`]);
-});
+eachMechanism(
+  'a client that asks learns of listeners that close or die, and fails when the last is gone',
+  (tt, mechanism) => {
+    const network = new Network({ mechanism, processes: 3 });
+    const first = network.listen(1, 7);
+    network.listen(2, 7);
+    // It takes a request that it never accepts: those behind wait for an offer.
+    network.connect(CLIENT, 1, 7, { anyListener: true });
+    network.connect(CLIENT, 2, 7, { anyListener: true });
+    const client = network.connect(CLIENT, 1, 7, { anyListener: true });
+    network.settle();
+    network.wait(10);
+    tt.equal(client.socket.asked.length, 2);
+    tt.ok(first.close());
+    network.settle();
+    tt.same(
+      client.socket.asked.map(({ peer }) => peer.process),
+      [2],
+    );
+    network.end(2);
+    network.settle();
+    network.wait(600);
+    tt.same(client.told, [`connected ${errnoOf('ECONNRESET')}`]);
+  },
+);
 
-eachMechanism('the death of a client whose request waits to be accepted makes way for those behind', (tt, mechanism) => {
-  const network = new Network({ mechanism, processes: 3 });
-  const listener = network.listen(1, 7);
-  network.connect(2, 1, 7, { anyListener: true });
-  network.settle();
-  tt.equal(queued(listener), 1);
-  const client = network.connect(CLIENT, 1, 7, { anyListener: true });
-  network.settle();
-  const accepted = eager(listener);
-  network.end(2);
-  network.settle();
-  tt.equal(accepted.length, 1);
-  tt.same(client.told, ['connected 0']);
-});
+eachMechanism(
+  'the death of a client whose request waits to be accepted makes way for those behind',
+  (tt, mechanism) => {
+    const network = new Network({ mechanism, processes: 3 });
+    const listener = network.listen(1, 7);
+    network.connect(2, 1, 7, { anyListener: true });
+    network.settle();
+    tt.equal(queued(listener), 1);
+    const client = network.connect(CLIENT, 1, 7, { anyListener: true });
+    network.settle();
+    const accepted = eager(listener);
+    network.end(2);
+    network.settle();
+    tt.equal(accepted.length, 1);
+    tt.same(client.told, ['connected 0']);
+  },
+);
 
 void t.test('requests beyond the backlog are turned away for now', (tt) => {
   const network = new Network({ mechanism: 'ring' });
@@ -164,7 +185,7 @@ void t.test('requests beyond the backlog are turned away for now', (tt) => {
   const clients = Array.from({ length: 6 }, () => network.connect(2, 1, 7, { anyListener: true }));
   network.settle();
   tt.equal(queued(listener), 1);
-  tt.equal([...listener.socket.listener?.asks.values() ?? []][0]?.waiting.size, 2);
+  tt.equal([...(listener.socket.listener?.asks.values() ?? [])][0]?.waiting.size, 2);
   for (let round = 0; round < 60; round++) {
     if (queued(listener) > 0) network.accept(listener);
     network.wait(50);

@@ -1,8 +1,9 @@
 /**
- * What must be true of a connection, seen from outside: who sent how much, what was read, and why it may have been reset.
+ * What must be true of a connection, seen from outside: who sent how much, what was read, and why it may have been
+ * reset.
  *
- * The bytes are a function of connection, direction and offset, so each byte read is checked for its place, wherever its end was
- * handed over to meanwhile.
+ * The bytes are a function of connection, direction and offset, so each byte read is checked for its place, wherever
+ * its end was handed over to meanwhile.
  */
 import { type EngineSocket } from '../../src/engine';
 import { seededRandom } from '../../src/storage/simulated-disk';
@@ -60,7 +61,8 @@ export class End {
   checkIps({ local, remote }: EngineSocket): void {
     const { clientIp, calledIp, serverIp } = this.connection;
     const [own, other] = this.side === 0 ? [clientIp, calledIp] : [serverIp, clientIp];
-    if (local.ip !== own || remote.ip !== other) fail(`${this.name}: has the addresses "${local.ip}" and "${remote.ip}", not "${own}" and "${other}"`);
+    if (local.ip !== own || remote.ip !== other)
+      fail(`${this.name}: has the addresses "${local.ip}" and "${remote.ip}", not "${own}" and "${other}"`);
   }
 
   get name(): string {
@@ -77,15 +79,18 @@ export class End {
   check(bytes: Buffer, length: number, peeked: boolean): void {
     const { other } = this;
     const at = (other.#base + this.received) % PATTERN_BYTES;
-    if (this.received + length > other.sent) fail(`${this.name}: ${length} bytes at ${this.received}, only ${other.sent} were sent`);
+    if (this.received + length > other.sent)
+      fail(`${this.name}: ${length} bytes at ${this.received}, only ${other.sent} were sent`);
     if (this.eofSeen) fail(`${this.name}: ${length} bytes after the end of the stream`);
-    if (bytes.compare(pattern, at, at + length, 0, length) !== 0) fail(`${this.name}: wrong bytes in [${this.received}, ${this.received + length})`);
+    if (bytes.compare(pattern, at, at + length, 0, length) !== 0)
+      fail(`${this.name}: wrong bytes in [${this.received}, ${this.received + length})`);
     if (!peeked) this.received += length;
   }
 
   /**
-   * `died`: the process of the other end is gone before its FIN went out, and that is the end of the stream. What its program had written and the
-   * library still held for credit is lost with it, as what lies in a program's own buffers is with TCP.
+   * `died`: the process of the other end is gone before its FIN went out, and that is the end of the stream. What its
+   * program had written and the library still held for credit is lost with it, as what lies in a program's own buffers
+   * is with TCP.
    */
   checkEnd(died: boolean): void {
     const { other } = this;

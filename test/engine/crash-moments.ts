@@ -10,7 +10,9 @@ type Watch = (name: points.CrashPoint) => void;
 const CRASH_HOOK: typeof points.CRASH_HOOK = Symbol.for('stp-net.crash-hook') as typeof points.CRASH_HOOK;
 let current: Watch | null = null;
 
-(globalThis as { [CRASH_HOOK]?: Watch })[CRASH_HOOK] = (name) => { current?.(name); };
+(globalThis as { [CRASH_HOOK]?: Watch })[CRASH_HOOK] = (name) => {
+  current?.(name);
+};
 
 /** Runs something, and tells `watch` of each crash point that it passes. */
 export function watchCrashPoints(watch: Watch, run: () => void): void {

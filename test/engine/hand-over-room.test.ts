@@ -10,11 +10,16 @@ interface Scene {
 }
 
 /**
- * Process 2 gives the end of a connection to 3, all is handed over, and the log in which 1 is to learn of it has no room. `last` is what 1 sent,
- * and all that it will.
+ * Process 2 gives the end of a connection to 3, all is handed over, and the log in which 1 is to learn of it has no
+ * room. `last` is what 1 sent, and all that it will.
  */
 function waitingToMove(mechanism: 'ring' | 'frames', last?: string): Scene {
-  const network = new Network({ mechanism, processes: 3, capacityBytes: mechanism === 'ring' ? 4096 : 16_384, windowBytes: 6000 });
+  const network = new Network({
+    mechanism,
+    processes: 3,
+    capacityBytes: mechanism === 'ring' ? 4096 : 16_384,
+    windowBytes: 6000,
+  });
   const [client, server] = network.pair(1, 2);
   if (last !== undefined) {
     client.sendAll(last);
@@ -72,53 +77,64 @@ function otherEndDead(mechanism: 'ring' | 'frames'): Scene {
   return scene;
 }
 
-eachMechanism('the last bytes of an end that is gone are the taker\'s only when the giver has let go', (tt, mechanism) => {
-  const { network, server, taken } = otherEndDead(mechanism);
-  tt.same([server.told, taken.told], [[], []]);
-  network.stalled.clear();
-  network.settle();
-  tt.same([server.told, taken.told], [['taken true'], ['took 0']]);
-  tt.equal(taken.receive().toString(), 'once');
-  tt.ok(taken.atEnd);
-});
-
-eachMechanism('the giver has them where the taker dies before that, and the taker where the giver does', (tt, mechanism) => {
-  const one = otherEndDead(mechanism);
-  one.network.end(3);
-  one.network.stalled.clear();
-  one.network.settle();
-  if (one.server.told[0] === 'taken false') tt.equal(one.server.receive().toString(), 'once');
-  else tt.same(one.server.told, ['taken true'], 'it learns of the death of the other end first, and lets go');
-  const other = otherEndDead(mechanism);
-  other.network.end(2);
-  other.network.settle();
-  tt.same(other.taken.told, ['took 0']);
-  tt.equal(other.taken.receive().toString(), 'once');
-});
-
-eachMechanism('a taker that asks the other end after it was attached, and that one closed, is not reset', (tt, mechanism) => {
-  let asked = 0;
-  for (let seed = 1; seed <= 12; seed++) {
-    const network = new Network({ mechanism, processes: 3, seed });
-    const [client, server] = network.pair(1, 2);
-    client.sendAll('all');
-    client.shutdown('w');
-    server.shutdown('w');
-    network.settle();
-    const taken = network.take(3, server.give());
-    network.until(() => taken.socket.hand?.role === 'taker' && taken.socket.hand.phase === 'ready');
-    network.stalled.add(3);
-    client.close();
-    network.until(() => client.told.at(-1) === 'closed 0');
-    network.end(2);
-    for (let round = 0; round < 12; round++) network.round();
+eachMechanism(
+  "the last bytes of an end that is gone are the taker's only when the giver has let go",
+  (tt, mechanism) => {
+    const { network, server, taken } = otherEndDead(mechanism);
+    tt.same([server.told, taken.told], [[], []]);
     network.stalled.clear();
-    taken.onNotice = () => { asked += network.process(3).gone.has(2) ? 1 : 0; };
     network.settle();
-    tt.same(taken.told, ['took 0'], `seed ${seed}`);
-    tt.equal(taken.receive().toString(), 'all');
-    tt.ok(taken.close());
-    tt.equal(network.socketCount, 0);
-  }
-  tt.ok(asked > 0, 'it was told of the death first');
-});
+    tt.same([server.told, taken.told], [['taken true'], ['took 0']]);
+    tt.equal(taken.receive().toString(), 'once');
+    tt.ok(taken.atEnd);
+  },
+);
+
+eachMechanism(
+  'the giver has them where the taker dies before that, and the taker where the giver does',
+  (tt, mechanism) => {
+    const one = otherEndDead(mechanism);
+    one.network.end(3);
+    one.network.stalled.clear();
+    one.network.settle();
+    if (one.server.told[0] === 'taken false') tt.equal(one.server.receive().toString(), 'once');
+    else tt.same(one.server.told, ['taken true'], 'it learns of the death of the other end first, and lets go');
+    const other = otherEndDead(mechanism);
+    other.network.end(2);
+    other.network.settle();
+    tt.same(other.taken.told, ['took 0']);
+    tt.equal(other.taken.receive().toString(), 'once');
+  },
+);
+
+eachMechanism(
+  'a taker that asks the other end after it was attached, and that one closed, is not reset',
+  (tt, mechanism) => {
+    let asked = 0;
+    for (let seed = 1; seed <= 12; seed++) {
+      const network = new Network({ mechanism, processes: 3, seed });
+      const [client, server] = network.pair(1, 2);
+      client.sendAll('all');
+      client.shutdown('w');
+      server.shutdown('w');
+      network.settle();
+      const taken = network.take(3, server.give());
+      network.until(() => taken.socket.hand?.role === 'taker' && taken.socket.hand.phase === 'ready');
+      network.stalled.add(3);
+      client.close();
+      network.until(() => client.told.at(-1) === 'closed 0');
+      network.end(2);
+      for (let round = 0; round < 12; round++) network.round();
+      network.stalled.clear();
+      taken.onNotice = () => {
+        asked += network.process(3).gone.has(2) ? 1 : 0;
+      };
+      network.settle();
+      tt.same(taken.told, ['took 0'], `seed ${seed}`);
+      tt.equal(taken.receive().toString(), 'all');
+      tt.ok(taken.close());
+      tt.equal(network.socketCount, 0);
+    }
+    tt.ok(asked > 0, 'it was told of the death first');
+  },
+);

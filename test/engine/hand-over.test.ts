@@ -16,35 +16,38 @@ function lastOf(probe: Probe): string | undefined {
   return probe.told.at(-1);
 }
 
-eachMechanism('a connection goes on in another process, with what was unread, unsent and under way', (tt, mechanism) => {
-  const network = small(mechanism, 3);
-  const [client, server] = network.pair(1, 2);
-  client.sendAll(big);
-  network.settle();
-  tt.ok(server.receive(2500).equals(big.subarray(0, 2500)));
-  server.sendAll(big);
-  const token = server.give();
-  client.send('nothing may get lost');
-  const taken = network.take(3, token);
-  network.settle();
-  tt.equal(lastOf(server), 'taken true');
-  tt.same(server.sends, [0], 'its unsent bytes went along');
-  tt.same(taken.told, ['took 0']);
-  tt.equal(taken.socket.remote.port, client.socket.local.port);
-  const there: Buffer[] = [];
-  const back: Buffer[] = [];
-  for (let round = 0; round < 100; round++) {
+eachMechanism(
+  'a connection goes on in another process, with what was unread, unsent and under way',
+  (tt, mechanism) => {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    client.sendAll(big);
     network.settle();
-    there.push(Buffer.from(taken.receive(4000)));
-    back.push(Buffer.from(client.receive(4000)));
-  }
-  tt.ok(Buffer.concat([big.subarray(0, 2500), ...there]).equals(big));
-  tt.ok(Buffer.concat(back).equals(big));
-  client.close();
-  taken.close();
-  network.settle();
-  tt.equal(network.socketCount, 0);
-});
+    tt.ok(server.receive(2500).equals(big.subarray(0, 2500)));
+    server.sendAll(big);
+    const token = server.give();
+    client.send('nothing may get lost');
+    const taken = network.take(3, token);
+    network.settle();
+    tt.equal(lastOf(server), 'taken true');
+    tt.same(server.sends, [0], 'its unsent bytes went along');
+    tt.same(taken.told, ['took 0']);
+    tt.equal(taken.socket.remote.port, client.socket.local.port);
+    const there: Buffer[] = [];
+    const back: Buffer[] = [];
+    for (let round = 0; round < 100; round++) {
+      network.settle();
+      there.push(Buffer.from(taken.receive(4000)));
+      back.push(Buffer.from(client.receive(4000)));
+    }
+    tt.ok(Buffer.concat([big.subarray(0, 2500), ...there]).equals(big));
+    tt.ok(Buffer.concat(back).equals(big));
+    client.close();
+    taken.close();
+    network.settle();
+    tt.equal(network.socketCount, 0);
+  },
+);
 
 eachMechanism('a connection can be given to its own process and to the process of its peer', (tt, mechanism) => {
   const network = small(mechanism, 2);
@@ -93,23 +96,26 @@ eachMechanism('a connection whose other end has closed for good is handed over f
   tt.equal(network.socketCount, 0);
 });
 
-eachMechanism('the same where the process of the other end has left, before the take and during it', (tt, mechanism) => {
-  for (const rounds of [0, 1, 2, 3, 4, 5, 6, 8, 10, 14]) {
-    const network = small(mechanism, 3);
-    const [client, server] = network.pair(1, 2);
-    client.sendAll('inheritance');
-    client.close();
-    network.settle();
-    const token = server.give();
-    network.end(1);
-    for (let round = 0; round < rounds; round++) network.round();
-    const taken = network.take(3, token);
-    network.settle();
-    const heir = lastOf(taken) === 'took 0' ? taken : server;
-    tt.equal(heir.receive().toString(), 'inheritance', `${rounds} rounds`);
-    tt.ok(heir.atEnd, `${rounds} rounds`);
-  }
-});
+eachMechanism(
+  'the same where the process of the other end has left, before the take and during it',
+  (tt, mechanism) => {
+    for (const rounds of [0, 1, 2, 3, 4, 5, 6, 8, 10, 14]) {
+      const network = small(mechanism, 3);
+      const [client, server] = network.pair(1, 2);
+      client.sendAll('inheritance');
+      client.close();
+      network.settle();
+      const token = server.give();
+      network.end(1);
+      for (let round = 0; round < rounds; round++) network.round();
+      const taken = network.take(3, token);
+      network.settle();
+      const heir = lastOf(taken) === 'took 0' ? taken : server;
+      tt.equal(heir.receive().toString(), 'inheritance', `${rounds} rounds`);
+      tt.ok(heir.atEnd, `${rounds} rounds`);
+    }
+  },
+);
 
 eachMechanism('both ends are handed over at once', (tt, mechanism) => {
   for (const lead of [0, 1, 2, 3, 4]) {
@@ -185,46 +191,55 @@ eachMechanism('a sender that was held back by a hand-over is told when it may go
   tt.same(client.told, ['connected 0', 'writable']);
 });
 
-eachMechanism('a peer that has closed, and resets for bytes it threw away, ends with the hand-over', (tt, mechanism) => {
-  for (let rounds = 0; rounds < 12; rounds++) {
-    const network = small(mechanism, 3);
-    const [client, server] = network.pair(1, 2);
-    client.sendAll('my last');
-    client.close();
-    server.sendAll('too late');
-    server.shutdown('w');
-    network.take(3, server.give());
-    network.process(3).flush();
-    for (let round = 0; round < rounds; round++) network.round();
-    network.settle();
-    tt.match(lastOf(client), /^closed/, `${rounds} rounds`);
-    tt.equal(network.process(1).engine.count, 0);
-  }
-});
+eachMechanism(
+  'a peer that has closed, and resets for bytes it threw away, ends with the hand-over',
+  (tt, mechanism) => {
+    for (let rounds = 0; rounds < 12; rounds++) {
+      const network = small(mechanism, 3);
+      const [client, server] = network.pair(1, 2);
+      client.sendAll('my last');
+      client.close();
+      server.sendAll('too late');
+      server.shutdown('w');
+      network.take(3, server.give());
+      network.process(3).flush();
+      for (let round = 0; round < rounds; round++) network.round();
+      network.settle();
+      tt.match(lastOf(client), /^closed/, `${rounds} rounds`);
+      tt.equal(network.process(1).engine.count, 0);
+    }
+  },
+);
 
-eachMechanism('both ends are given to one process, and a giver dies at any moment: both takers come to an end', (tt, mechanism) => {
-  const wrong: string[] = [];
-  for (const dying of [1, 2]) {
-    for (const first of [1, 2]) {
-      for (let moment = 0; moment < 60; moment++) {
-        const network = small(mechanism, 3);
-        const ends = network.pair(1, 2);
-        for (const end of ends) end.send('unread');
-        network.settle();
-        const [one, other] = (first === 1 ? ends : [...ends].reverse()).map((end) => network.take(3, end.give()));
-        for (let round = 0; round < moment; round++) network.round();
-        network.end(dying);
-        network.wait(60_000);
-        const told = `process ${dying} dies after ${moment} rounds, ${first} gave first: ${JSON.stringify([one?.told, other?.told])}`;
-        for (const taker of [one, other]) if (taker?.told.some((what) => what.startsWith('took ')) !== true) wrong.push(told);
-        for (const probe of [...ends, one, other]) if (probe !== undefined && probe.process.process !== dying && probe.socket.state !== SocketState.free) probe.close();
-        network.wait(60_000);
-        if (network.socketCount > 0) wrong.push(`${network.socketCount} sockets are left where ${told}`);
+eachMechanism(
+  'both ends are given to one process, and a giver dies at any moment: both takers come to an end',
+  (tt, mechanism) => {
+    const wrong: string[] = [];
+    for (const dying of [1, 2]) {
+      for (const first of [1, 2]) {
+        for (let moment = 0; moment < 60; moment++) {
+          const network = small(mechanism, 3);
+          const ends = network.pair(1, 2);
+          for (const end of ends) end.send('unread');
+          network.settle();
+          const [one, other] = (first === 1 ? ends : [...ends].reverse()).map((end) => network.take(3, end.give()));
+          for (let round = 0; round < moment; round++) network.round();
+          network.end(dying);
+          network.wait(60_000);
+          const told = `process ${dying} dies after ${moment} rounds, ${first} gave first: ${JSON.stringify([one?.told, other?.told])}`;
+          for (const taker of [one, other])
+            if (taker?.told.some((what) => what.startsWith('took ')) !== true) wrong.push(told);
+          for (const probe of [...ends, one, other])
+            if (probe !== undefined && probe.process.process !== dying && probe.socket.state !== SocketState.free)
+              probe.close();
+          network.wait(60_000);
+          if (network.socketCount > 0) wrong.push(`${network.socketCount} sockets are left where ${told}`);
+        }
       }
     }
-  }
-  tt.same(wrong, []);
-});
+    tt.same(wrong, []);
+  },
+);
 
 eachMechanism('a give that runs out while the other end is handed over resets it all the same', (tt, mechanism) => {
   for (const closes of [true, false]) {
@@ -251,21 +266,24 @@ eachMechanism('a give that runs out while the other end is handed over resets it
   }
 });
 
-eachMechanism('a giver that closes before the take resets the connection, and what it had to send fails', (tt, mechanism) => {
-  const network = small(mechanism, 3);
-  const [client, server] = network.pair(1, 2);
-  server.sendAll(big);
-  const token = server.give();
-  tt.ok(server.close());
-  tt.same(server.sends, [errnoOf('ECONNABORTED')]);
-  network.settle();
-  tt.equal(lastOf(client), 'reset');
-  const late = network.take(3, token);
-  network.settle();
-  tt.same(late.told, [`took ${errnoOf('EBADF')}`]);
-  client.close();
-  tt.equal(network.socketCount, 0);
-});
+eachMechanism(
+  'a giver that closes before the take resets the connection, and what it had to send fails',
+  (tt, mechanism) => {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    server.sendAll(big);
+    const token = server.give();
+    tt.ok(server.close());
+    tt.same(server.sends, [errnoOf('ECONNABORTED')]);
+    network.settle();
+    tt.equal(lastOf(client), 'reset');
+    const late = network.take(3, token);
+    network.settle();
+    tt.same(late.told, [`took ${errnoOf('EBADF')}`]);
+    client.close();
+    tt.equal(network.socketCount, 0);
+  },
+);
 
 eachMechanism('a giver that closes during the take lets it come to its end', (tt, mechanism) => {
   for (const rounds of [2, 4, 6, 8, 10]) {
@@ -279,35 +297,46 @@ eachMechanism('a giver that closes during the take lets it come to its end', (tt
     const done = lastOf(server) === 'taken true' || server.close();
     network.settle();
     const kept = lastOf(taken) === 'took 0';
-    tt.ok(kept ? taken.receive().toString() === 'still here' : lastOf(client) === 'reset', `${rounds} rounds: ${taken.told.join()}`);
+    tt.ok(
+      kept ? taken.receive().toString() === 'still here' : lastOf(client) === 'reset',
+      `${rounds} rounds: ${taken.told.join()}`,
+    );
     tt.ok(done || server.told.some((what) => what.startsWith('closed')), `${rounds} rounds: the close is complete`);
     tt.equal(socket.state, SocketState.free);
   }
 });
 
-eachMechanism('a taker that dies before it has the socket gives it back, and one that dies after resets it', (tt, mechanism) => {
-  const outcomes = new Set<string>();
-  for (let rounds = 1; rounds < 40; rounds++) {
-    const network = small(mechanism, 3);
-    const [client, server] = network.pair(1, 2);
-    client.sendAll(big);
-    network.settle();
-    network.take(3, server.give());
-    network.process(3).flush();
-    for (let round = 0; round < rounds; round++) network.round();
-    network.end(3);
-    network.settle();
-    if (server.told.length === 0) {
-      // It died before the request was seen.
-      outcomes.add('offered');
-      continue;
+eachMechanism(
+  'a taker that dies before it has the socket gives it back, and one that dies after resets it',
+  (tt, mechanism) => {
+    const outcomes = new Set<string>();
+    for (let rounds = 1; rounds < 40; rounds++) {
+      const network = small(mechanism, 3);
+      const [client, server] = network.pair(1, 2);
+      client.sendAll(big);
+      network.settle();
+      network.take(3, server.give());
+      network.process(3).flush();
+      for (let round = 0; round < rounds; round++) network.round();
+      network.end(3);
+      network.settle();
+      if (server.told.length === 0) {
+        // It died before the request was seen.
+        outcomes.add('offered');
+        continue;
+      }
+      outcomes.add(lastOf(server) ?? '');
+      if (lastOf(server) === 'taken true') tt.equal(lastOf(client), 'reset', `${rounds} rounds`);
+      else
+        tt.ok(
+          server.receiveAll().equals(big.subarray(0, server.socket.bytesReceived)) &&
+            server.socket.bytesReceived === big.length,
+          `${rounds} rounds`,
+        );
     }
-    outcomes.add(lastOf(server) ?? '');
-    if (lastOf(server) === 'taken true') tt.equal(lastOf(client), 'reset', `${rounds} rounds`);
-    else tt.ok(server.receiveAll().equals(big.subarray(0, server.socket.bytesReceived)) && server.socket.bytesReceived === big.length, `${rounds} rounds`);
-  }
-  tt.ok(outcomes.has('taken false') && outcomes.has('taken true'), [...outcomes].join());
-});
+    tt.ok(outcomes.has('taken false') && outcomes.has('taken true'), [...outcomes].join());
+  },
+);
 
 eachMechanism('a giver that dies takes the connection along unless it had moved', (tt, mechanism) => {
   const outcomes = new Set<string>();
@@ -332,28 +361,31 @@ eachMechanism('a giver that dies takes the connection along unless it had moved'
   tt.ok(outcomes.has('took 0') && outcomes.has(`took ${errnoOf('ECONNRESET')}`), [...outcomes].join());
 });
 
-eachMechanism('a taker whose giver dies after the move, and before the peer has seen it, has its connection', (tt, mechanism) => {
-  const network = small(mechanism, 3);
-  const [client, server] = network.pair(1, 2);
-  const taken = network.take(3, server.give());
-  network.process(3).flush();
-  // All but the peer go on: the giver has moved it and dies, the peer has read nothing of it yet.
-  const peer = network.process(1);
-  for (let round = 0; round < 60 && server.told.length === 0; round++) {
-    const stop = network.process(2).engine.sockets[server.socket.index]?.hand;
-    if (stop?.role === 'giver' && (stop.phase === 'sending' || stop.phase === 'sent')) peer.dead = true;
-    network.round();
-  }
-  tt.equal(lastOf(server), 'taken true');
-  network.end(2);
-  for (let round = 0; round < 20; round++) network.round();
-  tt.same(taken.told, [], 'it asks the peer and waits');
-  peer.dead = false;
-  network.settle();
-  tt.same(taken.told, ['took 0']);
-  client.sendAll('alive');
-  tt.equal(taken.receiveAll().toString(), 'alive');
-});
+eachMechanism(
+  'a taker whose giver dies after the move, and before the peer has seen it, has its connection',
+  (tt, mechanism) => {
+    const network = small(mechanism, 3);
+    const [client, server] = network.pair(1, 2);
+    const taken = network.take(3, server.give());
+    network.process(3).flush();
+    // All but the peer go on: the giver has moved it and dies, the peer has read nothing of it yet.
+    const peer = network.process(1);
+    for (let round = 0; round < 60 && server.told.length === 0; round++) {
+      const stop = network.process(2).engine.sockets[server.socket.index]?.hand;
+      if (stop?.role === 'giver' && (stop.phase === 'sending' || stop.phase === 'sent')) peer.dead = true;
+      network.round();
+    }
+    tt.equal(lastOf(server), 'taken true');
+    network.end(2);
+    for (let round = 0; round < 20; round++) network.round();
+    tt.same(taken.told, [], 'it asks the peer and waits');
+    peer.dead = false;
+    network.settle();
+    tt.same(taken.told, ['took 0']);
+    client.sendAll('alive');
+    tt.equal(taken.receiveAll().toString(), 'alive');
+  },
+);
 
 eachMechanism('a taker that asks a peer which then closes what it had given is told', (tt, mechanism) => {
   const network = small(mechanism, 3);
@@ -386,32 +418,45 @@ eachMechanism('a peer that dies during the hand-over resets it at both', (tt, me
     outcomes.add(`${lastOf(server) ?? ''} ${lastOf(taken) ?? ''}`);
     const held = network.process(2).engine.count + network.process(3).engine.count;
     tt.ok(held <= 1, `${rounds} rounds: one of them holds it at most, to read the reset`);
-    tt.ok([server, taken].some((probe) => probe.told.includes('reset') || probe.told.includes(`took ${errnoOf('ECONNRESET')}`)), `${rounds} rounds: ${server.told.join()} ${taken.told.join()}`);
+    tt.ok(
+      [server, taken].some(
+        (probe) => probe.told.includes('reset') || probe.told.includes(`took ${errnoOf('ECONNRESET')}`),
+      ),
+      `${rounds} rounds: ${server.told.join()} ${taken.told.join()}`,
+    );
   }
   tt.comment([...outcomes].join('; '));
 });
 
-eachMechanism('a peer that closes or resets during the hand-over is heard by whoever has the socket', (tt, mechanism) => {
-  for (let rounds = 1; rounds < 30; rounds += 2) {
-    for (const hard of [true, false]) {
-      const network = small(mechanism, 3);
-      const [client, server] = network.pair(1, 2);
-      client.sendAll('bye');
-      network.settle();
-      const taken = network.take(3, server.give());
-      for (let round = 0; round < rounds; round++) network.round();
-      client.close(hard ? 0 : -1);
-      network.settle();
-      const heir = lastOf(taken) === 'took 0' || taken.told.includes('reset') ? taken : server;
-      if (hard) tt.ok(heir.told.includes('reset') || lastOf(taken) === `took ${errnoOf('ECONNRESET')}`, `${rounds} rounds`);
-      else {
-        tt.equal(heir.receive().toString(), 'bye', `${rounds} rounds: ${server.told.join()}; ${taken.told.join()}; ${client.told.join()}`);
-        tt.ok(heir.atEnd, `${rounds} rounds`);
-        tt.equal(lastOf(client), 'closed 0');
+eachMechanism(
+  'a peer that closes or resets during the hand-over is heard by whoever has the socket',
+  (tt, mechanism) => {
+    for (let rounds = 1; rounds < 30; rounds += 2) {
+      for (const hard of [true, false]) {
+        const network = small(mechanism, 3);
+        const [client, server] = network.pair(1, 2);
+        client.sendAll('bye');
+        network.settle();
+        const taken = network.take(3, server.give());
+        for (let round = 0; round < rounds; round++) network.round();
+        client.close(hard ? 0 : -1);
+        network.settle();
+        const heir = lastOf(taken) === 'took 0' || taken.told.includes('reset') ? taken : server;
+        if (hard)
+          tt.ok(heir.told.includes('reset') || lastOf(taken) === `took ${errnoOf('ECONNRESET')}`, `${rounds} rounds`);
+        else {
+          tt.equal(
+            heir.receive().toString(),
+            'bye',
+            `${rounds} rounds: ${server.told.join()}; ${taken.told.join()}; ${client.told.join()}`,
+          );
+          tt.ok(heir.atEnd, `${rounds} rounds`);
+          tt.equal(lastOf(client), 'closed 0');
+        }
       }
     }
-  }
-});
+  },
+);
 
 void t.test('an owner that throws when its socket comes back is still told what there is to read', (tt) => {
   const network = small('ring', 3);
@@ -428,7 +473,9 @@ void t.test('an owner that throws when its socket comes back is still told what 
     else throw new Error(what);
   };
   network.end(3);
-  tt.throws(() => { network.settle(); }, /taken false/);
+  tt.throws(() => {
+    network.settle();
+  }, /taken false/);
   network.settle();
   tt.equal(readable, 1);
   tt.equal(server.receive().toString(), 'it for me');

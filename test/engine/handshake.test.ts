@@ -79,23 +79,26 @@ eachMechanism('the end of a listener refuses those who wait', (tt, mechanism) =>
   tt.same(client.told, [`connected ${errnoOf('ECONNRESET')}`]);
 });
 
-eachMechanism('a client whose server dies is told, and a server whose client dies forgets its request', (tt, mechanism) => {
-  const network = new Network({ mechanism, processes: 3 });
-  network.listen(1, 7);
-  const doomed = network.connect(2, 1, 7);
-  network.settle();
-  network.end(1);
-  network.settle();
-  tt.same(doomed.told, [`connected ${errnoOf('ECONNRESET')}`]);
+eachMechanism(
+  'a client whose server dies is told, and a server whose client dies forgets its request',
+  (tt, mechanism) => {
+    const network = new Network({ mechanism, processes: 3 });
+    network.listen(1, 7);
+    const doomed = network.connect(2, 1, 7);
+    network.settle();
+    network.end(1);
+    network.settle();
+    tt.same(doomed.told, [`connected ${errnoOf('ECONNRESET')}`]);
 
-  const listener = network.listen(2, 8);
-  network.connect(3, 2, 8);
-  network.settle();
-  tt.equal(listener.socket.listener?.queue.length, 1);
-  network.end(3);
-  network.settle();
-  tt.equal(listener.socket.listener?.queue.length, 0);
-});
+    const listener = network.listen(2, 8);
+    network.connect(3, 2, 8);
+    network.settle();
+    tt.equal(listener.socket.listener?.queue.length, 1);
+    network.end(3);
+    network.settle();
+    tt.equal(listener.socket.listener?.queue.length, 0);
+  },
+);
 
 eachMechanism('a process talks to itself', (tt, mechanism) => {
   const network = new Network({ mechanism, processes: 1 });
@@ -120,7 +123,9 @@ void t.test('a server whose socket table is full refuses the request, and nothin
   tt.equal(listener.socket.listener?.queue.length, 1, 'the next one is not touched');
   network.settle();
   tt.same(refused.told, [`connected ${errnoOf('ECONNRESET')}`]);
-  rest.forEach((socket) => { engine.release(socket); });
+  rest.forEach((socket) => {
+    engine.release(socket);
+  });
   tt.ok(network.accept(listener));
   network.settle();
   tt.same(accepted.told, ['connected 0']);
@@ -132,13 +137,20 @@ eachMechanism('listeners of one port at several addresses each get the requests 
   const reaches = ['127.0.0.1', '127.0.0.2', '::'];
   const listeners = reaches.map((reach) => network.listen(1, 7, 8, reach));
   const waiting = (): (number | undefined)[] => listeners.map(({ socket }) => socket.listener?.queue.length);
-  for (const [ip, expected] of [['127.0.0.2', [0, 1, 0]], ['127.0.0.1', [1, 1, 0]], ['fd00::2', [1, 1, 1]]] as const) {
+  for (const [ip, expected] of [
+    ['127.0.0.2', [0, 1, 0]],
+    ['127.0.0.1', [1, 1, 0]],
+    ['fd00::2', [1, 1, 1]],
+  ] as const) {
     network.calledIp = ip;
     network.connect(2, 1, 7);
     network.settle();
     tt.same(waiting(), expected, ip);
   }
-  tt.same(listeners.map((listener) => network.accept(listener).socket.local.ip), ['127.0.0.1', '127.0.0.2', 'fd00::2']);
+  tt.same(
+    listeners.map((listener) => network.accept(listener).socket.local.ip),
+    ['127.0.0.1', '127.0.0.2', 'fd00::2'],
+  );
   network.calledIp = '127.0.0.3';
   const stray = network.connect(2, 1, 7);
   network.settle();
@@ -151,7 +163,10 @@ eachMechanism('listeners of one port at several addresses each get the requests 
 });
 
 eachMechanism('a request from or for an impossible address is refused', (tt, mechanism) => {
-  for (const [family, ip] of [['clientFamily', 'clientIp'], ['calledFamily', 'calledIp']] as const) {
+  for (const [family, ip] of [
+    ['clientFamily', 'clientIp'],
+    ['calledFamily', 'calledIp'],
+  ] as const) {
     const network = new Network({ mechanism });
     const listener = network.listen(1, 7);
     const client = network.connect(2, 1, 9);
@@ -163,7 +178,8 @@ eachMechanism('a request from or for an impossible address is refused', (tt, mec
     const { engine } = network.process(1);
     const peer = engine.peer(2);
     if (peer === undefined) throw new Error('no link');
-    for (const type of [RecordType.connect, RecordType.ask]) engine.receive(peer, type, 0, 7, 0, Buffer.from(payload), 0, payload.length);
+    for (const type of [RecordType.connect, RecordType.ask])
+      engine.receive(peer, type, 0, 7, 0, Buffer.from(payload), 0, payload.length);
     tt.equal(listener.socket.listener?.queue.length, 0);
     tt.same(listener.told, []);
   }
@@ -178,7 +194,32 @@ void t.test('a request with a payload cut short is dropped, and one for another 
   peer?.control(1, 0, 7, 0, new Uint8Array(8));
   const socket = engine.open();
   const told: number[] = [];
-  socket.owner = { readable() { told.push(-1); }, writable() { told.push(-2); }, acceptable() { told.push(-3); }, connected(errno) { told.push(errno); }, reset() { told.push(-4); }, closed() { told.push(-5); }, taken() { told.push(-6); }, took() { told.push(-7); } };
+  socket.owner = {
+    readable() {
+      told.push(-1);
+    },
+    writable() {
+      told.push(-2);
+    },
+    acceptable() {
+      told.push(-3);
+    },
+    connected(errno) {
+      told.push(errno);
+    },
+    reset() {
+      told.push(-4);
+    },
+    closed() {
+      told.push(-5);
+    },
+    taken() {
+      told.push(-6);
+    },
+    took() {
+      told.push(-7);
+    },
+  };
   if (peer !== undefined) connect(engine, socket, peer, { system: 'h1', group: 'OTHER', port: 7, ip: '' });
   network.settle();
   tt.same(told, [errnoOf('ECONNREFUSED')]);
@@ -186,27 +227,30 @@ void t.test('a request with a payload cut short is dropped, and one for another 
   tt.end();
 });
 
-eachMechanism('where several share a port, a client goes on to another that listens when the first one closes, dies or is busy', (tt, mechanism) => {
-  for (const why of ['closes', 'dies', 'is busy'] as const) {
-    const network = new Network({ mechanism, processes: 4 });
-    const first = network.listen(1, 7, 1);
-    const second = network.listen(2, 7);
-    if (why === 'is busy') network.connect(4, 1, 7);
-    network.settle();
-    const client = network.connect(3, 1, 7, { anyListener: true });
-    network.settle();
-    if (why === 'closes') tt.ok(first.close());
-    else if (why === 'dies') network.end(1);
-    network.settle();
-    network.wait(600);
-    tt.same(client.told, [], `${why}: it still waits`);
-    tt.equal(second.socket.listener?.queue.length, 1, 'at the other one');
-    network.accept(second);
-    network.settle();
-    tt.same(client.told, ['connected 0']);
-    tt.equal(client.socket.peer?.process, 2);
-  }
-});
+eachMechanism(
+  'where several share a port, a client goes on to another that listens when the first one closes, dies or is busy',
+  (tt, mechanism) => {
+    for (const why of ['closes', 'dies', 'is busy'] as const) {
+      const network = new Network({ mechanism, processes: 4 });
+      const first = network.listen(1, 7, 1);
+      const second = network.listen(2, 7);
+      if (why === 'is busy') network.connect(4, 1, 7);
+      network.settle();
+      const client = network.connect(3, 1, 7, { anyListener: true });
+      network.settle();
+      if (why === 'closes') tt.ok(first.close());
+      else if (why === 'dies') network.end(1);
+      network.settle();
+      network.wait(600);
+      tt.same(client.told, [], `${why}: it still waits`);
+      tt.equal(second.socket.listener?.queue.length, 1, 'at the other one');
+      network.accept(second);
+      network.settle();
+      tt.same(client.told, ['connected 0']);
+      tt.equal(client.socket.peer?.process, 2);
+    }
+  },
+);
 
 eachMechanism('where the last of those that shared a port is gone, a client is told', (tt, mechanism) => {
   const network = new Network({ mechanism });

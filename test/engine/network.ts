@@ -1,5 +1,19 @@
 /** A small network of simulated processes whose steps a test takes itself. */
-import { accept, close, connect, type ConnectOptions, type EngineSocket, give, listen, receive, send, sendLater, shutdown, type SocketOwner, take } from '../../src/engine';
+import {
+  accept,
+  close,
+  connect,
+  type ConnectOptions,
+  type EngineSocket,
+  give,
+  listen,
+  receive,
+  send,
+  sendLater,
+  shutdown,
+  type SocketOwner,
+  take,
+} from '../../src/engine';
 import { SimulatedDisk } from '../../src/storage/simulated-storage';
 import { Random } from './random';
 import { SimulatedProcess, type World } from './simulated-process';
@@ -33,7 +47,8 @@ export class Network implements World {
     this.options = options;
     this.random = new Random(options.seed ?? 1);
     this.disk = new SimulatedDisk({ seed: 1, delayTicksMax: 2 });
-    for (let number = 1; number <= (options.processes ?? 2); number++) this.processes.push(new SimulatedProcess(this, number, number, 2048));
+    for (let number = 1; number <= (options.processes ?? 2); number++)
+      this.processes.push(new SimulatedProcess(this, number, number, 2048));
   }
 
   mechanismOf(): 'ring' | 'frames' {
@@ -80,7 +95,9 @@ export class Network implements World {
     for (let round = 0; quiet < QUIET_ROUNDS; round++) {
       if (round > ROUNDS_MAX) throw new Error('the network does not come to rest');
       this.round();
-      quiet = this.processes.some((process) => !process.dead && !this.stalled.has(process.process) && process.moved) ? 0 : quiet + 1;
+      quiet = this.processes.some((process) => !process.dead && !this.stalled.has(process.process) && process.moved)
+        ? 0
+        : quiet + 1;
     }
   }
 
@@ -104,7 +121,9 @@ export class Network implements World {
     const probe = this.#open(process);
     probe.socket.local.port = port;
     probe.socket.local.ip = probe.socket.reach = reach;
-    process.call(() => { listen(process.engine, probe.socket, backlog); });
+    process.call(() => {
+      listen(process.engine, probe.socket, backlog);
+    });
     return probe;
   }
 
@@ -115,7 +134,9 @@ export class Network implements World {
     const peer = process.engine.peer(to);
     if (peer === undefined) throw new Error(`process ${to} is gone`);
     const remote = { system: `h${to}`, group: 'STG', port, ip: this.calledIp };
-    process.call(() => { connect(process.engine, probe.socket, peer, remote, options); });
+    process.call(() => {
+      connect(process.engine, probe.socket, peer, remote, options);
+    });
     return probe;
   }
 
@@ -143,7 +164,9 @@ export class Network implements World {
     const probe = this.#open(process);
     const giver = process.engine.peer(token.process);
     if (giver === undefined) throw new Error('its giver is gone');
-    process.call(() => { take(process.engine, probe.socket, giver, token.socket, token.generation, token.secret); });
+    process.call(() => {
+      take(process.engine, probe.socket, giver, token.socket, token.generation, token.secret);
+    });
     return probe;
   }
 
@@ -204,19 +227,32 @@ export class Probe implements SocketOwner {
     if (sent === buffer.length) return;
     this.socket.wantsWrite = false;
     this.process.call(() => {
-      sendLater(this.process.engine, this.socket, { bytes: buffer, at: sent, end: buffer.length, done: (errno) => { this.sends.push(errno); } });
+      sendLater(this.process.engine, this.socket, {
+        bytes: buffer,
+        at: sent,
+        end: buffer.length,
+        done: (errno) => {
+          this.sends.push(errno);
+        },
+      });
     });
   }
 
   /** What is there, at most `bytes`. */
   receive(bytes = 1_048_576): Buffer {
     const into = Buffer.alloc(bytes);
-    return into.subarray(0, this.process.call(() => receive(this.socket, into, 0, bytes, false)));
+    return into.subarray(
+      0,
+      this.process.call(() => receive(this.socket, into, 0, bytes, false)),
+    );
   }
 
   peek(bytes: number): Buffer {
     const into = Buffer.alloc(bytes);
-    return into.subarray(0, this.process.call(() => receive(this.socket, into, 0, bytes, true)));
+    return into.subarray(
+      0,
+      this.process.call(() => receive(this.socket, into, 0, bytes, true)),
+    );
   }
 
   /** Reads until nothing comes any more. */
@@ -231,7 +267,9 @@ export class Probe implements SocketOwner {
   }
 
   shutdown(how: 'r' | 'w'): void {
-    this.process.call(() => { shutdown(this.process.engine, this.socket, how === 'r', how === 'w'); });
+    this.process.call(() => {
+      shutdown(this.process.engine, this.socket, how === 'r', how === 'w');
+    });
   }
 
   /** True where it is complete at once. */

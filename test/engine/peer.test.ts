@@ -15,7 +15,15 @@ class NotingPort implements PeerPort {
   readonly taken: string[] = [];
   full = false;
 
-  append(type: number, _source: number, _socket: number, _generation: number, payload: Uint8Array | null, from: number, to: number): number {
+  append(
+    type: number,
+    _source: number,
+    _socket: number,
+    _generation: number,
+    payload: Uint8Array | null,
+    from: number,
+    to: number,
+  ): number {
     if (this.full) return -1;
     this.taken.push(`${type}:${payload === null ? '' : Buffer.from(payload.subarray(from, to)).toString()}`);
     return to - from;
@@ -112,8 +120,12 @@ void t.test('an owner that throws in a timer does not stop the timers of others'
       throw new Error('mine');
     };
   }
-  tt.throws(() => { network.wait(15); });
-  tt.throws(() => { network.wait(30); }, /mine/);
+  tt.throws(() => {
+    network.wait(15);
+  });
+  tt.throws(() => {
+    network.wait(30);
+  }, /mine/);
   for (const client of clients) tt.same(client.told, [`connected ${errnoOf('ETIMEDOUT')}`]);
   tt.end();
 });

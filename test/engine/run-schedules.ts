@@ -17,24 +17,29 @@ function baseSeed(): number {
 
 /** Everything that can happen did, often: a simulation that has become tame proves nothing. */
 function tooRare(tally: Tally): string[] {
-  return Object.entries(tally).filter(([, count]) => count < 5).map(([name, count]) => `${name}: ${count}`);
+  return Object.entries(tally)
+    .filter(([, count]) => count < 5)
+    .map(([name, count]) => `${name}: ${count}`);
 }
 
 /** `part` 0 or 1. */
 export function runSchedules(part: number): void {
-  void t.test(`${SCHEDULES} schedules of random actors deliver every byte once and in order, or reset, and leave nothing behind`, (tt) => {
-    const first = baseSeed() + part * SCHEDULES;
-    tt.comment(`seeds ${first} to ${first + SCHEDULES - 1}`);
-    const tally = newTally();
-    let failures = 0;
-    for (let seed = first; seed < first + SCHEDULES && failures < FAILURES_MAX; seed++) {
-      const failure = failureOf(seed, tally);
-      if (failure === undefined) continue;
-      failures++;
-      tt.fail(`seed ${seed}; again with: npm run fuzz -- --seed ${seed} --schedules 1\n${failure}`);
-    }
-    tt.comment(JSON.stringify(tally));
-    tt.same(tooRare(tally), []);
-    tt.end();
-  });
+  void t.test(
+    `${SCHEDULES} schedules of random actors deliver every byte once and in order, or reset, and leave nothing behind`,
+    (tt) => {
+      const first = baseSeed() + part * SCHEDULES;
+      tt.comment(`seeds ${first} to ${first + SCHEDULES - 1}`);
+      const tally = newTally();
+      let failures = 0;
+      for (let seed = first; seed < first + SCHEDULES && failures < FAILURES_MAX; seed++) {
+        const failure = failureOf(seed, tally);
+        if (failure === undefined) continue;
+        failures++;
+        tt.fail(`seed ${seed}; again with: npm run fuzz -- --seed ${seed} --schedules 1\n${failure}`);
+      }
+      tt.comment(JSON.stringify(tally));
+      tt.same(tooRare(tally), []);
+      tt.end();
+    },
+  );
 }

@@ -5,7 +5,10 @@ import { failureOf } from './simulation';
 
 runSchedules(1);
 
-void t.test('a taker whose giver has died is answered where the other end is handed over, too, to the same process', (tt) => {
-  tt.equal(failureOf(645_339_612), undefined);
-  tt.end();
-});
+void t.test(
+  'a taker whose giver has died is answered where the other end is handed over, too, to the same process',
+  (tt) => {
+    tt.equal(failureOf(645_339_612), undefined);
+    tt.end();
+  },
+);

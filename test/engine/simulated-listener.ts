@@ -18,12 +18,16 @@ export class SimulatedListener extends SimulatedOwner {
   override act(): void {
     const { world } = this.process;
     const { random } = world;
-    if (this.mayAccept && (world.draining || random.chance(0.5))) while (this.#acceptOne()) if (!world.draining && random.chance(0.5)) break;
+    if (this.mayAccept && (world.draining || random.chance(0.5)))
+      while (this.#acceptOne()) if (!world.draining && random.chance(0.5)) break;
     if (!world.draining && random.chance(world.theme.listenerCloseChance)) this.close();
     if (world.draining && this.mayAccept && this.#isFull && random.chance(0.5)) this.close();
   }
 
-  /** No room for an accept, and none will be made: all sockets are closed, with bytes that wait for an accept themselves. */
+  /**
+   * No room for an accept, and none will be made: all sockets are closed, with bytes that wait for an accept
+   * themselves.
+   */
   get #isFull(): boolean {
     const { engine, socketsMax, sockets } = this.process;
     const stuck = sockets.every(({ phase, socket }) => phase === 'closing' && socket.early !== null);
@@ -32,17 +36,25 @@ export class SimulatedListener extends SimulatedOwner {
 
   close(): void {
     const { world } = this.process;
-    for (const pending of this.socket.listener?.queue ?? []) world.connections.get(pending.remote.port)?.causes.add('listener closed');
+    for (const pending of this.socket.listener?.queue ?? [])
+      world.connections.get(pending.remote.port)?.causes.add('listener closed');
     // Requests may be on their way whose programs are connected already.
-    for (const connection of world.connections.values()) if (connection.queued && !connection.accepted) connection.causes.add('listener closed');
+    for (const connection of world.connections.values())
+      if (connection.queued && !connection.accepted) connection.causes.add('listener closed');
     this.trace('close listener');
-    if (this.process.world.random.chance(0.3)) this.call(() => { stopListening(this.process.engine, this.socket); });
-    if (!this.call(() => close(this.process.engine, this.socket, -1))) fail(`${this.name}: a listener does not close at once`);
+    if (this.process.world.random.chance(0.3))
+      this.call(() => {
+        stopListening(this.process.engine, this.socket);
+      });
+    if (!this.call(() => close(this.process.engine, this.socket, -1)))
+      fail(`${this.name}: a listener does not close at once`);
     this.phase = 'done';
   }
 
   listen(backlog: number): void {
-    this.call(() => { listen(this.process.engine, this.socket, backlog); });
+    this.call(() => {
+      listen(this.process.engine, this.socket, backlog);
+    });
   }
 
   #acceptOne(): boolean {
@@ -66,7 +78,8 @@ export class SimulatedListener extends SimulatedOwner {
     connection.accepted = true;
     connection.server = process.process;
     this.#checkReach(connection);
-    connection.serverIp = connection.calledIp === '' && !isAnyIp(this.socket.reach) ? this.socket.reach : connection.calledIp;
+    connection.serverIp =
+      connection.calledIp === '' && !isAnyIp(this.socket.reach) ? this.socket.reach : connection.calledIp;
     world.tally.accepted++;
     const socket = new SimulatedSocket(process, accepted, 'open');
     socket.hold(connection.ends[1]);
@@ -78,14 +91,16 @@ export class SimulatedListener extends SimulatedOwner {
 
   /** A request is for the address that was called. */
   #checkReach({ calledIp }: Connection): void {
-    if (closeness(this.socket.reach, calledIp) === 0) fail(`${this.name}: listens at "${this.socket.reach}", and was called at "${calledIp}"`);
+    if (closeness(this.socket.reach, calledIp) === 0)
+      fail(`${this.name}: listens at "${this.socket.reach}", and was called at "${calledIp}"`);
   }
 
   /** Only where several share a port: one accepted, and died before its client knew. */
   #acceptAgain(connection: Connection): void {
     const { world } = this.process;
     const lost = world.processes[connection.server - 1]?.dead === true;
-    if (!connection.shared || !lost || (connection.ends[0].sent > 0 && !connection.queued)) fail(`${this.name}: accepted a request twice`);
+    if (!connection.shared || !lost || (connection.ends[0].sent > 0 && !connection.queued))
+      fail(`${this.name}: accepted a request twice`);
     connection.beginAgain();
   }
 

@@ -1,4 +1,6 @@
-/** What the actors of sockets and of listeners have in common: whom they are, what they may be told, and when they act. */
+/**
+ * What the actors of sockets and of listeners have in common: whom they are, what they may be told, and when they act.
+ */
 import { type EngineSocket, type SocketOwner } from '../../src/engine';
 import { fail } from './connection-model';
 import { type ActorProcess } from './actor-process';
@@ -54,7 +56,10 @@ export abstract class SimulatedOwner implements SocketOwner {
 
   trace(what: string): void {
     this.process.moved = true;
-    this.process.world.trace(() => `${this.name}: ${what} [state ${this.socket.state}, sent ${this.socket.bytesSent}/${this.socket.sendLimitBytes}, received ${this.socket.bytesReceived}, queued ${this.socket.received.lengthBytes}]`);
+    this.process.world.trace(
+      () =>
+        `${this.name}: ${what} [state ${this.socket.state}, sent ${this.socket.bytesSent}/${this.socket.sendLimitBytes}, received ${this.socket.bytesReceived}, queued ${this.socket.received.lengthBytes}]`,
+    );
   }
 
   // --- SocketOwner: what an actor does not expect ---

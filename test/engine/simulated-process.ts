@@ -1,8 +1,16 @@
 /**
- * One simulated process: an engine and real links over simulated storage, put together as the runtime of the calls and the
- * poller do it in a program, without a region, bells or a clock of its own.
+ * One simulated process: an engine and real links over simulated storage, put together as the runtime of the calls and
+ * the poller do it in a program, without a region, bells or a clock of its own.
  */
-import { Engine, type EnginePorts, type EngineSocket, Peer, type PeerPort, reluctance, type Remains } from '../../src/engine';
+import {
+  Engine,
+  type EnginePorts,
+  type EngineSocket,
+  Peer,
+  type PeerPort,
+  reluctance,
+  type Remains,
+} from '../../src/engine';
 import { errnoOf, StpError } from '../../src/errors';
 import { SocketState } from '../../src/layout';
 import { Link, type LinkSink } from '../../src/link';
@@ -101,7 +109,9 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   another(socket: EngineSocket): PeerPort | undefined {
     const { group, port, ip } = socket.remote;
     const cost = ({ process }: SimulatedProcess): number => reluctance(this.engine, socket, process);
-    const listening = this.world.processes.filter((other) => !other.dead && other.engine.listeners.find(group, port, ip) !== undefined && cost(other) !== Infinity);
+    const listening = this.world.processes.filter(
+      (other) => !other.dead && other.engine.listeners.find(group, port, ip) !== undefined && cost(other) !== Infinity,
+    );
     if (socket.asked.length > 0 && listening.length > 0) this.world.askedMore();
     const [found] = listening.sort((a, b) => cost(a) - cost(b));
     return found === undefined ? undefined : this.peer(found.process, found.epoch);
@@ -111,7 +121,8 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     const known = this.links.get(process);
     if (known !== undefined) return epoch === undefined || known.epoch === epoch ? known : undefined;
     const other = this.world.processes[process - 1];
-    if (other === undefined || (epoch !== undefined && other.epoch !== epoch) || this.gone.has(process)) return undefined;
+    if (other === undefined || (epoch !== undefined && other.epoch !== epoch) || this.gone.has(process))
+      return undefined;
     // On one host the bell tells at once that nobody is there.
     if (other.dead && other.host === this.host) return undefined;
     if (this.faults && this.world.random.chance(0.1)) {
@@ -123,7 +134,8 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
 
   changed(socket: EngineSocket, begins: boolean): void {
     if (begins && this.faults && this.world.random.chance(0.1)) throw new StpError('ENOSPC');
-    if (socket.state === SocketState.free && this.engine.sockets[socket.index] === socket) fail('a free socket is in the table');
+    if (socket.state === SocketState.free && this.engine.sockets[socket.index] === socket)
+      fail('a free socket is in the table');
   }
 
   counted(): void {
@@ -143,7 +155,8 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   }
 
   released(socket: EngineSocket): void {
-    if (socket.unsent.length > 0) fail(`p${this.process} s${socket.index} is released with ${socket.unsent.length} sends that wait`);
+    if (socket.unsent.length > 0)
+      fail(`p${this.process} s${socket.index} is released with ${socket.unsent.length} sends that wait`);
   }
 
   // --- LinkOwner and LinkSink ---
@@ -152,7 +165,16 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     if (!this.#dirty.includes(link)) this.#dirty.push(link);
   }
 
-  record(link: Link, type: number, source: number, socket: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void {
+  record(
+    link: Link,
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    bytes: Buffer,
+    at: number,
+    lengthBytes: number,
+  ): void {
     try {
       this.engine.receive(this.#peerOf(link), type, source, socket, generation, bytes, at, lengthBytes);
     } finally {
@@ -182,7 +204,12 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   #makeLink(other: SimulatedProcess): Link {
     const mechanism = this.world.mechanismOf(this.process, other.process);
     const capacityBytes = this.world.capacityOf(mechanism);
-    const out = this.storage.createLog(this.#path(this.process, other.process), this.#identity(other), mechanism, capacityBytes);
+    const out = this.storage.createLog(
+      this.#path(this.process, other.process),
+      this.#identity(other),
+      mechanism,
+      capacityBytes,
+    );
     const link = new Link(this, other.process, other.epoch, out);
     this.links.set(other.process, link);
     if (other === this) link.in = this.#openLog(other);
@@ -240,7 +267,8 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     const unread = link.unread();
     const { engine } = this.world.processes[link.process - 1] ?? this;
     return {
-      hasUnread: (socket) => unread?.has(socket.index) === true || (engine.sockets[socket.remoteSocket]?.received.lengthBytes ?? 0) > 0,
+      hasUnread: (socket) =>
+        unread?.has(socket.index) === true || (engine.sockets[socket.remoteSocket]?.received.lengthBytes ?? 0) > 0,
     };
   }
 
@@ -251,14 +279,18 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     this.moved = false;
     this.#discover();
     this.#learnOfDeaths();
-    this.survive(() => { this.#advance(); });
+    this.survive(() => {
+      this.#advance();
+    });
     for (const run of this.#later.splice(0)) {
       this.moved = true;
       this.survive(run);
     }
     this.turn++;
     this.#polling = true;
-    this.survive(() => { this.#poll(); });
+    this.survive(() => {
+      this.#poll();
+    });
     this.#polling = false;
     this.flush();
   }

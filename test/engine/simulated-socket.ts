@@ -1,8 +1,8 @@
 /**
  * One socket of a simulated process and the actor that uses it at random, within what the STP calls allow.
  *
- * It relies on the engine's notices as a program does: it reads on only after `readable`, and waits for `writable` where a
- * send came short. A notice that is lost is therefore a schedule that does not end.
+ * It relies on the engine's notices as a program does: it reads on only after `readable`, and waits for `writable`
+ * where a send came short. A notice that is lost is therefore a schedule that does not end.
  */
 import { close, type EngineSocket, give, receive, send, sendLater, shutdown } from '../../src/engine';
 import { errnoOf } from '../../src/errors';
@@ -32,7 +32,9 @@ export class SimulatedSocket extends SimulatedOwner {
     super(process, socket, phase);
     process.sockets.push(this);
     const { random, theme } = process.world;
-    this.toSend = random.chance(0.15) ? 0 : random.below(random.chance(0.2) ? theme.bytesMax : Math.min(theme.bytesMax, 3000));
+    this.toSend = random.chance(0.15)
+      ? 0
+      : random.below(random.chance(0.2) ? theme.bytesMax : Math.min(theme.bytesMax, 3000));
     this.#chunkMax = random.pick([7, 300, 2000, 20_000]);
     this.#readMax = random.pick([1, 100, 1000, 65_536]);
   }
@@ -54,7 +56,8 @@ export class SimulatedSocket extends SimulatedOwner {
     if (socket.resetErrno === 0) return;
     this.resetSeen = true;
     this.toSend = 0;
-    if (this.end?.connection.mayReset !== true) fail(`${this.name}: accepted, and reset (${socket.resetErrno}) for no reason`);
+    if (this.end?.connection.mayReset !== true)
+      fail(`${this.name}: accepted, and reset (${socket.resetErrno}) for no reason`);
   }
 
   // --- what the actor does ---
@@ -187,7 +190,8 @@ export class SimulatedSocket extends SimulatedOwner {
           if (errno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
           if (errno === errnoOf('ETIMEDOUT') && this.phase === 'given') connection.causes.add('give ran out');
           if (errno !== 0) this.#excuseLost(connection);
-          if (errno !== 0 && !connection.mayReset && !end.closed) fail(`${this.name}: a send failed with ${errno} for no reason`);
+          if (errno !== 0 && !connection.mayReset && !end.closed)
+            fail(`${this.name}: a send failed with ${errno} for no reason`);
         },
       });
     });
@@ -229,7 +233,10 @@ export class SimulatedSocket extends SimulatedOwner {
       if (!this.resetSeen) fail(`${this.name}: an error is read that nobody told`);
     } else if (!end.eofSeen) {
       // One that took the socket over is only told that the other end is gone.
-      end.checkEnd(socket.deathErrno !== 0 || (socket.peerGone && this.process.world.processes[end.other.process - 1]?.dead === true));
+      end.checkEnd(
+        socket.deathErrno !== 0 ||
+          (socket.peerGone && this.process.world.processes[end.other.process - 1]?.dead === true),
+      );
       if (socket.deathErrno !== 0) this.process.world.tally.endedByDeath++;
       this.trace('end of stream');
     }
@@ -244,7 +251,9 @@ export class SimulatedSocket extends SimulatedOwner {
       end.finSent = true;
       this.toSend = 0;
     }
-    this.call(() => { shutdown(process.engine, this.socket, receiving, sending); });
+    this.call(() => {
+      shutdown(process.engine, this.socket, receiving, sending);
+    });
   }
 
   close(lingerMs: number): void {
@@ -280,8 +289,18 @@ export class SimulatedSocket extends SimulatedOwner {
     const client = world.random.chance(0.3) ? world.random.between(1, world.processes.length) : 0;
     const secret = this.call(() => give(process.engine, this.socket, client, world.random.pick([3, 30, 400])));
     this.gift = {
-      end, process: process.process, epoch: process.epoch, socket: this.socket.index, generation: this.socket.generation, secret: Uint8Array.from(secret),
-      client, offered: true, committed: false, committedTick: 0, tries: 0, won: false,
+      end,
+      process: process.process,
+      epoch: process.epoch,
+      socket: this.socket.index,
+      generation: this.socket.generation,
+      secret: Uint8Array.from(secret),
+      client,
+      offered: true,
+      committed: false,
+      committedTick: 0,
+      tries: 0,
+      won: false,
     };
     this.phase = 'given';
     this.trace('give');
@@ -291,7 +310,8 @@ export class SimulatedSocket extends SimulatedOwner {
 
   /** The socket is released. */
   #over(): void {
-    if (this.process.engine.sockets[this.socket.index] === this.socket) fail(`${this.name}: closed, but still in the table`);
+    if (this.process.engine.sockets[this.socket.index] === this.socket)
+      fail(`${this.name}: closed, but still in the table`);
     if (this.pendingSends > 0) fail(`${this.name}: ${this.pendingSends} sends are forgotten`);
     this.phase = 'done';
   }
@@ -300,7 +320,8 @@ export class SimulatedSocket extends SimulatedOwner {
 
   override readable(availableBytes: number): void {
     this.told('readable', 'open');
-    if (availableBytes > this.socket.received.lengthBytes) fail(`${this.name}: told of ${availableBytes} bytes, ${this.socket.received.lengthBytes} are there`);
+    if (availableBytes > this.socket.received.lengthBytes)
+      fail(`${this.name}: told of ${availableBytes} bytes, ${this.socket.received.lengthBytes} are there`);
     if (!this.socket.receivable) fail(`${this.name}: told of bytes, nothing can be received`);
     this.mayRead = true;
     this.react();
@@ -352,7 +373,8 @@ export class SimulatedSocket extends SimulatedOwner {
       tally.refused++;
       return;
     }
-    if (errno !== errnoOf('ECONNRESET') || (connection?.mayReset !== true && connection?.shared !== true)) fail(`${this.name}: refused with ${errno} for no reason`);
+    if (errno !== errnoOf('ECONNRESET') || (connection?.mayReset !== true && connection?.shared !== true))
+      fail(`${this.name}: refused with ${errno} for no reason`);
   }
 
   /** Whose program was connected before anybody had accepted is reset where nobody is left who could. */
@@ -365,7 +387,9 @@ export class SimulatedSocket extends SimulatedOwner {
   /** Where any may take a request, all must be gone before it fails. */
   #checkNobodyListens(): void {
     const { group, port, ip } = this.socket.remote;
-    const other = this.process.world.processes.find(({ dead, engine }) => !dead && engine.listeners.find(group, port, ip) !== undefined);
+    const other = this.process.world.processes.find(
+      ({ dead, engine }) => !dead && engine.listeners.find(group, port, ip) !== undefined,
+    );
     if (other !== undefined) fail(`${this.name}: failed, and p${other.process} listens`);
   }
 
@@ -424,7 +448,8 @@ export class SimulatedSocket extends SimulatedOwner {
     const there = end.other.socket;
     if (there === null && end.connection.queued) return;
     if (there === null) fail(`${this.name}: delivered to nobody`);
-    if (there.bytesReceived !== end.sent) fail(`${this.name}: delivered, but only ${there.bytesReceived} of ${end.sent} bytes are there`);
+    if (there.bytesReceived !== end.sent)
+      fail(`${this.name}: delivered, but only ${there.bytesReceived} of ${end.sent} bytes are there`);
     if (there.discarded) fail(`${this.name}: delivered, but thrown away there`);
   }
 
@@ -476,7 +501,8 @@ export class SimulatedSocket extends SimulatedOwner {
     if (errno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
     // The give ran out while the other end was handed over: the giver is told when that is done.
     const ranOut = gift.end.socket !== null && gift.end.socket.resetWhenThawedErrno !== 0;
-    const excused = ranOut || !this.rightTake || gift.tries > 1 || (!gift.offered && !gift.committed) || gift.end.connection.mayReset;
+    const excused =
+      ranOut || !this.rightTake || gift.tries > 1 || (!gift.offered && !gift.committed) || gift.end.connection.mayReset;
     if (!excused) fail(`${this.name}: a take failed with ${errno} for no reason`);
     this.#over();
   }

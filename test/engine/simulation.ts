@@ -1,8 +1,8 @@
 /**
  * A network of simulated processes, run from a seed: random actors on real engines and links over an unfriendly disk.
  *
- * A schedule is some dozen rounds of anything that may happen, then an end in which all finish what they began. What must
- * hold is checked on the way (see simulated-socket.ts) and at the end: nothing hangs and nothing is left.
+ * A schedule is some dozen rounds of anything that may happen, then an end in which all finish what they began. What
+ * must hold is checked on the way (see simulated-socket.ts) and at the end: nothing hangs and nothing is left.
  */
 import { watchCrashPoints } from './crash-moments';
 import { connect, type EngineSocket, type Peer, take } from '../../src/engine';
@@ -56,7 +56,11 @@ export class Simulation implements World {
     const { theme, random } = this;
     this.skipChance = random.pick([0, 0.25, 0.5]);
     this.startPosition = random.pick([0, 0, 0xffff_c000]);
-    this.disk = new SimulatedDisk({ seed, delayTicksMax: theme.delayTicksMax, ringDelayTicksMax: theme.ringDelayTicksMax });
+    this.disk = new SimulatedDisk({
+      seed,
+      delayTicksMax: theme.delayTicksMax,
+      ringDelayTicksMax: theme.ringDelayTicksMax,
+    });
     const count = random.between(2, 4);
     for (let number = 1; number <= count; number++) {
       const host = random.chance(theme.sameHostChance) ? 1 : number + 1;
@@ -102,7 +106,8 @@ export class Simulation implements World {
 
   #stalled(process: ActorProcess): boolean {
     const { random, theme } = this;
-    if (!this.draining && theme.stallChance > 0 && random.chance(theme.stallChance)) process.stalledUntil = this.tick + random.between(10, 60);
+    if (!this.draining && theme.stallChance > 0 && random.chance(theme.stallChance))
+      process.stalledUntil = this.tick + random.between(10, 60);
     return this.tick < process.stalledUntil;
   }
 
@@ -132,7 +137,9 @@ export class Simulation implements World {
     this.#idleRounds = moved || !this.draining ? 0 : this.#idleRounds + 1;
     if (this.#idleRounds < IDLE_ROUNDS || !this.draining || this.#finished()) return;
     this.#idleRounds = 0;
-    const next = Math.min(...this.processes.filter((process) => !process.dead).map((process) => process.engine.timers.nextMs));
+    const next = Math.min(
+      ...this.processes.filter((process) => !process.dead).map((process) => process.engine.timers.nextMs),
+    );
     if (next === Infinity) fail(`nothing moves any more\n${this.#state()}`);
     this.nowMs = Math.max(this.nowMs, next);
   }
@@ -143,7 +150,8 @@ export class Simulation implements World {
     const port = this.random.between(1, 3);
     const { listeners } = process;
     const reach = this.random.pick(REACHES);
-    const inTheWay = ({ phase, socket }: SimulatedListener): boolean => phase === 'listening' && socket.local.port === port && reachesMeet(socket.reach, reach);
+    const inTheWay = ({ phase, socket }: SimulatedListener): boolean =>
+      phase === 'listening' && socket.local.port === port && reachesMeet(socket.reach, reach);
     if (listeners.length > process.socketsMax / 3 || listeners.some(inTheWay)) return;
     const socket = this.#open(process);
     if (socket === undefined) return;
@@ -192,17 +200,31 @@ export class Simulation implements World {
     socket.socket.wantWindow(random.pick(this.theme.windows));
     const limitMs = random.chance(0.2) ? random.between(1, 300) : 0;
     socket.connectLimited = limitMs > 0;
-    const remote = { system: `h${this.processes[target - 1]?.host ?? 0}`, group: 'STG', port: random.between(1, 3), ip: random.pick(CALLED) };
+    const remote = {
+      system: `h${this.processes[target - 1]?.host ?? 0}`,
+      group: 'STG',
+      port: random.between(1, 3),
+      ip: random.pick(CALLED),
+    };
     connection.calledIp = remote.ip;
     connection.clientIp = socket.socket.local.ip = sourceIp(remote.ip);
-    const early = random.chance(theme.earlyChance) ? { backlog: random.pick([1, 2, 8]), bytes: theme.earlyBytes } : null;
+    const early = random.chance(theme.earlyChance)
+      ? { backlog: random.pick([1, 2, 8]), bytes: theme.earlyBytes }
+      : null;
     connection.queued = early !== null;
     const listens = this.processes[target - 1]?.engine.listeners.find(remote.group, remote.port, remote.ip);
     if (connection.queued && !connection.shared && listens === undefined) connection.causes.add('nobody listens');
     const linkTimeoutMs = random.chance(0.2) ? random.between(1, 100) : 0;
     socket.connectLimited ||= linkTimeoutMs > 0;
     socket.socket.deathAsTcp = random.chance(theme.deathAsTcpChance);
-    process.call(() => { connect(process.engine, socket.socket, to, remote, { timeoutMs: limitMs, anyListener: connection.shared, early, linkTimeoutMs }); });
+    process.call(() => {
+      connect(process.engine, socket.socket, to, remote, {
+        timeoutMs: limitMs,
+        anyListener: connection.shared,
+        early,
+        linkTimeoutMs,
+      });
+    });
     socket.trace(`connect to p${target}:${remote.port} ${remote.ip}`);
   }
 
@@ -229,7 +251,9 @@ export class Simulation implements World {
     if (socket.rightTake) gift.tries++;
     socket.socket.wantWindow(random.pick(this.theme.windows));
     const peer = giver;
-    process.call(() => { take(process.engine, socket.socket, peer, gift.socket, gift.generation, secret); });
+    process.call(() => {
+      take(process.engine, socket.socket, peer, gift.socket, gift.generation, secret);
+    });
     socket.trace(`take ${gift.end.name} of p${gift.process} s${gift.socket}${socket.rightTake ? '' : ' (wrong)'}`);
   }
 
@@ -246,7 +270,9 @@ export class Simulation implements World {
     this.#bury(process, torn);
   }
 
-  /** Dies at a moment drawn from all of its turn; what it did after that is taken back, as far as others could see it. */
+  /**
+   * Dies at a moment drawn from all of its turn; what it did after that is taken back, as far as others could see it.
+   */
   #lastTurnOf(process: ActorProcess): void {
     const { disk, random } = this;
     if (this.processes.filter((other) => !other.dead).length < 2) return;
@@ -255,15 +281,20 @@ export class Simulation implements World {
     let count = 0;
     let weight = 0;
     let last: Moment | undefined;
-    // Each in turn takes the place of the one before it with such a chance that in the end all were as likely as they weigh.
+    // Each in turn takes the place of the one before it with such a chance that in the end all were as likely as they
+    // weigh.
     const pass = (name: string): void => {
       count++;
       weight += weightOf(name);
       if (random.below(weight) < weightOf(name)) last = momentOf(name, disk.imageOf(process.process));
     };
-    disk.onOperation = () => { pass('file'); };
+    disk.onOperation = () => {
+      pass('file');
+    };
     try {
-      watchCrashPoints(pass, () => { this.#turnOf(process); });
+      watchCrashPoints(pass, () => {
+        this.#turnOf(process);
+      });
     } finally {
       disk.onOperation = null;
     }
@@ -274,7 +305,10 @@ export class Simulation implements World {
       this.tally[last.kind]++;
       disk.restore(process.process, last.image);
     }
-    this.trace(() => `p${process.process} dies in its turn at ${last?.name ?? 'its end'}, of ${count} moments${torn ? ', torn' : ''}`);
+    this.trace(
+      () =>
+        `p${process.process} dies in its turn at ${last?.name ?? 'its end'}, of ${count} moments${torn ? ', torn' : ''}`,
+    );
     this.#bury(process, torn);
   }
 
@@ -294,7 +328,8 @@ export class Simulation implements World {
     for (const socket of process.sockets) {
       const { gift, end } = socket;
       if (end !== null && gift?.committed !== true) end.connection.causes.add('a process died');
-      if (socket.phase === 'taking' && gift?.committed === true && socket.rightTake) gift.end.connection.causes.add('its taker died');
+      if (socket.phase === 'taking' && gift?.committed === true && socket.rightTake)
+        gift.end.connection.causes.add('its taker died');
     }
     for (const connection of this.connections.values()) {
       if (connection.accepted || (connection.server !== process.process && !connection.shared)) continue;
@@ -311,7 +346,8 @@ export class Simulation implements World {
   /** A gift is committed: where its taker is dead, nobody has it. */
   checkTakers(gift: Gift): void {
     for (const process of this.processes) {
-      if (process.dead && process.sockets.some((socket) => socket.gift === gift && socket.phase === 'taking')) gift.end.connection.causes.add('its taker died');
+      if (process.dead && process.sockets.some((socket) => socket.gift === gift && socket.phase === 'taking'))
+        gift.end.connection.causes.add('its taker died');
     }
   }
 
@@ -327,7 +363,9 @@ export class Simulation implements World {
   // --- the end ---
 
   #finished(): boolean {
-    return this.processes.every((process) => process.dead || process.sockets.every((socket) => socket.phase === 'done'));
+    return this.processes.every(
+      (process) => process.dead || process.sockets.every((socket) => socket.phase === 'done'),
+    );
   }
 
   #closeListeners(): void {
@@ -343,11 +381,15 @@ export class Simulation implements World {
       if (process.dead) continue;
       const { engine } = process;
       const left = engine.sockets.filter((socket) => socket !== undefined);
-      if (left.length > 0 || engine.count !== 0 || engine.listeners.size > 0) fail(`p${process.process} has ${left.length} sockets left\n${this.#state()}`);
+      if (left.length > 0 || engine.count !== 0 || engine.listeners.size > 0)
+        fail(`p${process.process} has ${left.length} sockets left\n${this.#state()}`);
       if (engine.timers.nextMs !== Infinity) fail(`p${process.process} has a timer left`);
       for (const peer of engine.peers.values()) {
         const { sockets, hands } = peer;
-        if (sockets.size > 0 || hands.size > 0) fail(`p${process.process} has ${sockets.size} sockets and ${hands.size} hand-overs left with p${peer.process}`);
+        if (sockets.size > 0 || hands.size > 0)
+          fail(
+            `p${process.process} has ${sockets.size} sockets and ${hands.size} hand-overs left with p${peer.process}`,
+          );
         if (!peer.drainControl()) fail(`p${process.process} has records left for p${peer.process}`);
       }
     }
@@ -386,11 +428,14 @@ export class Simulation implements World {
         const hand = own.hand === null ? '' : ` ${own.hand.role} ${own.hand.phase}`;
         lines.push(
           `${socket.name}: state ${own.state}${hand} peer p${own.peer?.process ?? 0} s${own.remoteSocket}.${own.remoteGeneration} sent ${own.bytesSent}/${own.sendLimitBytes} ` +
-          `unsent ${own.unsentBytes} received ${own.bytesReceived}/${own.receiveLimitBytes} queued ${own.received.lengthBytes} fin ${own.finWanted}/${own.finSent}/${own.finAcked}/${own.finReceived} ` +
-          `frozen ${own.frozen} mayRead ${socket.mayRead} waitsWritable ${socket.waitsWritable} toSend ${socket.toSend}`,
+            `unsent ${own.unsentBytes} received ${own.bytesReceived}/${own.receiveLimitBytes} queued ${own.received.lengthBytes} fin ${own.finWanted}/${own.finSent}/${own.finAcked}/${own.finReceived} ` +
+            `frozen ${own.frozen} mayRead ${socket.mayRead} waitsWritable ${socket.waitsWritable} toSend ${socket.toSend}`,
         );
       }
-      for (const link of process.links.values()) lines.push(`link ${process.process}-${link.process}: free ${link.out.freeBytes}, needs room ${link.needsRoom}, reads ${link.in !== null}`);
+      for (const link of process.links.values())
+        lines.push(
+          `link ${process.process}-${link.process}: free ${link.out.freeBytes}, needs room ${link.needsRoom}, reads ${link.in !== null}`,
+        );
     }
     return lines.slice(0, STATE_LINES).join('\n');
   }
@@ -407,7 +452,12 @@ export function failureOf(seed: number, tally?: Tally, traceLines = 60): string 
 }
 
 function describe(error: unknown): string {
-  if (error instanceof SimulationFailure) return `${error.message}\n${(error.stack ?? '').split('\n').filter((line) => line.includes('/src/')).slice(0, 4).join('\n')}`;
+  if (error instanceof SimulationFailure)
+    return `${error.message}\n${(error.stack ?? '')
+      .split('\n')
+      .filter((line) => line.includes('/src/'))
+      .slice(0, 4)
+      .join('\n')}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 

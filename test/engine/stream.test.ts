@@ -95,15 +95,18 @@ eachMechanism('each direction is closed by itself', (tt, mechanism) => {
   tt.equal(network.socketCount, 0);
 });
 
-eachMechanism('what arrives after shutdown for receiving is dropped, and does not stall the sender', (tt, mechanism) => {
-  const network = new Network({ mechanism, windowBytes: 4096 });
-  const [client, server] = network.pair(1, 2);
-  server.shutdown('r');
-  client.sendAll(big);
-  network.settle();
-  tt.same(client.sends, [0]);
-  tt.equal(server.receive().length, 0);
-});
+eachMechanism(
+  'what arrives after shutdown for receiving is dropped, and does not stall the sender',
+  (tt, mechanism) => {
+    const network = new Network({ mechanism, windowBytes: 4096 });
+    const [client, server] = network.pair(1, 2);
+    server.shutdown('r');
+    client.sendAll(big);
+    network.settle();
+    tt.same(client.sends, [0]);
+    tt.equal(server.receive().length, 0);
+  },
+);
 
 eachMechanism('a close waits until the peer has all, and is complete then', (tt, mechanism) => {
   const network = new Network({ mechanism, windowBytes: 4096 });
@@ -120,19 +123,22 @@ eachMechanism('a close waits until the peer has all, and is complete then', (tt,
   tt.equal(network.socketCount, 0);
 });
 
-eachMechanism('both may close with bytes under way in both directions, and both learn that they did not arrive', (tt, mechanism) => {
-  const network = new Network({ mechanism, windowBytes: 4096 });
-  const [client, server] = network.pair(1, 2);
-  client.sendAll(big);
-  server.sendAll(big);
-  tt.notOk(client.close());
-  tt.notOk(server.close());
-  network.settle();
-  tt.equal(network.socketCount, 0, 'neither waits for the other for ever');
-  tt.match(client.told.at(-1), /^closed \d+$/);
-  tt.match(server.told.at(-1), /^closed \d+$/);
-  tt.ok(client.told.at(-1) !== 'closed 0' || server.told.at(-1) !== 'closed 0');
-});
+eachMechanism(
+  'both may close with bytes under way in both directions, and both learn that they did not arrive',
+  (tt, mechanism) => {
+    const network = new Network({ mechanism, windowBytes: 4096 });
+    const [client, server] = network.pair(1, 2);
+    client.sendAll(big);
+    server.sendAll(big);
+    tt.notOk(client.close());
+    tt.notOk(server.close());
+    network.settle();
+    tt.equal(network.socketCount, 0, 'neither waits for the other for ever');
+    tt.match(client.told.at(-1), /^closed \d+$/);
+    tt.match(server.told.at(-1), /^closed \d+$/);
+    tt.ok(client.told.at(-1) !== 'closed 0' || server.told.at(-1) !== 'closed 0');
+  },
+);
 
 eachMechanism('bytes for a peer that has closed are not called delivered', (tt, mechanism) => {
   const network = new Network({ mechanism });

@@ -1,8 +1,9 @@
 /**
- * How a test tells a thread of its own which file calls are to fail: installed in the place of each call in src/storage/file-calls.ts and of those in native.ts.
+ * How a test tells a thread of its own which file calls are to fail: installed in the place of each call in
+ * src/storage/file-calls.ts and of those in native.ts.
  *
- * A call is named by its operation and by the kind of file it is for: `write process` is a write to a file processes/N. Calls for files outside of the region are
- * left alone.
+ * A call is named by its operation and by the kind of file it is for: `write process` is a write to a file processes/N.
+ * Calls for files outside of the region are left alone.
  */
 import os from 'node:os';
 import path from 'node:path';
@@ -27,7 +28,17 @@ const MAP_FD = 4;
 /** What calls past Node return where they fail; errno tells why. posix_fallocate returns the errno itself. */
 const FAILED: Readonly<Record<string, unknown>> = { mmap: MAP_FAILED, mkfifo: -1, openPastNode: -1, closePastNode: -1 };
 /** Their first argument is a descriptor. */
-const BY_FD: readonly string[] = ['close', 'closePastNode', 'fchmod', 'fchown', 'fstat', 'fsync', 'read', 'write', 'posix_fallocate'];
+const BY_FD: readonly string[] = [
+  'close',
+  'closePastNode',
+  'fchmod',
+  'fchown',
+  'fstat',
+  'fsync',
+  'read',
+  'write',
+  'posix_fallocate',
+];
 
 /** The kind of a path below a region. */
 export function kindOf(region: string, file: string): string | undefined {
@@ -88,7 +99,8 @@ export class FaultControl {
   readonly wrap = <F>(operation: string, call: F): F => {
     const real = call as unknown as Call;
     if (operation !== 'errno') this.operations.add(operation);
-    const wrapped: Call = operation === 'errno' ? () => this.#takeErrno() ?? real() : (...args) => this.#call(operation, real, args);
+    const wrapped: Call =
+      operation === 'errno' ? () => this.#takeErrno() ?? real() : (...args) => this.#call(operation, real, args);
     return wrapped as unknown as F;
   };
 
@@ -122,7 +134,10 @@ export class FaultControl {
 
   #kind(operation: string, args: readonly unknown[]): string | undefined {
     // Memory that takes the place of a mapping has no file.
-    const file = operation === 'mmap' || BY_FD.includes(operation) ? this.#files.get(args[operation === 'mmap' ? MAP_FD : 0] as number) : String(args[operation === 'link' ? 1 : 0]);
+    const file =
+      operation === 'mmap' || BY_FD.includes(operation)
+        ? this.#files.get(args[operation === 'mmap' ? MAP_FD : 0] as number)
+        : String(args[operation === 'link' ? 1 : 0]);
     if (file === undefined || path.basename(file).split('-').includes(this.#spared)) return undefined;
     return kindOf(this.#region, file);
   }
@@ -136,6 +151,10 @@ export class FaultControl {
       this.#errno = errno;
       return FAILED[operation];
     }
-    throw Object.assign(new Error(`${code}: ${name} failed because a test wants it`), { code, errno: -errno, syscall: operation });
+    throw Object.assign(new Error(`${code}: ${name} failed because a test wants it`), {
+      code,
+      errno: -errno,
+      syscall: operation,
+    });
   }
 }

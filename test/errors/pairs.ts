@@ -1,4 +1,7 @@
-/** Which file calls can fail with what, and what a caller of the library is told then. Data: the walk (walk.ts) tries each pair wherever the call is made. */
+/**
+ * Which file calls can fail with what, and what a caller of the library is told then. Data: the walk (walk.ts) tries
+ * each pair wherever the call is made.
+ */
 import { type ErrorCode } from '../../src/errors';
 
 /** The code that a caller sees for an errno; '' where it sees nothing, because the call is made again. */

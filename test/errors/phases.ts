@@ -53,7 +53,10 @@ function listen(kit: Kit): Promise<string> {
 /** So many bytes there and back over a connection that there was before. */
 async function exchange(kit: Kit): Promise<string> {
   const s = kit.fds['kept'] ?? -1;
-  const sent = kit.feed(s, 1, 0, 200_000).then(() => '', (error: unknown) => String((error as { code?: string }).code));
+  const sent = kit.feed(s, 1, 0, 200_000).then(
+    () => '',
+    (error: unknown) => String((error as { code?: string }).code),
+  );
   const { to, why } = await kit.drain(s, 1, 0, 200_000);
   return why === 'enough' ? await sent : why === 'end' ? `end at ${to}` : why;
 }
@@ -64,12 +67,16 @@ async function keep(kit: Kit, port: number): Promise<void> {
 }
 
 function letGo(kit: Kit): Promise<string> {
-  return kit.code(async () => { await kit.stp.STPclose(kit.fds['kept'] ?? -1); });
+  return kit.code(async () => {
+    await kit.stp.STPclose(kit.fds['kept'] ?? -1);
+  });
 }
 
 async function give(kit: Kit): Promise<{ code: string; token: string }> {
   let token = '';
-  const code = await kit.code(() => { token = kit.stp.STPgivesocket(kit.fds['kept'] ?? -1, null); });
+  const code = await kit.code(() => {
+    token = kit.stp.STPgivesocket(kit.fds['kept'] ?? -1, null);
+  });
   return { code, token };
 }
 
@@ -83,7 +90,9 @@ async function take(kit: Kit, token: string): Promise<string> {
 }
 
 function open(kit: Kit): Promise<string> {
-  return kit.code(() => { kit.socket(); });
+  return kit.code(() => {
+    kit.socket();
+  });
 }
 
 /** A connection whose link fails is reset, and its token names nothing any more. */
@@ -100,16 +109,56 @@ async function leave(scene: Scene): Promise<string> {
 
 export const PHASES: readonly Phase[] = [
   { title: 'open', armed: 'fresh', act: (_, fresh) => fresh.run(open) },
-  { title: 'open after a death', armed: 'fresh', prepare: (scene) => scene.bringDead(), act: (_, fresh) => fresh.run(open) },
-  { title: 'first contact', armed: 'fresh', prepare: (_, fresh) => fresh.run(open), act: ({ port }, fresh) => fresh.run(talk, port) },
-  { title: 'first contact, at the server', armed: 'server', prepare: (_, fresh) => fresh.run(open), act: ({ port }, fresh) => fresh.run(talk, port) },
+  {
+    title: 'open after a death',
+    armed: 'fresh',
+    prepare: (scene) => scene.bringDead(),
+    act: (_, fresh) => fresh.run(open),
+  },
+  {
+    title: 'first contact',
+    armed: 'fresh',
+    prepare: (_, fresh) => fresh.run(open),
+    act: ({ port }, fresh) => fresh.run(talk, port),
+  },
+  {
+    title: 'first contact, at the server',
+    armed: 'server',
+    prepare: (_, fresh) => fresh.run(open),
+    act: ({ port }, fresh) => fresh.run(talk, port),
+  },
   { title: 'leave', armed: 'client', prepare: ({ port }, fresh) => fresh.run(talk, port), act: leave },
   { title: 'listen', armed: 'client', act: ({ client }) => client.run(listen) },
   { title: 'connect', armed: 'client', act: ({ client, port }) => client.run(talk, port) },
   { title: 'accept', armed: 'server', act: ({ client, port }) => client.run(talk, port) },
-  { title: 'data', armed: 'client', prepare: ({ client, port }) => client.run(keep, port), act: ({ client }) => client.run(exchange) },
-  { title: 'data, at the server', armed: 'server', prepare: ({ client, port }) => client.run(keep, port), act: ({ client }) => client.run(exchange) },
-  { title: 'close', armed: 'client', prepare: ({ client, port }) => client.run(keep, port), act: ({ client }) => client.run(letGo) },
-  { title: 'give', armed: 'client', prepare: ({ client, port }) => client.run(keep, port), act: ({ client, other }) => handOver(client, other) },
-  { title: 'take', armed: 'client', prepare: ({ other, port }) => other.run(keep, port), act: ({ client, other }) => handOver(other, client) },
+  {
+    title: 'data',
+    armed: 'client',
+    prepare: ({ client, port }) => client.run(keep, port),
+    act: ({ client }) => client.run(exchange),
+  },
+  {
+    title: 'data, at the server',
+    armed: 'server',
+    prepare: ({ client, port }) => client.run(keep, port),
+    act: ({ client }) => client.run(exchange),
+  },
+  {
+    title: 'close',
+    armed: 'client',
+    prepare: ({ client, port }) => client.run(keep, port),
+    act: ({ client }) => client.run(letGo),
+  },
+  {
+    title: 'give',
+    armed: 'client',
+    prepare: ({ client, port }) => client.run(keep, port),
+    act: ({ client, other }) => handOver(client, other),
+  },
+  {
+    title: 'take',
+    armed: 'client',
+    prepare: ({ other, port }) => other.run(keep, port),
+    act: ({ client, other }) => handOver(other, client),
+  },
 ];

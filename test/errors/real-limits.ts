@@ -1,7 +1,9 @@
 /**
- * Limits as a system has them: no more descriptors (`ulimit -n`) and no more memory (`ulimit -v`), set on a running program with prlimit(1).
+ * Limits as a system has them: no more descriptors (`ulimit -n`) and no more memory (`ulimit -v`), set on a running
+ * program with prlimit(1).
  *
- * Under `stp` the program sees a clear error, under `auto` it goes by TCP and can tell why; when the limit is gone, the next connection goes by STP.
+ * Under `stp` the program sees a clear error, under `auto` it goes by TCP and can tell why; when the limit is gone, the
+ * next connection goes by STP.
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import fs from 'node:fs';
@@ -37,7 +39,11 @@ class Program {
 
   constructor(region: string, mode: Mode, role: 'server' | 'client') {
     const env = { ...process.env, STP_REGION: region, STP_NET: mode, STP_DRIVER: 'auto' };
-    this.#child = fork(PROGRAM, [role], { execArgv: ['--require', HOOK], env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = fork(PROGRAM, [role], {
+      execArgv: ['--require', HOOK],
+      env,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     this.#first = this.#answer();
   }
 
@@ -52,7 +58,9 @@ class Program {
   }
 
   limit(what: 'nofile' | 'as', soft: number | 'unlimited'): void {
-    execFileSync('prlimit', ['--pid', String(this.#child.pid), `--${what}=${soft}:`], { stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('prlimit', ['--pid', String(this.#child.pid), `--${what}=${soft}:`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
   }
 
   /** A limit that leaves room for so many descriptors more. */
@@ -64,7 +72,8 @@ class Program {
   }
 
   memoryBytes(): number {
-    const [, kib = '0'] = /^VmSize:\s+(\d+)/mu.exec(fs.readFileSync(`/proc/${this.#child.pid ?? 0}/status`, 'utf8')) ?? [];
+    const [, kib = '0'] =
+      /^VmSize:\s+(\d+)/mu.exec(fs.readFileSync(`/proc/${this.#child.pid ?? 0}/status`, 'utf8')) ?? [];
     return Number(kib) * 1024;
   }
 
@@ -74,7 +83,9 @@ class Program {
 
   #answer(): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const timer = globalThis.setTimeout(() => { reject(new Error('a program does not answer')); }, ANSWER_MS);
+      const timer = globalThis.setTimeout(() => {
+        reject(new Error('a program does not answer'));
+      }, ANSWER_MS);
       const exited = (code: number | null, signal: string | null): void => {
         clearTimeout(timer);
         reject(new Error(`a program ended with ${String(signal ?? code)}`));
@@ -101,24 +112,46 @@ export function whyNoLimits(): string | undefined {
 }
 
 /** `scarce` takes away and gives back; `code` is what is told meanwhile. */
-async function play(mode: Mode, code: string, scarce: (client: Program, port: number) => Promise<readonly Went[]>, ringBytes?: number): Promise<Real> {
+async function play(
+  mode: Mode,
+  code: string,
+  scarce: (client: Program, port: number) => Promise<readonly Went[]>,
+  ringBytes?: number,
+): Promise<Real> {
   const cleanups: (() => unknown)[] = [];
   const findings: string[] = [];
   try {
-    const region = freshRegion({ teardown: (act) => { cleanups.unshift(act); } });
+    const region = freshRegion({
+      teardown: (act) => {
+        cleanups.unshift(act);
+      },
+    });
     // Limits of a region are those of who makes it.
-    if (ringBytes !== undefined) Region.open({ directory: region, system: 'alpha', group: 'STG', driver: 'auto' }, { limits: { ringBytes } }).close();
+    if (ringBytes !== undefined)
+      Region.open(
+        { directory: region, system: 'alpha', group: 'STG', driver: 'auto' },
+        { limits: { ringBytes } },
+      ).close();
     const [server, client] = [new Program(region, 'auto', 'server'), new Program(region, mode, 'client')];
-    cleanups.unshift(() => { server.end(); }, () => { client.end(); });
+    cleanups.unshift(
+      () => {
+        server.end();
+      },
+      () => {
+        client.end();
+      },
+    );
     const [port] = await Promise.all([server.port(), client.port()]);
     const went = await scarce(client, port);
     const where = `${code}, ${mode}`;
     for (const one of went) if (!isPromised(one, mode, code)) findings.push(`${where}: ${JSON.stringify(one)}`);
-    if (!went.some((one) => one.code === code || (one.reason === 'REGION_UNUSABLE' && one.told === code))) findings.push(`${where}: never told: ${JSON.stringify(went)}`);
+    if (!went.some((one) => one.code === code || (one.reason === 'REGION_UNUSABLE' && one.told === code)))
+      findings.push(`${where}: never told: ${JSON.stringify(went)}`);
     // For a moment `auto` does not try again what it could not use.
     await setTimeout(UNUSABLE_MS);
     const after = await client.connect(port);
-    if (after.transport !== 'stp' || after.code !== '') findings.push(`${where}, when the limit is gone: ${JSON.stringify(after)}`);
+    if (after.transport !== 'stp' || after.code !== '')
+      findings.push(`${where}, when the limit is gone: ${JSON.stringify(after)}`);
     return { cases: went.length + 1, findings };
   } catch (error) {
     return { cases: 1, findings: [`${code}, ${mode}: ${String(error)}`] };
@@ -129,7 +162,8 @@ async function play(mode: Mode, code: string, scarce: (client: Program, port: nu
 
 /** It worked, by TCP with the reason where it had to be, or the program was told the code. */
 function isPromised(went: Went, mode: Mode, code: string): boolean {
-  if (went.code === '') return went.transport === 'stp' || (mode === 'auto' && went.reason === 'REGION_UNUSABLE' && went.told === code);
+  if (went.code === '')
+    return went.transport === 'stp' || (mode === 'auto' && went.reason === 'REGION_UNUSABLE' && went.told === code);
   return went.code === code;
 }
 
@@ -140,7 +174,8 @@ async function fewDescriptors(client: Program, port: number): Promise<readonly W
     const one = await client.connect(port);
     client.limit('nofile', 1024);
     went.push(one);
-    if (free === 1 && one.transport === 'tcp' && one.code !== '') throw new Error(`the one descriptor that TCP needs was not given back: ${JSON.stringify(one)}`);
+    if (free === 1 && one.transport === 'tcp' && one.code !== '')
+      throw new Error(`the one descriptor that TCP needs was not given back: ${JSON.stringify(one)}`);
     if (one.reason === 'REGION_UNUSABLE') await setTimeout(UNUSABLE_MS);
   }
   return went;
@@ -157,7 +192,10 @@ async function littleMemory(client: Program, port: number): Promise<readonly Wen
 
 /** All of it. */
 export async function realLimits(mappable: boolean): Promise<Real> {
-  const plays = (['auto', 'stp'] as const).flatMap((mode) => [play(mode, 'EMFILE', fewDescriptors), ...(mappable ? [play(mode, 'ENOBUFS', littleMemory, RING_BYTES)] : [])]);
+  const plays = (['auto', 'stp'] as const).flatMap((mode) => [
+    play(mode, 'EMFILE', fewDescriptors),
+    ...(mappable ? [play(mode, 'ENOBUFS', littleMemory, RING_BYTES)] : []),
+  ]);
   const all = await Promise.all(plays);
   return { cases: all.reduce((sum, { cases }) => sum + cases, 0), findings: all.flatMap(({ findings }) => findings) };
 }

@@ -1,5 +1,6 @@
 /**
- * An ordinary program that the hook runs in, for tests of real limits: a server that echoes, or a client that connects when it is told to.
+ * An ordinary program that the hook runs in, for tests of real limits: a server that echoes, or a client that connects
+ * when it is told to.
  *
  * usage (forked): real-program.js server | real-program.js client
  * The server tells the port it listens at, the client 0 when it is ready, and for each message (a port) how one connection to it went.
@@ -27,12 +28,16 @@ function connect(port: number): Promise<Went> {
   return new Promise((resolve) => {
     let code = 'closed';
     const socket = net.connect(port, '127.0.0.1');
-    socket.on('connect', () => { socket.write(PING); });
+    socket.on('connect', () => {
+      socket.write(PING);
+    });
     socket.on('data', (bytes) => {
       code = bytes.toString() === PING ? '' : 'garbled';
       socket.end();
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => { code = error.code ?? error.message; });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      code = error.code ?? error.message;
+    });
     socket.on('close', () => {
       const { transport = '', reason = '', error } = (socket as { stp?: Decision }).stp ?? {};
       resolve({ transport, reason, code, told: error?.code ?? '' });
@@ -55,4 +60,6 @@ else process.send?.(0);
 process.on('message', (port: number) => {
   void connect(port).then((went) => process.send?.(went));
 });
-process.on('disconnect', () => { process.exit(); });
+process.on('disconnect', () => {
+  process.exit();
+});

@@ -1,4 +1,7 @@
-/** Processes of one region for the walk: a server that echoes, a client, a bystander whose connection must notice nothing, and fresh ones. */
+/**
+ * Processes of one region for the walk: a server that echoes, a client, a bystander whose connection must notice
+ * nothing, and fresh ones.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Actor, freshRegion } from '../calls/actor';
@@ -35,33 +38,49 @@ export class Scene {
 
   static async open(test: Teardown, variant: Variant): Promise<Scene> {
     const scene = new Scene(freshRegion(test, variant.under), variant);
-    const start = (name: string): Promise<Actor> => Actor.start(test, { region: scene.region, ...variant.options, name, execArgv: ['--require', PRELOAD] });
+    const start = (name: string): Promise<Actor> =>
+      Actor.start(test, { region: scene.region, ...variant.options, name, execArgv: ['--require', PRELOAD] });
     const dead = await start('dead');
-    await dead.run((kit) => { kit.listen(); });
+    await dead.run((kit) => {
+      kit.listen();
+    });
     const names = fs.readdirSync(path.join(scene.region, 'processes')).map((name) => `processes/${name}`);
     await dead.kill();
     scene.#dead = [...names].map((name) => ({ name, bytes: fs.readFileSync(path.join(scene.region, name)) }));
     [scene.server, scene.client, scene.other] = await Promise.all([start('server'), start('client'), start('other')]);
     scene.port = await scene.server.run(serve);
     await scene.other.run(async (kit, to) => {
-      kit.notes.set('duplex', kit.duplex(await kit.connect(to), { reads: { stream: 1, at: 0 }, writes: { stream: 1, at: 0 } }));
+      kit.notes.set(
+        'duplex',
+        kit.duplex(await kit.connect(to), { reads: { stream: 1, at: 0 }, writes: { stream: 1, at: 0 } }),
+      );
     }, scene.port);
     await scene.client.run((kit, to) => kit.connect(to), scene.port);
     const bystander = await scene.other.run((kit) => kit.stp.STPgetclientid().process);
-    for (const actor of [scene.server, scene.client]) await actor.run((kit, number) => { kit.faults.spare(number); }, bystander);
+    for (const actor of [scene.server, scene.client])
+      await actor.run((kit, number) => {
+        kit.faults.spare(number);
+      }, bystander);
     return scene;
   }
 
   /** A process of the region in the thread of the client, which is in no region yet. */
   readonly fresh: Party = {
     run: async (step, ...args) => {
-      if (!this.#hasFresh) await this.client.run((kit) => { kit.notes.set('fresh', kit.another()); });
+      if (!this.#hasFresh)
+        await this.client.run((kit) => {
+          kit.notes.set('fresh', kit.another());
+        });
       this.#hasFresh = true;
-      return this.client.run((kit, source, given) => {
-        // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- the source is a function of the test itself.
-        const act = new Function(`return (${source});`)() as (fresh: unknown, ...rest: unknown[]) => unknown;
-        return act((kit.notes.get('fresh') as Another).kit, ...given);
-      }, step.toString(), args) as never;
+      return this.client.run(
+        (kit, source, given) => {
+          // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- the source is a function of the test itself.
+          const act = new Function(`return (${source});`)() as (fresh: unknown, ...rest: unknown[]) => unknown;
+          return act((kit.notes.get('fresh') as Another).kit, ...given);
+        },
+        step.toString(),
+        args,
+      ) as never;
     },
   };
 
@@ -69,7 +88,9 @@ export class Scene {
   async leave(): Promise<void> {
     if (!this.#hasFresh) return;
     this.#hasFresh = false;
-    await this.client.run((kit) => { (kit.notes.get('fresh') as Another).leave(); });
+    await this.client.run((kit) => {
+      (kit.notes.get('fresh') as Another).leave();
+    });
   }
 
   /** Puts back what a process left that died long ago. */
@@ -105,14 +126,26 @@ function serve(kit: Parameters<Parameters<Actor['run']>[0]>[0]): number {
   const { s, port } = kit.listen();
   const echo = (c: number): void => {
     const into = Buffer.alloc(65_536);
-    const next = (): Promise<void> => stp.STPrecv(c, into).then((n) => (n === 0 ? stp.STPclose(c).then(() => undefined) : stp.STPsend(c, into.subarray(0, n)).then(next)));
-    next().catch(() => stp.STPclose(c)).catch(() => undefined);
+    const next = (): Promise<void> =>
+      stp
+        .STPrecv(c, into)
+        .then((n) =>
+          n === 0 ? stp.STPclose(c).then(() => undefined) : stp.STPsend(c, into.subarray(0, n)).then(next),
+        );
+    next()
+      .catch(() => stp.STPclose(c))
+      .catch(() => undefined);
   };
   const accept = (): void => {
-    void stp.STPaccept(s).then((c) => {
-      echo(c);
-      accept();
-    }, () => { setTimeout(accept, 20); });
+    void stp.STPaccept(s).then(
+      (c) => {
+        echo(c);
+        accept();
+      },
+      () => {
+        setTimeout(accept, 20);
+      },
+    );
   };
   accept();
   return port;

@@ -1,6 +1,6 @@
 /**
- * Walks every pair of a file call and an errno through every phase: the code that the caller is told must be the declared one, the bystander must notice nothing,
- * and when the cause is gone all must work.
+ * Walks every pair of a file call and an errno through every phase: the code that the caller is told must be the
+ * declared one, the bystander must notice nothing, and when the cause is gone all must work.
  */
 import { type Fault } from './fault-control';
 import { LASTING, NEVER, PASSING, TOLD } from './pairs';
@@ -42,7 +42,11 @@ export class Walk {
       const [operation = ''] = call.split(' ');
       this.report.reached.add(operation);
       if (LASTING[operation] === undefined) this.find(`${phase.title}: ${call} has no row in test/errors/pairs.ts`);
-      const lasting = (NEVER.includes(call) ? [] : (LASTING[operation] ?? [])).map((code) => ({ call, code, times: Infinity }));
+      const lasting = (NEVER.includes(call) ? [] : (LASTING[operation] ?? [])).map((code) => ({
+        call,
+        code,
+        times: Infinity,
+      }));
       const passing = (PASSING[operation] ?? []).map((code) => ({ call, code, times: 1 }));
       const faults = [...lasting, ...passing].filter(() => wanted(++this.#number));
       if (faults.length > 0) await this.#call(phase, faults);
@@ -55,7 +59,8 @@ export class Walk {
     await this.#scene.leave();
     const second = await this.#try(phase, undefined);
     await this.#scene.leave();
-    if (first.code !== '' || second.code !== '') this.find(`${phase.title}: ${first.code} ${second.code} where nothing failed`);
+    if (first.code !== '' || second.code !== '')
+      this.find(`${phase.title}: ${first.code} ${second.code} where nothing failed`);
     return [...new Set([...first.seen, ...second.seen])].sort();
   }
 
@@ -68,14 +73,22 @@ export class Walk {
       this.#note(title, hits === 0 ? 'not reached' : code === '' ? 'goes on' : code, performance.now() - beganMs);
       const told = fault.times === 1 ? '' : TOLD[fault.code];
       // To its peer, a process whose link fails has reset the connection.
-      if (code !== '' && code !== told && !((phase.armed === 'server' || phase.title === 'give') && code === 'ECONNRESET')) this.find(`${title}: ${code}`);
+      if (
+        code !== '' &&
+        code !== told &&
+        !((phase.armed === 'server' || phase.title === 'give') && code === 'ECONNRESET')
+      )
+        this.find(`${title}: ${code}`);
       const bystander = await this.#scene.bystander();
       if (bystander !== '') this.find(`${title}: the bystander has ${bystander}`);
       // What has not come about can be tried again by the same thread.
       if (code === '') await this.#scene.leave();
     }
     const { code } = await this.#try(phase, undefined);
-    if (code !== '') this.find(`${this.#scene.variant.title}, ${phase.title}, ${faults.at(-1)?.call ?? ''}: ${code} when its cause was gone`);
+    if (code !== '')
+      this.find(
+        `${this.#scene.variant.title}, ${phase.title}, ${faults.at(-1)?.call ?? ''}: ${code} when its cause was gone`,
+      );
     await this.#scene.leave();
   }
 
@@ -95,12 +108,19 @@ export class Walk {
     const { fresh } = scene;
     await phase.prepare?.(scene, fresh);
     const party: Party = phase.armed === 'fresh' ? fresh : phase.armed === 'server' ? scene.server : scene.client;
-    await party.run((kit, wanted, forMs) => {
-      kit.faults.watch();
-      if (wanted === null) return;
-      kit.faults.arm(wanted);
-      if (forMs > 0) setTimeout(() => { kit.faults.disarm(); }, forMs);
-    }, fault ?? null, phase.armed === 'server' ? CAUSE_MS : 0);
+    await party.run(
+      (kit, wanted, forMs) => {
+        kit.faults.watch();
+        if (wanted === null) return;
+        kit.faults.arm(wanted);
+        if (forMs > 0)
+          setTimeout(() => {
+            kit.faults.disarm();
+          }, forMs);
+      },
+      fault ?? null,
+      phase.armed === 'server' ? CAUSE_MS : 0,
+    );
     const code = await within(phase.act(scene, fresh));
     const { hits, seen } = await party.run((kit) => ({ hits: kit.faults.disarm(), seen: [...kit.faults.seen] }));
     return { code, hits, seen };
@@ -109,7 +129,11 @@ export class Walk {
 
 async function within(acting: Promise<string>): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<string>((resolve) => { timer = setTimeout(() => { resolve('hangs'); }, HANG_MS); });
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => {
+      resolve('hangs');
+    }, HANG_MS);
+  });
   const code = await Promise.race([acting, late]);
   clearTimeout(timer);
   return code;

@@ -7,7 +7,11 @@ const DEMO = path.join(__dirname, '..', '..', 'examples', 'demo.js');
 
 for (const driver of ['auto', 'direct']) {
   void t.test(`the demo shows what it is to show, driver ${driver}`, (t) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [DEMO], { encoding: 'utf8', env: { ...process.env, STP_DRIVER: driver }, timeout: 90_000 });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [DEMO], {
+      encoding: 'utf8',
+      env: { ...process.env, STP_DRIVER: driver },
+      timeout: 90_000,
+    });
     t.equal(status, 0, `${stdout}${stderr}`);
     for (const line of [
       /3000 requests over 16 keep-alive connections, each answer right/,

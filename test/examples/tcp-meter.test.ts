@@ -21,7 +21,11 @@ void t.test('sockets of a process are found in the kernel’s tables', { skip: N
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.same(meter.count(), { connections: 1, socketsMax: 1 }, 'a listener');
   const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
-  const [accepted] = await new Promise<net.Socket[]>((resolve) => server.once('connection', (socket) => { resolve([socket]); }));
+  const [accepted] = await new Promise<net.Socket[]>((resolve) =>
+    server.once('connection', (socket) => {
+      resolve([socket]);
+    }),
+  );
   t.same(meter.count(), { connections: 3, socketsMax: 3 }, 'and both ends of a connection');
   client.destroy();
   accepted?.destroy();

@@ -1,4 +1,7 @@
-/** Damaged input for every decoder of bytes from the region: each input gives a checked value or the declared error, and nothing is kept. */
+/**
+ * Damaged input for every decoder of bytes from the region: each input gives a checked value or the declared error, and
+ * nothing is kept.
+ */
 import { Worker } from 'node:worker_threads';
 import { StpError } from '../../src/errors';
 import { Random } from '../engine/random';
@@ -42,7 +45,14 @@ function watchdog(): { beat: (input: number) => void; stop: () => void } {
     setInterval(() => { const now = Atomics.load(word, 0); if (now === last) { require('node:fs').writeSync(2, 'ENDLESS: input ' + now + '\\n'); process.kill(process.pid, 'SIGKILL'); } last = now; }, ${ENDLESS_MS});`;
   const worker = new Worker(source, { eval: true, workerData: word });
   worker.unref();
-  return { beat: (input) => { Atomics.store(word, 0, input); }, stop: () => { void worker.terminate(); } };
+  return {
+    beat: (input) => {
+      Atomics.store(word, 0, input);
+    },
+    stop: () => {
+      void worker.terminate();
+    },
+  };
 }
 
 function memoryBytes(): number {
@@ -58,14 +68,20 @@ function tryInput(target: Target, seed: number): string {
     return '';
   } catch (error) {
     if (error instanceof StpError && target.errors.includes(error.code)) return 'refused';
-    const again = target.firstSeed === undefined ? `--seed ${seed} --inputs 1` : `--seed ${target.firstSeed()} --inputs 1000`;
+    const again =
+      target.firstSeed === undefined ? `--seed ${seed} --inputs 1` : `--seed ${target.firstSeed()} --inputs 1000`;
     return `--only '${target.name}' ${again}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
   }
 }
 
 export function fuzzDecoders({ seed, inputs, only, progress }: DecoderRun): DecoderReport {
   const targets = allTargets().filter(({ name }) => only === undefined || name === only);
-  if (targets.length === 0) throw new Error(`no target is called ${String(only)}; there are: ${allTargets().map(({ name }) => name).join(', ')}`);
+  if (targets.length === 0)
+    throw new Error(
+      `no target is called ${String(only)}; there are: ${allTargets()
+        .map(({ name }) => name)
+        .join(', ')}`,
+    );
   const findings: string[] = [];
   const dog = watchdog();
   let refused = 0;

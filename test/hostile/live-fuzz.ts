@@ -1,8 +1,9 @@
 /**
- * Damage to the files of a region that processes use: the damaged pair gets an error or goes on, in time; a third process never notices; nobody ends.
+ * Damage to the files of a region that processes use: the damaged pair gets an error or goes on, in time; a third
+ * process never notices; nobody ends.
  *
- * Each damage hits what one client and the server have between them, or what anybody may write to. The memory of a ring has no name once both ends have mapped
- * it: it is written over all the same, where the system lets us.
+ * Each damage hits what one client and the server have between them, or what anybody may write to. The memory of a ring
+ * has no name once both ends have mapped it: it is written over all the same, where the system lets us.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -39,7 +40,18 @@ const FINDINGS_MAX = 10;
 /** A process that writes nonsense so often is talked to no more: then another takes its place. */
 const DAMAGES_PER_CLIENT = 6;
 const PROGRESS_DAMAGES = 100;
-const ERRORS: ReadonlySet<string> = new Set(['ECONNRESET', 'ECONNREFUSED', 'ESTPCORRUPT', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ECONNABORTED', 'EACCES', 'ENOTCONN', 'EIO']);
+const ERRORS: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ESTPCORRUPT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ECONNABORTED',
+  'EACCES',
+  'ENOTCONN',
+  'EIO',
+]);
 
 /** Ways that leave the file as long as it is, and itself. */
 const OVERWRITES: ReadonlySet<string> = new Set(['scribble', 'words', 'whole']);
@@ -94,12 +106,21 @@ class LiveFuzz {
   }
 
   #start(region: string, name: string): Promise<Actor> {
-    return Actor.start({ teardown: (act: () => unknown) => { this.#teardowns.push(act); } }, { region, driver: this.#run.driver, name, execArgv: ['--expose-gc'] });
+    return Actor.start(
+      {
+        teardown: (act: () => unknown) => {
+          this.#teardowns.push(act);
+        },
+      },
+      { region, driver: this.#run.driver, name, execArgv: ['--expose-gc'] },
+    );
   }
 
   async #stage(): Promise<Scene> {
     const directory = fs.mkdtempSync(path.join(this.#run.under, 'stp-hostile-'));
-    this.#teardowns.push(() => { fs.rmSync(directory, { recursive: true, force: true }); });
+    this.#teardowns.push(() => {
+      fs.rmSync(directory, { recursive: true, force: true });
+    });
     const region = path.join(directory, 'region');
     const [server, honest] = await Promise.all([this.#start(region, 'server'), this.#start(region, 'honest')]);
     const port = await server.run((kit) => {
@@ -109,16 +130,27 @@ class LiveFuzz {
       const echo = async (c: number): Promise<void> => {
         const into = Buffer.alloc(65_536);
         try {
-          for (let n = await stp.STPrecv(c, into); n > 0; n = await stp.STPrecv(c, into)) await stp.STPsend(c, into.subarray(0, n));
+          for (let n = await stp.STPrecv(c, into); n > 0; n = await stp.STPrecv(c, into))
+            await stp.STPsend(c, into.subarray(0, n));
         } finally {
           await stp.STPclose(c);
         }
       };
-      stp.STPsetopt(s, stp.STP_WATCHER, { acceptable: () => { stp.STPaccept(s).then(echo).catch(() => undefined); } });
+      stp.STPsetopt(s, stp.STP_WATCHER, {
+        acceptable: () => {
+          stp
+            .STPaccept(s)
+            .then(echo)
+            .catch(() => undefined);
+        },
+      });
       return chosen;
     });
     await honest.run(async (kit, to) => {
-      kit.notes.set('duplex', kit.duplex(await kit.connect(to), { reads: { stream: 1, at: 0 }, writes: { stream: 1, at: 0 } }));
+      kit.notes.set(
+        'duplex',
+        kit.duplex(await kit.connect(to), { reads: { stream: 1, at: 0 }, writes: { stream: 1, at: 0 } }),
+      );
     }, port);
     const serverNumber = await server.run((kit) => kit.stp.STPgetclientid().process);
     return { region, server, honest, port, serverNumber };
@@ -133,10 +165,15 @@ class LiveFuzz {
   async #oneRegion(): Promise<void> {
     const scene = await this.#stage();
     let settledBytes = 0;
-    for (let clients = 0; clients < 20 && this.done < this.#run.damages && this.findings.length < FINDINGS_MAX; clients++) {
+    for (
+      let clients = 0;
+      clients < 20 && this.done < this.#run.damages && this.findings.length < FINDINGS_MAX;
+      clients++
+    ) {
       const client = await this.#client(scene);
       let next: Next = 'same';
-      for (let i = 0; i < DAMAGES_PER_CLIENT && next === 'same' && this.done < this.#run.damages; i++) next = await this.#damage(scene, client);
+      for (let i = 0; i < DAMAGES_PER_CLIENT && next === 'same' && this.done < this.#run.damages; i++)
+        next = await this.#damage(scene, client);
       if (next === 'region') return;
       await client.actor.kill();
       if (clients === 1) settledBytes = await memoryOf(scene.server);
@@ -166,11 +203,16 @@ class LiveFuzz {
       await this.#clear();
       return 'region';
     }
-    for (const outcome of [before, old, fresh]) if (!this.#isPromised(outcome)) this.findings.push(`${text}: ${outcome}`);
+    for (const outcome of [before, old, fresh])
+      if (!this.#isPromised(outcome)) this.findings.push(`${text}: ${outcome}`);
     const harmed = await scene.honest.run(async (kit, hangMs) => {
       const duplex = kit.notes.get('duplex') as Duplex;
       let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<string>((resolve) => { timer = setTimeout(() => { resolve('hangs'); }, hangMs); });
+      const late = new Promise<string>((resolve) => {
+        timer = setTimeout(() => {
+          resolve('hangs');
+        }, hangMs);
+      });
       const outcome = await Promise.race([duplex.more(20_000).then(() => duplex.over), late]);
       clearTimeout(timer);
       return outcome;
@@ -194,28 +236,39 @@ class LiveFuzz {
 
   /** '' where bytes come back as they were sent, over the connection that there is or a new one. */
   #exchange({ port }: Scene, { actor }: Client, fresh: boolean): Promise<string> {
-    return actor.run(async (kit, to, anew, hangMs) => {
-      const { stp, fds } = kit;
-      const talk = (async (): Promise<string> => {
-        try {
-          if (anew) {
-            fds['s'] = kit.socket();
-            stp.STPsetopt(fds['s'], stp.STP_CONNECT_TIMEOUT, hangMs - 500);
-            await stp.STPconnect(fds['s'], { port: to });
-          }
-          const s = fds['s'] ?? -1;
-          await kit.sendText(s, 'ping');
-          return (await kit.text(s, 4)) === 'ping' ? '' : 'garbled';
-        } catch (error) {
-          return error instanceof stp.StpError ? error.code : String(error);
-        }
-      })();
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<string>((resolve) => { timer = setTimeout(() => { resolve('hangs'); }, hangMs); });
-      const outcome = await Promise.race([talk, late]);
-      clearTimeout(timer);
-      return outcome;
-    }, port, fresh, HANG_MS).catch(() => 'ECONNRESET');
+    return actor
+      .run(
+        async (kit, to, anew, hangMs) => {
+          const { stp, fds } = kit;
+          const talk = (async (): Promise<string> => {
+            try {
+              if (anew) {
+                fds['s'] = kit.socket();
+                stp.STPsetopt(fds['s'], stp.STP_CONNECT_TIMEOUT, hangMs - 500);
+                await stp.STPconnect(fds['s'], { port: to });
+              }
+              const s = fds['s'] ?? -1;
+              await kit.sendText(s, 'ping');
+              return (await kit.text(s, 4)) === 'ping' ? '' : 'garbled';
+            } catch (error) {
+              return error instanceof stp.StpError ? error.code : String(error);
+            }
+          })();
+          let timer: NodeJS.Timeout | undefined;
+          const late = new Promise<string>((resolve) => {
+            timer = setTimeout(() => {
+              resolve('hangs');
+            }, hangMs);
+          });
+          const outcome = await Promise.race([talk, late]);
+          clearTimeout(timer);
+          return outcome;
+        },
+        port,
+        fresh,
+        HANG_MS,
+      )
+      .catch(() => 'ECONNRESET');
   }
 
   async #ended(scene: Scene, client: Client): Promise<string | undefined> {
@@ -240,8 +293,30 @@ class LiveFuzz {
   #spoil({ region, server, serverNumber }: Scene, { number }: Client): Spoil {
     const random = this.#random;
     const pair = random.pick([`${number}-${serverNumber}`, `${serverNumber}-${number}`]);
-    const name = random.pick([`links/${pair}`, `links/${pair}`, `links/${pair}`, `links/${pair}`, `processes/${number}`, `processes/${serverNumber}`, 'region', `processes/${random.between(900, 4_000_000_000)}`, `links/${random.between(900, 999)}-${serverNumber}`]);
-    const way = random.pick(['scribble', 'scribble', 'words', 'words', 'whole', 'cut', 'grow', 'replace', 'remove', 'link', 'directory']);
+    const name = random.pick([
+      `links/${pair}`,
+      `links/${pair}`,
+      `links/${pair}`,
+      `links/${pair}`,
+      `processes/${number}`,
+      `processes/${serverNumber}`,
+      'region',
+      `processes/${random.between(900, 4_000_000_000)}`,
+      `links/${random.between(900, 999)}-${serverNumber}`,
+    ]);
+    const way = random.pick([
+      'scribble',
+      'scribble',
+      'words',
+      'words',
+      'whole',
+      'cut',
+      'grow',
+      'replace',
+      'remove',
+      'link',
+      'directory',
+    ]);
     const ring = OVERWRITES.has(way) && server.child.pid !== undefined ? mappedRing(server.child.pid, name) : undefined;
     if (ring !== undefined) this.#count('memory written over');
     const file = ring ?? path.join(region, name);
@@ -254,27 +329,47 @@ class LiveFuzz {
       fs.rmSync(file, { recursive: true, force: true });
       if (good !== undefined && !name.startsWith('links/')) fs.writeFileSync(file, good, { mode: 0o600 });
     };
-    const spent = good !== undefined && ['replace', 'remove', 'link', 'directory'].includes(way) && name.startsWith('links/');
+    const spent =
+      good !== undefined && ['replace', 'remove', 'link', 'directory'].includes(way) && name.startsWith('links/');
     const title = `${way} ${name.replace(/\d+/gu, 'N')}`;
     if (good === undefined) {
       fs.writeFileSync(file, random.bytes(random.below(9000)), { mode: 0o600 });
       return { title: `invent ${title}`, spent, undo };
     }
     switch (way) {
-      case 'scribble': writeInto(file, damaged(good.subarray(0, 16_384), random).subarray(0, 16_384)); break;
-      case 'words': writeInto(file, Buffer.concat([good.subarray(0, 4096), damaged(good.subarray(4096, 4096 + 256), random)])); break;
-      case 'whole': writeInto(file, Buffer.from(random.bytes(Math.min(good.length, 65_536)))); break;
-      case 'cut': fs.truncateSync(file, Math.min(cutAt, good.length)); break;
-      case 'grow': fs.truncateSync(file, good.length + random.between(1, 1 << 20)); break;
+      case 'scribble':
+        writeInto(file, damaged(good.subarray(0, 16_384), random).subarray(0, 16_384));
+        break;
+      case 'words':
+        writeInto(file, Buffer.concat([good.subarray(0, 4096), damaged(good.subarray(4096, 4096 + 256), random)]));
+        break;
+      case 'whole':
+        writeInto(file, Buffer.from(random.bytes(Math.min(good.length, 65_536))));
+        break;
+      case 'cut':
+        fs.truncateSync(file, Math.min(cutAt, good.length));
+        break;
+      case 'grow':
+        fs.truncateSync(file, good.length + random.between(1, 1 << 20));
+        break;
       case 'replace': {
         const others = fs.readdirSync(path.join(region, 'processes'));
-        fs.writeFileSync(`${file}.new`, fs.readFileSync(path.join(region, 'processes', random.pick(others))), { mode: 0o600 });
+        fs.writeFileSync(`${file}.new`, fs.readFileSync(path.join(region, 'processes', random.pick(others))), {
+          mode: 0o600,
+        });
         fs.renameSync(`${file}.new`, file);
         break;
       }
-      case 'remove': fs.rmSync(file); break;
-      case 'link': fs.rmSync(file); fs.symlinkSync('/etc/passwd', file); break;
-      default: fs.rmSync(file); fs.mkdirSync(file);
+      case 'remove':
+        fs.rmSync(file);
+        break;
+      case 'link':
+        fs.rmSync(file);
+        fs.symlinkSync('/etc/passwd', file);
+        break;
+      default:
+        fs.rmSync(file);
+        fs.mkdirSync(file);
     }
     return { title, spent, undo };
   }

@@ -1,4 +1,7 @@
-/** Readers of logs, with the link that cuts them into records: rings and frames, every byte of which the peer may have chosen. */
+/**
+ * Readers of logs, with the link that cuts them into records: rings and frames, every byte of which the peer may have
+ * chosen.
+ */
 import { LINK_AT, RecordType } from '../../src/layout';
 import { Link } from '../../src/link';
 import { type LinkOwner, type LinkSink } from '../../src/link/link';
@@ -31,9 +34,19 @@ class Watcher implements LinkOwner, LinkSink {
     // Nobody waits.
   }
 
-  record(_link: Link, type: number, _source: number, socket: number, _generation: number, bytes: Buffer, at: number, lengthBytes: number): void {
+  record(
+    _link: Link,
+    type: number,
+    _source: number,
+    socket: number,
+    _generation: number,
+    bytes: Buffer,
+    at: number,
+    lengthBytes: number,
+  ): void {
     const inside = Number.isInteger(at) && at >= 0 && lengthBytes >= 0 && at + lengthBytes <= bytes.length;
-    if (!inside || type < 0 || type > 0xffff || socket < 0) throw new RangeError(`record of ${lengthBytes} bytes at ${at} of ${bytes.length}`);
+    if (!inside || type < 0 || type > 0xffff || socket < 0)
+      throw new RangeError(`record of ${lengthBytes} bytes at ${at} of ${bytes.length}`);
     this.bytes += lengthBytes;
   }
 }
@@ -73,7 +86,8 @@ function drain(reader: LogReader): void {
     link.ringAgain();
     if (!link.poll()) break;
   }
-  if (watcher.bytes > TURNS_MAX * 4 * CAPACITY_BYTES) throw new RangeError(`${watcher.bytes} bytes out of a log of ${CAPACITY_BYTES}`);
+  if (watcher.bytes > TURNS_MAX * 4 * CAPACITY_BYTES)
+    throw new RangeError(`${watcher.bytes} bytes out of a log of ${CAPACITY_BYTES}`);
   const { failure } = link;
   link.close();
   if (failure !== null) throw failure;
@@ -85,7 +99,9 @@ function readRing(random: Random): void {
   fill(new RingWriter(ringOf(buffer, CAPACITY_BYTES), IDENTITY, 'ring', start), random);
   // The size of a mapping is fixed: what is cut off or added is not there.
   const all = Buffer.from(buffer, LINK_AT.words);
-  const part = random.chance(0.4) ? all.subarray(0, 256) : all.subarray(LINK_AT.data - LINK_AT.words, LINK_AT.data - LINK_AT.words + 4096);
+  const part = random.chance(0.4)
+    ? all.subarray(0, 256)
+    : all.subarray(LINK_AT.data - LINK_AT.words, LINK_AT.data - LINK_AT.words + 4096);
   part.set(damaged(part, random).subarray(0, part.length));
   drain(new RingReader(ringOf(buffer, CAPACITY_BYTES), IDENTITY, 'ring', start));
 }
@@ -96,7 +112,10 @@ function readFrames(random: Random): void {
   const bytes = Buffer.alloc(linkFileBytes(CAPACITY_BYTES));
   fill(new FrameWriter(new MemoryFile(bytes), link), random);
   const damagedBytes = damaged(random.chance(0.5) ? bytes.subarray(0, LINK_AT.data + 64) : bytes, random);
-  const whole = damagedBytes.length < bytes.length && random.chance(0.8) ? Buffer.concat([damagedBytes, bytes.subarray(damagedBytes.length)]) : damagedBytes;
+  const whole =
+    damagedBytes.length < bytes.length && random.chance(0.8)
+      ? Buffer.concat([damagedBytes, bytes.subarray(damagedBytes.length)])
+      : damagedBytes;
   let nowMs = 1;
   drain(new FrameReader(new MemoryFile(whole), link, { lateMs: 5, now: () => (nowMs += 1) }));
 }

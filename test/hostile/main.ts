@@ -1,6 +1,7 @@
 /**
- * Damaged and hostile regions: `npm run fuzz:region -- --inputs N --damages N --seed S`. Inputs go to the decoders, of which `--only NAME` takes one; damages are
- * done to the files of live processes, for each driver or the one that `--driver` names. A finding says with what it is run again. Ends with one line, and 1 where anything was found.
+ * Damaged and hostile regions: `npm run fuzz:region -- --inputs N --damages N --seed S`. Inputs go to the decoders, of
+ * which `--only NAME` takes one; damages are done to the files of live processes, for each driver or the one that
+ * `--driver` names. A finding says with what it is run again. Ends with one line, and 1 where anything was found.
  */
 import { commandLine } from '../../scripts/command-line';
 import { loadNative } from '../../src/storage';
@@ -24,7 +25,8 @@ type Driver = (typeof DRIVERS)[number];
 function numberOf(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
   const value = Number(text);
-  if (text === '' || !Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} ${text}: must be a whole number`);
+  if (text === '' || !Number.isSafeInteger(value) || value < 0)
+    throw new Error(`--${name} ${text}: must be a whole number`);
   return value;
 }
 
@@ -35,13 +37,25 @@ const USAGE = `usage: npm run fuzz:region -- [options]
   --only NAME     only this decoder, and no live processes
   --seed N        plays a run again (default: random, or STP_SEED)`;
 
-const OPTIONS = { inputs: { type: 'string' }, damages: { type: 'string' }, seed: { type: 'string' }, driver: { type: 'string' }, only: { type: 'string' } } as const;
+const OPTIONS = {
+  inputs: { type: 'string' },
+  damages: { type: 'string' },
+  seed: { type: 'string' },
+  driver: { type: 'string' },
+  only: { type: 'string' },
+} as const;
 
 function numbersOf(values: Partial<Record<keyof typeof OPTIONS, string>>): Numbers {
   const seed = numberOf('seed', values.seed ?? process.env['STP_SEED'], Math.floor(Math.random() * 0x4000_0000));
   const drivers = DRIVERS.filter((name) => values.driver === undefined || values.driver === name);
   if (drivers.length === 0) throw new Error(`--driver ${values.driver ?? ''}: must be one of ${DRIVERS.join(', ')}`);
-  return { seed, drivers, inputs: numberOf('inputs', values.inputs, 1_000_000), damages: numberOf('damages', values.damages, values.only === undefined ? 1000 : 0), only: values.only };
+  return {
+    seed,
+    drivers,
+    inputs: numberOf('inputs', values.inputs, 1_000_000),
+    damages: numberOf('damages', values.damages, values.only === undefined ? 1000 : 0),
+    only: values.only,
+  };
 }
 
 function tellFindings(findings: readonly string[], grownBytes: number): number {
@@ -51,9 +65,18 @@ function tellFindings(findings: readonly string[], grownBytes: number): number {
 }
 
 function decoders({ seed, inputs, only }: Numbers, seconds: () => string): number {
-  const report = fuzzDecoders({ seed, inputs, only, progress: (done) => { console.log(`${done} inputs after ${seconds()} s`); } });
+  const report = fuzzDecoders({
+    seed,
+    inputs,
+    only,
+    progress: (done) => {
+      console.log(`${done} inputs after ${seconds()} s`);
+    },
+  });
   const found = tellFindings(report.findings, report.grownBytes);
-  console.log(`decoders: ${report.inputs} inputs, ${report.refused} refused, ${found} findings; slowest ${report.slowestMs.toFixed(1)} ms, memory ${(report.grownBytes / 1e6).toFixed(1)} MB more`);
+  console.log(
+    `decoders: ${report.inputs} inputs, ${report.refused} refused, ${found} findings; slowest ${report.slowestMs.toFixed(1)} ms, memory ${(report.grownBytes / 1e6).toFixed(1)} MB more`,
+  );
   return found;
 }
 
@@ -62,10 +85,22 @@ async function live({ seed, damages }: Numbers, driver: Driver, seconds: () => s
     console.log('mapped: LEFT OUT, koffi is missing');
     return 0;
   }
-  const report = await fuzzLive({ seed, damages, driver, under: memoryDirectory(), progress: (done) => { console.log(`${driver}: ${done} damages after ${seconds()} s`); } });
+  const report = await fuzzLive({
+    seed,
+    damages,
+    driver,
+    under: memoryDirectory(),
+    progress: (done) => {
+      console.log(`${driver}: ${done} damages after ${seconds()} s`);
+    },
+  });
   const found = tellFindings(report.findings, report.grownBytes);
-  const outcomes = [...report.outcomes].sort(([, a], [, b]) => b - a).map(([outcome, times]) => `${outcome.trimEnd()} ${times}`);
-  console.log(`${driver}: ${report.damages} damages, ${found} findings; slowest ${report.slowestMs.toFixed(0)} ms, memory ${(report.grownBytes / 1e6).toFixed(1)} MB more; ${outcomes.join(', ')}`);
+  const outcomes = [...report.outcomes]
+    .sort(([, a], [, b]) => b - a)
+    .map(([outcome, times]) => `${outcome.trimEnd()} ${times}`);
+  console.log(
+    `${driver}: ${report.damages} damages, ${found} findings; slowest ${report.slowestMs.toFixed(0)} ms, memory ${(report.grownBytes / 1e6).toFixed(1)} MB more; ${outcomes.join(', ')}`,
+  );
   return found;
 }
 

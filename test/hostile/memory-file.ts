@@ -12,13 +12,15 @@ export class MemoryFile implements PositionedFile {
   }
 
   readAt(target: Buffer, at: number, length: number, position: number): number {
-    if (at < 0 || length < 0 || position < 0 || at + length > target.length) throw new RangeError(`a read of ${length} bytes at ${position} into ${target.length - at}`);
+    if (at < 0 || length < 0 || position < 0 || at + length > target.length)
+      throw new RangeError(`a read of ${length} bytes at ${position} into ${target.length - at}`);
     if (position >= this.#bytes.length) return 0;
     return this.#bytes.copy(target, at, position, Math.min(this.#bytes.length, position + length));
   }
 
   writeAt(source: Buffer, at: number, length: number, position: number): void {
-    if (position < 0 || position + length > this.#bytes.length) throw new RangeError(`a write of ${length} bytes at ${position}`);
+    if (position < 0 || position + length > this.#bytes.length)
+      throw new RangeError(`a write of ${length} bytes at ${position}`);
     source.copy(this.#bytes, position, at, at + length);
   }
 

@@ -1,8 +1,13 @@
-/** Damage of every kind, drawn from a seed: what a broken disk, another version or an enemy leaves in the place of good bytes. */
+/**
+ * Damage of every kind, drawn from a seed: what a broken disk, another version or an enemy leaves in the place of good
+ * bytes.
+ */
 import { type Random } from '../engine/random';
 
 /** Numbers at which checks go wrong. */
-const LIMITS = [0, 1, 2, 7, 8, 255, 256, 4095, 4096, 4097, 65_535, 65_536, 0x7fff_ffff, 0x8000_0000, 0xffff_fff8, 0xffff_ffff] as const;
+const LIMITS = [
+  0, 1, 2, 7, 8, 255, 256, 4095, 4096, 4097, 65_535, 65_536, 0x7fff_ffff, 0x8000_0000, 0xffff_fff8, 0xffff_ffff,
+] as const;
 
 /** A 32-bit number that is likely to be at a limit of something. */
 export function limitNumber(random: Random): number {
@@ -22,7 +27,8 @@ function flipBits(bytes: Buffer, random: Random): Buffer {
 }
 
 function setWords(bytes: Buffer, random: Random): Buffer {
-  for (let left = random.between(1, 4); left > 0 && bytes.length >= 4; left--) bytes.writeUInt32LE(limitNumber(random), random.below(bytes.length >> 2) * 4);
+  for (let left = random.between(1, 4); left > 0 && bytes.length >= 4; left--)
+    bytes.writeUInt32LE(limitNumber(random), random.below(bytes.length >> 2) * 4);
   return bytes;
 }
 
@@ -67,6 +73,7 @@ const DAMAGES: readonly Damage[] = [
 /** A damaged copy; now and then one that is whole. */
 export function damaged(bytes: Uint8Array, random: Random): Buffer {
   let copy: Buffer = Buffer.from(bytes);
-  for (let left = random.chance(0.02) ? 0 : random.between(1, 3); left > 0; left--) copy = random.pick(DAMAGES)(copy, random);
+  for (let left = random.chance(0.02) ? 0 : random.between(1, 3); left > 0; left--)
+    copy = random.pick(DAMAGES)(copy, random);
   return copy;
 }

@@ -1,8 +1,20 @@
 /**
- * Records of a peer that says what it likes, well formed or not, to an engine with sockets in every state; a connection of a third process
- * must not notice.
+ * Records of a peer that says what it likes, well formed or not, to an engine with sockets in every state; a connection
+ * of a third process must not notice.
  */
-import { ConnectPayload, FreezePayload, GonePayload, HandState, type Layout, MovePayload, Reason, RecordType, SocketName, TakePayload, Total } from '../../src/layout';
+import {
+  ConnectPayload,
+  FreezePayload,
+  GonePayload,
+  HandState,
+  type Layout,
+  MovePayload,
+  Reason,
+  RecordType,
+  SocketName,
+  TakePayload,
+  Total,
+} from '../../src/layout';
 import { Network, type Probe } from '../engine/network';
 import { Random } from '../engine/random';
 import { damaged, limitNumber } from './mutate';
@@ -14,10 +26,26 @@ const RECORDS_MAX = 400;
 const PORT = 80;
 
 const LAYOUTS: Readonly<Record<number, Layout>> = {
-  [RecordType.connect]: ConnectPayload, [RecordType.ask]: ConnectPayload, [RecordType.accept]: SocketName, [RecordType.cancel]: SocketName, [RecordType.refuse]: Reason, [RecordType.decline]: Reason,
-  [RecordType.reset]: Reason, [RecordType.takeRefuse]: Reason, [RecordType.credit]: Total, [RecordType.fin]: Total, [RecordType.freeze]: FreezePayload, [RecordType.frozen]: FreezePayload,
-  [RecordType.thaw]: FreezePayload, [RecordType.handReady]: FreezePayload, [RecordType.gone]: GonePayload, [RecordType.take]: TakePayload, [RecordType.handState]: HandState, [RecordType.move]: MovePayload,
-  [RecordType.attach]: MovePayload, [RecordType.claim]: MovePayload,
+  [RecordType.connect]: ConnectPayload,
+  [RecordType.ask]: ConnectPayload,
+  [RecordType.accept]: SocketName,
+  [RecordType.cancel]: SocketName,
+  [RecordType.refuse]: Reason,
+  [RecordType.decline]: Reason,
+  [RecordType.reset]: Reason,
+  [RecordType.takeRefuse]: Reason,
+  [RecordType.credit]: Total,
+  [RecordType.fin]: Total,
+  [RecordType.freeze]: FreezePayload,
+  [RecordType.frozen]: FreezePayload,
+  [RecordType.thaw]: FreezePayload,
+  [RecordType.handReady]: FreezePayload,
+  [RecordType.gone]: GonePayload,
+  [RecordType.take]: TakePayload,
+  [RecordType.handState]: HandState,
+  [RecordType.move]: MovePayload,
+  [RecordType.attach]: MovePayload,
+  [RecordType.claim]: MovePayload,
 };
 
 interface Scene {
@@ -55,7 +83,8 @@ function payloadOf(type: number, random: Random): Buffer {
       payload.writeUInt32LE(limitNumber(random), at);
       if (random.chance(0.2)) payload.writeUInt32LE(limitNumber(random), at + 4);
     } else if (kind === 'u32') payload.writeUInt32LE(random.chance(0.6) ? random.below(8) : limitNumber(random), at);
-    else if (kind === 'text') payload.write(random.pick(['STG', 'h1', 'h2', '', '\0', '../x', 'x'.repeat(size ?? 1)]), at, size ?? 1, 'latin1');
+    else if (kind === 'text')
+      payload.write(random.pick(['STG', 'h1', 'h2', '', '\0', '../x', 'x'.repeat(size ?? 1)]), at, size ?? 1, 'latin1');
   }
   return random.chance(0.2) ? damaged(payload, random) : payload;
 }
@@ -77,7 +106,8 @@ function attack({ network }: Scene, random: Random): void {
 function lookAtHonest({ network, honest: [client, server] }: Scene): void {
   client.send('still here');
   network.settle();
-  if (server.receive().toString() !== 'still here' || client.told.includes('reset') || server.told.includes('reset')) throw new Error('a connection of another process was harmed');
+  if (server.receive().toString() !== 'still here' || client.told.includes('reset') || server.told.includes('reset'))
+    throw new Error('a connection of another process was harmed');
 }
 
 /** State lasts over several inputs, which all follow from the seed of the first. */

@@ -7,6 +7,9 @@ export interface Target {
   readonly errors: readonly string[];
   /** Makes one input of the numbers that come from `seed`, and decodes it. */
   run(random: Random, seed: number): void;
-  /** Seed of the first of the inputs that the state in which a finding was made comes from; undefined: each stands alone. */
+  /**
+   * Seed of the first of the inputs that the state in which a finding was made comes from; undefined: each stands
+   * alone.
+   */
   readonly firstSeed?: () => number;
 }

@@ -23,7 +23,12 @@ export interface Case {
 async function createTogether({ a, b, region, scale }: Scene, actors: [HostActor, HostActor]): Promise<string> {
   const rounds = Math.max(3, Math.round(20 * scale));
   for (let round = 0; round < rounds; round++) {
-    const open = (actor: HostActor, host: Host): Promise<number> => actor.run((kit, at, system) => kit.openRegion(at, system), path.posix.join(host.directory, `${region}-${round}`), actor.name);
+    const open = (actor: HostActor, host: Host): Promise<number> =>
+      actor.run(
+        (kit, at, system) => kit.openRegion(at, system),
+        path.posix.join(host.directory, `${region}-${round}`),
+        actor.name,
+      );
     const [one, other] = await Promise.all([open(actors[0], a), open(actors[1], b)]);
     assert.equal(one, other, 'both are in one region');
     assert.deepEqual(await actors[0].run((kit) => kit.leaveRegion()), ['alpha', 'beta'], 'each sees the other');
@@ -41,7 +46,10 @@ async function unmodified(scene: Scene): Promise<string> {
   const client = scene.program(scene.b, hooked('app/client.js', String(PORT), requests, bytes), 'alpha');
   const { code } = await client.process.ended;
   assert.equal(code, 0, client.lines.join('\n'));
-  return client.lines.slice(0, -1).map((line) => line.replace(/,? sha256 \S+/u, '')).join('; ');
+  return client.lines
+    .slice(0, -1)
+    .map((line) => line.replace(/,? sha256 \S+/u, ''))
+    .join('; ');
 }
 
 async function manySockets(scene: Scene): Promise<string> {
@@ -54,23 +62,32 @@ async function manySockets(scene: Scene): Promise<string> {
       const text = await kit.text(c, 8);
       await kit.sendText(c, text);
     };
-    kit.notes.set('echoes', (async () => {
-      const all: Promise<void>[] = [];
-      for (let i = 0; i < count; i++) all.push(echo());
-      await Promise.all(all);
-    })());
+    kit.notes.set(
+      'echoes',
+      (async () => {
+        const all: Promise<void>[] = [];
+        for (let i = 0; i < count; i++) all.push(echo());
+        await Promise.all(all);
+      })(),
+    );
     return chosen;
   }, sockets);
   const began = performance.now();
-  const right = await b.run(async (kit, to, count) => {
-    const sockets = await Promise.all(Array.from({ length: count }, () => kit.connect(to, 'alpha')));
-    const answers = await Promise.all(sockets.map(async (s, i) => {
-      const text = `n${String(i).padStart(7, '0')}`;
-      await kit.sendText(s, text);
-      return (await kit.text(s, 8)) === text;
-    }));
-    return answers.filter(Boolean).length;
-  }, port, sockets);
+  const right = await b.run(
+    async (kit, to, count) => {
+      const sockets = await Promise.all(Array.from({ length: count }, () => kit.connect(to, 'alpha')));
+      const answers = await Promise.all(
+        sockets.map(async (s, i) => {
+          const text = `n${String(i).padStart(7, '0')}`;
+          await kit.sendText(s, text);
+          return (await kit.text(s, 8)) === text;
+        }),
+      );
+      return answers.filter(Boolean).length;
+    },
+    port,
+    sockets,
+  );
   assert.equal(right, sockets);
   return `${sockets} sockets open at once, each echoed, ${Math.round(performance.now() - began)} ms`;
 }
@@ -90,7 +107,9 @@ async function served(scene: Scene): Promise<string> {
     const began = performance.now();
     await joinActors(server, caller);
     const connectedMs = performance.now() - began;
-    told.push(`connected after ${connectedMs.toFixed(0)} ms, ${await exchangeBoth(server, caller, Math.round(16 * MEBIBYTE * scene.scale))}`);
+    told.push(
+      `connected after ${connectedMs.toFixed(0)} ms, ${await exchangeBoth(server, caller, Math.round(16 * MEBIBYTE * scene.scale))}`,
+    );
   }
   return told.join('; ');
 }
@@ -98,11 +117,17 @@ async function served(scene: Scene): Promise<string> {
 async function exchangeBoth(a: HostActor, b: HostActor, bytes: number): Promise<string> {
   const began = performance.now();
   const exchange = (actor: HostActor, sends: number, receives: number): Promise<{ to: number; why: string }> =>
-    actor.runWithin(600_000, async (kit, out, into, size) => {
-      const s = kit.fds['s'] ?? -1;
-      const [, got] = await Promise.all([kit.feed(s, out, 0, size, 262_144), kit.drain(s, into, 0, size, 262_144)]);
-      return got;
-    }, sends, receives, bytes);
+    actor.runWithin(
+      600_000,
+      async (kit, out, into, size) => {
+        const s = kit.fds['s'] ?? -1;
+        const [, got] = await Promise.all([kit.feed(s, out, 0, size, 262_144), kit.drain(s, into, 0, size, 262_144)]);
+        return got;
+      },
+      sends,
+      receives,
+      bytes,
+    );
   const results = await Promise.all([exchange(a, 1, 2), exchange(b, 2, 1)]);
   for (const result of results) assert.deepEqual(result, { to: bytes, why: 'enough' });
   const seconds = (performance.now() - began) / 1000;
@@ -126,10 +151,14 @@ async function handOver(scene: Scene): Promise<string> {
       if (duplex.over !== '') throw new Error(duplex.over);
       return { token: kit.stp.STPgivesocket(kit.fds['s'] ?? -1, null), here };
     }, 100_000);
-    await taker.run(async (kit, token, state) => {
-      kit.fds['s'] = await kit.stp.STPtakesocket(token);
-      kit.notes.set('duplex', kit.duplex(kit.fds['s'], state));
-    }, given.token, given.here);
+    await taker.run(
+      async (kit, token, state) => {
+        kit.fds['s'] = await kit.stp.STPtakesocket(token);
+        kit.notes.set('duplex', kit.duplex(kit.fds['s'], state));
+      },
+      given.token,
+      given.here,
+    );
   }
   const last = owners[rounds % 2];
   assert.ok(last !== undefined);
@@ -151,7 +180,9 @@ async function killedHost(scene: Scene): Promise<string> {
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
   await more(b, 500_000);
-  const { why, ms } = await endAfter(b, () => { a.process.signal('SIGKILL'); });
+  const { why, ms } = await endAfter(b, () => {
+    a.process.signal('SIGKILL');
+  });
   assert.equal(why, 'ECONNRESET');
   await a.ended;
   // What is left of it must not be in the way of who comes next.
@@ -170,7 +201,9 @@ async function frozenHost(scene: Scene): Promise<string> {
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
   await more(b, 500_000);
-  const { why, ms } = await endAfter(b, () => { a.process.signal('SIGSTOP'); });
+  const { why, ms } = await endAfter(b, () => {
+    a.process.signal('SIGSTOP');
+  });
   assert.equal(why, 'ECONNRESET');
   a.process.signal('SIGCONT');
   const returned = await a.run((kit) => (kit.notes.get('duplex') as Duplex).ended);
@@ -203,7 +236,10 @@ const OUTAGE_MS = 15 * SHORT_LEASE_MS;
 
 async function outage(scene: Scene): Promise<string> {
   const options = { leaseMs: SHORT_LEASE_MS };
-  const [a, b] = await Promise.all([scene.actor(scene.a, { ...options, system: 'alpha' }), scene.actor(scene.b, { ...options, system: 'beta' })]);
+  const [a, b] = await Promise.all([
+    scene.actor(scene.a, { ...options, system: 'alpha' }),
+    scene.actor(scene.b, { ...options, system: 'beta' }),
+  ]);
   await joinActors(a, b);
   await startDuplex(b, 2, 1);
   await startDuplex(a, 1, 2);
@@ -274,11 +310,17 @@ async function doctor(scene: Scene): Promise<string> {
   assert.match(told, /from there +[1-9]\d* MB\/s/u);
   assert.match(told, /locks +0 of \d+ updates lost/u);
   assert.match(told, /creating +0 of \d+ files/u);
-  return measuring.lines.filter((line) => /^(visible|from there|torn|throughput|block|mapping|locks|creating|renaming)/u.test(line)).join('; ').replace(/ +/gu, ' ');
+  return measuring.lines
+    .filter((line) => /^(visible|from there|torn|throughput|block|mapping|locks|creating|renaming)/u.test(line))
+    .join('; ')
+    .replace(/ +/gu, ' ');
 }
 
 export const CASES: readonly Case[] = [
-  { title: 'two hosts that create a region at the same moment are in one', run: async (scene) => createTogether(scene, await scene.actors()) },
+  {
+    title: 'two hosts that create a region at the same moment are in one',
+    run: async (scene) => createTogether(scene, await scene.actors()),
+  },
   { title: 'http, fetch, uploads and WebSockets of unmodified programs', run: unmodified },
   { title: '1,000 sockets between two hosts', run: manySockets },
   { title: 'bulk in both directions at once', run: volume },

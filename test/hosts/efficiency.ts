@@ -1,6 +1,6 @@
 /**
- * What a socket between two hosts costs, as ratios to plain files on the same mount in the same run: one small message there and back against one block
- * there and back, bulk against a stream of large blocks, and what silence costs.
+ * What a socket between two hosts costs, as ratios to plain files on the same mount in the same run: one small message
+ * there and back against one block there and back, bulk against a stream of large blocks, and what silence costs.
  */
 import path from 'node:path';
 import { type Stand } from './host';
@@ -47,7 +47,14 @@ function median(values: readonly number[]): number {
 /** A file of each side: both make their own, then open the other's. */
 async function rawPair(stand: Stand, a: HostActor, b: HostActor, name: string, bytes: number): Promise<void> {
   const open = (actor: HostActor, index: 0 | 1, file: string, direction: 'in' | 'out'): Promise<void> =>
-    actor.run((kit, where, size, way) => { kit.openRaw(way, where, size); }, path.posix.join(stand.hosts[index].directory, `${name}-${file}`), bytes, direction);
+    actor.run(
+      (kit, where, size, way) => {
+        kit.openRaw(way, where, size);
+      },
+      path.posix.join(stand.hosts[index].directory, `${name}-${file}`),
+      bytes,
+      direction,
+    );
   await Promise.all([open(a, 0, 'a', 'out'), open(b, 1, 'b', 'out')]);
   await Promise.all([open(a, 0, 'b', 'in'), open(b, 1, 'a', 'in')]);
 }
@@ -55,22 +62,32 @@ async function rawPair(stand: Stand, a: HostActor, b: HostActor, name: string, b
 /** Median milliseconds of one block there and back. */
 async function rawTrips(stand: Stand, a: HostActor, b: HostActor, name: string, trips = TRIPS): Promise<number> {
   await rawPair(stand, a, b, name, BLOCK_BYTES);
-  const echoed = b.runWithin(STEP_MS, (kit, count, bytes) => {
-    for (let i = 1; i <= count; i++) {
-      kit.raw('in').await(i, bytes, 0);
-      kit.raw('out').write(i, bytes, 0, bytes);
-    }
-  }, trips, BLOCK_BYTES);
-  const measured = await a.runWithin(STEP_MS, (kit, count, bytes) => {
-    const times: number[] = [];
-    for (let i = 1; i <= count; i++) {
-      const began = kit.nowMs();
-      kit.raw('out').write(i, bytes, 0, bytes);
-      kit.raw('in').await(i, bytes, 0);
-      times.push(kit.nowMs() - began);
-    }
-    return times;
-  }, trips, BLOCK_BYTES);
+  const echoed = b.runWithin(
+    STEP_MS,
+    (kit, count, bytes) => {
+      for (let i = 1; i <= count; i++) {
+        kit.raw('in').await(i, bytes, 0);
+        kit.raw('out').write(i, bytes, 0, bytes);
+      }
+    },
+    trips,
+    BLOCK_BYTES,
+  );
+  const measured = await a.runWithin(
+    STEP_MS,
+    (kit, count, bytes) => {
+      const times: number[] = [];
+      for (let i = 1; i <= count; i++) {
+        const began = kit.nowMs();
+        kit.raw('out').write(i, bytes, 0, bytes);
+        kit.raw('in').await(i, bytes, 0);
+        times.push(kit.nowMs() - began);
+      }
+      return times;
+    },
+    trips,
+    BLOCK_BYTES,
+  );
   await echoed;
   return median(measured);
 }
@@ -80,12 +97,22 @@ async function rawStream(stand: Stand, a: HostActor, b: HostActor, name: string)
   await rawPair(stand, a, b, name, BULK_BYTES);
   const count = BULK_BYTES / CHUNK_BYTES;
   const began = performance.now();
-  const read = b.runWithin(STEP_MS, (kit, blocks, bytes) => {
-    for (let i = 0; i < blocks; i++) kit.raw('in').await(i + 1, bytes, i);
-  }, count, CHUNK_BYTES);
-  await a.runWithin(STEP_MS, (kit, blocks, bytes) => {
-    for (let i = 0; i < blocks; i++) kit.raw('out').write(i + 1, bytes, i, bytes);
-  }, count, CHUNK_BYTES);
+  const read = b.runWithin(
+    STEP_MS,
+    (kit, blocks, bytes) => {
+      for (let i = 0; i < blocks; i++) kit.raw('in').await(i + 1, bytes, i);
+    },
+    count,
+    CHUNK_BYTES,
+  );
+  await a.runWithin(
+    STEP_MS,
+    (kit, blocks, bytes) => {
+      for (let i = 0; i < blocks; i++) kit.raw('out').write(i + 1, bytes, i, bytes);
+    },
+    count,
+    CHUNK_BYTES,
+  );
   await read;
   return BULK_BYTES / 1e3 / (performance.now() - began);
 }
@@ -95,40 +122,62 @@ interface Trips extends Calls {
 }
 
 async function stpTrips(a: HostActor, b: HostActor, trips = TRIPS): Promise<Trips> {
-  const echoed = b.runWithin(STEP_MS, async (kit, count) => {
-    const s = kit.fds['s'] ?? -1;
-    for (let i = 0; i < count; i++) await kit.sendText(s, await kit.text(s, 64));
-  }, trips);
-  const measured = await a.runWithin(STEP_MS, async (kit, count) => {
-    const s = kit.fds['s'] ?? -1;
-    const times: number[] = [];
-    const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
-    for (let i = 0; i < count; i++) {
-      const began = kit.nowMs();
-      await kit.sendText(s, 'x'.repeat(64));
-      await kit.text(s, 64);
-      times.push(kit.nowMs() - began);
-    }
-    return { times, reads: (kit.readCalls() - reads) / count, writes: (kit.writeCalls() - writes) / count };
-  }, trips);
+  const echoed = b.runWithin(
+    STEP_MS,
+    async (kit, count) => {
+      const s = kit.fds['s'] ?? -1;
+      for (let i = 0; i < count; i++) await kit.sendText(s, await kit.text(s, 64));
+    },
+    trips,
+  );
+  const measured = await a.runWithin(
+    STEP_MS,
+    async (kit, count) => {
+      const s = kit.fds['s'] ?? -1;
+      const times: number[] = [];
+      const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
+      for (let i = 0; i < count; i++) {
+        const began = kit.nowMs();
+        await kit.sendText(s, 'x'.repeat(64));
+        await kit.text(s, 64);
+        times.push(kit.nowMs() - began);
+      }
+      return { times, reads: (kit.readCalls() - reads) / count, writes: (kit.writeCalls() - writes) / count };
+    },
+    trips,
+  );
   await echoed;
   return { ms: median(measured.times), reads: measured.reads, writes: measured.writes };
 }
 
 async function stpStream(a: HostActor, b: HostActor): Promise<Stream> {
   const began = performance.now();
-  const read = b.runWithin(STEP_MS, async (kit, bytes, chunk) => {
-    const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
-    await kit.swallow(kit.fds['s'] ?? -1, bytes, chunk);
-    return { reads: kit.readCalls() - reads, writes: kit.writeCalls() - writes };
-  }, BULK_BYTES, CHUNK_BYTES);
-  const sent = await a.runWithin(STEP_MS, async (kit, bytes, chunk) => {
-    const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
-    await kit.pour(kit.fds['s'] ?? -1, bytes, chunk);
-    return { reads: kit.readCalls() - reads, writes: kit.writeCalls() - writes };
-  }, BULK_BYTES, CHUNK_BYTES);
+  const read = b.runWithin(
+    STEP_MS,
+    async (kit, bytes, chunk) => {
+      const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
+      await kit.swallow(kit.fds['s'] ?? -1, bytes, chunk);
+      return { reads: kit.readCalls() - reads, writes: kit.writeCalls() - writes };
+    },
+    BULK_BYTES,
+    CHUNK_BYTES,
+  );
+  const sent = await a.runWithin(
+    STEP_MS,
+    async (kit, bytes, chunk) => {
+      const [reads, writes] = [kit.readCalls(), kit.writeCalls()];
+      await kit.pour(kit.fds['s'] ?? -1, bytes, chunk);
+      return { reads: kit.readCalls() - reads, writes: kit.writeCalls() - writes };
+    },
+    BULK_BYTES,
+    CHUNK_BYTES,
+  );
   const received = await read;
-  return { megabytesPerS: BULK_BYTES / 1e3 / (performance.now() - began), sender: perMebibyte(sent), receiver: perMebibyte(received) };
+  return {
+    megabytesPerS: BULK_BYTES / 1e3 / (performance.now() - began),
+    sender: perMebibyte(sent),
+    receiver: perMebibyte(received),
+  };
 }
 
 function perMebibyte({ reads, writes }: Calls): Calls {
@@ -142,7 +191,8 @@ function medianCalls(calls: readonly Calls[]): Calls {
 
 /** All figures of one stand; plain files and sockets take turns. */
 export async function measureEfficiency(stand: Stand, say: (text: string) => void): Promise<Efficiency> {
-  const start = (index: 0 | 1): Promise<HostActor> => HostActor.start(stand.hosts[index], { region: 'region-bench', system: index === 0 ? 'alpha' : 'beta' });
+  const start = (index: 0 | 1): Promise<HostActor> =>
+    HostActor.start(stand.hosts[index], { region: 'region-bench', system: index === 0 ? 'alpha' : 'beta' });
   const [a, b] = await Promise.all([start(0), start(1)]);
   try {
     await joinActors(a, b);
@@ -167,7 +217,10 @@ export async function measureEfficiency(stand: Stand, say: (text: string) => voi
       stpTripMs: median(stp.trip.map(({ ms }) => ms)),
       rawMegabytesPerS: median(raw.stream),
       stpMegabytesPerS: median(stp.stream.map(({ megabytesPerS }) => megabytesPerS)),
-      bulkCalls: { sender: medianCalls(stp.stream.map(({ sender }) => sender)), receiver: medianCalls(stp.stream.map(({ receiver }) => receiver)) },
+      bulkCalls: {
+        sender: medianCalls(stp.stream.map(({ sender }) => sender)),
+        receiver: medianCalls(stp.stream.map(({ receiver }) => receiver)),
+      },
       readsPerTrip: median(stp.trip.map((trip) => trip.reads)),
       writesPerTrip: median(stp.trip.map((trip) => trip.writes)),
       silence,
@@ -178,7 +231,13 @@ export async function measureEfficiency(stand: Stand, say: (text: string) => voi
 }
 
 export function efficiencyTable(figures: Efficiency): string {
-  const { rawTripMs, stpTripMs, rawMegabytesPerS, stpMegabytesPerS, bulkCalls: { sender, receiver } } = figures;
+  const {
+    rawTripMs,
+    stpTripMs,
+    rawMegabytesPerS,
+    stpMegabytesPerS,
+    bulkCalls: { sender, receiver },
+  } = figures;
   return [
     '                          files      stp  ratio',
     `round trip, ms         ${rawTripMs.toFixed(2).padStart(8)} ${stpTripMs.toFixed(2).padStart(8)}  ${(stpTripMs / rawTripMs).toFixed(2)}   (${figures.readsPerTrip.toFixed(1)} reads and ${figures.writesPerTrip.toFixed(1)} writes at each end)`,

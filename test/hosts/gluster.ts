@@ -1,7 +1,9 @@
 /**
- * Two hosts that are two GlusterFS clients of one volume, in one kernel: each mount has a page cache and FIFOs of its own.
+ * Two hosts that are two GlusterFS clients of one volume, in one kernel: each mount has a page cache and FIFOs of its
+ * own.
  *
- * One brick, no cache in its clients; all of it is plain files in a temporary directory, on loopback of a network namespace of the test.
+ * One brick, no cache in its clients; all of it is plain files in a temporary directory, on loopback of a network
+ * namespace of the test.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
@@ -60,18 +62,37 @@ export async function glusterStand(directory: string): Promise<Stand> {
   // A client that finds no server mounts all the same, and answers nothing.
   await until(() => isListening(PORT), 'the brick does not listen');
   for (const name of ['A', 'B']) {
-    start('glusterfs', ['-N', '-f', at('client.vol'), '-l', at(`${name}.log`), '--attribute-timeout=0', '--entry-timeout=0', at(name)]);
+    start('glusterfs', [
+      '-N',
+      '-f',
+      at('client.vol'),
+      '-l',
+      at(`${name}.log`),
+      '--attribute-timeout=0',
+      '--entry-timeout=0',
+      at(name),
+    ]);
   }
   await until(() => ['A', 'B'].every((name) => isMounted(at(name))), 'the volume is not mounted');
   const written = at('A', '.ready');
-  await until(() => attempt(() => { fs.writeFileSync(written, ''); }) && fs.readdirSync(at('B')).includes('.ready'), 'the mounts do not show each other\'s files');
+  await until(
+    () =>
+      attempt(() => {
+        fs.writeFileSync(written, '');
+      }) && fs.readdirSync(at('B')).includes('.ready'),
+    "the mounts do not show each other's files",
+  );
   return {
     title: 'two GlusterFS clients',
     directory: at('A'),
     pageCache: true,
     hosts: [new LocalHost('A', at('A')), new LocalHost('B', at('B'))],
-    stopServer: () => { server.kill('SIGSTOP'); },
-    continueServer: () => { server.kill('SIGCONT'); },
+    stopServer: () => {
+      server.kill('SIGSTOP');
+    },
+    continueServer: () => {
+      server.kill('SIGCONT');
+    },
     close: () => {
       for (const name of ['A', 'B']) spawnSync('umount', ['-l', at(name)], { stdio: 'ignore' });
       for (const child of children) child.kill('SIGKILL');
@@ -83,14 +104,18 @@ export async function glusterStand(directory: string): Promise<Stand> {
 /** True where the kernel of this network namespace has a TCP listener at the port. */
 export function isListening(port: number): boolean {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const lines = ['tcp', 'tcp6'].flatMap((table) => fs.readFileSync(`/proc/net/${table}`, 'utf8').split('\n')).map((line) => line.trim().split(/\s+/u));
+  const lines = ['tcp', 'tcp6']
+    .flatMap((table) => fs.readFileSync(`/proc/net/${table}`, 'utf8').split('\n'))
+    .map((line) => line.trim().split(/\s+/u));
   return lines.some((fields) => fields[1]?.endsWith(wanted) === true && fields[3] === '0A');
 }
 
 function isMounted(directory: string): boolean {
   let mounted = false;
   // A client that is just connecting, or trying again to, has no answer yet.
-  attempt(() => { mounted = fs.statSync(directory).dev !== fs.statSync(path.dirname(directory)).dev; });
+  attempt(() => {
+    mounted = fs.statSync(directory).dev !== fs.statSync(path.dirname(directory)).dev;
+  });
   return mounted;
 }
 
@@ -105,12 +130,12 @@ function attempt(act: () => void): boolean {
 
 /** Waits for something that another program brings about; fails with `otherwise` where it does not come. */
 export async function until(holds: () => boolean, otherwise: string): Promise<void> {
-  if (!await appears(holds)) throw new Error(`${otherwise} after ${READY_MS / 1000} s`);
+  if (!(await appears(holds))) throw new Error(`${otherwise} after ${READY_MS / 1000} s`);
 }
 
 /** The same, but false where it does not come. */
 export async function appears(holds: () => boolean): Promise<boolean> {
-  for (const began = performance.now(); !holds(); ) {
+  for (const began = performance.now(); !holds();) {
     if (performance.now() - began > READY_MS) return false;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

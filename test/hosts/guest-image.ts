@@ -1,6 +1,6 @@
 /**
- * What a guest kernel starts with: busybox and modules. It makes the machine's own tree its root, read-only, with memory for what is written, and
- * goes on there with a script.
+ * What a guest kernel starts with: busybox and modules. It makes the machine's own tree its root, read-only, with
+ * memory for what is written, and goes on there with a script.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -34,7 +34,10 @@ export function writeGuestImage(directory: string, modules: readonly string[]): 
   fs.writeFileSync(path.join(tree, 'order'), modules.map((module) => `${path.basename(module)}\n`).join(''));
   fs.writeFileSync(path.join(tree, 'init'), INIT, { mode: 0o755 });
   const image = path.join(directory, 'image.cpio');
-  const { status, error, stderr } = spawnSync('sh', ['-c', `find . | cpio -o -H newc >'${image}'`], { cwd: tree, encoding: 'utf8' });
+  const { status, error, stderr } = spawnSync('sh', ['-c', `find . | cpio -o -H newc >'${image}'`], {
+    cwd: tree,
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`cpio: ${error?.message ?? stderr.trim()}`);
   return image;
 }

@@ -1,5 +1,6 @@
 /**
- * The kernel of the guests: Debian's, unpacked and not installed, so that what the machine itself starts with stays as it is.
+ * The kernel of the guests: Debian's, unpacked and not installed, so that what the machine itself starts with stays as
+ * it is.
  *
  * Only the kernel and the modules that the guests need are kept, in the cache of fetched things.
  */
@@ -34,7 +35,10 @@ function at(directory: string): GuestKernel {
   return {
     image: path.join(directory, 'vmlinuz'),
     modules: (stand) => {
-      const names = fs.readFileSync(path.join(directory, orderFile(stand)), 'utf8').split('\n').filter((name) => name !== '');
+      const names = fs
+        .readFileSync(path.join(directory, orderFile(stand)), 'utf8')
+        .split('\n')
+        .filter((name) => name !== '');
       return names.map((name) => path.join(directory, name));
     },
   };
@@ -54,7 +58,8 @@ export function fetchGuestKernel(): GuestKernel {
 function fill(directory: string): void {
   const unpacked = path.join(directory, 'unpacked');
   fs.mkdirSync(unpacked);
-  const run = (name: string, ...args: string[]): string => command(name, args, unpacked, `${PACKAGE} comes from Debian.`);
+  const run = (name: string, ...args: string[]): string =>
+    command(name, args, unpacked, `${PACKAGE} comes from Debian.`);
   const described = run('apt-cache', 'show', '--no-all-versions', PACKAGE);
   const [, version] = /^Depends:.*\blinux-image-([^\s,]+)/mu.exec(described) ?? [];
   if (version === undefined) throw new Error(`${PACKAGE} names no kernel`);

@@ -23,7 +23,11 @@ export class HostKit extends Kit {
   /** Systems in the region that was opened last, sorted; leaves it. */
   leaveRegion(): string[] {
     const region = this.regions.pop();
-    const systems = region?.processes().map((info) => info.system).sort() ?? [];
+    const systems =
+      region
+        ?.processes()
+        .map((info) => info.system)
+        .sort() ?? [];
     region?.close();
     return systems;
   }

@@ -1,7 +1,8 @@
 /**
  * A process on a host that runs one step of a test after another: `actor.run((kit, port) => kit.connect(port), port)`.
  *
- * Steps and outcomes are lines of JSON, so that they can go to another kernel too. A step sees its kit and its arguments, and nothing of the test.
+ * Steps and outcomes are lines of JSON, so that they can go to another kernel too. A step sees its kit and its
+ * arguments, and nothing of the test.
  */
 import path from 'node:path';
 import { type Host, type HostEnd, type HostProcess } from './host';
@@ -42,18 +43,31 @@ export class HostActor {
   readonly #lines: string[] = [];
   readonly #waiting = new Map<number, Waiting>();
 
-  private constructor(readonly name: string, started: HostProcess) {
+  private constructor(
+    readonly name: string,
+    started: HostProcess,
+  ) {
     this.process = started;
-    started.onLine = (line) => { this.#line(line); };
+    started.onLine = (line) => {
+      this.#line(line);
+    };
     this.ended = started.ended.then((end) => {
       this.#over = true;
-      for (const id of [...this.#waiting.keys()]) this.#settle({ id, error: `ended with ${String(end.signal ?? end.code)}\n${this.#lines.join('\n')}` });
+      for (const id of [...this.#waiting.keys()])
+        this.#settle({ id, error: `ended with ${String(end.signal ?? end.code)}\n${this.#lines.join('\n')}` });
       return end;
     });
   }
 
-  static async start(host: Host, { region, system, execArgv = [], leaseMs = 5000 }: HostActorOptions): Promise<HostActor> {
-    const env = { STP_REGION: path.posix.join(host.directory, region), STP_SYSTEM: system, STP_LEASE_MS: String(leaseMs) };
+  static async start(
+    host: Host,
+    { region, system, execArgv = [], leaseMs = 5000 }: HostActorOptions,
+  ): Promise<HostActor> {
+    const env = {
+      STP_REGION: path.posix.join(host.directory, region),
+      STP_SYSTEM: system,
+      STP_LEASE_MS: String(leaseMs),
+    };
     const actor = new HostActor(system, host.start([...execArgv, path.join(__dirname, 'host-actor-main.js')], env));
     await actor.#wait(0, 60_000);
     return actor;
@@ -65,7 +79,11 @@ export class HostActor {
   }
 
   /** The same for a step that may take longer. */
-  runWithin<A extends unknown[], R>(limitMs: number, step: (kit: HostKit, ...args: A) => R, ...args: A): Promise<Awaited<R>> {
+  runWithin<A extends unknown[], R>(
+    limitMs: number,
+    step: (kit: HostKit, ...args: A) => R,
+    ...args: A
+  ): Promise<Awaited<R>> {
     this.#ids += 1;
     const outcome = this.#wait(this.#ids, limitMs);
     this.process.send(JSON.stringify({ id: this.#ids, source: step.toString(), args } satisfies Step));

@@ -65,20 +65,35 @@ export class LocalHost implements Host {
   ) {}
 
   start(args: readonly string[], env: Readonly<Record<string, string>>): HostProcess {
-    const child = spawn(process.execPath, args, { env: { ...cleanEnvironment(), ...env }, stdio: ['pipe', 'pipe', 'pipe'], cwd: projectRoot() });
+    const child = spawn(process.execPath, args, {
+      env: { ...cleanEnvironment(), ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      cwd: projectRoot(),
+    });
     const ended = new Promise<HostEnd>((resolve) => {
-      child.once('error', () => { resolve({ code: 127, signal: null }); });
-      child.once('close', (code, signal) => { resolve({ code, signal }); });
+      child.once('error', () => {
+        resolve({ code: 127, signal: null });
+      });
+      child.once('close', (code, signal) => {
+        resolve({ code, signal });
+      });
     });
     // A program that died takes no more lines; its end tells of it.
     child.stdin.on('error', () => undefined);
     const started: HostProcess = {
-      send: (line) => { child.stdin.write(`${line}\n`); },
+      send: (line) => {
+        child.stdin.write(`${line}\n`);
+      },
       onLine: () => undefined,
       ended,
-      signal: (name) => { child.kill(name); },
+      signal: (name) => {
+        child.kill(name);
+      },
     };
-    for (const stream of [child.stdout, child.stderr]) readline.createInterface({ input: stream }).on('line', (line) => { started.onLine(line); });
+    for (const stream of [child.stdout, child.stderr])
+      readline.createInterface({ input: stream }).on('line', (line) => {
+        started.onLine(line);
+      });
     return started;
   }
 }

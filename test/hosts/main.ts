@@ -1,7 +1,8 @@
 /**
  * `npm run test:hosts`: programs on two hosts that share a file system and no network.
  *
- * Runs itself again in network, mount and pid namespaces of its own (enclosure.ts): all that it mounts and starts is gone when it ends, however it ends.
+ * Runs itself again in network, mount and pid namespaces of its own (enclosure.ts): all that it mounts and starts is
+ * gone when it ends, however it ends.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -103,7 +104,9 @@ function numberOf(option: string, text: string): number {
 async function withinLimit(work: Promise<string>): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => { reject(new Error(`not done after ${CASE_MS_MAX / 1000} s`)); }, CASE_MS_MAX);
+    timer = setTimeout(() => {
+      reject(new Error(`not done after ${CASE_MS_MAX / 1000} s`));
+    }, CASE_MS_MAX);
   });
   try {
     return await Promise.race([work, limit]);
@@ -125,7 +128,9 @@ async function runCases(stand: Stand, { quick, filter }: Plan, tally: Tally): Pr
       say(`ok      ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${told}`);
     } catch (error) {
       tally.failed += 1;
-      say(`FAILED  ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      say(
+        `FAILED  ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
     } finally {
       await scene.close();
     }
@@ -197,7 +202,8 @@ async function main(): Promise<number> {
   if (plan.install) installFor(plan.stands);
   const stands = plan.stands.filter(isPossible);
   const skipped = plan.stands.length - stands.length;
-  if (stands.length > 0) return enter(__filename, [JSON.stringify({ plan: { ...plan, stands }, skipped } satisfies Errand)]);
+  if (stands.length > 0)
+    return enter(__filename, [JSON.stringify({ plan: { ...plan, stands }, skipped } satisfies Errand)]);
   sayTally({ passed: 0, failed: 0, skipped });
   return EXIT_NOTHING_RAN;
 }

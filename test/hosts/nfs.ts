@@ -1,7 +1,8 @@
 /**
  * Two kernels, each with the kernel's own NFSv4.1 client; an nfs-ganesha outside serves both.
  *
- * Each of them has a network of its own, in which the loopback of the test's network namespace is one address: there is no way from one to the other.
+ * Each of them has a network of its own, in which the loopback of the test's network namespace is one address: there is
+ * no way from one to the other.
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -44,7 +45,7 @@ export async function nfsStand(directory: string): Promise<Stand> {
   const files = ['-f', at('ganesha.conf'), '-L', at('ganesha.log'), '-p', at('ganesha.pid')];
   const server = spawn('ganesha.nfsd', ['-F', ...files], { stdio: 'ignore' });
   server.once('error', () => undefined);
-  if (!await appears(() => isListening(PORT))) {
+  if (!(await appears(() => isListening(PORT)))) {
     server.kill('SIGKILL');
     const log = fs.existsSync(at('ganesha.log')) ? fs.readFileSync(at('ganesha.log'), 'utf8') : 'it has written no log';
     throw new Error(`the file server does not listen:\n${log}`);
@@ -55,6 +56,8 @@ export async function nfsStand(directory: string): Promise<Stand> {
     shared,
     pageCache: true,
     guest: () => ({ device: () => Promise.resolve(DEVICE), mount: MOUNT, mountType: 'nfs4' }),
-    signalServers: (name) => { server.kill(name); },
+    signalServers: (name) => {
+      server.kill(name);
+    },
   });
 }

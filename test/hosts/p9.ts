@@ -1,4 +1,7 @@
-/** Two kernels with a 9p of one directory. Its server is the emulator, and beside it a helper that does the calls: without that, nothing stands still alone. */
+/**
+ * Two kernels with a 9p of one directory. Its server is the emulator, and beside it a helper that does the calls:
+ * without that, nothing stands still alone.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -18,7 +21,9 @@ export function p9Stand(directory: string): Promise<Stand> {
   const device = async (name: string): Promise<string[]> => {
     const socket = path.join(directory, `${name}.shared`);
     fs.rmSync(socket, { force: true });
-    const helper = spawn(P9_HELPER, ['--path', shared, '--socket', socket, '--uid', '0', '--gid', '0', '--nodaemon'], { stdio: 'ignore' });
+    const helper = spawn(P9_HELPER, ['--path', shared, '--socket', socket, '--uid', '0', '--gid', '0', '--nodaemon'], {
+      stdio: 'ignore',
+    });
     helper.once('error', () => undefined);
     helpers.set(name, helper);
     await until(() => fs.existsSync(socket), `${P9_HELPER} does not offer ${shared}`);

@@ -1,6 +1,6 @@
 /**
- * A host that is a kernel of its own: a virtual machine without KVM, which works on every processor. Its root is this machine's tree, read-only, and
- * it shares one directory with others.
+ * A host that is a kernel of its own: a virtual machine without KVM, which works on every processor. Its root is this
+ * machine's tree, read-only, and it shares one directory with others.
  *
  * Orders and lines go over a virtio port of the guest, a socket outside.
  */
@@ -24,7 +24,10 @@ export interface QemuOptions {
   readonly image: string;
   /** Arguments of the emulator for the device through which it comes to the shared directory; called at each start. */
   readonly device: () => Promise<readonly string[]>;
-  /** Shell commands in the guest that mount the shared directory at SHARED, and the type that it then has in /proc/mounts. */
+  /**
+   * Shell commands in the guest that mount the shared directory at SHARED, and the type that it then has in
+   * /proc/mounts.
+   */
   readonly mount: string;
   readonly mountType: string;
 }
@@ -48,15 +51,39 @@ echo o >/proc/sysrq-trigger; sleep 9
 
 /** The emulated processor is a plain one: what newer ones have beside it takes more time to emulate than it saves. */
 const machine = (options: QemuOptions, script: string): string[] => [
-  '-accel', 'tcg,thread=multi', '-cpu', 'qemu64', '-smp', '1', '-M', 'q35,memory-backend=memory', '-m', MEMORY,
-  '-object', `memory-backend-memfd,id=memory,size=${MEMORY},share=on`,
-  '-nodefaults', '-display', 'none', '-no-reboot', '-serial', `file:${consoleLog(options)}`,
-  '-kernel', options.kernel, '-initrd', options.image,
-  '-append', `console=ttyS0 quiet panic=-1 mitigations=off ${SCRIPT_PARAMETER}=${script}`,
+  '-accel',
+  'tcg,thread=multi',
+  '-cpu',
+  'qemu64',
+  '-smp',
+  '1',
+  '-M',
+  'q35,memory-backend=memory',
+  '-m',
+  MEMORY,
+  '-object',
+  `memory-backend-memfd,id=memory,size=${MEMORY},share=on`,
+  '-nodefaults',
+  '-display',
+  'none',
+  '-no-reboot',
+  '-serial',
+  `file:${consoleLog(options)}`,
+  '-kernel',
+  options.kernel,
+  '-initrd',
+  options.image,
+  '-append',
+  `console=ttyS0 quiet panic=-1 mitigations=off ${SCRIPT_PARAMETER}=${script}`,
 ];
 
 const port = (socket: string): string[] => [
-  '-device', 'virtio-serial-pci', '-chardev', `socket,id=orders,path=${socket},server=off`, '-device', 'virtserialport,chardev=orders,name=stp',
+  '-device',
+  'virtio-serial-pci',
+  '-chardev',
+  `socket,id=orders,path=${socket},server=off`,
+  '-device',
+  'virtserialport,chardev=orders,name=stp',
 ];
 
 const consoleLog = ({ directory, name }: QemuOptions): string => path.join(directory, `${name}.console`);
@@ -92,10 +119,17 @@ export class QemuHost implements Host {
     this.#root = await startVirtiofsd({ source: '/', socket: at('root'), cache: 'always' });
     const device = await this.#options.device();
     const listener = await this.#listen(at('orders'));
-    const args = [...machine(this.#options, at('script')), ...port(at('orders')), ...virtiofsDevice(ROOT_TAG, at('root')), ...device];
+    const args = [
+      ...machine(this.#options, at('script')),
+      ...port(at('orders')),
+      ...virtiofsDevice(ROOT_TAG, at('root')),
+      ...device,
+    ];
     const emulator = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#emulator = emulator;
-    readline.createInterface({ input: emulator.stderr }).on('line', (line) => { this.#log.push(line); });
+    readline.createInterface({ input: emulator.stderr }).on('line', (line) => {
+      this.#log.push(line);
+    });
     try {
       const { mounted } = await this.#started(emulator);
       if (!mounted) throw new Error(`host ${name} could not mount ${SHARED}:\n${this.#told()}`);
@@ -109,10 +143,16 @@ export class QemuHost implements Host {
     const id = this.#ids;
     let ended: (end: HostEnd) => void = () => undefined;
     const guest: Guest = {
-      send: (line) => { this.#order({ send: id, line }); },
+      send: (line) => {
+        this.#order({ send: id, line });
+      },
       onLine: () => undefined,
-      ended: new Promise((resolve) => { ended = resolve; }),
-      signal: (name) => { this.#order({ signal: id, name }); },
+      ended: new Promise((resolve) => {
+        ended = resolve;
+      }),
+      signal: (name) => {
+        this.#order({ signal: id, name });
+      },
       end: (end) => {
         if (this.#guests.delete(id)) ended(end);
       },
@@ -126,7 +166,11 @@ export class QemuHost implements Host {
   async crash(): Promise<void> {
     const emulator = this.#emulator;
     if (emulator !== null && emulator.exitCode === null && emulator.signalCode === null) {
-      const closed = new Promise<void>((resolve) => { emulator.once('exit', () => { resolve(); }); });
+      const closed = new Promise<void>((resolve) => {
+        emulator.once('exit', () => {
+          resolve();
+        });
+      });
       emulator.kill('SIGKILL');
       await closed;
     }
@@ -138,9 +182,16 @@ export class QemuHost implements Host {
     fs.rmSync(socket, { force: true });
     const listener = net.createServer((line) => {
       this.#line = line.on('error', () => undefined);
-      readline.createInterface({ input: line }).on('line', (text) => { this.#hear(text); }).on('error', () => undefined);
+      readline
+        .createInterface({ input: line })
+        .on('line', (text) => {
+          this.#hear(text);
+        })
+        .on('error', () => undefined);
     });
-    await new Promise<void>((resolve, reject) => { listener.once('error', reject).listen(socket, resolve); });
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject).listen(socket, resolve);
+    });
     return listener;
   }
 
@@ -157,18 +208,27 @@ export class QemuHost implements Host {
     gone.catch(() => undefined);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      const tell = (): void => { reject(new Error(`host ${this.name} has not booted after ${BOOT_MS / 1000} s:\n${this.#told()}`)); };
+      const tell = (): void => {
+        reject(new Error(`host ${this.name} has not booted after ${BOOT_MS / 1000} s:\n${this.#told()}`));
+      };
       timer = setTimeout(tell, BOOT_MS);
     });
-    const ready = new Promise<{ readonly mounted: boolean }>((resolve) => { this.#ready = resolve; });
-    return Promise.race([ready, gone, late]).finally(() => { clearTimeout(timer); });
+    const ready = new Promise<{ readonly mounted: boolean }>((resolve) => {
+      this.#ready = resolve;
+    });
+    return Promise.race([ready, gone, late]).finally(() => {
+      clearTimeout(timer);
+    });
   }
 
   /** The last lines of the emulator and of the console. */
   #told(): string {
     const file = consoleLog(this.#options);
     const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : [];
-    return [...this.#log, ...lines].filter((line) => line.trim() !== '').slice(-20).join('\n');
+    return [...this.#log, ...lines]
+      .filter((line) => line.trim() !== '')
+      .slice(-20)
+      .join('\n');
   }
 
   #order(order: Order): void {

@@ -1,4 +1,7 @@
-/** Two hosts that are two kernels, and what lies between them: common to all kinds of shared directories that virtual machines have. */
+/**
+ * Two hosts that are two kernels, and what lies between them: common to all kinds of shared directories that virtual
+ * machines have.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { fetchGuestKernel, type GuestStand } from './guest-kernel';
@@ -23,7 +26,8 @@ export interface Storage {
 export async function qemuStand(directory: string, storage: Storage): Promise<Stand> {
   const kernel = fetchGuestKernel();
   const image = writeGuestImage(directory, kernel.modules(storage.name));
-  const host = (name: string): QemuHost => new QemuHost({ name, directory, kernel: kernel.image, image, ...storage.guest(name) });
+  const host = (name: string): QemuHost =>
+    new QemuHost({ name, directory, kernel: kernel.image, image, ...storage.guest(name) });
   const hosts = [host('A'), host('B')] as const;
   const close = async (): Promise<void> => {
     storage.signalServers('SIGCONT');
@@ -41,8 +45,12 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
     directory: storage.shared,
     pageCache: storage.pageCache,
     hosts,
-    stopServer: () => { storage.signalServers('SIGSTOP'); },
-    continueServer: () => { storage.signalServers('SIGCONT'); },
+    stopServer: () => {
+      storage.signalServers('SIGSTOP');
+    },
+    continueServer: () => {
+      storage.signalServers('SIGCONT');
+    },
     close,
   };
 }

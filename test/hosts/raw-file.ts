@@ -5,7 +5,9 @@ const WASM_PAGE_BYTES = 65_536;
 
 /** Memory that O_DIRECT takes, as much as is wanted: what the driver has for itself comes in small pieces. */
 function aligned(bytes: number): Buffer {
-  const { WebAssembly: wasm } = globalThis as unknown as { WebAssembly: { Memory: new (options: { initial: number }) => { buffer: ArrayBuffer } } };
+  const { WebAssembly: wasm } = globalThis as unknown as {
+    WebAssembly: { Memory: new (options: { initial: number }) => { buffer: ArrayBuffer } };
+  };
   return Buffer.from(new wasm.Memory({ initial: Math.ceil(bytes / WASM_PAGE_BYTES) }).buffer);
 }
 
@@ -18,7 +20,11 @@ export class RawFile {
   constructor(path: string, bytes: number, writes: boolean, buffered = false) {
     const { O_RDWR, O_RDONLY, O_CREAT, O_DIRECT, O_DSYNC } = constants;
     this.#memory = aligned(bytes);
-    this.#descriptor = openSync(path, writes ? O_RDWR | O_CREAT | O_DIRECT | O_DSYNC : O_RDONLY | (buffered ? 0 : O_DIRECT), 0o600);
+    this.#descriptor = openSync(
+      path,
+      writes ? O_RDWR | O_CREAT | O_DIRECT | O_DSYNC : O_RDONLY | (buffered ? 0 : O_DIRECT),
+      0o600,
+    );
     if (writes) this.write(0, bytes, 0, bytes);
   }
 
@@ -38,7 +44,12 @@ export class RawFile {
   await(sequence: number, bytes: number, index: number): number {
     for (let reads = 1; ; reads++) {
       const got = readSync(this.#descriptor, this.#memory, 0, bytes, index * bytes);
-      if (got === bytes && this.#memory.readUInt32LE(0) === sequence && this.#memory.readUInt32LE(bytes - 4) === sequence) return reads;
+      if (
+        got === bytes &&
+        this.#memory.readUInt32LE(0) === sequence &&
+        this.#memory.readUInt32LE(bytes - 4) === sequence
+      )
+        return reads;
     }
   }
 

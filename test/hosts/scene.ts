@@ -26,7 +26,11 @@ export class Scene {
   }
 
   async actor(host: Host, options: Partial<HostActorOptions> = {}): Promise<HostActor> {
-    const actor = await HostActor.start(host, { region: this.region, system: host.name === 'A' ? 'alpha' : 'beta', ...options });
+    const actor = await HostActor.start(host, {
+      region: this.region,
+      system: host.name === 'A' ? 'alpha' : 'beta',
+      ...options,
+    });
     this.#started.push(actor);
     return actor;
   }
@@ -36,8 +40,16 @@ export class Scene {
   }
 
   /** Starts a program as its user would; resolves with its lines when it has ended, by `end`. */
-  program(host: Host, args: readonly string[], system: string): { process: HostProcess; lines: string[]; line(pattern: RegExp): Promise<string> } {
-    const started = host.start(args, { STP_REGION: path.posix.join(host.directory, this.region), STP_SYSTEM: system, STP_NET: 'stp' });
+  program(
+    host: Host,
+    args: readonly string[],
+    system: string,
+  ): { process: HostProcess; lines: string[]; line(pattern: RegExp): Promise<string> } {
+    const started = host.start(args, {
+      STP_REGION: path.posix.join(host.directory, this.region),
+      STP_SYSTEM: system,
+      STP_NET: 'stp',
+    });
     this.#started.push(started);
     const lines: string[] = [];
     const looks: (() => void)[] = [];
@@ -48,15 +60,18 @@ export class Scene {
     return {
       process: started,
       lines,
-      line: (pattern) => new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = lines.find((line) => pattern.test(line));
-          if (found !== undefined) resolve(found);
-        };
-        looks.push(look);
-        look();
-        void started.ended.then(() => { reject(new Error(`no line ${String(pattern)} in:\n${lines.join('\n')}`)); });
-      }),
+      line: (pattern) =>
+        new Promise((resolve, reject) => {
+          const look = (): void => {
+            const found = lines.find((line) => pattern.test(line));
+            if (found !== undefined) resolve(found);
+          };
+          looks.push(look);
+          look();
+          void started.ended.then(() => {
+            reject(new Error(`no line ${String(pattern)} in:\n${lines.join('\n')}`));
+          });
+        }),
     };
   }
 
@@ -77,17 +92,35 @@ export class Scene {
 export async function joinActors(a: HostActor, b: HostActor): Promise<void> {
   const port = await a.run((kit) => {
     const { s, port: chosen } = kit.listen();
-    kit.notes.set('accepted', kit.stp.STPaccept(s).then((c) => { kit.fds['s'] = c; }));
+    kit.notes.set(
+      'accepted',
+      kit.stp.STPaccept(s).then((c) => {
+        kit.fds['s'] = c;
+      }),
+    );
     return chosen;
   });
-  await b.run(async (kit, to, system) => { kit.fds['s'] = await kit.connect(to, system); }, port, a.name);
+  await b.run(
+    async (kit, to, system) => {
+      kit.fds['s'] = await kit.connect(to, system);
+    },
+    port,
+    a.name,
+  );
   await a.run((kit) => kit.notes.get('accepted'));
 }
 
 export function startDuplex(actor: HostActor, reads: number, writes: number): Promise<void> {
-  return actor.run((kit, into, out) => {
-    kit.notes.set('duplex', kit.duplex(kit.fds['s'] ?? -1, { reads: { stream: into, at: 0 }, writes: { stream: out, at: 0 } }));
-  }, reads, writes);
+  return actor.run(
+    (kit, into, out) => {
+      kit.notes.set(
+        'duplex',
+        kit.duplex(kit.fds['s'] ?? -1, { reads: { stream: into, at: 0 }, writes: { stream: out, at: 0 } }),
+      );
+    },
+    reads,
+    writes,
+  );
 }
 
 export function more(actor: HostActor, bytes: number): Promise<{ over: string; at: number }> {
@@ -99,11 +132,12 @@ export function more(actor: HostActor, bytes: number): Promise<{ over: string; a
 }
 
 export async function finishBoth(a: HostActor, b: HostActor): Promise<number> {
-  const finish = (actor: HostActor): Promise<{ why: string; reads: number; writes: number }> => actor.run(async (kit) => {
-    const duplex = kit.notes.get('duplex') as Duplex;
-    const why = await duplex.finish();
-    return { why, reads: duplex.reads.at, writes: duplex.writes.at };
-  });
+  const finish = (actor: HostActor): Promise<{ why: string; reads: number; writes: number }> =>
+    actor.run(async (kit) => {
+      const duplex = kit.notes.get('duplex') as Duplex;
+      const why = await duplex.finish();
+      return { why, reads: duplex.reads.at, writes: duplex.writes.at };
+    });
   const [one, other] = await Promise.all([finish(a), finish(b)]);
   assert.deepEqual([one.why, other.why], ['end', 'end']);
   assert.equal(one.reads, other.writes);

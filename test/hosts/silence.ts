@@ -2,8 +2,8 @@
 import { type HostActor } from './host-actor';
 
 /**
- * So long after the last message the clock is at its slowest pace, and V8 has collected what the traffic left: it begins 8 s after the last allocations, and takes up
- * to 100 ms of processor, which is no cost of silence.
+ * So long after the last message the clock is at its slowest pace, and V8 has collected what the traffic left: it
+ * begins 8 s after the last allocations, and takes up to 100 ms of processor, which is no cost of silence.
  */
 const BEFORE_MS = 25_000;
 const DURING_MS = 10_000;
@@ -18,13 +18,25 @@ export interface Silence {
 }
 
 export async function measureSilence(actors: readonly HostActor[]): Promise<Silence> {
-  const each = await Promise.all(actors.map((actor) => actor.run(async (kit, before, during) => {
-    await new Promise((resolve) => setTimeout(resolve, before));
-    const [reads, lists, cpu, began] = [kit.readCalls(), kit.listCalls(), kit.cpuMs(), kit.nowMs()];
-    await new Promise((resolve) => setTimeout(resolve, during));
-    const seconds = (kit.nowMs() - began) / 1000;
-    return [(kit.readCalls() - reads) / seconds, (kit.listCalls() - lists) / seconds, (kit.cpuMs() - cpu) / seconds / 10] as const;
-  }, BEFORE_MS, DURING_MS)));
+  const each = await Promise.all(
+    actors.map((actor) =>
+      actor.run(
+        async (kit, before, during) => {
+          await new Promise((resolve) => setTimeout(resolve, before));
+          const [reads, lists, cpu, began] = [kit.readCalls(), kit.listCalls(), kit.cpuMs(), kit.nowMs()];
+          await new Promise((resolve) => setTimeout(resolve, during));
+          const seconds = (kit.nowMs() - began) / 1000;
+          return [
+            (kit.readCalls() - reads) / seconds,
+            (kit.listCalls() - lists) / seconds,
+            (kit.cpuMs() - cpu) / seconds / 10,
+          ] as const;
+        },
+        BEFORE_MS,
+        DURING_MS,
+      ),
+    ),
+  );
   const sum = (column: 0 | 1 | 2): number => each.reduce((all, one) => all + one[column], 0);
   return { readsPerS: sum(0), listsPerS: sum(1), cpuPercent: sum(2) };
 }

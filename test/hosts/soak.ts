@@ -21,22 +21,35 @@ function twoHosts(stand: Stand): SoakPlace {
       const numbers: number[] = [];
       for (const host of stand.hosts) {
         const actor = await HostActor.start(host, { region: REGION, system: 'soak' });
-        numbers.push(await actor.run((kit, directory) => kit.visitRegion(directory, 'soak'), path.posix.join(host.directory, REGION)));
+        numbers.push(
+          await actor.run(
+            (kit, directory) => kit.visitRegion(directory, 'soak'),
+            path.posix.join(host.directory, REGION),
+          ),
+        );
         await actor.kill();
       }
       return numbers;
     },
     start: (slot, args, execArgv, env) => {
       const host = stand.hosts[slot % 2 === 0 ? 0 : 1];
-      const started = host.start([...execArgv, SOAK_PROCESS, ...args], { ...env, STP_REGION: path.posix.join(host.directory, REGION) });
+      const started = host.start([...execArgv, SOAK_PROCESS, ...args], {
+        ...env,
+        STP_REGION: path.posix.join(host.directory, REGION),
+      });
       const child: SoakChild = {
         onMessage: () => undefined,
         ended: started.ended,
-        send: (message) => { started.send(JSON.stringify(message)); },
-        kill: () => { started.signal('SIGKILL'); },
+        send: (message) => {
+          started.send(JSON.stringify(message));
+        },
+        kill: () => {
+          started.signal('SIGKILL');
+        },
       };
       started.onLine = (line) => {
-        if (line.startsWith(MESSAGE_PREFIX)) child.onMessage(JSON.parse(line.slice(MESSAGE_PREFIX.length)) as ToSupervisor);
+        if (line.startsWith(MESSAGE_PREFIX))
+          child.onMessage(JSON.parse(line.slice(MESSAGE_PREFIX.length)) as ToSupervisor);
         else console.log(`${host.name}, process ${slot}: ${line}`);
       };
       return child;
@@ -50,6 +63,14 @@ export async function soakStand(stand: Stand, minutes: number, killEveryMs: numb
   const seconds = minutes * 60;
   console.log(`seed ${seed}, ${seconds} s, a kill every ${killEveryMs} ms, processes on both hosts`);
   const place = twoHosts(stand);
-  const soak = new Soak({ place, seconds, seed, killEveryMs, log: (line) => { console.log(line); } });
+  const soak = new Soak({
+    place,
+    seconds,
+    seed,
+    killEveryMs,
+    log: (line) => {
+      console.log(line);
+    },
+  });
   return runSoak(soak, place, seconds);
 }

@@ -1,4 +1,7 @@
-/** Two kernels with a virtiofs of one directory: each has a server of its own, as virtual machines have that share a directory of their host. */
+/**
+ * Two kernels with a virtiofs of one directory: each has a server of its own, as virtual machines have that share a
+ * directory of their host.
+ */
 import { type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { type Stand } from './host';
@@ -22,7 +25,11 @@ export function virtiofsStand(directory: string): Promise<Stand> {
     title: 'two kernels on virtiofs',
     shared,
     pageCache: true,
-    guest: (name) => ({ device: () => device(name), mount: `mount -t virtiofs ${TAG} ${SHARED}`, mountType: 'virtiofs' }),
+    guest: (name) => ({
+      device: () => device(name),
+      mount: `mount -t virtiofs ${TAG} ${SHARED}`,
+      mountType: 'virtiofs',
+    }),
     signalServers: (name) => {
       for (const server of servers.values()) server.kill(name);
     },

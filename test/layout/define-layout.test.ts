@@ -3,11 +3,16 @@ import { StpError } from '../../src/errors';
 import { defineLayout, RecordHeader, RECORD_LENGTH_MASK, RECORD_TYPE_SHIFT, SOCKETS_MAX } from '../../src/layout';
 
 void t.test('A field of three bytes takes what fits in it and leaves its neighbours alone', (t) => {
-  const layout = defineLayout('Sample', 8, {
-    length: { at: 0, kind: 'u24', writer: 'owner', doc: 'three bytes' },
-    type: { at: 3, kind: 'u8', writer: 'owner', doc: 'the fourth' },
-    rest: { at: 4, kind: 'u24', writer: 'owner', doc: 'three more' },
-  }, { doc: 'sample' });
+  const layout = defineLayout(
+    'Sample',
+    8,
+    {
+      length: { at: 0, kind: 'u24', writer: 'owner', doc: 'three bytes' },
+      type: { at: 3, kind: 'u8', writer: 'owner', doc: 'the fourth' },
+      rest: { at: 4, kind: 'u24', writer: 'owner', doc: 'three more' },
+    },
+    { doc: 'sample' },
+  );
   const bytes = new Uint8Array(8);
   for (const length of [0, 1, 0xff, 0x100, 0xffff, 0x1_0000, 0xff_ffff]) {
     layout.encode({ length, type: 0xa5, rest: 0xff_ffff - length }, bytes);
@@ -15,15 +20,27 @@ void t.test('A field of three bytes takes what fits in it and leaves its neighbo
     t.equal(bytes[7], 0);
   }
   for (const length of [-1, 1.5, 0x100_0000]) {
-    t.throws(() => { layout.encode({ length, type: 0, rest: 0 }, bytes); }, StpError, String(length));
+    t.throws(
+      () => {
+        layout.encode({ length, type: 0, rest: 0 }, bytes);
+      },
+      StpError,
+      String(length),
+    );
   }
-  t.throws(() => defineLayout('Odd', 8, { length: { at: 1, kind: 'u24', writer: 'owner', doc: 'odd' } }, { doc: 'odd' }), /aligned/u);
+  t.throws(
+    () => defineLayout('Odd', 8, { length: { at: 1, kind: 'u24', writer: 'owner', doc: 'odd' } }, { doc: 'odd' }),
+    /aligned/u,
+  );
   t.end();
 });
 
 void t.test('The first word of a record header holds length and type as the link reads them', (t) => {
   const bytes = new Uint8Array(RecordHeader.sizeBytes);
-  RecordHeader.encode({ lengthBytes: 65_536, type: 25, source: SOCKETS_MAX - 1, socket: SOCKETS_MAX - 2, generation: 7 }, bytes);
+  RecordHeader.encode(
+    { lengthBytes: 65_536, type: 25, source: SOCKETS_MAX - 1, socket: SOCKETS_MAX - 2, generation: 7 },
+    bytes,
+  );
   const words = new Int32Array(bytes.buffer);
   t.equal((words[0] ?? 0) & RECORD_LENGTH_MASK, 65_536);
   t.equal((words[0] ?? 0) >>> RECORD_TYPE_SHIFT, 25);

@@ -1,4 +1,7 @@
-/** Holds the layouts to the frozen format: regions outlive processes, so two builds of one version must agree on each byte. */
+/**
+ * Holds the layouts to the frozen format: regions outlive processes, so two builds of one version must agree on each
+ * byte.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
@@ -12,7 +15,9 @@ const ADVICE =
 void t.test('the layouts are those that the format version was frozen with', (t) => {
   const file = path.join(projectRoot(), 'test', 'layout', `layout-v${FORMAT_VERSION}.json`);
   if (!fs.existsSync(file)) {
-    t.fail(`format version ${FORMAT_VERSION} is not frozen: run \`node dist/scripts/freeze-layout.js\` and commit the file`);
+    t.fail(
+      `format version ${FORMAT_VERSION} is not frozen: run \`node dist/scripts/freeze-layout.js\` and commit the file`,
+    );
     t.end();
     return;
   }
@@ -20,14 +25,18 @@ void t.test('the layouts are those that the format version was frozen with', (t)
   const now = formatSnapshot();
   t.equal(now.version, frozen.version);
   t.same(Object.keys(now.layouts), Object.keys(frozen.layouts), ADVICE);
-  for (const [name, layout] of Object.entries(now.layouts)) t.strictSame(layout, frozen.layouts[name], `${name}. ${ADVICE}`);
+  for (const [name, layout] of Object.entries(now.layouts))
+    t.strictSame(layout, frozen.layouts[name], `${name}. ${ADVICE}`);
   t.strictSame(JSON.parse(JSON.stringify(now.constants)), frozen.constants, ADVICE);
   t.end();
 });
 
 void t.test('every older format version is still on file', (t) => {
   for (let version = 1; version <= FORMAT_VERSION; version++) {
-    t.ok(fs.existsSync(path.join(projectRoot(), 'test', 'layout', `layout-v${version}.json`)), `layout-v${version}.json`);
+    t.ok(
+      fs.existsSync(path.join(projectRoot(), 'test', 'layout', `layout-v${version}.json`)),
+      `layout-v${version}.json`,
+    );
   }
   t.end();
 });

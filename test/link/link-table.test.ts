@@ -14,7 +14,10 @@ function serve(kit: Kit): number {
   const { s, port } = kit.listen();
   const accept = (): void => {
     void kit.stp.STPaccept(s).then((c) => {
-      void kit.text(c, 4).then((text) => kit.sendText(c, text)).catch(() => undefined);
+      void kit
+        .text(c, 4)
+        .then((text) => kit.sendText(c, text))
+        .catch(() => undefined);
       accept();
     });
   };
@@ -32,40 +35,63 @@ async function ask(kit: Kit, port: number): Promise<string> {
   });
 }
 
-void t.test('a connect to a process that can not open our end of the link is told so, and gets through when it can', async (t) => {
-  const region = freshRegion(t, DIRECT.under);
-  const server = await Actor.start(t, { region, ...DIRECT.options, name: 'server', execArgv: ['--require', PRELOAD] });
-  const client = await Actor.start(t, { region, ...DIRECT.options, name: 'client' });
-  const port = await server.run(serve);
-  await server.run((kit) => { kit.faults.arm({ call: 'read link', code: 'EIO', times: Infinity }); });
-  t.equal(await client.run(ask, port), 'ECONNRESET');
-  await server.run((kit) => { kit.faults.disarm(); });
-  t.equal(await client.run(ask, port), '');
-});
-
-void t.test('a process that connects again at once after its link has failed gets through, though the peer has not noticed yet', async (t) => {
-  const region = freshRegion(t, DIRECT.under);
-  const server = await Actor.start(t, { region, ...DIRECT.options, name: 'server' });
-  const client = await Actor.start(t, { region, ...DIRECT.options, name: 'client', execArgv: ['--require', PRELOAD] });
-  const port = await server.run(serve);
-  const link = `${await client.run((kit) => kit.stp.STPgetclientid().process)}-${await server.run((kit) => kit.stp.STPgetclientid().process)}`;
-  const logOf = (): bigint => fs.statSync(path.join(region, 'links', link), { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
-  for (let round = 1; round <= 3; round++) {
-    await client.run(async (kit, to) => { kit.fds['kept'] = await kit.connect(to); }, port);
-    const former = logOf();
-    server.child.kill('SIGSTOP');
-    const code = await client.run(async (kit) => {
-      const s = kit.fds['kept'] ?? -1;
-      kit.faults.arm({ call: 'read link', code: 'EIO', times: Infinity });
-      const told = await kit.code(() => kit.sendText(s, 'ping').then(() => kit.text(s, 4)));
-      kit.faults.disarm();
-      await kit.code(() => kit.stp.STPclose(s));
-      return told;
+void t.test(
+  'a connect to a process that can not open our end of the link is told so, and gets through when it can',
+  async (t) => {
+    const region = freshRegion(t, DIRECT.under);
+    const server = await Actor.start(t, {
+      region,
+      ...DIRECT.options,
+      name: 'server',
+      execArgv: ['--require', PRELOAD],
     });
-    t.equal(code, 'EIO', 'the link fails');
-    const again = client.run(ask, port);
-    while (logOf() === 0n || logOf() === former) await delay(1);
-    server.child.kill('SIGCONT');
-    t.equal(await again, '', 'and the next one serves');
-  }
-});
+    const client = await Actor.start(t, { region, ...DIRECT.options, name: 'client' });
+    const port = await server.run(serve);
+    await server.run((kit) => {
+      kit.faults.arm({ call: 'read link', code: 'EIO', times: Infinity });
+    });
+    t.equal(await client.run(ask, port), 'ECONNRESET');
+    await server.run((kit) => {
+      kit.faults.disarm();
+    });
+    t.equal(await client.run(ask, port), '');
+  },
+);
+
+void t.test(
+  'a process that connects again at once after its link has failed gets through, though the peer has not noticed yet',
+  async (t) => {
+    const region = freshRegion(t, DIRECT.under);
+    const server = await Actor.start(t, { region, ...DIRECT.options, name: 'server' });
+    const client = await Actor.start(t, {
+      region,
+      ...DIRECT.options,
+      name: 'client',
+      execArgv: ['--require', PRELOAD],
+    });
+    const port = await server.run(serve);
+    const link = `${await client.run((kit) => kit.stp.STPgetclientid().process)}-${await server.run((kit) => kit.stp.STPgetclientid().process)}`;
+    const logOf = (): bigint =>
+      fs.statSync(path.join(region, 'links', link), { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
+    for (let round = 1; round <= 3; round++) {
+      await client.run(async (kit, to) => {
+        kit.fds['kept'] = await kit.connect(to);
+      }, port);
+      const former = logOf();
+      server.child.kill('SIGSTOP');
+      const code = await client.run(async (kit) => {
+        const s = kit.fds['kept'] ?? -1;
+        kit.faults.arm({ call: 'read link', code: 'EIO', times: Infinity });
+        const told = await kit.code(() => kit.sendText(s, 'ping').then(() => kit.text(s, 4)));
+        kit.faults.disarm();
+        await kit.code(() => kit.stp.STPclose(s));
+        return told;
+      });
+      t.equal(code, 'EIO', 'the link fails');
+      const again = client.run(ask, port);
+      while (logOf() === 0n || logOf() === former) await delay(1);
+      server.child.kill('SIGCONT');
+      t.equal(await again, '', 'and the next one serves');
+    }
+  },
+);

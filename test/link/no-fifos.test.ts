@@ -1,4 +1,7 @@
-/** Where a file system refuses FIFOs a region works without bells, by polling, whatever the error by which it refuses them. */
+/**
+ * Where a file system refuses FIFOs a region works without bells, by polling, whatever the error by which it refuses
+ * them.
+ */
 import path from 'node:path';
 import t from 'tap';
 import { Actor, freshRegion } from '../calls/actor';
@@ -11,9 +14,23 @@ const MESSAGE = 'bytes that came without a bell';
 type Test = Pick<typeof t, 'teardown'>;
 
 /** A process of the region in which each mkfifo of `kind` fails with `code` from now on. */
-async function start(test: Test, region: string, variant: Variant, name: string, code: string | undefined, kind = 'door'): Promise<Actor> {
+async function start(
+  test: Test,
+  region: string,
+  variant: Variant,
+  name: string,
+  code: string | undefined,
+  kind = 'door',
+): Promise<Actor> {
   const actor = await Actor.start(test, { region, ...variant.options, name, execArgv: ['--require', PRELOAD] });
-  if (code !== undefined) await actor.run((kit, call, errno) => { kit.faults.arm({ call, code: errno, times: Infinity }); }, `mkfifo ${kind}`, code);
+  if (code !== undefined)
+    await actor.run(
+      (kit, call, errno) => {
+        kit.faults.arm({ call, code: errno, times: Infinity });
+      },
+      `mkfifo ${kind}`,
+      code,
+    );
   return actor;
 }
 
@@ -32,11 +49,15 @@ async function echo(server: Actor, client: Actor): Promise<string> {
     const s = await kit.stp.STPaccept(kit.fds['listener'] ?? -1);
     await kit.sendText(s, await kit.text(s, bytes));
   }, MESSAGE.length);
-  const answer = await client.run(async (kit, to, message) => {
-    const s = await kit.connect(to);
-    await kit.sendText(s, message);
-    return kit.text(s, message.length);
-  }, port, MESSAGE);
+  const answer = await client.run(
+    async (kit, to, message) => {
+      const s = await kit.connect(to);
+      await kit.sendText(s, message);
+      return kit.text(s, message.length);
+    },
+    port,
+    MESSAGE,
+  );
   await served;
   return answer;
 }
@@ -47,7 +68,10 @@ for (const [index, code] of REFUSALS.entries()) {
   const variant = index % 2 === 0 ? MAPPED : DIRECT;
   void t.test(`a file system that refuses FIFOs with ${code}, ${variant.title}`, variant.skip, async (t) => {
     const region = freshRegion(t, variant.under);
-    const [server, client] = await Promise.all([start(t, region, variant, 'server', code), start(t, region, variant, 'client', code)]);
+    const [server, client] = await Promise.all([
+      start(t, region, variant, 'server', code),
+      start(t, region, variant, 'client', code),
+    ]);
     t.equal(await echo(server, client), MESSAGE);
     t.ok((await hits(server)) > 0 && (await hits(client)) > 0, 'neither of them has a door');
   });
@@ -55,15 +79,33 @@ for (const [index, code] of REFUSALS.entries()) {
 
 void t.test('one process with a door and one without talk to each other', MAPPED.skip, async (t) => {
   const region = freshRegion(t, MAPPED.under);
-  const [server, client] = await Promise.all([start(t, region, MAPPED, 'server', 'EIO'), start(t, region, MAPPED, 'client', undefined)]);
+  const [server, client] = await Promise.all([
+    start(t, region, MAPPED, 'server', 'EIO'),
+    start(t, region, MAPPED, 'client', undefined),
+  ]);
   t.equal(await echo(server, client), MESSAGE, 'the server is without');
   t.equal(await echo(client, server), MESSAGE, 'the client is without');
 });
 
-void t.test('a bell that is refused where doors were made is told as EIO, and made when the cause is gone', MAPPED.skip, async (t) => {
-  const region = freshRegion(t, MAPPED.under);
-  const [server, client] = await Promise.all([start(t, region, MAPPED, 'server', undefined), start(t, region, MAPPED, 'client', 'EACCES', 'bell')]);
-  await t.rejects(client.run(async (kit, to) => { await kit.connect(to); }, await listen(server)), { code: 'EIO' });
-  await client.run((kit) => kit.faults.disarm());
-  t.equal(await echo(server, client), MESSAGE);
-});
+void t.test(
+  'a bell that is refused where doors were made is told as EIO, and made when the cause is gone',
+  MAPPED.skip,
+  async (t) => {
+    const region = freshRegion(t, MAPPED.under);
+    const [server, client] = await Promise.all([
+      start(t, region, MAPPED, 'server', undefined),
+      start(t, region, MAPPED, 'client', 'EACCES', 'bell'),
+    ]);
+    await t.rejects(
+      client.run(
+        async (kit, to) => {
+          await kit.connect(to);
+        },
+        await listen(server),
+      ),
+      { code: 'EIO' },
+    );
+    await client.run((kit) => kit.faults.disarm());
+    t.equal(await echo(server, client), MESSAGE);
+  },
+);

@@ -29,11 +29,18 @@ function opened(reader: LogReader | undefined): LogReader {
 export function pair(test: Test, driver: 'mapped' | 'direct', startPosition = 0): Pair {
   const root = mkdtempSync(path.join(memoryDirectory(), 'stp-link-'));
   mkdirSync(path.join(root, 'links'));
-  test.teardown(() => { rmSync(root, { recursive: true, force: true }); });
+  test.teardown(() => {
+    rmSync(root, { recursive: true, force: true });
+  });
   const storage = new FileStorage(root, { driver, startPosition });
   const mechanism = driver === 'mapped' ? 'ring' : 'frames';
   const told = { roomMade: 0 };
-  const sink = { record: ignore, roomMade: (): void => { told.roomMade += 1; } };
+  const sink = {
+    record: ignore,
+    roomMade: (): void => {
+      told.roomMade += 1;
+    },
+  };
   const poller = new Poller(sink, { linkOver: ignore, care: ignore, turnOver: ignore }, undefined);
   const out = storage.createLog('links/1-2', IDENTITY, mechanism, CAPACITY_BYTES);
   const peerOut = storage.createLog('links/2-1', OPPOSITE, mechanism, CAPACITY_BYTES);

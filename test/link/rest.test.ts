@@ -1,4 +1,7 @@
-/** A burst that is longer than a frame, where each write is a trip to a file server: full frames go out at once, and what is left of it waits a little for company. */
+/**
+ * A burst that is longer than a frame, where each write is a trip to a file server: full frames go out at once, and
+ * what is left of it waits a little for company.
+ */
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { RecordType } from '../../src/layout';
@@ -11,7 +14,9 @@ function distantPair(test: Test): Pair {
   all.link.distant = true;
   all.poller.distant = true;
   all.poller.setReferenced(true);
-  test.teardown(() => { all.poller.setReferenced(false); });
+  test.teardown(() => {
+    all.poller.setReferenced(false);
+  });
   return all;
 }
 
@@ -78,7 +83,9 @@ void t.test('who sent is told as soon as the frame with its last byte is out, wh
   const all = distantPair(test);
   append(all, REST_BYTES);
   let told = false;
-  void all.link.settle()?.then((failure) => { told = failure === null; });
+  void all.link.settle()?.then((failure) => {
+    told = failure === null;
+  });
   await Promise.resolve();
   test.equal(told, false, 'not while it is in memory only');
   append(all, all.link.out.claimMaxBytes);

@@ -32,18 +32,26 @@ function readAll({ peerIn, peerOut }: Pair): void {
 for (const driver of ['mapped', 'direct'] as const) {
   for (const startPosition of [0, 2 ** 32 - CAPACITY_BYTES / 2, 2 ** 31 - CAPACITY_BYTES / 2]) {
     const skip = driver === 'mapped' && loadNative() === undefined ? 'no memory mapping here' : false;
-    void t.test(`a sleeper that finds a log full asks to be rung for room: ${driver}, from position ${startPosition}`, { skip }, async (test) => {
-      const all = pair(test, driver, startPosition);
-      test.ok((await fillAndSleep(all)) > 10);
-      test.equal(all.link.needsRoom, false, 'it slept without a wish');
-      test.equal(send(all), -1, 'no room');
-      await untilAsleep(all.poller);
-      test.equal(all.peerIn.peerAsleep() & SLEEPS_AND_WANTS_ROOM, SLEEPS_AND_WANTS_ROOM, 'its word says what it waits for');
-      readAll(all);
-      all.poller.rung();
-      await untilAsleep(all.poller);
-      test.equal(all.roomMade, 1);
-      test.equal(send(all), PAYLOAD.length);
-    });
+    void t.test(
+      `a sleeper that finds a log full asks to be rung for room: ${driver}, from position ${startPosition}`,
+      { skip },
+      async (test) => {
+        const all = pair(test, driver, startPosition);
+        test.ok((await fillAndSleep(all)) > 10);
+        test.equal(all.link.needsRoom, false, 'it slept without a wish');
+        test.equal(send(all), -1, 'no room');
+        await untilAsleep(all.poller);
+        test.equal(
+          all.peerIn.peerAsleep() & SLEEPS_AND_WANTS_ROOM,
+          SLEEPS_AND_WANTS_ROOM,
+          'its word says what it waits for',
+        );
+        readAll(all);
+        all.poller.rung();
+        await untilAsleep(all.poller);
+        test.equal(all.roomMade, 1);
+        test.equal(send(all), PAYLOAD.length);
+      },
+    );
   }
 }

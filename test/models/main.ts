@@ -1,6 +1,7 @@
 /**
- * Checks the models of the protocols with spin, each exhaustively at a small size, and that spin finds each mistake that is put into them:
- * `npm run models`. `--model NAME` checks one. Needs `spin` and a C compiler (Debian: spin, gcc, libc6-dev). Ends with `N models, N mistakes, N failed`.
+ * Checks the models of the protocols with spin, each exhaustively at a small size, and that spin finds each mistake
+ * that is put into them: `npm run models`. `--model NAME` checks one. Needs `spin` and a C compiler (Debian: spin, gcc,
+ * libc6-dev). Ends with `N models, N mistakes, N failed`.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -26,26 +27,52 @@ interface Outcome {
 }
 
 function missing(): string[] {
-  return ['spin', 'gcc'].filter((program) => spawnSync(program, [program === 'spin' ? '-V' : '--version']).status !== 0);
+  return ['spin', 'gcc'].filter(
+    (program) => spawnSync(program, [program === 'spin' ? '-V' : '--version']).status !== 0,
+  );
 }
 
 const run = promisify(execFile);
 
 /** Runs one search; throws where it did not come to its end. */
-async function search(model: Model, check: Check, definitions: readonly string[], directory: string, optimize: string): Promise<Outcome> {
+async function search(
+  model: Model,
+  check: Check,
+  definitions: readonly string[],
+  directory: string,
+  optimize: string,
+): Promise<Outcome> {
   const beganMs = performance.now();
   const flags = definitions.map((name) => `-D${name}`);
   const source = path.join(projectRoot(), 'test', 'models', model.file);
   const options = { cwd: directory, timeout: LIMIT_MS };
   await run('spin', ['-a', ...flags, source], options);
-  await run('gcc', ['-w', optimize, check === 'progress' ? '-DNP' : '-DSAFETY', '-DVECTORSZ=4096', `-DMEMLIM=${MEMORY_MB}`, '-o', 'pan', 'pan.c'], options);
+  await run(
+    'gcc',
+    [
+      '-w',
+      optimize,
+      check === 'progress' ? '-DNP' : '-DSAFETY',
+      '-DVECTORSZ=4096',
+      `-DMEMLIM=${MEMORY_MB}`,
+      '-o',
+      'pan',
+      'pan.c',
+    ],
+    options,
+  );
   const { stdout: text } = await run('./pan', [`-m${DEPTH}`, ...(check === 'progress' ? ['-l'] : [])], options);
   const states = /(\d\S*) states, stored/.exec(text)?.[1];
   const errors = /errors: (\d+)/.exec(text)?.[1];
   const error = /^pan:1: (.*?)(?: \(at depth \d+\))?$/m.exec(text)?.[1];
   const unfinished = error === undefined && /Search not completed|max search depth|out of memory/i.test(text);
-  if (states === undefined || errors === undefined || unfinished) throw new Error(`the search did not end: ${text.slice(-2000)}`);
-  return { error: errors === '0' ? undefined : (error ?? 'an error'), states: Number(states), ms: performance.now() - beganMs };
+  if (states === undefined || errors === undefined || unfinished)
+    throw new Error(`the search did not end: ${text.slice(-2000)}`);
+  return {
+    error: errors === '0' ? undefined : (error ?? 'an error'),
+    states: Number(states),
+    ms: performance.now() - beganMs,
+  };
 }
 
 function figures({ states, ms }: Outcome): string {
@@ -109,11 +136,18 @@ async function work(jobs: Job[]): Promise<number> {
 }
 
 async function main(): Promise<number> {
-  const wanted = commandLine('usage: npm run models -- [options]\n  --model NAME    only this model', { model: { type: 'string' } }, ({ model }) => {
-    const found = MODELS.filter(({ file }) => model === undefined || file === `${model}.pml`);
-    if (found.length === 0) throw new Error(`--model ${String(model)}: must be one of ${MODELS.map(({ file }) => path.basename(file, '.pml')).join(', ')}`);
-    return found;
-  });
+  const wanted = commandLine(
+    'usage: npm run models -- [options]\n  --model NAME    only this model',
+    { model: { type: 'string' } },
+    ({ model }) => {
+      const found = MODELS.filter(({ file }) => model === undefined || file === `${model}.pml`);
+      if (found.length === 0)
+        throw new Error(
+          `--model ${String(model)}: must be one of ${MODELS.map(({ file }) => path.basename(file, '.pml')).join(', ')}`,
+        );
+      return found;
+    },
+  );
   const lacking = missing();
   if (lacking.length > 0) {
     console.log(`missing: ${lacking.join(', ')} (Debian: apt-get install spin gcc libc6-dev); no model was checked`);
@@ -121,10 +155,14 @@ async function main(): Promise<number> {
   }
   const { checks, mistakes } = jobsOf(wanted);
   const jobs = [...checks, ...mistakes];
-  const failed = await Promise.all(Array.from({ length: Math.min(AT_ONCE, os.availableParallelism()) }, () => work(jobs)));
+  const failed = await Promise.all(
+    Array.from({ length: Math.min(AT_ONCE, os.availableParallelism()) }, () => work(jobs)),
+  );
   const failures = failed.reduce((sum, n) => sum + n, 0);
   console.log(`${checks.length} models, ${mistakes.length} mistakes, ${failures} failed`);
   return failures === 0 ? 0 : 1;
 }
 
-void main().then((code) => { process.exitCode = code; });
+void main().then((code) => {
+  process.exitCode = code;
+});

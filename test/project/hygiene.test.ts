@@ -19,13 +19,45 @@ interface Ban {
 // Patterns are put together from pieces so that this file does not find itself.
 const piece = (...parts: string[]): string => parts.join('');
 const BANS: readonly Ban[] = [
-  { title: 'no absolute path of somebody’s machine', pattern: new RegExp(piece('(?<![\\w.-])/(wo', 'rk|ro', 'ot|ho', 'me/\\w+|Us', 'ers/\\w+|tmp/br', 'ief|tmp/o', 'ut-)(?![\\w-])')), in: () => true },
-  { title: 'no host of a package registry', pattern: new RegExp(piece('npm', 'js\\.(org|com)|regis', 'try\\.[a-z]+\\.|deb', 'ian\\.org|"resol', 'ved": "http')), in: () => true },
-  { title: 'no open ends', pattern: new RegExp(piece('(//|^\\s*\\*|<!--).*\\b(TO', 'DO|FIX', 'ME|XX', 'X|HA', 'CK)\\b')), in: () => true },
-  { title: 'no test that runs alone or not at all', pattern: new RegExp(piece('\\bt\\.on', 'ly\\(|\\{ on', 'ly: true')), in: (file) => file.startsWith('test/') },
-  { title: 'nothing printed by the library', pattern: new RegExp(piece('\\bcons', 'ole\\.\\w+\\(')), in: (file) => /^(src|shim)\//.test(file) && !file.startsWith('src/cli/') },
-  { title: 'no internals of Node', pattern: new RegExp(piece('process\\.bind', 'ing|--expose-inter', 'nals|_linked', 'Binding')), in: (file) => /^(src|shim|examples|bench)\/.*s$/.test(file) },
-  { title: 'no checks switched off without a reason', pattern: new RegExp(piece('@ts-ig', 'nore|@ts-no', 'check|@ts-expect-err', 'or(?! \\S)|eslint-dis', 'able(?!.* -- \\S)')), in: (file) => /\.m?[jt]s$/.test(file) },
+  {
+    title: 'no absolute path of somebody’s machine',
+    pattern: new RegExp(
+      piece('(?<![\\w.-])/(wo', 'rk|ro', 'ot|ho', 'me/\\w+|Us', 'ers/\\w+|tmp/br', 'ief|tmp/o', 'ut-)(?![\\w-])'),
+    ),
+    in: () => true,
+  },
+  {
+    title: 'no host of a package registry',
+    pattern: new RegExp(piece('npm', 'js\\.(org|com)|regis', 'try\\.[a-z]+\\.|deb', 'ian\\.org|"resol', 'ved": "http')),
+    in: () => true,
+  },
+  {
+    title: 'no open ends',
+    pattern: new RegExp(piece('(//|^\\s*\\*|<!--).*\\b(TO', 'DO|FIX', 'ME|XX', 'X|HA', 'CK)\\b')),
+    in: () => true,
+  },
+  {
+    title: 'no test that runs alone or not at all',
+    pattern: new RegExp(piece('\\bt\\.on', 'ly\\(|\\{ on', 'ly: true')),
+    in: (file) => file.startsWith('test/'),
+  },
+  {
+    title: 'nothing printed by the library',
+    pattern: new RegExp(piece('\\bcons', 'ole\\.\\w+\\(')),
+    in: (file) => /^(src|shim)\//.test(file) && !file.startsWith('src/cli/'),
+  },
+  {
+    title: 'no internals of Node',
+    pattern: new RegExp(piece('process\\.bind', 'ing|--expose-inter', 'nals|_linked', 'Binding')),
+    in: (file) => /^(src|shim|examples|bench)\/.*s$/.test(file),
+  },
+  {
+    title: 'no checks switched off without a reason',
+    pattern: new RegExp(
+      piece('@ts-ig', 'nore|@ts-no', 'check|@ts-expect-err', 'or(?! \\S)|eslint-dis', 'able(?!.* -- \\S)'),
+    ),
+    in: (file) => /\.m?[jt]s$/.test(file),
+  },
 ];
 
 function offences(text: string, pattern: RegExp): number[] {
@@ -34,7 +66,9 @@ function offences(text: string, pattern: RegExp): number[] {
 
 for (const ban of BANS) {
   void t.test(ban.title, (t) => {
-    const found = textFiles.filter(ban.in).flatMap((file) => offences(textOf(file), ban.pattern).map((line) => `${file}:${line}`));
+    const found = textFiles
+      .filter(ban.in)
+      .flatMap((file) => offences(textOf(file), ban.pattern).map((line) => `${file}:${line}`));
     t.same(found, []);
     t.end();
   });
@@ -42,10 +76,24 @@ for (const ban of BANS) {
 
 void t.test('the bans find what they ban', (t) => {
   const examples = [
-    [piece("open('/wo", "rk/main/x')"), piece("see https://www.npm", "js.com/x"), piece('// TO', 'DO later'), piece("t.on", "ly('x')"), piece('cons', 'ole.log(1)'), piece("process.bind", "ing('tcp')"), piece('// eslint-dis', 'able-next-line no-eval')],
+    [
+      piece("open('/wo", "rk/main/x')"),
+      piece('see https://www.npm', 'js.com/x'),
+      piece('// TO', 'DO later'),
+      piece('t.on', "ly('x')"),
+      piece('cons', 'ole.log(1)'),
+      piece('process.bind', "ing('tcp')"),
+      piece('// eslint-dis', 'able-next-line no-eval'),
+    ],
   ].flat();
   BANS.forEach((ban, index) => t.same(offences(`\n${examples[index] ?? ''}`, ban.pattern), [2], ban.title));
-  t.same(offences(piece('a network/wo', 'rk path; ./ro', 'ot/x; // eslint-dis', 'able-next-line no-eval -- why'), BANS[0]?.pattern ?? /x/), []);
+  t.same(
+    offences(
+      piece('a network/wo', 'rk path; ./ro', 'ot/x; // eslint-dis', 'able-next-line no-eval -- why'),
+      BANS[0]?.pattern ?? /x/,
+    ),
+    [],
+  );
   t.end();
 });
 
@@ -63,7 +111,10 @@ function bareAny(file: string, text = textOf(file)): string[] {
 }
 
 void t.test('every `any` has its reason beside it', (t) => {
-  t.same(code.flatMap((file) => bareAny(file)), []);
+  t.same(
+    code.flatMap((file) => bareAny(file)),
+    [],
+  );
   t.same(bareAny('x.ts', 'const a: any = 1;'), ['x.ts:1']);
   t.same(bareAny('x.ts', '// what it is depends on the caller\nconst a: any = 1;'), []);
   t.end();
@@ -85,7 +136,10 @@ void t.test('names of files are kebab-case', (t) => {
 void t.test('programs of the examples import nothing of this package', (t) => {
   const apps = files.filter((file) => /^examples\/app\//.test(file));
   t.ok(apps.length > 0, 'there are some');
-  t.same(apps.filter((file) => /stp-net|stp(Give|Take)|STP_/i.test(textOf(file))), []);
+  t.same(
+    apps.filter((file) => /stp-net|stp(Give|Take)|STP_/i.test(textOf(file))),
+    [],
+  );
   t.end();
 });
 

@@ -18,7 +18,10 @@ const PACKAGES: Readonly<Record<string, { files: RegExp; lazy: boolean }>> = {
   eventemitter3: { files: /^src\//, lazy: false },
 };
 
-/** Files of a region are worked on through src/storage/file-calls.ts, so that a test can let each call fail. These measure, or look at /proc. */
+/**
+ * Files of a region are worked on through src/storage/file-calls.ts, so that a test can let each call fail. These
+ * measure, or look at /proc.
+ */
 const FILE_CALLERS = /^src\/storage\/(file-calls|mount-table|probe(-side|-pair)?)\.ts$|^src\/region\/machine\.ts$/;
 /** No calls. */
 const FILE_NAMES: readonly string[] = ['constants', 'Stats'];
@@ -26,7 +29,16 @@ const FILE_NAMES: readonly string[] = ['constants', 'Stats'];
 const PURE_BUILTINS: Readonly<Record<string, readonly string[]>> = { 'node:crypto': ['timingSafeEqual'] };
 
 /** What a pure layer may not touch: the engine has no I/O and no clock of its own, layouts have no behaviour at all. */
-const IMPURE_NAMES = new Set(['process', 'performance', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'require', 'fetch']);
+const IMPURE_NAMES = new Set([
+  'process',
+  'performance',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'require',
+  'fetch',
+]);
 
 /** Rank of a file of src, shim or cli; undefined for tests, scripts and examples, which may import anything. */
 function rankOf(file: string): number | undefined {
@@ -55,18 +67,26 @@ function breach(found: Import): string | undefined {
     return allowed ? undefined : `${where}: the shim knows the calls (src/index) and nothing below`;
   }
   if (target > rank) return `${where}: upward`;
-  if (target === TOP_RANK && topOf(found.target) !== topOf(found.from) && found.target !== CONFIGURATION) return `${where}: the cli knows nothing of the shim but its configuration`;
+  if (target === TOP_RANK && topOf(found.target) !== topOf(found.from) && found.target !== CONFIGURATION)
+    return `${where}: the cli knows nothing of the shim but its configuration`;
   return undefined;
 }
 
 /** Functions of builtins that depend on their arguments alone. */
 function isPure(found: Import): boolean {
-  return found.typeOnly || (found.names?.every((name) => PURE_BUILTINS[found.specifier]?.includes(name) === true) ?? false);
+  return (
+    found.typeOnly || (found.names?.every((name) => PURE_BUILTINS[found.specifier]?.includes(name) === true) ?? false)
+  );
 }
 
 /** A file call past the one table of them. */
 function isFileCall(found: Import): boolean {
-  if (!/^(node:)?fs(\/promises)?$/.test(found.specifier) || found.typeOnly || !/^src\/(storage|region|link)\//.test(found.from)) return false;
+  if (
+    !/^(node:)?fs(\/promises)?$/.test(found.specifier) ||
+    found.typeOnly ||
+    !/^src\/(storage|region|link)\//.test(found.from)
+  )
+    return false;
   return !FILE_CALLERS.test(found.from) && found.names?.every((name) => FILE_NAMES.includes(name)) !== true;
 }
 
@@ -74,7 +94,8 @@ function packageBreach(found: Import, where: string): string | undefined {
   if (isFileCall(found)) return `${where}: file calls go through src/storage/file-calls.ts`;
   const builtin = found.specifier.startsWith('node:');
   if (/(^|:|\/)internal\//.test(found.specifier)) return `${where}: an internal of Node`;
-  if (builtin) return /^src\/(layout|engine)\//.test(found.from) && !isPure(found) ? `${where}: the layer is pure` : undefined;
+  if (builtin)
+    return /^src\/(layout|engine)\//.test(found.from) && !isPure(found) ? `${where}: the layer is pure` : undefined;
   const rule = PACKAGES[found.specifier];
   if (rule === undefined) return `${where}: no such dependency (builtins are imported as node:NAME)`;
   if (!rule.files.test(found.from)) return `${where}: only ${String(rule.files)} may`;
@@ -85,7 +106,14 @@ const sources = projectFiles().filter((file) => /^(src|shim)\/.*\.m?ts$/.test(fi
 
 void t.test('imports go one way through the layers', (t) => {
   t.ok(sources.length > 5, 'there are sources');
-  t.same(sources.flatMap((file) => importsOf(file).map(breach).filter((why) => why !== undefined)), []);
+  t.same(
+    sources.flatMap((file) =>
+      importsOf(file)
+        .map(breach)
+        .filter((why) => why !== undefined),
+    ),
+    [],
+  );
   t.end();
 });
 
@@ -94,7 +122,11 @@ function impurities(file: string, text?: string): string[] {
   const source = parse(file, text);
   const locals = new Set<string>();
   eachNode(source, (node) => {
-    const declares = ts.isParameter(node) || ts.isVariableDeclaration(node) || ts.isBindingElement(node) || ts.isFunctionDeclaration(node);
+    const declares =
+      ts.isParameter(node) ||
+      ts.isVariableDeclaration(node) ||
+      ts.isBindingElement(node) ||
+      ts.isFunctionDeclaration(node);
     if (declares && node.name !== undefined) locals.add(node.name.getText());
   });
   const found: string[] = [];
@@ -109,7 +141,10 @@ function impurities(file: string, text?: string): string[] {
 
 void t.test('the engine and the layouts touch no clock, no timer and no process', (t) => {
   const pure = sources.filter((name) => /^src\/(layout|engine)\//.test(name));
-  t.same(pure.flatMap((file) => impurities(file)), []);
+  t.same(
+    pure.flatMap((file) => impurities(file)),
+    [],
+  );
   t.same(impurities('x.ts', 'const at = Date.now(); setTimeout(f, 1); process.exit(1); new Date();').length, 4);
   t.same(impurities('x.ts', 'function f(process: { number: number }) { return process.number; }'), []);
   t.end();
@@ -136,7 +171,10 @@ void t.test('the rule finds each kind of breach', (t) => {
   t.match(why('shim/a.ts', `import 'internal/util';`), /internal/);
   t.match(why('src/calls/a.ts', `import left from 'left-pad';`), /no such dependency/);
   t.equal(why('shim/a.ts', `const calls = () => require('../src/index'); import { y } from './rules';`), '|');
-  t.equal(why('src/cli/a.ts', `import { inspectRegion } from '../region/index'; import { Command } from 'commander';`), '|');
+  t.equal(
+    why('src/cli/a.ts', `import { inspectRegion } from '../region/index'; import { Command } from 'commander';`),
+    '|',
+  );
   t.throws(() => why('src/other/a.ts', `import './b';`), /no known layer/);
   t.end();
 });

@@ -13,13 +13,17 @@ interface Manifest {
   readonly types: string;
 }
 
-// Inside the project, so that the package finds its dependencies above itself; a package of its own, so that `stp-net` is
-// what is installed there and not the project.
+// Inside the project, so that the package finds its dependencies above itself; a package of its own, so that `stp-net`
+// is what is installed there and not the project.
 const app = t.testdir({ 'package.json': '{ "name": "app" }', node_modules: { 'stp-net': {} } });
 const installed = path.join(app, 'node_modules', 'stp-net');
 
 function node(...args: string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  return spawnSync(process.execPath, args, { cwd: app, encoding: 'utf8', env: { ...process.env, STP_REGION: path.join(app, 'region') } });
+  return spawnSync(process.execPath, args, {
+    cwd: app,
+    encoding: 'utf8',
+    env: { ...process.env, STP_REGION: path.join(app, 'region') },
+  });
 }
 
 function pathsIn(entry: unknown): string[] {
@@ -28,21 +32,49 @@ function pathsIn(entry: unknown): string[] {
 }
 
 function filesUnder(directory: string): string[] {
-  return fs.readdirSync(directory, { recursive: true, withFileTypes: true }).flatMap((entry) => (entry.isFile() ? [path.join(entry.parentPath, entry.name)] : []));
+  return fs
+    .readdirSync(directory, { recursive: true, withFileTypes: true })
+    .flatMap((entry) => (entry.isFile() ? [path.join(entry.parentPath, entry.name)] : []));
 }
 
 void t.test('the package holds every file that its manifest names, and nothing of this machine', (t) => {
-  const packed = spawnSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', app], { cwd: projectRoot(), encoding: 'utf8', shell: process.platform === 'win32' });
+  const packed = spawnSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', app], {
+    cwd: projectRoot(),
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
   t.equal(packed.status, 0, packed.stderr);
   const [{ filename } = { filename: '' }] = JSON.parse(packed.stdout) as { filename: string }[];
-  const unpacked = spawnSync('tar', ['-xzf', path.join(app, filename), '--strip-components=1', '-C', installed], { encoding: 'utf8' });
+  const unpacked = spawnSync('tar', ['-xzf', path.join(app, filename), '--strip-components=1', '-C', installed], {
+    encoding: 'utf8',
+  });
   t.equal(unpacked.status, 0, unpacked.stderr);
   const manifest = JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8')) as Manifest;
-  const named = [manifest.main, manifest.types, ...pathsIn(manifest.exports), ...pathsIn(manifest.bin), 'LICENSE', 'README.md', 'CHANGELOG.md', 'docs/errors.md'];
-  t.same(named.filter((file) => !fs.existsSync(path.join(installed, file))), []);
+  const named = [
+    manifest.main,
+    manifest.types,
+    ...pathsIn(manifest.exports),
+    ...pathsIn(manifest.bin),
+    'LICENSE',
+    'README.md',
+    'CHANGELOG.md',
+    'docs/errors.md',
+  ];
+  t.same(
+    named.filter((file) => !fs.existsSync(path.join(installed, file))),
+    [],
+  );
   const files = filesUnder(installed);
-  t.same(files.filter((file) => /(^|[/\\])(test|bench|examples|scripts)[/\\]/.test(path.relative(installed, file))), [], 'no tests');
-  t.same(files.filter((file) => fs.readFileSync(file, 'utf8').includes(projectRoot())), [], 'no path of this machine');
+  t.same(
+    files.filter((file) => /(^|[/\\])(test|bench|examples|scripts)[/\\]/.test(path.relative(installed, file))),
+    [],
+    'no tests',
+  );
+  t.same(
+    files.filter((file) => fs.readFileSync(file, 'utf8').includes(projectRoot())),
+    [],
+    'no path of this machine',
+  );
   t.end();
 });
 
@@ -81,10 +113,29 @@ void t.test('outputs of sources that are gone are stale, and nothing else is', (
   const root = t.testdir({
     src: { 'kept.ts': '', 'esm.mts': '' },
     dist: {
-      src: { 'kept.js': '', 'kept.d.ts': '', 'kept.js.map': '', 'esm.mjs': '', 'esm.d.mts': '', 'gone.js': '', 'gone.d.ts': '', 'gone.js.map': '', 'gone.mjs': '', 'kept.mjs': '', 'data.json': '' },
+      src: {
+        'kept.js': '',
+        'kept.d.ts': '',
+        'kept.js.map': '',
+        'esm.mjs': '',
+        'esm.d.mts': '',
+        'gone.js': '',
+        'gone.d.ts': '',
+        'gone.js.map': '',
+        'gone.mjs': '',
+        'kept.mjs': '',
+        'data.json': '',
+      },
       test: { 'gone.test.js': '' },
     },
   });
-  t.same(staleOutputs(root, `${root}/dist`).sort(), ['src/gone.d.ts', 'src/gone.js', 'src/gone.js.map', 'src/gone.mjs', 'src/kept.mjs', 'test/gone.test.js']);
+  t.same(staleOutputs(root, `${root}/dist`).sort(), [
+    'src/gone.d.ts',
+    'src/gone.js',
+    'src/gone.js.map',
+    'src/gone.mjs',
+    'src/kept.mjs',
+    'test/gone.test.js',
+  ]);
   t.end();
 });

@@ -15,10 +15,15 @@ function block(marker: string): string {
 }
 
 /** Runs code as a file in the project, where `stp-net` is the package itself. */
-function runs(test: Pick<typeof t, 'testdir'>, name: string, code: string): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+function runs(
+  test: Pick<typeof t, 'testdir'>,
+  name: string,
+  code: string,
+): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
   const directory = test.testdir({ [name]: code });
   // A package is found by its own name from inside of its folder.
-  if (!path.resolve(directory).startsWith(projectRoot())) throw new Error('the test folder lies outside of the project');
+  if (!path.resolve(directory).startsWith(projectRoot()))
+    throw new Error('the test folder lies outside of the project');
   const env = { ...process.env, STP_REGION: path.join(directory, 'region'), STP_NET: 'stp' };
   const ended = spawnSync(process.execPath, [path.join(directory, name)], { encoding: 'utf8', timeout: 30_000, env });
   fs.rmSync(path.join(directory, 'region'), { recursive: true, force: true });

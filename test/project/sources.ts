@@ -25,7 +25,11 @@ export interface Import {
 export function projectFiles(): string[] {
   const root = projectRoot();
   try {
-    const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     return listed.split('\0').filter((file) => file !== '' && fs.existsSync(path.join(root, file)));
   } catch {
     return walk(root, '').filter((file) => !/^(node_modules|dist|\.tap|\.git)\//.test(file));
@@ -68,7 +72,15 @@ export function importsOf(file: string, text = textOf(file)): Import[] {
   eachNode(parse(file, text), (node) => {
     const specifier = specifierOf(node);
     if (specifier === undefined) return;
-    found.push({ from: file, specifier, target: targetOf(file, specifier), lazy: insideFunction(node), typeOnly: isTypeOnly(node), names: namesOf(node), line: lineOf(node) });
+    found.push({
+      from: file,
+      specifier,
+      target: targetOf(file, specifier),
+      lazy: insideFunction(node),
+      typeOnly: isTypeOnly(node),
+      names: namesOf(node),
+      line: lineOf(node),
+    });
   });
   return found;
 }
@@ -76,10 +88,12 @@ export function importsOf(file: string, text = textOf(file)): Import[] {
 function specifierOf(node: ts.Node): string | undefined {
   if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return literal(node.moduleSpecifier);
   if (ts.isExternalModuleReference(node)) return literal(node.expression);
-  if (ts.isImportTypeNode(node)) return ts.isLiteralTypeNode(node.argument) ? literal(node.argument.literal) : undefined;
+  if (ts.isImportTypeNode(node))
+    return ts.isLiteralTypeNode(node.argument) ? literal(node.argument.literal) : undefined;
   if (!ts.isCallExpression(node)) return undefined;
   const callee = node.expression.getText();
-  const loads = node.expression.kind === ts.SyntaxKind.ImportKeyword || callee === 'require' || callee === 'require.resolve';
+  const loads =
+    node.expression.kind === ts.SyntaxKind.ImportKeyword || callee === 'require' || callee === 'require.resolve';
   return loads ? literal(node.arguments[0]) : undefined;
 }
 
@@ -92,7 +106,9 @@ function isTypeOnly(node: ts.Node): boolean {
 function namesOf(node: ts.Node): string[] | undefined {
   const clause = ts.isImportDeclaration(node) ? node.importClause : undefined;
   const named = clause?.name === undefined ? clause?.namedBindings : undefined;
-  return named !== undefined && ts.isNamedImports(named) ? named.elements.map((element) => (element.propertyName ?? element.name).text) : undefined;
+  return named !== undefined && ts.isNamedImports(named)
+    ? named.elements.map((element) => (element.propertyName ?? element.name).text)
+    : undefined;
 }
 
 function literal(node: ts.Node | undefined): string | undefined {

@@ -33,7 +33,10 @@ void t.test('tests are counted inside of their files, skipped ones apart', (t) =
 });
 
 void t.test('a file that fails outside of its tests is a failed test', (t) => {
-  t.match(summarizeTap('not ok 1 - dist/test/c.test.js # time=3ms\n  ---\n  exitCode: 1\n  ...\n'), { passed: 0, failed: 1 });
+  t.match(summarizeTap('not ok 1 - dist/test/c.test.js # time=3ms\n  ---\n  exitCode: 1\n  ...\n'), {
+    passed: 0,
+    failed: 1,
+  });
   t.match(summarizeTap('ok 1 - dist/test/c.test.js # SKIP no tests found\n'), { passed: 0, failed: 0, skipped: 1 });
   t.match(summarizeTap('Killed\n'), { passed: 0, failed: 0, skipped: 0 });
   t.end();

@@ -80,7 +80,10 @@ void t.test('One at a time has the baton', (t) => {
   t.end();
 });
 
-/** Two hosts on a file server that stands still from 10 s on for `stopMs`: when the one takes the other for dead, if it does. */
+/**
+ * Two hosts on a file server that stands still from 10 s on for `stopMs`: when the one takes the other for dead, if it
+ * does.
+ */
 function serverStops(stopMs: number, otherLives: boolean): number | undefined {
   const stops = 10_000;
   const goes = stops + stopMs;
@@ -111,7 +114,8 @@ function serverStops(stopMs: number, otherLives: boolean): number | undefined {
 }
 
 void t.test('A file server that stands still for twenty leases makes nobody dead', (t) => {
-  for (const stopMs of [100, 900, 5000, 20_000]) t.equal(serverStops(stopMs, true), undefined, `stopped for ${stopMs} ms`);
+  for (const stopMs of [100, 900, 5000, 20_000])
+    t.equal(serverStops(stopMs, true), undefined, `stopped for ${stopMs} ms`);
   const dead = serverStops(20_000, false);
   t.ok(dead !== undefined && dead < 10_000, 'who is really dead is known within the lease');
   t.equal(outageMsMax(5000), 60_000);
@@ -144,46 +148,56 @@ void t.test('To whom the directory is local, and others not, sees who comes from
   t.equal(watch.look(), undefined, 'somebody of our own kernel');
   const untold = storage.createBlocks(`processes/${region.self.number + 2}`);
   t.equal(watch.look(), undefined, 'one that has not told of itself');
-  const elsewhere = { machine: { ...machine(), bootId: 'another-kernel' }, storage: new FileStorage(options.directory, { driver: 'direct', local: false }) };
+  const elsewhere = {
+    machine: { ...machine(), bootId: 'another-kernel' },
+    storage: new FileStorage(options.directory, { driver: 'direct', local: false }),
+  };
   const other = openRegion(t, options, elsewhere);
   t.equal(watch.look(), other.self.number, 'whoever comes before has told of itself or not');
   untold?.close();
   let told = 0;
-  region.onOtherHost = () => { told += 1; };
+  region.onOtherHost = () => {
+    told += 1;
+  };
   region.lookForOtherHosts();
   region.lookForOtherHosts();
   t.equal(told, region.mayBeServed ? 1 : 0);
   t.end();
 });
 
-void t.test('The thread goes on where the timer was, in the same file, and the timer where the thread was', async (t) => {
-  const storage = new FileStorage(temporaryDirectory(t), { driver: 'direct', local: true });
-  const file = storage.createBlocks('file');
-  const reader = storage.openBlocks('file');
-  if (file === undefined || reader === undefined) throw new Error('no file');
-  const pulse = new Pulse(file, 100);
-  const reasons: [PulseReason, string][] = [];
-  pulse.onReason = (reason, detail) => { reasons.push([reason, detail]); };
-  pulse.beat();
-  pulse.beat();
-  pulse.startThread();
-  await until(() => pulse.clock.holder === Baton.thread && pulse.clock.beats >= 4);
-  const before = pulse.clock.beats;
-  pulse.beat();
-  // Held up, as by a long computation: the beats go on.
-  const word = new Int32Array(new SharedArrayBuffer(4));
-  while (pulse.clock.beats < before + 3) Atomics.wait(word, 0, 0, 5);
-  const block = reader.read(1);
-  t.ok((block?.sequence ?? 0) >= before + 2, 'the file shows them');
-  pulse.close();
-  await until(() => pulse.clock.holder === Baton.free);
-  const last = pulse.clock.beats;
-  pulse.beat();
-  t.equal(reader.read(1)?.sequence, last + 1);
-  t.same(reasons, [['BEAT_THREAD', '']]);
-  file.close();
-  reader.close();
-});
+void t.test(
+  'The thread goes on where the timer was, in the same file, and the timer where the thread was',
+  async (t) => {
+    const storage = new FileStorage(temporaryDirectory(t), { driver: 'direct', local: true });
+    const file = storage.createBlocks('file');
+    const reader = storage.openBlocks('file');
+    if (file === undefined || reader === undefined) throw new Error('no file');
+    const pulse = new Pulse(file, 100);
+    const reasons: [PulseReason, string][] = [];
+    pulse.onReason = (reason, detail) => {
+      reasons.push([reason, detail]);
+    };
+    pulse.beat();
+    pulse.beat();
+    pulse.startThread();
+    await until(() => pulse.clock.holder === Baton.thread && pulse.clock.beats >= 4);
+    const before = pulse.clock.beats;
+    pulse.beat();
+    // Held up, as by a long computation: the beats go on.
+    const word = new Int32Array(new SharedArrayBuffer(4));
+    while (pulse.clock.beats < before + 3) Atomics.wait(word, 0, 0, 5);
+    const block = reader.read(1);
+    t.ok((block?.sequence ?? 0) >= before + 2, 'the file shows them');
+    pulse.close();
+    await until(() => pulse.clock.holder === Baton.free);
+    const last = pulse.clock.beats;
+    pulse.beat();
+    t.equal(reader.read(1)?.sequence, last + 1);
+    t.same(reasons, [['BEAT_THREAD', '']]);
+    file.close();
+    reader.close();
+  },
+);
 
 void t.test('Where the file was replaced, or no thread can be had, the timer goes on, and says why', async (t) => {
   const storage = new FileStorage(temporaryDirectory(t), { driver: 'direct', local: true });
@@ -193,7 +207,9 @@ void t.test('Where the file was replaced, or no thread can be had, the timer goe
   storage.createBlocks('file')?.close();
   const pulse = new Pulse(file, 100);
   let told = '';
-  pulse.onReason = (reason, detail) => { told = `${reason} ${detail}`; };
+  pulse.onReason = (reason, detail) => {
+    told = `${reason} ${detail}`;
+  };
   pulse.startThread();
   await until(() => told === 'NO_BEAT_THREAD ESTPCORRUPT');
   t.equal(pulse.clock.beats, 1, 'it has beaten at once, before there was a thread');
@@ -225,7 +241,11 @@ const PROGRAM = `
 
 void t.test('The thread keeps no program alive, needs no preload, listens to no signal and prints nothing', (t) => {
   const env = { ...process.env, NODE_OPTIONS: '' };
-  const ends = spawnSync(process.execPath, ['-e', PROGRAM, temporaryDirectory(t)], { encoding: 'utf8', env, timeout: 60_000 });
+  const ends = spawnSync(process.execPath, ['-e', PROGRAM, temporaryDirectory(t)], {
+    encoding: 'utf8',
+    env,
+    timeout: 60_000,
+  });
   t.same({ status: ends.status, signal: ends.signal, stderr: ends.stderr }, { status: 0, signal: null, stderr: '' });
   t.equal(ends.stdout, 'BEAT_THREAD as before\n');
   t.end();

@@ -12,9 +12,20 @@ void t.test('Systems are known by name, in any case, with their groups and addre
   t.match(host, { name: 'There', groups: ['A', 'B', 'Z'], local: false });
   t.match(there.hosts.hostByName('there'), { name: 'There', local: true, ipv6: host.ipv6 });
   t.match(here.hosts.hostByName('HERE'), { name: 'here', groups: ['STG'], local: true });
-  t.same(here.hosts.list().map(({ name }) => name), ['here', 'There']);
-  for (const name of ['nowhere', '', 'localhost', 'there.']) t.equal(codeOf(() => here.hosts.hostByName(name)), 'EHOSTUNREACH', name);
-  t.equal(codeOf(() => here.hosts.hostByName(5 as unknown as string)), 'EINVAL');
+  t.same(
+    here.hosts.list().map(({ name }) => name),
+    ['here', 'There'],
+  );
+  for (const name of ['nowhere', '', 'localhost', 'there.'])
+    t.equal(
+      codeOf(() => here.hosts.hostByName(name)),
+      'EHOSTUNREACH',
+      name,
+    );
+  t.equal(
+    codeOf(() => here.hosts.hostByName(5 as unknown as string)),
+    'EINVAL',
+  );
   t.end();
 });
 
@@ -42,5 +53,8 @@ void t.test('The system of a server that has just died is still known, until som
   await child.kill();
   t.match(here.hosts.hostByName('there'), { name: 'there' });
   openRegion(t, options);
-  t.equal(codeOf(() => here.hosts.hostByName('there')), 'EHOSTUNREACH');
+  t.equal(
+    codeOf(() => here.hosts.hostByName('there')),
+    'EHOSTUNREACH',
+  );
 });

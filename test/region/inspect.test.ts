@@ -7,42 +7,68 @@ import { encodeIdentity, type MutableProcessInfo } from '../../src/region/proces
 import { FileStorage } from '../../src/storage';
 import { codeOf, openRegion, optionsFor, RegionChild, temporaryDirectory } from './kit';
 
-void t.test('A snapshot shows who is here, what they hold and which sockets they have, and joins nothing', async (t) => {
-  const options = optionsFor(t);
-  const region = openRegion(t, options, { limits: { socketsMax: 64 } });
-  region.bindings.bind(80, 'STG', 3);
-  region.bindings.listen(80, 'STG');
-  const child = await RegionChild.one(t);
-  await child.call('open', { ...options, system: 'There', group: 'X' });
-  await child.call('sockets', 2, SocketState.closeWait);
-  const files = fs.readdirSync(options.directory, { recursive: true });
-  const snapshot = inspectRegion(options.directory);
-  t.same(fs.readdirSync(options.directory, { recursive: true }), files, 'nothing was written');
-  t.match(snapshot, {
-    directory: options.directory,
-    header: { id: region.id, limits: { socketsMax: 64 } },
-    processes: [
-      { info: { number: 1, pid: process.pid, system: 'here', state: 'live' }, alive: 'alive', beat: undefined, bindings: [{ port: 80, count: 1, group: 'STG', socket: 3, state: 'listening' }] },
-      { info: { number: 2, pid: child.pid, system: 'There', group: 'X' }, alive: 'alive', bindings: [] },
-    ],
-    sockets: [
-      { index: 0, state: 'closeWait', ownerAlive: 'alive', owner: { number: 2 }, scb: { localPort: 1000, localSystem: 'There' } },
-      { index: 1, state: 'closeWait', scb: { localPort: 1001, bytesReceived: 1 } },
-    ],
-    problems: [],
-  });
-  await child.kill();
-  const after = inspectRegion(options.directory);
-  t.same(after.processes.map(({ alive }) => alive), ['alive', 'dead']);
-  t.same(after.sockets.map(({ ownerAlive }) => ownerAlive), ['dead', 'dead']);
-});
+void t.test(
+  'A snapshot shows who is here, what they hold and which sockets they have, and joins nothing',
+  async (t) => {
+    const options = optionsFor(t);
+    const region = openRegion(t, options, { limits: { socketsMax: 64 } });
+    region.bindings.bind(80, 'STG', 3);
+    region.bindings.listen(80, 'STG');
+    const child = await RegionChild.one(t);
+    await child.call('open', { ...options, system: 'There', group: 'X' });
+    await child.call('sockets', 2, SocketState.closeWait);
+    const files = fs.readdirSync(options.directory, { recursive: true });
+    const snapshot = inspectRegion(options.directory);
+    t.same(fs.readdirSync(options.directory, { recursive: true }), files, 'nothing was written');
+    t.match(snapshot, {
+      directory: options.directory,
+      header: { id: region.id, limits: { socketsMax: 64 } },
+      processes: [
+        {
+          info: { number: 1, pid: process.pid, system: 'here', state: 'live' },
+          alive: 'alive',
+          beat: undefined,
+          bindings: [{ port: 80, count: 1, group: 'STG', socket: 3, state: 'listening' }],
+        },
+        { info: { number: 2, pid: child.pid, system: 'There', group: 'X' }, alive: 'alive', bindings: [] },
+      ],
+      sockets: [
+        {
+          index: 0,
+          state: 'closeWait',
+          ownerAlive: 'alive',
+          owner: { number: 2 },
+          scb: { localPort: 1000, localSystem: 'There' },
+        },
+        { index: 1, state: 'closeWait', scb: { localPort: 1001, bytesReceived: 1 } },
+      ],
+      problems: [],
+    });
+    await child.kill();
+    const after = inspectRegion(options.directory);
+    t.same(
+      after.processes.map(({ alive }) => alive),
+      ['alive', 'dead'],
+    );
+    t.same(
+      after.sockets.map(({ ownerAlive }) => ownerAlive),
+      ['dead', 'dead'],
+    );
+  },
+);
 
 void t.test('Where there is nothing to look at the error says why', (t) => {
   const parent = temporaryDirectory(t);
   const file = path.join(parent, 'file');
   fs.writeFileSync(file, '');
-  t.equal(codeOf(() => inspectRegion(path.join(parent, 'none'))), 'ENOENT');
-  t.equal(codeOf(() => inspectRegion(file)), 'ESTPREGION');
+  t.equal(
+    codeOf(() => inspectRegion(path.join(parent, 'none'))),
+    'ENOENT',
+  );
+  t.equal(
+    codeOf(() => inspectRegion(file)),
+    'ESTPREGION',
+  );
   const empty = path.join(parent, 'empty');
   fs.mkdirSync(empty, { mode: 0o700 });
   const snapshot = inspectRegion(empty);
@@ -58,7 +84,11 @@ void t.test('Damage anywhere is a line in the problems, and the rest is still sh
     region.bindings.bind(region.self.number, 'STG', 0);
     for (let index = 0; index < 40; index += 1) {
       region.sockets.allocate(index);
-      region.sockets.set(index, { ...Scb.decode(new Uint8Array(Scb.sizeBytes)), generation: 1, state: SocketState.open });
+      region.sockets.set(index, {
+        ...Scb.decode(new Uint8Array(Scb.sizeBytes)),
+        generation: 1,
+        state: SocketState.open,
+      });
     }
     region.sockets.flush();
   }
@@ -75,11 +105,25 @@ void t.test('Damage anywhere is a line in the problems, and the rest is still sh
   fs.writeFileSync(path.join(options.directory, 'region'), 'damage');
   const snapshot = inspectRegion(options.directory);
   t.equal(snapshot.header, undefined);
-  t.same(snapshot.processes.map(({ info }) => info.number), [2, 3]);
-  t.equal(snapshot.sockets.filter(({ owner }) => owner.number === 2).length, 25, 'the sockets of the blocks that are whole');
+  t.same(
+    snapshot.processes.map(({ info }) => info.number),
+    [2, 3],
+  );
+  t.equal(
+    snapshot.sockets.filter(({ owner }) => owner.number === 2).length,
+    25,
+    'the sockets of the blocks that are whole',
+  );
   t.equal(snapshot.sockets.filter(({ owner }) => owner.number === 3).length, 40);
   t.equal(snapshot.problems.length, 5);
-  for (const [i, what] of [/^region: /u, /^processes\/1: /u, /^processes\/2 bindings: /u, /^processes\/2 sockets from 15: /u, /^processes\/3 heartbeat: /u].entries()) t.match(snapshot.problems[i], what);
+  for (const [i, what] of [
+    /^region: /u,
+    /^processes\/1: /u,
+    /^processes\/2 bindings: /u,
+    /^processes\/2 sockets from 15: /u,
+    /^processes\/3 heartbeat: /u,
+  ].entries())
+    t.match(snapshot.problems[i], what);
   t.end();
 });
 
@@ -114,7 +158,11 @@ void t.test('Fields that are whole but impossible are told one by one, and text 
   const options = optionsFor(t);
   const region = openRegion(t, options);
   const storage = new FileStorage(options.directory, { driver: 'direct' });
-  const identity = (number: number, change: Partial<MutableProcessInfo>, patch?: (payload: Uint8Array) => void): void => {
+  const identity = (
+    number: number,
+    change: Partial<MutableProcessInfo>,
+    patch?: (payload: Uint8Array) => void,
+  ): void => {
     const writer = storage.createBlocks(`processes/${number}`);
     const payload = encodeIdentity({ ...region.self, number, state: 'left', ...change });
     patch?.(payload);
@@ -122,7 +170,11 @@ void t.test('Fields that are whole but impossible are told one by one, and text 
     const sockets = new Uint8Array(4 * Scb.sizeBytes);
     Scb.encode({ ...Scb.decode(sockets), state: 99 }, sockets, 0);
     Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, localPort: 70_000 }, sockets, Scb.sizeBytes);
-    Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, remoteSystem: 'e\u001b[2Jvil' }, sockets, 2 * Scb.sizeBytes);
+    Scb.encode(
+      { ...Scb.decode(sockets), state: SocketState.open, remoteSystem: 'e\u001b[2Jvil' },
+      sockets,
+      2 * Scb.sizeBytes,
+    );
     Scb.encode({ ...Scb.decode(sockets), state: SocketState.open, remoteFamily: 5 }, sockets, 3 * Scb.sizeBytes);
     const head = new Uint8Array(SocketsHead.sizeBytes);
     SocketsHead.encode({ blocks: 1 }, head);
@@ -138,17 +190,43 @@ void t.test('Fields that are whole but impossible are told one by one, and text 
   identity(4, { group: '' });
   identity(5, { bootId: '' });
   identity(6, { regionId: 1 });
-  identity(7, {}, (payload) => { payload[ProcessIdentity.fields.state.at] = 9; });
-  identity(8, {}, (payload) => { payload[ProcessIdentity.fields.number.at] = 9; });
-  identity(9, {}, (payload) => { payload[ProcessIdentity.fields.drivers.at] = 255; });
+  identity(7, {}, (payload) => {
+    payload[ProcessIdentity.fields.state.at] = 9;
+  });
+  identity(8, {}, (payload) => {
+    payload[ProcessIdentity.fields.number.at] = 9;
+  });
+  identity(9, {}, (payload) => {
+    payload[ProcessIdentity.fields.drivers.at] = 255;
+  });
   const { processes, sockets, problems } = inspectRegion(options.directory);
-  t.same(processes.map(({ info, beat }) => [info.number, beat]), [[1, undefined], [2, 9], [6, 9]]);
+  t.same(
+    processes.map(({ info, beat }) => [info.number, beat]),
+    [
+      [1, undefined],
+      [2, 9],
+      [6, 9],
+    ],
+  );
   t.equal(processes[1]?.info.title, 'a?]0;b?c');
-  t.same(sockets.map(({ owner, index, scb }) => [owner.number, index, scb.remoteSystem]), [[2, 2, 'e?[2Jvil'], [6, 2, 'e?[2Jvil']]);
+  t.same(
+    sockets.map(({ owner, index, scb }) => [owner.number, index, scb.remoteSystem]),
+    [
+      [2, 2, 'e?[2Jvil'],
+      [6, 2, 'e?[2Jvil'],
+    ],
+  );
   const about = (number: number): string[] => problems.filter((problem) => problem.startsWith(`processes/${number}`));
   t.match(about(2), [/socket 0: .*state/u, /socket 1: .*port/u, /socket 3: .*ip/u]);
-  t.match([about(3), about(4), about(5), about(7), about(8), about(9)], [[/system/u], [/group/u], [/bootId/u], [/state/u], [/number/u], [/drivers/u]]);
+  t.match(
+    [about(3), about(4), about(5), about(7), about(8), about(9)],
+    [[/system/u], [/group/u], [/bootId/u], [/state/u], [/number/u], [/drivers/u]],
+  );
   t.match(about(6), [/another region/u, /socket 0/u, /socket 1/u]);
-  t.same(region.processes().map(({ number }) => number), [1], 'and a process of the region sees none of them');
+  t.same(
+    region.processes().map(({ number }) => number),
+    [1],
+    'and a process of the region sees none of them',
+  );
   t.end();
 });

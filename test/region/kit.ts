@@ -96,7 +96,8 @@ export class RegionChild {
     this.#process.on('message', (answer: ChildAnswer) => {
       const waiting = this.#waiting.get(answer.id);
       this.#waiting.delete(answer.id);
-      if (answer.error !== undefined) waiting?.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code }));
+      if (answer.error !== undefined)
+        waiting?.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code }));
       else waiting?.resolve(answer.value);
     });
     this.exited = new Promise((resolve) => {

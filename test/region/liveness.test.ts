@@ -58,74 +58,101 @@ void t.test('A worker thread that was terminated is dead, though its process liv
   await until(() => info !== undefined && region.isAlive(info) === 'dead');
 });
 
-void t.test('Life and death are seen across pid namespaces, both ways', { skip: needsUnshare('--pid', '--mount-proc', '--fork') }, async (t) => {
-  const options = optionsFor(t);
-  const region = openRegion(t, options);
-  const child = await RegionChild.one(t, ['unshare', '--pid', '--mount-proc', '--fork', '--kill-child']);
-  await child.call('open', options);
-  const info = region.process(2);
-  t.equal(info?.pid, 1);
-  t.not(info?.pidNamespace, region.self.pidNamespace);
-  t.equal(lookAt(region, 2), 'alive');
-  t.match(await child.call('processes'), [{ number: 2, alive: 'alive' }, { number: 1, alive: 'alive' }]);
-  const doomed = await RegionChild.one(t);
-  await doomed.call('open', options);
-  await doomed.kill();
-  t.same((await child.call<{ number: number }[]>('processes')).map(({ number }) => number).sort(), [1, 2]);
-  fs.rmSync(path.join(options.directory, 'bells', '2'));
-  t.equal(lookAt(region, 2), 'unknown', 'without its door nobody can tell, and nobody guesses');
-  t.match(await child.call('processes'), [{ number: 2 }, { number: 1 }]);
-});
+void t.test(
+  'Life and death are seen across pid namespaces, both ways',
+  { skip: needsUnshare('--pid', '--mount-proc', '--fork') },
+  async (t) => {
+    const options = optionsFor(t);
+    const region = openRegion(t, options);
+    const child = await RegionChild.one(t, ['unshare', '--pid', '--mount-proc', '--fork', '--kill-child']);
+    await child.call('open', options);
+    const info = region.process(2);
+    t.equal(info?.pid, 1);
+    t.not(info?.pidNamespace, region.self.pidNamespace);
+    t.equal(lookAt(region, 2), 'alive');
+    t.match(await child.call('processes'), [
+      { number: 2, alive: 'alive' },
+      { number: 1, alive: 'alive' },
+    ]);
+    const doomed = await RegionChild.one(t);
+    await doomed.call('open', options);
+    await doomed.kill();
+    t.same((await child.call<{ number: number }[]>('processes')).map(({ number }) => number).sort(), [1, 2]);
+    fs.rmSync(path.join(options.directory, 'bells', '2'));
+    t.equal(lookAt(region, 2), 'unknown', 'without its door nobody can tell, and nobody guesses');
+    t.match(await child.call('processes'), [{ number: 2 }, { number: 1 }]);
+  },
+);
 
-void t.test('A process in another pid namespace is dead when it is killed', { skip: needsUnshare('--pid', '--mount-proc', '--fork') }, async (t) => {
-  const options = optionsFor(t);
-  const region = openRegion(t, options);
-  const child = await RegionChild.one(t, ['unshare', '--pid', '--mount-proc', '--fork', '--kill-child']);
-  await child.call('open', options);
-  const info = region.process(2);
-  if (info === undefined) throw new Error('not seen');
-  await child.kill();
-  await until(() => region.isAlive(info) === 'dead');
-  t.pass();
-});
+void t.test(
+  'A process in another pid namespace is dead when it is killed',
+  { skip: needsUnshare('--pid', '--mount-proc', '--fork') },
+  async (t) => {
+    const options = optionsFor(t);
+    const region = openRegion(t, options);
+    const child = await RegionChild.one(t, ['unshare', '--pid', '--mount-proc', '--fork', '--kill-child']);
+    await child.call('open', options);
+    const info = region.process(2);
+    if (info === undefined) throw new Error('not seen');
+    await child.kill();
+    await until(() => region.isAlive(info) === 'dead');
+    t.pass();
+  },
+);
 
-void t.test('A process whose door was swept away is still alive while its pid is, and dead when that is gone', { skip: onLinux }, async (t) => {
-  const options = optionsFor(t);
-  const region = openRegion(t, options);
-  const child = await RegionChild.one(t);
-  await child.call('open', options);
-  fs.rmSync(path.join(options.directory, 'bells', '2'));
-  const info = region.process(2);
-  if (info === undefined) throw new Error('not seen');
-  t.equal(region.isAlive(info), 'alive');
-  await child.kill();
-  t.equal(region.isAlive(info), 'dead');
-});
+void t.test(
+  'A process whose door was swept away is still alive while its pid is, and dead when that is gone',
+  { skip: onLinux },
+  async (t) => {
+    const options = optionsFor(t);
+    const region = openRegion(t, options);
+    const child = await RegionChild.one(t);
+    await child.call('open', options);
+    fs.rmSync(path.join(options.directory, 'bells', '2'));
+    const info = region.process(2);
+    if (info === undefined) throw new Error('not seen');
+    t.equal(region.isAlive(info), 'alive');
+    await child.kill();
+    t.equal(region.isAlive(info), 'dead');
+  },
+);
 
-void t.test('A pid tells life from death only with its start time and in its own namespace', { skip: onLinux }, async (t) => {
-  const here = machine();
-  const { pidNamespace, startTicks } = here;
-  t.equal(here.pidLiveness(process.pid, startTicks, pidNamespace), 'alive');
-  t.equal(here.pidLiveness(process.pid, startTicks + 1, pidNamespace), 'dead', 'the pid is used again by another process');
-  t.equal(here.pidLiveness(process.pid, 0, pidNamespace), 'unknown', 'a start time that nobody knows proves nothing');
-  t.equal(here.pidLiveness(process.pid, startTicks + 1, pidNamespace + 1), 'unknown');
-  t.equal(here.pidLiveness(process.pid, startTicks + 1, 0), 'unknown');
-  t.equal(here.pidLiveness(0, 5, pidNamespace), 'unknown', 'pid 0 names no process');
-  const child = await RegionChild.one(t);
-  await child.kill();
-  t.equal(here.pidLiveness(child.pid, 5, pidNamespace), 'dead');
-  const parent = spawn('sh', ['-c', 'sleep 0.1 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
-  t.teardown(() => parent.kill('SIGKILL'));
-  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
-  const zombie = Number(line.toString());
-  const state = (): string => execFileSync('cut', ['-d ', '-f3,22', `/proc/${zombie}/stat`], { encoding: 'utf8' }).trim();
-  await until(() => state().startsWith('Z'));
-  t.equal(here.pidLiveness(zombie, Number(state().split(' ')[1]), pidNamespace), 'dead', 'a zombie is dead');
-});
+void t.test(
+  'A pid tells life from death only with its start time and in its own namespace',
+  { skip: onLinux },
+  async (t) => {
+    const here = machine();
+    const { pidNamespace, startTicks } = here;
+    t.equal(here.pidLiveness(process.pid, startTicks, pidNamespace), 'alive');
+    t.equal(
+      here.pidLiveness(process.pid, startTicks + 1, pidNamespace),
+      'dead',
+      'the pid is used again by another process',
+    );
+    t.equal(here.pidLiveness(process.pid, 0, pidNamespace), 'unknown', 'a start time that nobody knows proves nothing');
+    t.equal(here.pidLiveness(process.pid, startTicks + 1, pidNamespace + 1), 'unknown');
+    t.equal(here.pidLiveness(process.pid, startTicks + 1, 0), 'unknown');
+    t.equal(here.pidLiveness(0, 5, pidNamespace), 'unknown', 'pid 0 names no process');
+    const child = await RegionChild.one(t);
+    await child.kill();
+    t.equal(here.pidLiveness(child.pid, 5, pidNamespace), 'dead');
+    const parent = spawn('sh', ['-c', 'sleep 0.1 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    t.teardown(() => parent.kill('SIGKILL'));
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const zombie = Number(line.toString());
+    const state = (): string =>
+      execFileSync('cut', ['-d ', '-f3,22', `/proc/${zombie}/stat`], { encoding: 'utf8' }).trim();
+    await until(() => state().startsWith('Z'));
+    t.equal(here.pidLiveness(zombie, Number(state().split(' ')[1]), pidNamespace), 'dead', 'a zombie is dead');
+  },
+);
 
 void t.test('Without doors the pid decides', (t) => {
   const disk = new SimulatedDisk({ seed: 1 });
-  const here: Machine = { ...machine(), pidLiveness: (pid) => (pid === 11 ? 'dead' : pid === 12 ? 'alive' : 'unknown') };
+  const here: Machine = {
+    ...machine(),
+    pidLiveness: (pid) => (pid === 11 ? 'dead' : pid === 12 ? 'alive' : 'unknown'),
+  };
   const region = Region.open(OPTIONS, { storage: new SimulatedStorage(disk, { process: 1, host: 1 }), machine: here });
   Region.open(OPTIONS, { storage: new SimulatedStorage(disk, { process: 2, host: 1 }), machine: here });
   const info = region.process(2);
@@ -138,51 +165,70 @@ void t.test('Without doors the pid decides', (t) => {
 void t.test('A process of an earlier boot is dead where the file system is local', (t) => {
   const options = optionsFor(t);
   const before = Region.open(options, { machine: { ...machine(), bootId: 'the-boot-before' } });
-  t.teardown(() => { before.close(); });
+  t.teardown(() => {
+    before.close();
+  });
   const region = openRegion(t, options);
   t.equal(region.process(before.self.number), undefined);
-  t.same(region.processes().map(({ number }) => number), [2]);
+  t.same(
+    region.processes().map(({ number }) => number),
+    [2],
+  );
   t.equal(region.recovered.processes, 1, 'and its file is reclaimed');
   t.end();
 });
 
-void t.test('A process of another host lives by its heartbeat: seen moving it is alive, standing still for a lease it is dead', async (t) => {
-  const disk = new SimulatedDisk({ seed: 1, delayTicksMax: 0 });
-  const open = (number: number): Region => {
-    const storage = new SimulatedStorage(disk, { process: number });
-    return Region.open(OPTIONS, { storage, machine: { ...machine(), bootId: `boot-${number}` }, limits: { leaseMs: 100 } });
-  };
-  const region = open(1);
-  const other = open(2);
-  t.ok(region.needsHeartbeat);
-  const info = region.process(2);
-  if (info === undefined) throw new Error('not seen');
-  t.equal(region.isAlive(info), 'unknown', 'at first sight');
-  const startedMs = performance.now();
-  region.beat();
-  other.beat();
-  t.equal(region.isAlive(info), 'alive');
-  other.bindings.bind(80, 'STG', 1);
-  t.throws(() => region.bindings.bind(80, 'STG', 1), { code: 'EADDRINUSE' });
-  const seen = new Set<Liveness>();
-  await until(() => {
-    // Who does not beat can't tell how long the storage has answered, and declares nobody dead.
+void t.test(
+  'A process of another host lives by its heartbeat: seen moving it is alive, standing still for a lease it is dead',
+  async (t) => {
+    const disk = new SimulatedDisk({ seed: 1, delayTicksMax: 0 });
+    const open = (number: number): Region => {
+      const storage = new SimulatedStorage(disk, { process: number });
+      return Region.open(OPTIONS, {
+        storage,
+        machine: { ...machine(), bootId: `boot-${number}` },
+        limits: { leaseMs: 100 },
+      });
+    };
+    const region = open(1);
+    const other = open(2);
+    t.ok(region.needsHeartbeat);
+    const info = region.process(2);
+    if (info === undefined) throw new Error('not seen');
+    t.equal(region.isAlive(info), 'unknown', 'at first sight');
+    const startedMs = performance.now();
     region.beat();
-    const liveness = region.isAlive(info);
-    seen.add(liveness);
-    return liveness === 'dead';
-  });
-  t.ok(performance.now() - startedMs >= 60, 'not before most of the lease is over');
-  t.same([...seen], ['alive', 'dead']);
-  t.equal(region.bindings.bind(80, 'STG', 1), 80);
-  other.beat();
-  t.equal(region.isAlive(info), 'dead', 'and stays dead');
-  t.same([region.takenForDead, other.takenForDead], [false, true], 'it can know');
-  const third = open(3);
-  t.same(third.processes().map(({ number }) => number).sort(), [1, 3], 'and so can everybody');
-  t.same(third.storage.list('processes').sort(), ['1', '3'], 'its mark goes with its file');
-  t.equal(other.takenForDead, true);
-});
+    other.beat();
+    t.equal(region.isAlive(info), 'alive');
+    other.bindings.bind(80, 'STG', 1);
+    t.throws(() => region.bindings.bind(80, 'STG', 1), { code: 'EADDRINUSE' });
+    const seen = new Set<Liveness>();
+    await until(() => {
+      // Who does not beat can't tell how long the storage has answered, and declares nobody dead.
+      region.beat();
+      const liveness = region.isAlive(info);
+      seen.add(liveness);
+      return liveness === 'dead';
+    });
+    t.ok(performance.now() - startedMs >= 60, 'not before most of the lease is over');
+    t.same([...seen], ['alive', 'dead']);
+    t.equal(region.bindings.bind(80, 'STG', 1), 80);
+    other.beat();
+    t.equal(region.isAlive(info), 'dead', 'and stays dead');
+    t.same([region.takenForDead, other.takenForDead], [false, true], 'it can know');
+    const third = open(3);
+    t.same(
+      third
+        .processes()
+        .map(({ number }) => number)
+        .sort(),
+      [1, 3],
+      'and so can everybody',
+    );
+    t.same(third.storage.list('processes').sort(), ['1', '3'], 'its mark goes with its file');
+    t.equal(other.takenForDead, true);
+  },
+);
 
 void t.test('A lease counts only the time in which the other could have been seen', (t) => {
   const watch = new LeaseWatch(1000);

@@ -4,24 +4,36 @@ import t from 'tap';
 import { BLOCK_PAYLOAD_BYTES, FORMAT_VERSION, RegionHeader, SOCKETS_MAX } from '../../src/layout';
 import { inspectRegion, Region } from '../../src/region';
 import { FileStorage } from '../../src/storage';
-import { codeOf, mountTmpfs, needsRoot, openRegion, optionsFor, RegionChild, startOfRace, temporaryDirectory } from './kit';
+import {
+  codeOf,
+  mountTmpfs,
+  needsRoot,
+  openRegion,
+  optionsFor,
+  RegionChild,
+  startOfRace,
+  temporaryDirectory,
+} from './kit';
 
 interface Opened {
   readonly number: number;
   readonly id: number;
 }
 
-void t.test('Thirty processes that create and open a region at once end in one region, with a number each', async (t) => {
-  const options = optionsFor(t);
-  const children = await RegionChild.start(t, 30);
-  const atMs = startOfRace();
-  const opened = await Promise.all(children.map((child) => child.call<Opened>('open', options, {}, atMs)));
-  t.equal(new Set(opened.map(({ id }) => id)).size, 1, 'one region');
-  t.equal(new Set(opened.map(({ number }) => number)).size, 30, 'thirty numbers');
-  const snapshot = inspectRegion(options.directory);
-  t.same(snapshot.problems, []);
-  t.equal(snapshot.processes.filter(({ alive, info }) => alive === 'alive' && info.state === 'live').length, 30);
-});
+void t.test(
+  'Thirty processes that create and open a region at once end in one region, with a number each',
+  async (t) => {
+    const options = optionsFor(t);
+    const children = await RegionChild.start(t, 30);
+    const atMs = startOfRace();
+    const opened = await Promise.all(children.map((child) => child.call<Opened>('open', options, {}, atMs)));
+    t.equal(new Set(opened.map(({ id }) => id)).size, 1, 'one region');
+    t.equal(new Set(opened.map(({ number }) => number)).size, 30, 'thirty numbers');
+    const snapshot = inspectRegion(options.directory);
+    t.same(snapshot.problems, []);
+    t.equal(snapshot.processes.filter(({ alive, info }) => alive === 'alive' && info.state === 'live').length, 30);
+  },
+);
 
 void t.test('Two creators with different limits agree on the limits of one of them', async (t) => {
   const children = await RegionChild.start(t, 2);
@@ -29,7 +41,17 @@ void t.test('Two creators with different limits agree on the limits of one of th
     const options = optionsFor(t);
     const atMs = startOfRace();
     const limits = await Promise.all(
-      children.map(async (child, i) => (await child.call<{ limits: { socketsMax: number } }>('open', options, { limits: { socketsMax: 100 + i } }, atMs)).limits),
+      children.map(
+        async (child, i) =>
+          (
+            await child.call<{ limits: { socketsMax: number } }>(
+              'open',
+              options,
+              { limits: { socketsMax: 100 + i } },
+              atMs,
+            )
+          ).limits,
+      ),
     );
     t.same(limits[0], limits[1]);
     for (const child of children) await child.call('close');
@@ -56,7 +78,10 @@ void t.test('Numbers grow and are never used again, whatever was closed or kille
   seen.push((await child.call<Opened>('open', options)).number);
   await child.kill();
   seen.push(openRegion(t, options).self.number);
-  t.same(seen, Array.from({ length: seen.length }, (_, i) => i + 1));
+  t.same(
+    seen,
+    Array.from({ length: seen.length }, (_, i) => i + 1),
+  );
 });
 
 void t.test('A region leaves little behind: one process file and the header', (t) => {
@@ -67,24 +92,49 @@ void t.test('A region leaves little behind: one process file and the header', (t
   region.close();
   region.close();
   other.close();
-  t.same(fs.readdirSync(options.directory, { recursive: true }).sort(), ['bells', 'links', 'processes', 'processes/2', 'region']);
+  t.same(fs.readdirSync(options.directory, { recursive: true }).sort(), [
+    'bells',
+    'links',
+    'processes',
+    'processes/2',
+    'region',
+  ]);
   t.end();
 });
 
-void t.test('Logs are large where there is room and small in the shared memory of a container', { skip: needsRoot }, (t) => {
-  const ringBytesOf = (size: string): number => {
-    const region = openRegion(t, optionsFor(t, { directory: path.join(mountTmpfs(t, `size=${size},mode=700`), 'region') }));
-    return region.limits.ringBytes;
-  };
-  t.equal(ringBytesOf('1g'), 1_048_576);
-  t.equal(ringBytesOf('64m'), 262_144);
-  t.end();
-});
+void t.test(
+  'Logs are large where there is room and small in the shared memory of a container',
+  { skip: needsRoot },
+  (t) => {
+    const ringBytesOf = (size: string): number => {
+      const region = openRegion(
+        t,
+        optionsFor(t, { directory: path.join(mountTmpfs(t, `size=${size},mode=700`), 'region') }),
+      );
+      return region.limits.ringBytes;
+    };
+    t.equal(ringBytesOf('1g'), 1_048_576);
+    t.equal(ringBytesOf('64m'), 262_144);
+    t.end();
+  },
+);
 
 void t.test('Limits out of range are refused and leave nothing', (t) => {
   const options = optionsFor(t);
-  for (const limits of [{ socketsMax: 0 }, { socketsMax: SOCKETS_MAX + 1 }, { ringBytes: 5000 }, { ringBytes: 0 }, { framesBytes: 4097 }, { leaseMs: 1.5 }, { leaseMs: 0 }]) {
-    t.equal(codeOf(() => Region.open(options, { limits })), 'EINVAL', JSON.stringify(limits));
+  for (const limits of [
+    { socketsMax: 0 },
+    { socketsMax: SOCKETS_MAX + 1 },
+    { ringBytes: 5000 },
+    { ringBytes: 0 },
+    { framesBytes: 4097 },
+    { leaseMs: 1.5 },
+    { leaseMs: 0 },
+  ]) {
+    t.equal(
+      codeOf(() => Region.open(options, { limits })),
+      'EINVAL',
+      JSON.stringify(limits),
+    );
   }
   t.notOk(fs.existsSync(options.directory));
   t.end();
@@ -96,11 +146,26 @@ void t.test('A path that can not hold a region is a clear error', (t) => {
   fs.writeFileSync(file, 'text');
   fs.symlinkSync(path.join(parent, 'loop'), path.join(parent, 'loop'));
   fs.symlinkSync(path.join(parent, 'nowhere'), path.join(parent, 'dangling'));
-  for (const [name, directory] of Object.entries({ 'a file': file, 'under a file': path.join(file, 'x'), 'a loop of links': path.join(parent, 'loop'), 'too long a name': path.join(parent, 'x'.repeat(300)), 'a dangling link': path.join(parent, 'dangling', 'x') })) {
-    t.equal(codeOf(() => Region.open(optionsFor(t, { directory }))), 'ESTPREGION', name);
+  for (const [name, directory] of Object.entries({
+    'a file': file,
+    'under a file': path.join(file, 'x'),
+    'a loop of links': path.join(parent, 'loop'),
+    'too long a name': path.join(parent, 'x'.repeat(300)),
+    'a dangling link': path.join(parent, 'dangling', 'x'),
+  })) {
+    t.equal(
+      codeOf(() => Region.open(optionsFor(t, { directory }))),
+      'ESTPREGION',
+      name,
+    );
   }
   t.equal(fs.readFileSync(file, 'utf8'), 'text');
-  if (process.platform === 'linux') t.not(codeOf(() => Region.open(optionsFor(t, { directory: '/proc/none/of/this' }))), 'none', 'where nothing can be made');
+  if (process.platform === 'linux')
+    t.not(
+      codeOf(() => Region.open(optionsFor(t, { directory: '/proc/none/of/this' }))),
+      'none',
+      'where nothing can be made',
+    );
   t.end();
 });
 
@@ -112,7 +177,14 @@ void t.test('A damaged header is a clear error that names the file', (t) => {
   const random = Buffer.from(Array.from({ length: good.length }, (_, i) => (i * 7919 + 13) % 251));
   const flipped = Buffer.from(good);
   flipped[60] = (flipped[60] ?? 0) ^ 1;
-  for (const [name, bytes] of Object.entries({ 'an empty file': Buffer.alloc(0), zeros: Buffer.alloc(4096), 'cut short': good.subarray(0, 100), 'random bytes': random, 'a bit flipped': flipped, text: Buffer.from('#!/bin/sh\n') })) {
+  for (const [name, bytes] of Object.entries({
+    'an empty file': Buffer.alloc(0),
+    zeros: Buffer.alloc(4096),
+    'cut short': good.subarray(0, 100),
+    'random bytes': random,
+    'a bit flipped': flipped,
+    text: Buffer.from('#!/bin/sh\n'),
+  })) {
     fs.writeFileSync(header, bytes);
     t.throws(() => Region.open(options), { code: /^ESTP(?:REGION|CORRUPT)$/u, message: /region/u }, name);
     t.same(fs.readFileSync(header), bytes, 'and the file is left as it is');
@@ -123,7 +195,16 @@ void t.test('A damaged header is a clear error that names the file', (t) => {
 });
 
 void t.test('A header with good checksums and wrong values is refused field by field', (t) => {
-  const values = { magic: 'STPREGN1', version: FORMAT_VERSION, socketsMax: 100, id: 5, createdAtMs: 6, ringBytes: 65_536, framesBytes: 65_536, leaseMs: 5000 };
+  const values = {
+    magic: 'STPREGN1',
+    version: FORMAT_VERSION,
+    socketsMax: 100,
+    id: 5,
+    createdAtMs: 6,
+    ringBytes: 65_536,
+    framesBytes: 65_536,
+    leaseMs: 5000,
+  };
   const cases: [Partial<typeof values>, string][] = [
     [{ magic: 'STPREGN2' }, 'ESTPREGION'],
     [{ magic: '' }, 'ESTPREGION'],
@@ -142,14 +223,22 @@ void t.test('A header with good checksums and wrong values is refused field by f
     const payload = new Uint8Array(RegionHeader.sizeBytes);
     RegionHeader.encode({ ...values, ...change }, payload);
     new FileStorage(options.directory, { driver: 'direct' }).publishOnce('region', payload);
-    t.equal(codeOf(() => openRegion(t, options)), code, JSON.stringify(change));
+    t.equal(
+      codeOf(() => openRegion(t, options)),
+      code,
+      JSON.stringify(change),
+    );
   }
   const later = optionsFor(t);
   fs.mkdirSync(later.directory, { mode: 0o700 });
   const payload = new Uint8Array(BLOCK_PAYLOAD_BYTES);
   RegionHeader.encode({ ...values, version: 9 }, payload);
   new FileStorage(later.directory, { driver: 'direct' }).publishOnce('region', payload);
-  t.throws(() => Region.open(later), { code: 'ESTPVERSION', message: new RegExp(`version 9.*reads ${FORMAT_VERSION}`, 'u') }, 'a longer header of a later version');
+  t.throws(
+    () => Region.open(later),
+    { code: 'ESTPVERSION', message: new RegExp(`version 9.*reads ${FORMAT_VERSION}`, 'u') },
+    'a longer header of a later version',
+  );
   t.end();
 });
 
@@ -159,7 +248,11 @@ void t.test('Foreign things in the place of directories and process files are cl
     Region.open(options).close();
     fs.rmSync(path.join(options.directory, name), { recursive: true });
     fs.writeFileSync(path.join(options.directory, name), '');
-    t.equal(codeOf(() => Region.open(options)), 'ESTPCORRUPT', `${name} is a file`);
+    t.equal(
+      codeOf(() => Region.open(options)),
+      'ESTPCORRUPT',
+      `${name} is a file`,
+    );
   }
   const options = optionsFor(t);
   const first = openRegion(t, options);
@@ -172,9 +265,18 @@ void t.test('Foreign things in the place of directories and process files are cl
   fs.symlinkSync('/etc/passwd', path.join(processes, '10'));
   const second = openRegion(t, options);
   t.equal(second.self.number, 11);
-  t.same(second.processes().map(({ number }) => number).sort(), [1, 11]);
+  t.same(
+    second
+      .processes()
+      .map(({ number }) => number)
+      .sort(),
+    [1, 11],
+  );
   t.equal(second.bindings.bind(80, 'STG', 0), 80);
-  t.equal(codeOf(() => first.bindings.bind(80, 'STG', 0)), 'EADDRINUSE');
+  t.equal(
+    codeOf(() => first.bindings.bind(80, 'STG', 0)),
+    'EADDRINUSE',
+  );
   t.end();
 });
 
@@ -195,13 +297,21 @@ void t.test('A directory that belongs to another user is refused', { skip: needs
   const child = await RegionChild.one(t);
   await child.call('setuid', 54_321);
   await t.rejects(child.call('open', options), { code: 'EACCES' });
-  await t.rejects(child.call('open', { ...options, directory: path.join(path.dirname(options.directory), 'sub') }), { code: 'EACCES' }, 'where it may not be made');
+  await t.rejects(
+    child.call('open', { ...options, directory: path.join(path.dirname(options.directory), 'sub') }),
+    { code: 'EACCES' },
+    'where it may not be made',
+  );
   fs.chmodSync(options.directory, 0o777);
   await t.rejects(child.call('open', options), { code: 'EACCES' }, 'and where everybody may write');
   const link = path.join(path.dirname(options.directory), 'link');
   fs.symlinkSync(temporaryDirectory(t), link);
   fs.lchownSync(link, 12_345, 12_345);
-  t.equal(codeOf(() => Region.open({ ...options, directory: link })), 'EACCES', 'a symbolic link of another user');
+  t.equal(
+    codeOf(() => Region.open({ ...options, directory: link })),
+    'EACCES',
+    'a symbolic link of another user',
+  );
   fs.chmodSync(options.directory, 0o770);
   fs.chownSync(options.directory, 12_345, 54_321);
   await child.call('open', options);
@@ -212,30 +322,65 @@ void t.test('A directory that everybody may write to is refused', { skip: proces
   const options = optionsFor(t);
   fs.mkdirSync(options.directory);
   fs.chmodSync(options.directory, 0o777);
-  t.equal(codeOf(() => Region.open(options)), 'EACCES');
+  t.equal(
+    codeOf(() => Region.open(options)),
+    'EACCES',
+  );
   t.end();
 });
 
-void t.test('A read-only file system is EROFS, a full one ENOSPC, and neither leaves a live process', { skip: needsRoot }, (t) => {
-  const full = mountTmpfs(t, 'size=64k,mode=700');
-  const options = optionsFor(t, { directory: full });
-  const first = Region.open(options);
-  fs.writeFileSync(path.join(full, 'fill'), '');
-  const fd = fs.openSync(path.join(full, 'fill'), 'w');
-  t.throws(() => {
-    for (;;) fs.writeSync(fd, Buffer.alloc(4096));
-  }, { code: 'ENOSPC' });
-  t.equal(codeOf(() => Region.open(options)), 'ENOSPC');
-  t.equal(codeOf(() => { first.sockets.allocate(0); }), 'ENOSPC', 'a socket does not begin');
-  t.same(first.processes().map(({ number }) => number), [1], 'nobody new is seen');
-  fs.closeSync(fd);
-  fs.rmSync(path.join(full, 'fill'));
-  const second = openRegion(t, options);
-  first.sockets.allocate(0);
-  t.same(first.processes().map(({ number }) => number).sort(), [1, second.self.number]);
-  first.close();
-  const readOnly = mountTmpfs(t, 'ro,mode=700');
-  t.equal(codeOf(() => Region.open(optionsFor(t, { directory: readOnly }))), 'EROFS');
-  t.equal(codeOf(() => Region.open(optionsFor(t, { directory: path.join(readOnly, 'new') }))), 'EROFS');
-  t.end();
-});
+void t.test(
+  'A read-only file system is EROFS, a full one ENOSPC, and neither leaves a live process',
+  { skip: needsRoot },
+  (t) => {
+    const full = mountTmpfs(t, 'size=64k,mode=700');
+    const options = optionsFor(t, { directory: full });
+    const first = Region.open(options);
+    fs.writeFileSync(path.join(full, 'fill'), '');
+    const fd = fs.openSync(path.join(full, 'fill'), 'w');
+    t.throws(
+      () => {
+        for (;;) fs.writeSync(fd, Buffer.alloc(4096));
+      },
+      { code: 'ENOSPC' },
+    );
+    t.equal(
+      codeOf(() => Region.open(options)),
+      'ENOSPC',
+    );
+    t.equal(
+      codeOf(() => {
+        first.sockets.allocate(0);
+      }),
+      'ENOSPC',
+      'a socket does not begin',
+    );
+    t.same(
+      first.processes().map(({ number }) => number),
+      [1],
+      'nobody new is seen',
+    );
+    fs.closeSync(fd);
+    fs.rmSync(path.join(full, 'fill'));
+    const second = openRegion(t, options);
+    first.sockets.allocate(0);
+    t.same(
+      first
+        .processes()
+        .map(({ number }) => number)
+        .sort(),
+      [1, second.self.number],
+    );
+    first.close();
+    const readOnly = mountTmpfs(t, 'ro,mode=700');
+    t.equal(
+      codeOf(() => Region.open(optionsFor(t, { directory: readOnly }))),
+      'EROFS',
+    );
+    t.equal(
+      codeOf(() => Region.open(optionsFor(t, { directory: path.join(readOnly, 'new') }))),
+      'EROFS',
+    );
+    t.end();
+  },
+);

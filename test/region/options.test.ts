@@ -2,7 +2,14 @@ import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import { StpError } from '../../src/errors';
-import { checkRegionOptions, defaultRegionDirectory, defaultSystem, isSystemName, type RegionOptions, regionOptions } from '../../src/region';
+import {
+  checkRegionOptions,
+  defaultRegionDirectory,
+  defaultSystem,
+  isSystemName,
+  type RegionOptions,
+  regionOptions,
+} from '../../src/region';
 import { ipv6OfSystem, normalizeIpv6 } from '../../src/region/ipv6';
 
 void t.test('An empty environment gives the defaults', (t) => {
@@ -16,8 +23,20 @@ void t.test('An empty environment gives the defaults', (t) => {
 });
 
 void t.test('What is set is taken, and a relative directory made absolute', (t) => {
-  const options = regionOptions({ STP_REGION: 'some/where', STP_SYSTEM: 'Big.Host_1-a', STP_GROUP: 'x'.repeat(15), STP_DRIVER: 'direct', STP_REGION_MODE: '0770' });
-  t.same(options, { directory: path.resolve('some/where'), system: 'Big.Host_1-a', group: 'x'.repeat(15), driver: 'direct', mode: 0o770 });
+  const options = regionOptions({
+    STP_REGION: 'some/where',
+    STP_SYSTEM: 'Big.Host_1-a',
+    STP_GROUP: 'x'.repeat(15),
+    STP_DRIVER: 'direct',
+    STP_REGION_MODE: '0770',
+  });
+  t.same(options, {
+    directory: path.resolve('some/where'),
+    system: 'Big.Host_1-a',
+    group: 'x'.repeat(15),
+    driver: 'direct',
+    mode: 0o770,
+  });
   t.end();
 });
 
@@ -31,12 +50,22 @@ void t.test('A wrong value is an error that names the variable and the value', (
   };
   for (const [variable, values] of Object.entries(wrong)) {
     for (const value of values) {
-      t.throws(() => regionOptions({ [variable]: value }), { code: 'ESTPCONFIG', message: `${variable}=${JSON.stringify(value)}` }, `${variable}=${JSON.stringify(value)}`);
+      t.throws(
+        () => regionOptions({ [variable]: value }),
+        { code: 'ESTPCONFIG', message: `${variable}=${JSON.stringify(value)}` },
+        `${variable}=${JSON.stringify(value)}`,
+      );
     }
   }
   for (const field of ['directory', 'system', 'group', 'driver']) {
     for (const value of [undefined, null, 5, {}, []]) {
-      const options = { directory: '/x', system: 'a', group: 'b', driver: 'auto', [field]: value } as unknown as RegionOptions;
+      const options = {
+        directory: '/x',
+        system: 'a',
+        group: 'b',
+        driver: 'auto',
+        [field]: value,
+      } as unknown as RegionOptions;
       t.throws(() => checkRegionOptions(options), StpError, `${field} ${JSON.stringify(value)}`);
     }
   }
@@ -66,7 +95,20 @@ void t.test('Every spelling of an address comes to the one that Node prints', (t
     t.equal(normalizeIpv6(spelling), normal, spelling);
     t.equal(new URL(`http://[${spelling}]/`).hostname, `[${normal}]`, 'as the URL parser spells it');
   }
-  for (const other of ['', '::1', 'fe80::1', 'fc00::1', '127.0.0.1', 'fd00', 'fd00:::1', 'fd00::1::2', 'fd00:1:2:3:4:5:6:7:8', 'fd00::12345', 'fd00::%lo', 'fd00::1 ']) {
+  for (const other of [
+    '',
+    '::1',
+    'fe80::1',
+    'fc00::1',
+    '127.0.0.1',
+    'fd00',
+    'fd00:::1',
+    'fd00::1::2',
+    'fd00:1:2:3:4:5:6:7:8',
+    'fd00::12345',
+    'fd00::%lo',
+    'fd00::1 ',
+  ]) {
     t.equal(normalizeIpv6(other), undefined, `${other} stands for no system`);
   }
   t.end();

@@ -15,7 +15,9 @@ class CountingStorage extends FileStorage {
     this.opened.set(name, (this.opened.get(name) ?? 0) + 1);
     this.open += 1;
     return {
-      get sizeBytes() { return reader.sizeBytes; },
+      get sizeBytes() {
+        return reader.sizeBytes;
+      },
       read: (index) => reader.read(index),
       close: () => {
         this.open -= 1;
@@ -50,7 +52,8 @@ void t.test('A directory full of empty files does not take all descriptors', (t)
   const directory = path.join(temporaryDirectory(t), 'region');
   const options = optionsFor(t, { directory });
   openRegion(t, options);
-  for (let number = 100; number < 200; number++) fs.writeFileSync(path.join(directory, 'processes', String(number)), '', { mode: 0o600 });
+  for (let number = 100; number < 200; number++)
+    fs.writeFileSync(path.join(directory, 'processes', String(number)), '', { mode: 0o600 });
   const storage = new CountingStorage(directory, { driver: 'direct' });
   const region = openRegion(t, options, { storage });
   t.equal(region.processes().length, 2);

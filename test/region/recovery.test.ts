@@ -10,7 +10,11 @@ interface Recovered {
 }
 
 function names(directory: string): string[] {
-  return fs.readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory()).map((entry) => path.relative(directory, path.join(entry.parentPath, entry.name))).sort();
+  return fs
+    .readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => path.relative(directory, path.join(entry.parentPath, entry.name)))
+    .sort();
 }
 
 /** Makes what links between processes leave behind, without the links. */
@@ -32,8 +36,20 @@ void t.test('Who opens reclaims what the dead left, and nothing that a living pr
   const region = openRegion(t, options);
   t.same(region.recovered, { processes: 2, files: 2 + 3 * 2, complete: true });
   t.same(names(options.directory), [
-    'bells/1-3', 'bells/2-9', 'bells/3', 'bells/3-1', 'bells/3-3', 'bells/4', 'links/1-3', 'links/2-9', 'links/3-1', 'links/3-3', 'links/not ours',
-    'processes/3', 'processes/4', 'region',
+    'bells/1-3',
+    'bells/2-9',
+    'bells/3',
+    'bells/3-1',
+    'bells/3-3',
+    'bells/4',
+    'links/1-3',
+    'links/2-9',
+    'links/3-1',
+    'links/3-3',
+    'links/not ours',
+    'processes/3',
+    'processes/4',
+    'region',
   ]);
   region.dropPair(3);
   t.equal(names(options.directory).length, 14, 'only our own pairs are dropped');
@@ -66,19 +82,22 @@ void t.test('Ten thousand dead sockets are reclaimed by one opening', async (t) 
   t.same(openRegion(t, options).recovered, { processes: 1, files: 1, complete: true });
 });
 
-void t.test('However many are dead, the directory of processes is listed a few times: each is a trip to a file server', async (t) => {
-  const options = optionsFor(t);
-  const region = openRegion(t, options);
-  const child = await RegionChild.one(t);
-  const dead = 40;
-  for (let i = 0; i < dead; i++) await child.call('open', options);
-  await child.kill();
-  const list = t.capture(region.storage, 'list', region.storage.list.bind(region.storage));
-  // The file with the highest number always stays.
-  t.equal(region.recover(5000).processes, dead - 1);
-  const lists = list().filter(({ args }) => args[0] === 'processes').length;
-  t.ok(lists > 0 && lists < 10, `${lists} lists`);
-});
+void t.test(
+  'However many are dead, the directory of processes is listed a few times: each is a trip to a file server',
+  async (t) => {
+    const options = optionsFor(t);
+    const region = openRegion(t, options);
+    const child = await RegionChild.one(t);
+    const dead = 40;
+    for (let i = 0; i < dead; i++) await child.call('open', options);
+    await child.kill();
+    const list = t.capture(region.storage, 'list', region.storage.list.bind(region.storage));
+    // The file with the highest number always stays.
+    t.equal(region.recover(5000).processes, dead - 1);
+    const lists = list().filter(({ args }) => args[0] === 'processes').length;
+    t.ok(lists > 0 && lists < 10, `${lists} lists`);
+  },
+);
 
 void t.test('Many may recover at once: each file is removed once, and everybody finds a clean region', async (t) => {
   const options = optionsFor(t);
@@ -91,9 +110,20 @@ void t.test('Many may recover at once: each file is removed once, and everybody 
   const atMs = startOfRace();
   const results = await Promise.all(recoverers.map((child) => child.call<Recovered>('open', options, {}, atMs)));
   const sum = (of: (result: Recovered) => number): number => results.reduce((total, result) => total + of(result), 0);
-  t.equal(sum(({ recovered }) => recovered.processes), 12, 'each process file was removed by one of them');
-  t.equal(sum(({ recovered }) => recovered.files), 12 + 2 * 144, 'each link and bell as well');
-  t.same(names(options.directory).filter((name) => name.includes('-')), []);
+  t.equal(
+    sum(({ recovered }) => recovered.processes),
+    12,
+    'each process file was removed by one of them',
+  );
+  t.equal(
+    sum(({ recovered }) => recovered.files),
+    12 + 2 * 144,
+    'each link and bell as well',
+  );
+  t.same(
+    names(options.directory).filter((name) => name.includes('-')),
+    [],
+  );
   t.same(inspectRegion(options.directory).processes.map(({ info }) => info.number).length, 6);
 });
 
@@ -103,7 +133,12 @@ void t.test('A recoverer may be killed at any moment: the next one finishes', as
   for (const child of dead) await child.call('open', options);
   await Promise.all(dead.map((child) => child.kill()));
   for (let round = 0; round < 5; round += 1) {
-    litter(options.directory, Array.from({ length: 400 }, (_, i) => `${(i % 3) + 1}-${i + 1}`).filter((pair) => Number(pair.split('-')[1]) <= 3));
+    litter(
+      options.directory,
+      Array.from({ length: 400 }, (_, i) => `${(i % 3) + 1}-${i + 1}`).filter(
+        (pair) => Number(pair.split('-')[1]) <= 3,
+      ),
+    );
     const child = await RegionChild.one(t);
     const opening = child.call('open', options).catch(() => undefined);
     await new Promise((resolve) => setTimeout(resolve, round));
@@ -125,9 +160,15 @@ void t.test('Recovery keeps to its time, and the next one goes on', (t) => {
   const options = optionsFor(t);
   Region.open(options).close();
   const region = openRegion(t, options);
-  litter(options.directory, Array.from({ length: 500 }, () => '1-1'));
+  litter(
+    options.directory,
+    Array.from({ length: 500 }, () => '1-1'),
+  );
   t.equal(region.recover(-1).complete, false);
-  t.same(names(options.directory).filter((name) => name.includes('-')), ['bells/1-1', 'links/1-1']);
+  t.same(
+    names(options.directory).filter((name) => name.includes('-')),
+    ['bells/1-1', 'links/1-1'],
+  );
   t.same(region.recover(), { processes: 0, files: 2, complete: true });
   t.end();
 });
@@ -140,7 +181,13 @@ void t.test('A process file that never got an identity is left alone while it is
   const second = openRegion(t, options);
   t.equal(second.self.number, 3);
   t.ok(fs.existsSync(file), 'it may be just being opened');
-  t.same(second.processes().map(({ number }) => number).sort(), [1, 3]);
+  t.same(
+    second
+      .processes()
+      .map(({ number }) => number)
+      .sort(),
+    [1, 3],
+  );
   fs.utimesSync(file, new Date(0), new Date(0));
   t.equal(second.recover().processes, 1);
   t.notOk(fs.existsSync(file));

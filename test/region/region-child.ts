@@ -3,7 +3,14 @@
  *
  * Requests are `{ id, op, args }`, answers `{ id, value }` or `{ id, error: { code, message } }`.
  */
-import { type BindOptions, inspectRegion, Region, removeRegion, type RegionOptions, type RegionSetup } from '../../src/region';
+import {
+  type BindOptions,
+  inspectRegion,
+  Region,
+  removeRegion,
+  type RegionOptions,
+  type RegionSetup,
+} from '../../src/region';
 import { StpError } from '../../src/errors';
 
 export interface ChildRequest {
@@ -101,15 +108,41 @@ const operations: Record<string, (...args: never[]) => unknown> = {
     for (let index = 0; index < count; index += 1) {
       sockets.allocate(index);
       sockets.set(index, {
-        generation: 1, state, localPort: 1000 + (index % 60_000), remotePort: 0, peerProcess: 0, peerSocket: 0, peerGeneration: 0, backlog: 0,
-        localGroup: self.group, remoteGroup: '', localSystem: self.system, remoteSystem: '', bytesReceived: index, bytesSent: 0,
-        receiveQueuedBytes: 0, sendQueuedBytes: 0, changedAtMs: 1, localFamily: 0, remoteFamily: 0, localIp: NO_IP, remoteIp: NO_IP,
+        generation: 1,
+        state,
+        localPort: 1000 + (index % 60_000),
+        remotePort: 0,
+        peerProcess: 0,
+        peerSocket: 0,
+        peerGeneration: 0,
+        backlog: 0,
+        localGroup: self.group,
+        remoteGroup: '',
+        localSystem: self.system,
+        remoteSystem: '',
+        bytesReceived: index,
+        bytesSent: 0,
+        receiveQueuedBytes: 0,
+        sendQueuedBytes: 0,
+        changedAtMs: 1,
+        localFamily: 0,
+        remoteFamily: 0,
+        localIp: NO_IP,
+        remoteIp: NO_IP,
       });
     }
     sockets.flush();
   },
   processes() {
-    return need().processes().map((info) => ({ number: info.number, pid: info.pid, pidNamespace: info.pidNamespace, networkNamespace: info.networkNamespace, alive: need().isAlive(info) }));
+    return need()
+      .processes()
+      .map((info) => ({
+        number: info.number,
+        pid: info.pid,
+        pidNamespace: info.pidNamespace,
+        networkNamespace: info.networkNamespace,
+        alive: need().isAlive(info),
+      }));
   },
   recover(atMs = 0) {
     waitUntil(atMs);

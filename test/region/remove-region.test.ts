@@ -13,7 +13,10 @@ void t.test('A region with somebody in it is not removed, and keeps working', as
   const child = await RegionChild.one(t);
   await child.call('open', options);
   const before = fs.readdirSync(options.directory, { recursive: true }).sort();
-  t.throws(() => removeRegion(options.directory), { code: 'EBUSY', message: new RegExp(`process 1 \\(system here, pid ${child.pid}: node`, 'u') });
+  t.throws(() => removeRegion(options.directory), {
+    code: 'EBUSY',
+    message: new RegExp(`process 1 \\(system here, pid ${child.pid}: node`, 'u'),
+  });
   t.same(fs.readdirSync(options.directory, { recursive: true }).sort(), before, 'nothing has changed');
   t.equal(await child.call('bind', 80, 'STG', 1), 80);
   t.equal(openRegion(t, options).self.number, 2);
@@ -28,7 +31,11 @@ void t.test('A region of the dead is removed whole, directory and all', async (t
   litter(options.directory);
   t.match(removeRegion(options.directory), { directory: true, left: [] });
   t.notOk(fs.existsSync(options.directory));
-  t.equal(codeOf(() => removeRegion(options.directory)), 'ENOENT', 'a second time');
+  t.equal(
+    codeOf(() => removeRegion(options.directory)),
+    'ENOENT',
+    'a second time',
+  );
   t.equal(openRegion(t, options).self.number, 1, 'a new one begins at 1');
 });
 
@@ -44,8 +51,19 @@ void t.test('What no region made is left where it is', (t) => {
   const removed = removeRegion(options.directory);
   t.equal(removed.directory, false);
   t.same([...removed.left].sort(), ['bells', 'deep', 'links', 'notes.txt', 'processes']);
-  t.same(fs.readdirSync(options.directory, { recursive: true }).sort(), ['bells', 'bells/x', 'deep', 'deep/processes', 'deep/processes/1', 'links', 'links/1-2-3', 'notes.txt', 'processes', 'processes/readme']);
-  t.equal(fs.readFileSync(outside, 'utf8'), 'mine', 'a link in a file\'s place is removed, and not what it points to');
+  t.same(fs.readdirSync(options.directory, { recursive: true }).sort(), [
+    'bells',
+    'bells/x',
+    'deep',
+    'deep/processes',
+    'deep/processes/1',
+    'links',
+    'links/1-2-3',
+    'notes.txt',
+    'processes',
+    'processes/readme',
+  ]);
+  t.equal(fs.readFileSync(outside, 'utf8'), 'mine', "a link in a file's place is removed, and not what it points to");
   openRegion(t, options);
   t.end();
 });
@@ -58,14 +76,37 @@ void t.test('What is no region is refused and untouched', (t) => {
   for (const directory of [empty, home, path.join(home, 'processes')]) fs.mkdirSync(directory, { mode: 0o700 });
   fs.writeFileSync(path.join(home, 'processes', '1'), 'mine');
   fs.writeFileSync(file, 'mine');
-  t.equal(codeOf(() => removeRegion(empty)), 'ESTPREGION');
-  t.equal(codeOf(() => removeRegion(home)), 'ESTPREGION');
-  t.equal(codeOf(() => removeRegion(file)), 'ESTPREGION');
+  t.equal(
+    codeOf(() => removeRegion(empty)),
+    'ESTPREGION',
+  );
+  t.equal(
+    codeOf(() => removeRegion(home)),
+    'ESTPREGION',
+  );
+  t.equal(
+    codeOf(() => removeRegion(file)),
+    'ESTPREGION',
+  );
   fs.writeFileSync(path.join(home, 'region'), 'mine');
-  t.equal(codeOf(() => removeRegion(home)), 'ESTPCORRUPT', 'a file of that name is not enough');
+  t.equal(
+    codeOf(() => removeRegion(home)),
+    'ESTPCORRUPT',
+    'a file of that name is not enough',
+  );
   fs.writeFileSync(path.join(home, 'region'), '');
-  t.equal(codeOf(() => removeRegion(home)), 'ESTPREGION');
-  t.same(fs.readdirSync(parent, { recursive: true }).sort(), ['empty', 'file', 'home', 'home/processes', 'home/processes/1', 'home/region']);
+  t.equal(
+    codeOf(() => removeRegion(home)),
+    'ESTPREGION',
+  );
+  t.same(fs.readdirSync(parent, { recursive: true }).sort(), [
+    'empty',
+    'file',
+    'home',
+    'home/processes',
+    'home/processes/1',
+    'home/region',
+  ]);
   t.end();
 });
 
@@ -97,7 +138,12 @@ void t.test('Resets that meet exclude each other, and openers that meet them get
     litter(options.directory);
     const atMs = startOfRace();
     const openers = children.slice(0, 3).map((child) => child.call<{ id: number }>('open', options, {}, atMs));
-    const resets = children.slice(3).map((child) => child.call<RemovedRegion>('reset', options.directory, atMs).then(() => 'removed', (error: unknown) => (error as { code: string }).code));
+    const resets = children.slice(3).map((child) =>
+      child.call<RemovedRegion>('reset', options.directory, atMs).then(
+        () => 'removed',
+        (error: unknown) => (error as { code: string }).code,
+      ),
+    );
     const opened = await Promise.all(openers);
     const results = await Promise.all(resets);
     removals += results.filter((result) => result === 'removed').length;
@@ -123,11 +169,16 @@ void t.test('A reset that died is finished by the next reset, or forgotten by th
   t.notOk(fs.existsSync(mark));
   other.close();
   fs.writeFileSync(mark, '');
-  t.equal(codeOf(() => removeRegion(options.directory)), 'EBUSY', 'the first one is still here');
+  t.equal(
+    codeOf(() => removeRegion(options.directory)),
+    'EBUSY',
+    'the first one is still here',
+  );
   t.notOk(fs.existsSync(mark));
   region.close();
   fs.writeFileSync(mark, '');
-  for (const name of ['processes', 'bells', 'region']) fs.rmSync(path.join(options.directory, name), { recursive: true });
+  for (const name of ['processes', 'bells', 'region'])
+    fs.rmSync(path.join(options.directory, name), { recursive: true });
   t.match(removeRegion(options.directory), { directory: true });
   t.end();
 });

@@ -19,17 +19,27 @@ const PRELUDE = `
   });
 `;
 
-async function lines(t: Test, text: string, env: Record<string, string | undefined> = {}, place = scratch()): Promise<string[]> {
+async function lines(
+  t: Test,
+  text: string,
+  env: Record<string, string | undefined> = {},
+  place = scratch(),
+): Promise<string[]> {
   t.teardown(place.remove);
   const program = `${PRELUDE}(async () => {${text}})().catch((error) => { console.log('FAILED', error); process.exit(1); });`;
-  const { stdout, stderr, code } = await node(['--require', REGISTER, '-e', program], { STP_REGION: place.region, ...env });
+  const { stdout, stderr, code } = await node(['--require', REGISTER, '-e', program], {
+    STP_REGION: place.region,
+    ...env,
+  });
   if (stderr !== '') t.comment(stderr);
   t.equal(code, 0, 'the program ends well');
   return stdout.trim().split('\n');
 }
 
 void t.test('a server listens on both, and a client takes STP where the address is this system’s', async (t) => {
-  const seen = await lines(t, `
+  const seen = await lines(
+    t,
+    `
     const os = require('node:os');
     const server = await serve(0);
     const { port } = server.address();
@@ -38,12 +48,15 @@ void t.test('a server listens on both, and a client takes STP where the address 
     for (const host of [undefined, 'localhost', 'LOCALHOST.', '127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1', '0.0.0.0', '::', os.hostname(), own]) console.log(await call({ port, host }));
     console.log(await call({ port, host: 'somewhere.example', lookup: (name, options, done) => setImmediate(() => options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)) }));
     server.close();
-  `);
+  `,
+  );
   t.same(seen, ['stp+tcp LISTENING', ...Array<string>(12).fill('by stp, stp LISTENER_FOUND')]);
 });
 
 void t.test('without a listener of STP it is TCP: who has no hook is reached as ever', async (t) => {
-  const seen = await lines(t, `
+  const seen = await lines(
+    t,
+    `
     const { spawn } = require('node:child_process');
     const { once } = require('node:events');
     const child = spawn(process.execPath, ['-e', "require('node:net').createServer((socket) => socket.end('plain')).listen(0, '127.0.0.1', function () { console.log(this.address().port); })"]);
@@ -58,15 +71,24 @@ void t.test('without a listener of STP it is TCP: who has no hook is reached as 
     await new Promise(setImmediate);
     console.log(how(away));
     away.destroy();
-  `);
-  t.same(seen, ['plain, tcp NO_LISTENER', 'plain, tcp NO_LISTENER', 'ECONNREFUSED, tcp NO_LISTENER', 'ECONNREFUSED, tcp NO_LISTENER', 'tcp NOT_OURS']);
+  `,
+  );
+  t.same(seen, [
+    'plain, tcp NO_LISTENER',
+    'plain, tcp NO_LISTENER',
+    'ECONNREFUSED, tcp NO_LISTENER',
+    'ECONNREFUSED, tcp NO_LISTENER',
+    'tcp NOT_OURS',
+  ]);
 });
 
 void t.test('what is not a host and a port stays with Node', async (t) => {
   const place = scratch();
   const socket = JSON.stringify(path.join(place.directory, 'socket'));
   fs.mkdirSync(place.directory, { recursive: true });
-  const seen = await lines(t, `
+  const seen = await lines(
+    t,
+    `
     const server = await serve(${socket});
     console.log(how(server), await call(${socket}));
     server.close();
@@ -74,19 +96,26 @@ void t.test('what is not a host and a port stays with Node', async (t) => {
     const program = "const server = require('node:net').createServer((socket) => socket.end()).listen({ fd: 3 }, () => { console.log(server.stp.transport, server.stp.reason); server.close(); })";
     require('node:child_process').spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', program], { stdio: ['ignore', 'inherit', 'inherit', other._handle] });
     other.close();
-  `, {}, place);
+  `,
+    {},
+    place,
+  );
   t.same(seen, ['tcp UNIX_PATH by tcp, tcp UNIX_PATH', 'tcp HAS_HANDLE']);
 });
 
 void t.test('rules decide before addresses do', async (t) => {
-  const seen = await lines(t, `
+  const seen = await lines(
+    t,
+    `
     const server = await serve(41007, '127.0.0.1');
     const only = await serve(41008);
     const plain = await serve(41009);
     console.log(how(server), how(only), how(plain));
     console.log(await call(41007), await call(41007, '127.0.0.1'), await call(41008), await call(41009), await call(41010));
     for (const each of [server, only, plain]) each.close();
-  `, { STP_RULES: 'tcp 127.0.0.1:41007; stp :41008; tcp :41009; stp :41010; auto *' });
+  `,
+    { STP_RULES: 'tcp 127.0.0.1:41007; stp :41008; tcp :41009; stp :41010; auto *' },
+  );
   t.same(seen, [
     'tcp RULE_TCP stp RULE_STP tcp RULE_TCP',
     'by tcp, tcp NO_LISTENER by tcp, tcp RULE_TCP by stp, stp RULE_STP by tcp, tcp RULE_TCP ECONNREFUSED, stp RULE_STP',
@@ -109,8 +138,17 @@ void t.test('a region that can not be used breaks nothing: TCP, with the reason'
     [{ STP_GROUP: '' }, 'ESTPCONFIG'],
   ];
   for (const [env, code] of ways) {
-    const [seen = ''] = await lines(t, 'const server = await serve(0); console.log(how(server) + "; " + await call(server.address().port)); server.close();', env, place);
-    t.match(seen, new RegExp(`^tcp REGION_UNUSABLE (${code}); by tcp, tcp REGION_UNUSABLE (${code})$`), JSON.stringify(env));
+    const [seen = ''] = await lines(
+      t,
+      'const server = await serve(0); console.log(how(server) + "; " + await call(server.address().port)); server.close();',
+      env,
+      place,
+    );
+    t.match(
+      seen,
+      new RegExp(`^tcp REGION_UNUSABLE (${code}); by tcp, tcp REGION_UNUSABLE (${code})$`),
+      JSON.stringify(env),
+    );
   }
 });
 
@@ -118,19 +156,26 @@ void t.test('the same region under STP_NET=stp is an error of each socket and se
   const place = scratch();
   const file = path.join(place.directory, 'file');
   fs.writeFileSync(file, '');
-  const seen = await lines(t, `
+  const seen = await lines(
+    t,
+    `
     const server = net.createServer().listen(41011);
     const error = await new Promise((resolve) => server.on('error', resolve));
     console.log(error.code, error.syscall, error.port, server.stp.error.code, server.listening);
     const socket = net.connect(41011, '127.0.0.1');
     const other = await new Promise((resolve) => socket.on('error', resolve));
     console.log(other.code, other.syscall, other.address, other.port, socket.stp.error.code);
-  `, { STP_REGION: file, STP_NET: 'stp' }, place);
+  `,
+    { STP_REGION: file, STP_NET: 'stp' },
+    place,
+  );
   t.same(seen, ['EIO listen 41011 ESTPREGION false', 'EIO connect 127.0.0.1 41011 ESTPREGION']);
 });
 
 void t.test('under STP_NET=stp there is no TCP and no DNS', async (t) => {
-  const seen = await lines(t, `
+  const seen = await lines(
+    t,
+    `
     const dns = require('node:dns');
     const { lookup } = dns;
     // Who refuses asks the system what its localhost is.
@@ -148,7 +193,9 @@ void t.test('under STP_NET=stp there is no TCP and no DNS', async (t) => {
     console.log(next.address().address, next.address().port > 0, next.listening);
     server.close();
     next.close();
-  `, { STP_NET: 'stp' });
+  `,
+    { STP_NET: 'stp' },
+  );
   t.same(seen, [
     'ECONNREFUSED, stp MODE_STP ECONNREFUSED, stp MODE_STP ECONNREFUSED, stp MODE_STP ENOTFOUND, stp MODE_STP ECONNREFUSED, stp MODE_STP',
     'getaddrinfo ENOTFOUND no.such.name no.such.name getaddrinfo -3008',
@@ -175,7 +222,9 @@ void t.test('a port that another STP socket has leaves the server on TCP', async
 });
 
 void t.test('two servers of a process at one port of different addresses are each reached by their own', async (t) => {
-  const seen = await lines(t, `
+  const seen = await lines(
+    t,
+    `
     const named = (name, host, port) => new Promise((resolve) => {
       const server = net.createServer((socket) => socket.end(name)).listen(port, host, () => resolve(server));
     });
@@ -186,12 +235,18 @@ void t.test('two servers of a process at one port of different addresses are eac
     console.log(how(first), how(second), await call(port, '127.0.0.1'), await call(port, '127.0.0.2'));
     first.close();
     second.close();
-  `);
-  t.same(seen, ['stp+tcp LISTENING first, stp LISTENER_FOUND', 'stp+tcp LISTENING stp+tcp LISTENING first, stp LISTENER_FOUND second, stp LISTENER_FOUND']);
+  `,
+  );
+  t.same(seen, [
+    'stp+tcp LISTENING first, stp LISTENER_FOUND',
+    'stp+tcp LISTENING stp+tcp LISTENING first, stp LISTENER_FOUND second, stp LISTENER_FOUND',
+  ]);
 });
 
 void t.test('so are two servers of different processes', async (t) => {
-  const seen = await lines(t, `
+  const seen = await lines(
+    t,
+    `
     const { spawn } = require('node:child_process');
     const { once } = require('node:events');
     const server = net.createServer((socket) => socket.end('first')).listen(0, '127.0.0.1');
@@ -203,8 +258,15 @@ void t.test('so are two servers of different processes', async (t) => {
     for (const host of ['127.0.0.1', '127.0.0.2', 'localhost', '0.0.0.0', '::ffff:127.0.0.1']) console.log(host, await call(port, host));
     child.kill();
     server.close();
-  `);
-  t.same(seen, ['127.0.0.1 first, stp LISTENER_FOUND', '127.0.0.2 second, stp LISTENER_FOUND', 'localhost first, stp LISTENER_FOUND', '0.0.0.0 first, stp LISTENER_FOUND', '::ffff:127.0.0.1 first, stp LISTENER_FOUND']);
+  `,
+  );
+  t.same(seen, [
+    '127.0.0.1 first, stp LISTENER_FOUND',
+    '127.0.0.2 second, stp LISTENER_FOUND',
+    'localhost first, stp LISTENER_FOUND',
+    '0.0.0.0 first, stp LISTENER_FOUND',
+    '::ffff:127.0.0.1 first, stp LISTENER_FOUND',
+  ]);
 });
 
 void t.test('systems of the region are known by name and by their address, and show it', async (t) => {
@@ -232,6 +294,14 @@ void t.test('systems of the region are known by name and by their address, and s
       child.kill();
     })();
   `;
-  const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], { STP_REGION: place.region, STP_NET: 'stp', STP_SYSTEM: 'this-system' });
-  t.same(stdout.trim().split('\n'), ['ECONNREFUSED, stp MODE_STP', 'true IPv6 ::1 true IPv6 ::1 true', 'true IPv6 ::1 true IPv6 ::1 true'], stderr);
+  const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], {
+    STP_REGION: place.region,
+    STP_NET: 'stp',
+    STP_SYSTEM: 'this-system',
+  });
+  t.same(
+    stdout.trim().split('\n'),
+    ['ECONNREFUSED, stp MODE_STP', 'true IPv6 ::1 true IPv6 ::1 true', 'true IPv6 ::1 true IPv6 ::1 true'],
+    stderr,
+  );
 });

@@ -3,9 +3,20 @@ import t from 'tap';
 import { exitPrograms } from './exit-programs';
 import { node, REGISTER, scratch } from './kit';
 
-async function program(text: string, env: Record<string, string> = {}): Promise<{ lines: string[]; code: number | null; stderr: string }> {
+async function program(
+  text: string,
+  env: Record<string, string> = {},
+): Promise<{ lines: string[]; code: number | null; stderr: string }> {
   const place = scratch();
-  const { stdout, stderr, code } = await node(['--require', REGISTER, '-e', `const net = require('node:net'); const { spawn, fork } = require('node:child_process'); const { once } = require('node:events'); ${text}`], { STP_REGION: place.region, STP_NET: 'stp', ...env });
+  const { stdout, stderr, code } = await node(
+    [
+      '--require',
+      REGISTER,
+      '-e',
+      `const net = require('node:net'); const { spawn, fork } = require('node:child_process'); const { once } = require('node:events'); ${text}`,
+    ],
+    { STP_REGION: place.region, STP_NET: 'stp', ...env },
+  );
   place.remove();
   return { lines: stdout.trim().split('\n'), code, stderr };
 }
@@ -21,7 +32,8 @@ void t.test('what keeps a process alive over TCP does so over STP, and nothing e
   for (const [name, { ends, program: text }] of Object.entries(exitPrograms)) {
     const modes = ['tcp', 'stp', 'auto'];
     const seen = await Promise.all(modes.map((mode) => program(SETTLED + text, { STP_NET: mode })));
-    for (const [at, { lines, code, stderr }] of seen.entries()) t.same([code, lines], [0, ends ? ['exit'] : ['kept', 'exit']], `${name}, ${modes[at]}: ${stderr}`);
+    for (const [at, { lines, code, stderr }] of seen.entries())
+      t.same([code, lines], [0, ends ? ['exit'] : ['kept', 'exit']], `${name}, ${modes[at]}: ${stderr}`);
   }
 });
 
@@ -65,7 +77,8 @@ void t.test('an idle process with open connections uses next to no processor tim
 });
 
 void t.test('what a process sent before it ended arrives, however it ends', async (t) => {
-  const child = (how: string): string => `const socket = require('node:net').connect(Number(process.argv[1]), () => { socket.write('last words', () => { ${how} }); });`;
+  const child = (how: string): string =>
+    `const socket = require('node:net').connect(Number(process.argv[1]), () => { socket.write('last words', () => { ${how} }); });`;
   const ways: Record<string, [string, RegExp]> = {
     'process.exit': ['process.exit();', /^last words (end|ECONNRESET)$/],
     'an uncaught exception': ["throw new Error('oh');", /^last words (end|ECONNRESET)$/],

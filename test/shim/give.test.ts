@@ -9,8 +9,8 @@ const CALLS = path.join(path.dirname(PACKAGE), '..', 'src', 'index.js');
 const BYTES = 8_000_000;
 
 /**
- * Forked programs of the test. The client sends a known stream and checks that the same comes back, once and in order. A server echoes, and gives
- * the connection on at a number of bytes that the test chooses; the taker goes on.
+ * Forked programs of the test. The client sends a known stream and checks that the same comes back, once and in order.
+ * A server echoes, and gives the connection on at a number of bytes that the test chooses; the taker goes on.
  */
 const PROGRAM = `
   const net = require(${JSON.stringify(PACKAGE)});
@@ -81,12 +81,21 @@ for (const driver of ['auto', 'direct']) {
   void t.test(`a connection goes on through three processes in mid-transfer, driver ${driver}`, async (t) => {
     const { directory, region, remove } = scratch();
     t.teardown(remove);
-    const [first, second, third, client] = [1, 2, 3, 4].map(() => start(t, directory, region, driver)) as [Spawned, Spawned, Spawned, Spawned];
+    const [first, second, third, client] = [1, 2, 3, 4].map(() => start(t, directory, region, driver)) as [
+      Spawned,
+      Spawned,
+      Spawned,
+      Spawned,
+    ];
     const { port } = await first.ask<Told>({ do: 'listen', giveAt: BYTES * 0.3 }, 'port');
     const done = client.ask<Told>({ do: 'call', port, bytes: BYTES }, 'received');
     const { token } = await first.told<Told>('token');
     const closed = first.told<Told>('closed');
-    t.same(await second.ask<Told>({ do: 'take', token, giveAt: BYTES * 0.2 }, 'taken'), { taken: '127.0.0.1', connecting: false, stp: 'TAKEN' });
+    t.same(await second.ask<Told>({ do: 'take', token, giveAt: BYTES * 0.2 }, 'taken'), {
+      taken: '127.0.0.1',
+      connecting: false,
+      stp: 'TAKEN',
+    });
     t.equal((await closed)['hadError'], false, 'the giver’s socket closes without an error');
     const { token: next } = await second.told<Told>('token');
     await third.ask<Told>({ do: 'take', token: next }, 'taken');
@@ -137,10 +146,25 @@ void t.test('what can not be given or taken is refused, by code', async (t) => {
     })();
   `;
   const { stdout, stderr } = await node(['-e', program], { STP_REGION: region, STP_NET: 'stp' });
-  t.same(stdout.trim().split('\n'), [
-    'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'EINVAL EINVAL', 'ENOTCONN connecting', 'EOPNOTSUPP decoding', 'ENOTCONN destroyed',
-    'EOPNOTSUPP wrapped', 'EINVAL client id', 'ESTPGIVEN given', 'hello true 5', 'EBADF taken before', 'EBADF closed by its giver',
-  ], stderr);
+  t.same(
+    stdout.trim().split('\n'),
+    [
+      'ERR_INVALID_ARG_TYPE',
+      'ERR_INVALID_ARG_TYPE',
+      'ERR_INVALID_ARG_VALUE',
+      'EINVAL EINVAL',
+      'ENOTCONN connecting',
+      'EOPNOTSUPP decoding',
+      'ENOTCONN destroyed',
+      'EOPNOTSUPP wrapped',
+      'EINVAL client id',
+      'ESTPGIVEN given',
+      'hello true 5',
+      'EBADF taken before',
+      'EBADF closed by its giver',
+    ],
+    stderr,
+  );
 });
 
 void t.test('a connection that was given and is not taken in time is reset at both ends', async (t) => {
@@ -160,7 +184,11 @@ void t.test('a connection that was given and is not taken in time is reset at bo
     });
   `;
   const { stdout, stderr } = await node(['-e', program], { STP_REGION: region, STP_NET: 'stp' });
-  t.same(stdout.trim().split('\n').sort(), ['closed true', 'giver ETIMEDOUT give', 'peer read ECONNRESET', 'write ESTPGIVEN'], stderr);
+  t.same(
+    stdout.trim().split('\n').sort(),
+    ['closed true', 'giver ETIMEDOUT give', 'peer read ECONNRESET', 'write ESTPGIVEN'],
+    stderr,
+  );
 });
 
 void t.test('a give to one client is for that client alone, and what was read and not used goes along', async (t) => {
@@ -196,12 +224,16 @@ void t.test('a connection whose taker dies in mid-take is back with its giver, a
   const { directory, region, remove } = scratch();
   t.teardown(remove);
   const taker = path.join(directory, 'taker.cjs');
-  // Dies when it has everything and is about to say so: the last moment at which the giver can have it back. What the giver writes meanwhile waits.
-  fs.writeFileSync(taker, `
+  // Dies when it has everything and is about to say so: the last moment at which the giver can have it back. What the
+  // giver writes meanwhile waits.
+  fs.writeFileSync(
+    taker,
+    `
     globalThis[Symbol.for('stp-net.crash-hook')] = (point) => { if (point === 'take.ready') process.kill(process.pid, 'SIGKILL'); };
     const net = require(${JSON.stringify(PACKAGE)});
     net.stpTake(process.argv[2]).on('connect', () => console.log('connected')).on('error', (error) => console.log(error.message));
-  `);
+  `,
+  );
   const program = `
     const net = require(${JSON.stringify(PACKAGE)});
     const { once } = require('node:events');
@@ -233,5 +265,16 @@ void t.test('a connection whose taker dies in mid-take is back with its giver, a
   const file = path.join(directory, 'giver.cjs');
   fs.writeFileSync(file, program);
   const { stdout, stderr } = await node([file, taker], { STP_REGION: region, STP_NET: 'stp' });
-  t.same(stdout.trim().split('\n').sort(), ['back SIGKILL false true', 'given again true', 'giver closed false', 'held from the giver', 'to the giver', 'write fine'], stderr);
+  t.same(
+    stdout.trim().split('\n').sort(),
+    [
+      'back SIGKILL false true',
+      'given again true',
+      'giver closed false',
+      'held from the giver',
+      'to the giver',
+      'write fine',
+    ],
+    stderr,
+  );
 });

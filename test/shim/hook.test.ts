@@ -4,7 +4,9 @@ import path from 'node:path';
 import t from 'tap';
 import { environment, node, PACKAGE, REGISTER, scratch } from './kit';
 
-/** The test runner lays a spawn of its own over that of every process under it, so that the portrait can't show ours. */
+/**
+ * The test runner lays a spawn of its own over that of every process under it, so that the portrait can't show ours.
+ */
 const OF_NET = [
   'net.Socket.prototype.connect',
   'net.Socket.prototype._writeGeneric',
@@ -13,9 +15,15 @@ const OF_NET = [
   'net.Server.prototype.listen',
   'net._createServerHandle',
 ];
-const PATCHED = [...OF_NET, ...['connect', 'connect6', 'bind', 'bind6', 'listen'].map((name) => `TCP.prototype.${name}`), 'child_process.ChildProcess.prototype.spawn'];
+const PATCHED = [
+  ...OF_NET,
+  ...['connect', 'connect6', 'bind', 'bind6', 'listen'].map((name) => `TCP.prototype.${name}`),
+  'child_process.ChildProcess.prototype.spawn',
+];
 
-/** What a process looks like, told by itself: own globals, listeners, environment, and every function of net and tls. */
+/**
+ * What a process looks like, told by itself: own globals, listeners, environment, and every function of net and tls.
+ */
 const PORTRAIT = `
   const visited = new Set();
   const look = (object, name, into, depth = 0) => {
@@ -93,14 +101,19 @@ void t.test('the hook loads no call library and no region before the first socke
     });
   `;
   const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], { STP_REGION: region });
-  t.same(stdout.trim().split('\n'), ['start false false', 'objects false false', 'ENOENT false false', 'listening true true'], stderr);
+  t.same(
+    stdout.trim().split('\n'),
+    ['start false false', 'objects false false', 'ENOENT false false', 'listening true true'],
+    stderr,
+  );
 });
 
 void t.test('two copies and several ways of loading make one hook, which can be taken back', async (t) => {
   const { directory, region, remove } = scratch();
   t.teardown(remove);
   const copy = path.join(directory, 'copy');
-  for (const part of ['shim', 'src']) fs.cpSync(path.join(path.dirname(REGISTER), '..', part), path.join(copy, part), { recursive: true });
+  for (const part of ['shim', 'src'])
+    fs.cpSync(path.join(path.dirname(REGISTER), '..', part), path.join(copy, part), { recursive: true });
   const program = `
     const net = require('node:net');
     const { connect } = net.Socket.prototype;
@@ -129,12 +142,18 @@ void t.test('wrong configuration ends the start of a program, and says what is w
     [{ STP_TRACE: 'yes' }, /STP_TRACE must be 0 or 1/],
   ];
   for (const [env, message] of wrong) {
-    const { code, stdout, stderr } = await node(['--require', REGISTER, '-e', 'console.log("ran")'], { STP_REGION: region, ...env });
+    const { code, stdout, stderr } = await node(['--require', REGISTER, '-e', 'console.log("ran")'], {
+      STP_REGION: region,
+      ...env,
+    });
     t.not(code, 0, JSON.stringify(env));
     t.equal(stdout, '');
     t.match(stderr, message);
   }
-  const { code, stdout } = await node(['--require', REGISTER, '-e', 'console.log("ran")'], { STP_NET: 'tcp', STP_RULES: 'nonsense' });
+  const { code, stdout } = await node(['--require', REGISTER, '-e', 'console.log("ran")'], {
+    STP_NET: 'tcp',
+    STP_RULES: 'nonsense',
+  });
   t.same([code, stdout], [0, 'ran\n'], 'with STP_NET=tcp the shim does nothing, not even that');
 });
 
@@ -142,15 +161,20 @@ void t.test('the hook reaches forks and workers, and ESM as well as CommonJS', a
   const { directory, region, remove } = scratch();
   t.teardown(remove);
   const server = path.join(directory, 'server.cjs');
-  fs.writeFileSync(server, `
+  fs.writeFileSync(
+    server,
+    `
     const net = require('node:net');
     const { parentPort } = require('node:worker_threads');
     const tell = (message) => (parentPort ? parentPort.postMessage(message) : process.send(message));
     const server = net.createServer((socket) => { server.close(); socket.end(socket.stp.transport); });
     server.listen(0, () => tell(server.address().port));
-  `);
+  `,
+  );
   const main = path.join(directory, 'main.mjs');
-  fs.writeFileSync(main, `
+  fs.writeFileSync(
+    main,
+    `
     import { fork } from 'node:child_process';
     import { Worker } from 'node:worker_threads';
     import { once } from 'node:events';
@@ -167,9 +191,13 @@ void t.test('the hook reaches forks and workers, and ESM as well as CommonJS', a
     const worker = new Worker(${JSON.stringify(server)});
     await ask((await once(worker, 'message'))[0]);
     await once(worker, 'exit');
-  `);
+  `,
+  );
   const env = { STP_REGION: region, STP_NET: 'stp' };
-  for (const args of [['--require', REGISTER, main], ['--import', REGISTER, main]]) {
+  for (const args of [
+    ['--require', REGISTER, main],
+    ['--import', REGISTER, main],
+  ]) {
     const { stdout, stderr, code } = await node(args, env);
     t.same([code, stdout], [0, 'stp stp\nstp stp\n'], `${args[0] ?? ''}: ${stderr}`);
   }

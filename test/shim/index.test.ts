@@ -60,7 +60,13 @@ void t.test('an import swap is enough, in ESM and in CommonJS, also for subclass
     ['require', [], program(`const net = require(${path});`)],
     ['import of the default', ['--input-type=module'], program(`import net from ${esm};`)],
     ['import of the namespace', ['--input-type=module'], program(`import * as net from ${esm};`)],
-    ['named imports', ['--input-type=module'], program(`import { connect, createServer, Socket, stpTake } from ${esm}; const net = { connect, createServer, Socket, stpTake };`)],
+    [
+      'named imports',
+      ['--input-type=module'],
+      program(
+        `import { connect, createServer, Socket, stpTake } from ${esm}; const net = { connect, createServer, Socket, stpTake };`,
+      ),
+    ],
     ['import of the CommonJS file', ['--input-type=module'], program(`import net from ${path};`)],
   ];
   for (const [name, args, text] of ways) {

@@ -1,4 +1,7 @@
-/** Starts programs as people do: plain Node processes that have the hook, a region of their own, and nothing else of ours. */
+/**
+ * Starts programs as people do: plain Node processes that have the hook, a region of their own, and nothing else of
+ * ours.
+ */
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { type EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
@@ -39,7 +42,8 @@ export function fullDisk(directory: string): string | undefined {
 /** The environment of this process without what tap or a person may have put in it for Node and for us. */
 export function environment(extra: Readonly<Record<string, string | undefined>> = {}): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
-  for (const [name, value] of Object.entries(process.env)) if (!/^(NODE_OPTIONS|STP_|TAP|_TAPJS)/.test(name)) env[name] = value;
+  for (const [name, value] of Object.entries(process.env))
+    if (!/^(NODE_OPTIONS|STP_|TAP|_TAPJS)/.test(name)) env[name] = value;
   return { ...env, ...extra };
 }
 
@@ -51,12 +55,21 @@ export interface Ended {
 }
 
 /** Runs `node ...args` to its end; `input` is its program where `-` is among the arguments. */
-export function node(args: readonly string[], env: Readonly<Record<string, string | undefined>>, input = ''): Promise<Ended> {
+export function node(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  input = '',
+): Promise<Ended> {
   return run(process.execPath, args, env, input);
 }
 
 /** Runs a command to its end. Kills it, and tells so, where it does not end. */
-export function run(command: string, args: readonly string[], env: Readonly<Record<string, string | undefined>>, input = ''): Promise<Ended> {
+export function run(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  input = '',
+): Promise<Ended> {
   const child = spawn(command, args, { env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
@@ -144,8 +157,14 @@ export class Spawned {
 }
 
 /** Forks a script; the hook comes by `execArgv`, or by what it requires. */
-export function spawnNode(script: string, env: Readonly<Record<string, string | undefined>>, execArgv: readonly string[] = []): Spawned {
-  return new Spawned(fork(script, { env: environment(env), execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'pipe', 'ipc'] }));
+export function spawnNode(
+  script: string,
+  env: Readonly<Record<string, string | undefined>>,
+  execArgv: readonly string[] = [],
+): Spawned {
+  return new Spawned(
+    fork(script, { env: environment(env), execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'pipe', 'ipc'] }),
+  );
 }
 
 /** A forked program of this folder that answers one message with one. */
@@ -153,8 +172,16 @@ export class Actor {
   readonly process: ChildProcess;
   stderr = '';
 
-  constructor(script: string, env: Readonly<Record<string, string | undefined>>, execArgv: readonly string[] = ['--require', REGISTER]) {
-    this.process = fork(path.join(__dirname, script), { env: environment(env), execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+  constructor(
+    script: string,
+    env: Readonly<Record<string, string | undefined>>,
+    execArgv: readonly string[] = ['--require', REGISTER],
+  ) {
+    this.process = fork(path.join(__dirname, script), {
+      env: environment(env),
+      execArgv: [...execArgv],
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    });
     this.process.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
   }
 

@@ -1,4 +1,7 @@
-/** Programs as people write them see over STP what they see over TCP, however the hook came, by both drivers and under `auto`. */
+/**
+ * Programs as people write them see over STP what they see over TCP, however the hook came, by both drivers and under
+ * `auto`.
+ */
 import path from 'node:path';
 import t from 'tap';
 import { projectRoot } from '../../scripts/project-root';

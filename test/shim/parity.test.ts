@@ -1,4 +1,7 @@
-/** Every scenario over TCP and over STP, between two processes: both ends must see the same, with the hook in either, both or none of them. */
+/**
+ * Every scenario over TCP and over STP, between two processes: both ends must see the same, with the hook in either,
+ * both or none of them.
+ */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -13,11 +16,15 @@ import { scenarios } from './scenarios';
 const ACTOR = 'scenario-actor.js';
 const NATIVE: Side = { env: {}, execArgv: [] };
 
-/** What must be seen over STP: what was seen over TCP but for the differences that the scenario names, each of which must be there. */
+/**
+ * What must be seen over STP: what was seen over TCP but for the differences that the scenario names, each of which
+ * must be there.
+ */
 function overStp(seen: Seen, differences: readonly Difference[] = []): Seen {
   const result = { client: [...seen.client], server: [...seen.server] };
   for (const { end, tcp, stp, reason } of differences) {
-    if (!result[end].some((line) => line.includes(tcp))) throw new Error(`the ${end} does not see '${tcp}' over TCP: ${reason}`);
+    if (!result[end].some((line) => line.includes(tcp)))
+      throw new Error(`the ${end} does not see '${tcp}' over TCP: ${reason}`);
     result[end] = result[end].map((line) => line.split(tcp).join(stp));
   }
   return result;
@@ -31,7 +38,10 @@ void t.test('what a program sees over STP is what it sees over TCP', async (t) =
   const file = path.join(directory, 'file');
   fs.writeFileSync(file, '');
   const full = fullDisk(directory);
-  const hooked = (settings: Record<string, string>): Side => ({ env: { STP_REGION: region, ...settings }, execArgv: ['--require', REGISTER] });
+  const hooked = (settings: Record<string, string>): Side => ({
+    env: { STP_REGION: region, ...settings },
+    execArgv: ['--require', REGISTER],
+  });
   const auto = hooked({});
   const tcp = new Pair(ACTOR, NATIVE);
   /** Pairs, and the transport that all connections must have. */
@@ -41,9 +51,14 @@ void t.test('what a program sees over STP is what it sees over TCP', async (t) =
     'with auto at both ends': [new Pair(ACTOR, auto), 'stp'],
     'with auto at the server only': [new Pair(ACTOR, auto, NATIVE), 'tcp'],
     'with auto at the client only': [new Pair(ACTOR, NATIVE, auto), 'tcp'],
-    'with auto and a region that can not be made': [new Pair(ACTOR, hooked({ STP_REGION: path.join(file, 'region') })), 'tcp'],
+    'with auto and a region that can not be made': [
+      new Pair(ACTOR, hooked({ STP_REGION: path.join(file, 'region') })),
+      'tcp',
+    ],
     'with auto and a damaged region': [new Pair(ACTOR, hooked({ STP_REGION: damaged })), 'tcp'],
-    ...(full === undefined ? {} : { 'with auto and a full region': [new Pair(ACTOR, hooked({ STP_REGION: path.join(full, 'region') })), 'tcp'] }),
+    ...(full === undefined
+      ? {}
+      : { 'with auto and a full region': [new Pair(ACTOR, hooked({ STP_REGION: path.join(full, 'region') })), 'tcp'] }),
   };
   const pairs = [tcp, ...Object.values(ways).map(([pair]) => pair)];
   t.teardown(() => {
@@ -58,7 +73,11 @@ void t.test('what a program sees over STP is what it sees over TCP', async (t) =
       const stp = overStp(native.value, differences);
       for (const [at, [way, [, transport]]] of Object.entries(ways).entries()) {
         const play = plays[at];
-        t.same(play?.status === 'fulfilled' ? play.value : String(play?.reason), transport === 'stp' ? stp : native.value, way);
+        t.same(
+          play?.status === 'fulfilled' ? play.value : String(play?.reason),
+          transport === 'stp' ? stp : native.value,
+          way,
+        );
       }
     });
   }
@@ -72,6 +91,10 @@ void t.test('every topic of net has its scenarios', (t) => {
     for (const title of titles) t.ok(title in scenarios || title in exitPrograms, `${topic}: ${title}`);
   }
   const told = new Set(Object.values(topics).flat());
-  t.same(Object.keys({ ...scenarios, ...exitPrograms }).filter((title) => !told.has(title)), [], 'each scenario stands under a topic');
+  t.same(
+    Object.keys({ ...scenarios, ...exitPrograms }).filter((title) => !told.has(title)),
+    [],
+    'each scenario stands under a topic',
+  );
   t.end();
 });

@@ -1,6 +1,7 @@
 /**
- * `npm run record:tcp`: plays the scenarios of the web over TCP many times under each line of Node, on a quiet machine and on one that is kept
- * busy, and writes what differs from play to play into tcp-traces.json. Exit codes: 0 recorded, 1 not so, 2 the command line is wrong.
+ * `npm run record:tcp`: plays the scenarios of the web over TCP many times under each line of Node, on a quiet machine
+ * and on one that is kept busy, and writes what differs from play to play into tcp-traces.json. Exit codes: 0 recorded,
+ * 1 not so, 2 the command line is wrong.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import os from 'node:os';
@@ -50,7 +51,9 @@ async function playAll(shown: Map<string, Seen[]>, pairCount: number, plays: num
 /** Records under the Node that this is, which is one line of the file. */
 async function recordHere(plays: number, add: boolean): Promise<void> {
   const before = readTraces();
-  const shown = new Map<string, Seen[]>(Object.entries(add ? (before[LINE] ?? {}) : {}).map(([name, seen]) => [name, [...seen]]));
+  const shown = new Map<string, Seen[]>(
+    Object.entries(add ? (before[LINE] ?? {}) : {}).map(([name, seen]) => [name, [...seen]]),
+  );
   await playAll(shown, QUIET, plays);
   const load: ChildProcess[] = os.cpus().map(() => spawn(process.execPath, ['-e', BUSY_PROGRAM], { stdio: 'ignore' }));
   try {
@@ -61,7 +64,9 @@ async function recordHere(plays: number, add: boolean): Promise<void> {
   const varied = [...shown].filter(([, seen]) => seen.length > 1);
   const traces: Traces = { ...before, [LINE]: Object.fromEntries(varied) };
   writeTraces(traces);
-  process.stdout.write(`Node ${process.versions.node}: ${shown.size} scenarios, ${plays * (QUIET + BUSY)} plays each, ${varied.length} that differ\n`);
+  process.stdout.write(
+    `Node ${process.versions.node}: ${shown.size} scenarios, ${plays * (QUIET + BUSY)} plays each, ${varied.length} that differ\n`,
+  );
   for (const [name, seen] of varied) process.stdout.write(`  ${seen.length} traces: ${name}\n`);
 }
 
@@ -72,7 +77,9 @@ async function record({ versions, plays, add, here }: Options): Promise<void> {
   }
   for (const version of versions.split(',')) {
     const more = add === true ? ['--add'] : [];
-    execFileSync(nodeBinary(defaultCache(), version), [__filename, '--here', '--plays', String(plays), ...more], { stdio: 'inherit' });
+    execFileSync(nodeBinary(defaultCache(), version), [__filename, '--here', '--plays', String(plays), ...more], {
+      stdio: 'inherit',
+    });
   }
 }
 
@@ -84,7 +91,12 @@ function playCount(text: string): number {
 const program = new Command('npm run record:tcp --')
   .description('Records what TCP shows in the scenarios of the web where that differs from play to play.')
   .option('--versions <list>', 'lines of Node', LINES)
-  .option('--plays <n>', 'plays of each scenario, by one pair of processes and then by several at once', playCount, PLAYS)
+  .option(
+    '--plays <n>',
+    'plays of each scenario, by one pair of processes and then by several at once',
+    playCount,
+    PLAYS,
+  )
   .option('--add', 'keep what was recorded before')
   .option('--here', 'only under the Node that runs this')
   .exitOverride()

@@ -1,7 +1,8 @@
 import t from 'tap';
 import { matchRules, parseRules } from '../../shim/connect/rules';
 
-const decide = (text: string, host: string, port: number): string | undefined => matchRules(parseRules(text), host, port);
+const decide = (text: string, host: string, port: number): string | undefined =>
+  matchRules(parseRules(text), host, port);
 
 void t.test('the first rule that fits counts', (t) => {
   const rules = 'stp :3000-3999; tcp *.example.com; tcp db:5432 ; auto *';

@@ -1,6 +1,6 @@
 /**
- * Both ends of scenarios in a forked process: `{ serve: name }` listens and answers with the port, `{ finish }` with the log and by what its
- * connections came; `{ call: name, port }` is the other end.
+ * Both ends of scenarios in a forked process: `{ serve: name }` listens and answers with the port, `{ finish }` with
+ * the log and by what its connections came; `{ call: name, port }` is the other end.
  */
 import type net from 'node:net';
 import { serveParent } from './kit';
@@ -10,8 +10,14 @@ function settled(): Promise<unknown> {
   return new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-/** Plays what the parent asks for, one scenario at a time; `questions` of the program's own, `{ name: true }`, are answered with `{ answer }`. */
-export function playScenarios(scenarios: Readonly<Record<string, Scenario>>, questions: Readonly<Record<string, () => unknown>> = {}): void {
+/**
+ * Plays what the parent asks for, one scenario at a time; `questions` of the program's own, `{ name: true }`, are
+ * answered with `{ answer }`.
+ */
+export function playScenarios(
+  scenarios: Readonly<Record<string, Scenario>>,
+  questions: Readonly<Record<string, () => unknown>> = {},
+): void {
   let server: net.Server | undefined;
   let log = new Log();
   let missing = 0;
@@ -61,7 +67,9 @@ export function playScenarios(scenarios: Readonly<Record<string, Scenario>>, que
   };
 
   serveParent((message) => {
-    const own = Object.keys(message).map((name) => questions[name]).find((question) => question !== undefined);
+    const own = Object.keys(message)
+      .map((name) => questions[name])
+      .find((question) => question !== undefined);
     if (own !== undefined) return Promise.resolve({ answer: own() });
     if ('serve' in message) return serve(message['serve']);
     if ('finish' in message) return finish();

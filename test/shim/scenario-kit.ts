@@ -1,4 +1,6 @@
-/** What the scenarios are written with: a log that is the same whatever carries the bytes, and waits that can't hang. */
+/**
+ * What the scenarios are written with: a log that is the same whatever carries the bytes, and waits that can't hang.
+ */
 import { type EventEmitter, once } from 'node:events';
 import net from 'node:net';
 
@@ -14,7 +16,10 @@ export class Log {
     return this.#lines.flatMap((line) => (typeof line === 'string' ? [line] : line.lines));
   }
 
-  /** A log of its own that stands in this one from here on: of one connection, say, whose events mix with those of others. */
+  /**
+   * A log of its own that stands in this one from here on: of one connection, say, whose events mix with those of
+   * others.
+   */
   part(name: string): Log {
     const part = new Log(this.#names);
     part.add('--', name);
@@ -31,14 +36,18 @@ export class Log {
     this.#lines.push(values.map((value) => this.#text(value)).join(' '));
   }
 
-  /** The lines, those of one numbered connection (`#1 ...`) after those of another: how several run beside each other is chance. */
+  /**
+   * The lines, those of one numbered connection (`#1 ...`) after those of another: how several run beside each other is
+   * chance.
+   */
   grouped(): string[] {
     const group = (line: string): number => Number(/^#(\d+)/.exec(line)?.[1] ?? 0);
     return [...this.lines].sort((one, two) => group(one) - group(two));
   }
 
   #text(value: unknown): string {
-    const text = value instanceof Error ? errorText(value) : typeof value === 'string' ? value : JSON.stringify(value, replacer);
+    const text =
+      value instanceof Error ? errorText(value) : typeof value === 'string' ? value : JSON.stringify(value, replacer);
     return text.replace(/\d{4,5}/g, (number) => this.#names.get(number) ?? number);
   }
 }
@@ -53,16 +62,28 @@ export function errorText(error: Error): string {
   return `${error.name}: ${error.message} ${JSON.stringify(fields)}`;
 }
 
-const QUIET = ['connect', 'ready', 'end', 'close', 'error', 'timeout', 'lookup', 'connectionAttempt', 'connectionAttemptFailed'];
+const QUIET = [
+  'connect',
+  'ready',
+  'end',
+  'close',
+  'error',
+  'timeout',
+  'lookup',
+  'connectionAttempt',
+  'connectionAttemptFailed',
+];
 
 /** Logs what a socket tells, `data` as the text that came in all when it ends or closes. */
 export function watch(socket: net.Socket, log: Log, who: string, options: { data?: boolean } = {}): net.Socket {
   let received = '';
-  if (options.data !== false) socket.on('data', (chunk: Buffer | string) => (received += chunk.toString('latin1' as never)));
+  if (options.data !== false)
+    socket.on('data', (chunk: Buffer | string) => (received += chunk.toString('latin1' as never)));
   for (const event of QUIET) {
     socket.on(event, (...values: unknown[]) => {
       if (event === 'connect') log.name(socket.localPort, 'CLIENT');
-      if (event === 'end' || event === 'close') values.push(received.length > 60 ? `${received.length} bytes` : received);
+      if (event === 'end' || event === 'close')
+        values.push(received.length > 60 ? `${received.length} bytes` : received);
       log.add(who, event, ...values);
     });
   }
@@ -76,10 +97,16 @@ export async function event(emitter: EventEmitter, name: string): Promise<unknow
     controller.abort(new Error(`no '${name}'`));
   }, 8000);
   try {
-    return name === 'error' ? await new Promise((resolve, reject) => {
-      emitter.once('error', (error) => { resolve([error]); });
-      controller.signal.addEventListener('abort', () => { reject(controller.signal.reason as Error); });
-    }) : ((await once(emitter, name, { signal: controller.signal })) as unknown[]);
+    return name === 'error'
+      ? await new Promise((resolve, reject) => {
+          emitter.once('error', (error) => {
+            resolve([error]);
+          });
+          controller.signal.addEventListener('abort', () => {
+            reject(controller.signal.reason as Error);
+          });
+        })
+      : ((await once(emitter, name, { signal: controller.signal })) as unknown[]);
   } finally {
     clearTimeout(watchdog);
   }
@@ -88,7 +115,9 @@ export async function event(emitter: EventEmitter, name: string): Promise<unknow
 /** Resolves when a socket has closed, with or without an error. */
 export function closed(socket: net.Socket): Promise<void> {
   return new Promise((resolve, reject) => {
-    const watchdog = setTimeout(() => { reject(new Error('a socket does not close')); }, 8000);
+    const watchdog = setTimeout(() => {
+      reject(new Error('a socket does not close'));
+    }, 8000);
     socket.once('close', () => {
       clearTimeout(watchdog);
       resolve();
@@ -108,7 +137,10 @@ export interface Scenario {
   /** Makes the server; it is then told to listen at 127.0.0.1. */
   readonly server: (log: Log) => net.Server;
   readonly client: (port: number, log: Log) => Promise<void>;
-  /** How many connections the server gets: those that wait in its queue when all is over must not depend on who is faster. */
+  /**
+   * How many connections the server gets: those that wait in its queue when all is over must not depend on who is
+   * faster.
+   */
   readonly connections?: number;
   /** Where the server listens, if not there. */
   readonly host?: string;
@@ -125,7 +157,13 @@ export async function freePort(): Promise<number> {
     const port = FREE_PORT_FIRST + Math.floor(Math.random() * FREE_PORT_COUNT);
     const server = net.createServer();
     const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => { resolve(false); }).listen(port, () => { resolve(true); });
+      server
+        .once('error', () => {
+          resolve(false);
+        })
+        .listen(port, () => {
+          resolve(true);
+        });
     });
     if (!free) continue;
     server.close();

@@ -4,21 +4,23 @@ import dns from 'node:dns';
 import net from 'node:net';
 import { closed, errorText, event, type Scenario, watch } from './scenario-kit';
 
-const echo = (): net.Server => net.createServer((socket) => {
-  socket.on('error', () => undefined);
-  socket.pipe(socket);
-});
+const echo = (): net.Server =>
+  net.createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.pipe(socket);
+  });
 
 /** Deprecated, and still looked at by programs. */
 const bufferSize = (socket: net.Socket): unknown => (socket as { bufferSize?: unknown })['bufferSize'];
 
 export const connectionScenarios: Record<string, Scenario> = {
   'an echo, with all events of both ends': {
-    server: (log) => net.createServer((socket) => {
-      log.name(socket.remotePort, 'CLIENT');
-      watch(socket, log, 'server');
-      socket.on('data', (chunk) => socket.write(chunk));
-    }),
+    server: (log) =>
+      net.createServer((socket) => {
+        log.name(socket.remotePort, 'CLIENT');
+        watch(socket, log, 'server');
+        socket.on('data', (chunk) => socket.write(chunk));
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
       await event(socket, 'ready');
@@ -30,15 +32,41 @@ export const connectionScenarios: Record<string, Scenario> = {
   },
 
   'what a socket tells of itself before, in and after the connection': {
-    server: (log) => net.createServer((socket) => {
-      log.name(socket.remotePort, 'CLIENT');
-      log.add(socket.address(), socket.remoteAddress, socket.remoteFamily, socket.remotePort, socket.localAddress, socket.localFamily, socket.localPort);
-      log.add(socket.pending, socket.connecting, socket.readyState, bufferSize(socket), socket.allowHalfOpen, socket.timeout);
-      socket.end('x');
-    }),
+    server: (log) =>
+      net.createServer((socket) => {
+        log.name(socket.remotePort, 'CLIENT');
+        log.add(
+          socket.address(),
+          socket.remoteAddress,
+          socket.remoteFamily,
+          socket.remotePort,
+          socket.localAddress,
+          socket.localFamily,
+          socket.localPort,
+        );
+        log.add(
+          socket.pending,
+          socket.connecting,
+          socket.readyState,
+          bufferSize(socket),
+          socket.allowHalfOpen,
+          socket.timeout,
+        );
+        socket.end('x');
+      }),
     client: async (port, log) => {
       const tell = (): void => {
-        log.add(socket.pending, socket.connecting, socket.readyState, bufferSize(socket), socket.bytesRead, socket.bytesWritten, socket.remoteAddress, socket.remotePort, socket.destroyed);
+        log.add(
+          socket.pending,
+          socket.connecting,
+          socket.readyState,
+          bufferSize(socket),
+          socket.bytesRead,
+          socket.bytesWritten,
+          socket.remoteAddress,
+          socket.remotePort,
+          socket.destroyed,
+        );
       };
       const socket = new net.Socket();
       tell();
@@ -56,14 +84,15 @@ export const connectionScenarios: Record<string, Scenario> = {
   },
 
   'half-open: the server goes on after the client has ended': {
-    server: (log) => net.createServer({ allowHalfOpen: true }, (socket) => {
-      watch(socket, log, 'server');
-      socket.once('end', () => {
-        log.add(socket.readyState, socket.writable, socket.readable);
-        socket.write('one ');
-        setImmediate(() => socket.end('two'));
-      });
-    }),
+    server: (log) =>
+      net.createServer({ allowHalfOpen: true }, (socket) => {
+        watch(socket, log, 'server');
+        socket.once('end', () => {
+          log.add(socket.readyState, socket.writable, socket.readable);
+          socket.write('one ');
+          setImmediate(() => socket.end('two'));
+        });
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }), log, 'client');
       socket.end('done');
@@ -72,10 +101,11 @@ export const connectionScenarios: Record<string, Scenario> = {
   },
 
   'half-open client: it may write when the server has ended': {
-    server: (log) => net.createServer({ allowHalfOpen: true }, (socket) => {
-      watch(socket, log, 'server');
-      socket.end('bye');
-    }),
+    server: (log) =>
+      net.createServer({ allowHalfOpen: true }, (socket) => {
+        watch(socket, log, 'server');
+        socket.end('bye');
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }), log, 'client');
       await event(socket, 'end');
@@ -89,9 +119,16 @@ export const connectionScenarios: Record<string, Scenario> = {
     server: echo,
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
-      log.add(socket.setNoDelay() === socket, socket.setKeepAlive(true, 2000) === socket, socket.ref() === socket, socket.setTimeout(60_000) === socket);
+      log.add(
+        socket.setNoDelay() === socket,
+        socket.setKeepAlive(true, 2000) === socket,
+        socket.ref() === socket,
+        socket.setTimeout(60_000) === socket,
+      );
       log.add(socket.write('a'), socket.write('bc'), socket.bytesWritten, socket.writableLength);
-      socket.end('d', () => { log.add('ended'); });
+      socket.end('d', () => {
+        log.add('ended');
+      });
       await closed(socket);
       log.add(socket.bytesWritten);
     },
@@ -101,7 +138,9 @@ export const connectionScenarios: Record<string, Scenario> = {
     server: () => net.createServer((socket) => socket.resume().on('error', () => undefined)),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
-      socket.write('lost', (error) => { log.add('write', error ?? 'fine'); });
+      socket.write('lost', (error) => {
+        log.add('write', error ?? 'fine');
+      });
       socket.destroy();
       log.add(socket.connecting, socket.pending);
       await closed(socket);
@@ -109,7 +148,10 @@ export const connectionScenarios: Record<string, Scenario> = {
   },
 
   'destroyed with an error by the program': {
-    server: (log) => net.createServer((socket) => { watch(socket, log, 'server'); }),
+    server: (log) =>
+      net.createServer((socket) => {
+        watch(socket, log, 'server');
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
       await event(socket, 'ready');
@@ -119,7 +161,10 @@ export const connectionScenarios: Record<string, Scenario> = {
   },
 
   'destroySoon sends what waits': {
-    server: (log) => net.createServer((socket) => { watch(socket, log, 'server'); }),
+    server: (log) =>
+      net.createServer((socket) => {
+        watch(socket, log, 'server');
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
       await event(socket, 'ready');
@@ -180,14 +225,20 @@ export const connectionScenarios: Record<string, Scenario> = {
       dns.lookup = ((host: string, { all }: dns.LookupOptions, callback: (...values: unknown[]) => void) => {
         log.add('lookup of', host);
         setImmediate(() => {
-          if (all === true) callback(null, [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }]);
+          if (all === true)
+            callback(null, [
+              { address: '127.0.0.1', family: 4 },
+              { address: '127.0.0.2', family: 4 },
+            ]);
           else callback(null, '127.0.0.1', 4);
         });
       }) as unknown as typeof dns.lookup;
       try {
         for (const options of [{}, { host: 'localhost' }, { autoSelectFamily: false }, { localAddress: '127.0.0.1' }]) {
           const socket = watch(net.connect({ port, ...options }), log, 'client');
-          socket.on('error', (error: NodeJS.ErrnoException & { errors?: Error[] }) => { log.add(error.errors?.map(errorText) ?? 'one error'); });
+          socket.on('error', (error: NodeJS.ErrnoException & { errors?: Error[] }) => {
+            log.add(error.errors?.map(errorText) ?? 'one error');
+          });
           await closed(socket);
           log.add(socket.autoSelectFamilyAttemptedAddresses);
         }
@@ -207,7 +258,11 @@ export const connectionScenarios: Record<string, Scenario> = {
           else callback(null, '127.0.0.1', 4);
         });
       }) as unknown as net.LookupFunction;
-      for (const options of [{ host: 'somewhere.example', lookup }, { host: 'somewhere.example', lookup, autoSelectFamily: false }, { host: 'localhost', family: 4 }]) {
+      for (const options of [
+        { host: 'somewhere.example', lookup },
+        { host: 'somewhere.example', lookup, autoSelectFamily: false },
+        { host: 'localhost', family: 4 },
+      ]) {
         const socket = watch(net.connect({ port, ...options }), log, 'client');
         socket.end('x');
         await closed(socket);
@@ -218,7 +273,10 @@ export const connectionScenarios: Record<string, Scenario> = {
   'maxConnections drops those above it': {
     server: (log) => {
       const server = net.createServer((socket) => {
-        socket.on('error', () => undefined).resume().on('end', () => socket.end());
+        socket
+          .on('error', () => undefined)
+          .resume()
+          .on('end', () => socket.end());
       });
       server.maxConnections = 1;
       server.on('drop', (data) => {
@@ -249,19 +307,27 @@ export const connectionScenarios: Record<string, Scenario> = {
   'connections are counted, and close waits for them': {
     server: (log) => {
       const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-        server.getConnections((error, count) => { log.add('connections', error, count, (socket as net.Socket & { server?: net.Server }).server === server); });
+        server.getConnections((error, count) => {
+          log.add('connections', error, count, (socket as net.Socket & { server?: net.Server }).server === server);
+        });
         socket.resume().on('end', () => {
           log.add('listening', server.listening);
-          server.close((closeError) => { log.add('closed', closeError ?? 'fine'); });
+          server.close((closeError) => {
+            log.add('closed', closeError ?? 'fine');
+          });
           log.add('listening', server.listening, server.address());
-          server.close((closeError) => { log.add('closed again', closeError ?? 'fine'); });
+          server.close((closeError) => {
+            log.add('closed again', closeError ?? 'fine');
+          });
           setImmediate(() => {
             log.add('ends');
             socket.end();
           });
         });
       });
-      server.on('close', () => { log.add('close'); });
+      server.on('close', () => {
+        log.add('close');
+      });
       return server;
     },
     client: async (port) => {
@@ -281,7 +347,9 @@ export const connectionScenarios: Record<string, Scenario> = {
           log.add('data', storage.getStore());
           storage.run('handler', () => socket.end(chunk));
         });
-        socket.on('close', () => { log.add('close', storage.getStore()); });
+        socket.on('close', () => {
+          log.add('close', storage.getStore());
+        });
       });
       const listen = server.listen.bind(server);
       server.listen = ((...args: []) => storage.run('listen', () => listen(...args))) as typeof server.listen;
@@ -290,9 +358,16 @@ export const connectionScenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       const storage = new AsyncLocalStorage<string>();
       const socket = storage.run('connect', () => net.connect(port, '127.0.0.1'));
-      for (const name of ['connect', 'data', 'end', 'close']) socket.on(name, () => { log.add(name, storage.getStore()); });
+      for (const name of ['connect', 'data', 'end', 'close'])
+        socket.on(name, () => {
+          log.add(name, storage.getStore());
+        });
       await event(socket, 'connect');
-      storage.run('write', () => socket.write('x', () => { log.add('written', storage.getStore()); }));
+      storage.run('write', () =>
+        socket.write('x', () => {
+          log.add('written', storage.getStore());
+        }),
+      );
       await closed(socket);
     },
   },

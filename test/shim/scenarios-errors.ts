@@ -9,7 +9,9 @@ export const errorScenarios: Record<string, Scenario> = {
       const port = await freePort();
       log.name(port, 'FREE');
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
-      socket.write('x', (error) => { log.add('write', error?.message); });
+      socket.write('x', (error) => {
+        log.add('write', error?.message);
+      });
       await closed(socket);
       log.add(socket.remoteAddress, socket.destroyed, socket.errored?.message);
     },
@@ -22,7 +24,9 @@ export const errorScenarios: Record<string, Scenario> = {
       const localPort = await freePort();
       log.name(port, 'FREE');
       log.name(localPort, 'LOCAL');
-      await closed(watch(net.connect({ port, host: '127.0.0.1', localAddress: '127.0.0.1', localPort }), log, 'client'));
+      await closed(
+        watch(net.connect({ port, host: '127.0.0.1', localAddress: '127.0.0.1', localPort }), log, 'client'),
+      );
     },
   },
 
@@ -42,13 +46,23 @@ export const errorScenarios: Record<string, Scenario> = {
         const { name, code, message } = error as NodeJS.ErrnoException;
         log.add(name, code, message);
       }
-      for (const [address, family] of [['127.0.0.1', 100], ['127.0.0.256', 4], ['', 4]] as const) {
-        const lookup = ((_host: string, options: { all?: boolean }, done: (error: null, address: unknown, family?: number) => void) => {
+      for (const [address, family] of [
+        ['127.0.0.1', 100],
+        ['127.0.0.256', 4],
+        ['', 4],
+      ] as const) {
+        const lookup = ((
+          _host: string,
+          options: { all?: boolean },
+          done: (error: null, address: unknown, family?: number) => void,
+        ) => {
           if (options.all === true) done(null, [{ address, family }]);
           else done(null, address, family);
         }) as net.LookupFunction;
         const socket = watch(net.connect({ port, host: 'nowhere.example', lookup }), log, 'client');
-        socket.once('error', (error) => { log.add(error instanceof RangeError, error instanceof TypeError, Object.keys(error).sort()); });
+        socket.once('error', (error) => {
+          log.add(error instanceof RangeError, error instanceof TypeError, Object.keys(error).sort());
+        });
         await closed(socket);
       }
     },
@@ -59,14 +73,26 @@ export const errorScenarios: Record<string, Scenario> = {
     client: async (_port, log) => {
       const port = await freePort();
       log.name(port, 'FREE');
-      const lists = [['127.0.0.1', '127.0.0.2'], ['127.0.0.1', '127.0.0.1'], ['127.0.0.1', '127.0.0.2', '::1']];
+      const lists = [
+        ['127.0.0.1', '127.0.0.2'],
+        ['127.0.0.1', '127.0.0.1'],
+        ['127.0.0.1', '127.0.0.2', '::1'],
+      ];
       for (const list of lists) {
         const found = list.map((address) => ({ address, family: net.isIP(address) }));
-        const lookup = ((_host: string, options: { all?: boolean }, done: (error: null, address: unknown, family?: number) => void) => {
+        const lookup = ((
+          _host: string,
+          options: { all?: boolean },
+          done: (error: null, address: unknown, family?: number) => void,
+        ) => {
           if (options.all === true) setImmediate(done, null, found);
           else setImmediate(done, null, found[0]?.address, found[0]?.family);
         }) as net.LookupFunction;
-        for (const options of [{}, { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: 2000 }, { autoSelectFamily: false }]) {
+        for (const options of [
+          {},
+          { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: 2000 },
+          { autoSelectFamily: false },
+        ]) {
           const part = log.part(JSON.stringify([list, options]));
           const socket = watch(net.connect({ port, host: 'several.example', lookup, ...options }), part, 'client');
           socket.on('error', (error) => {
@@ -77,19 +103,32 @@ export const errorScenarios: Record<string, Scenario> = {
           part.add(socket.autoSelectFamilyAttemptedAddresses);
         }
       }
-      const socket = watch(net.connect({ port, host: 'several.example', lookup: ((_host: string, _options: unknown, done: (error: null, found: unknown) => void) => {
-        setImmediate(done, null, [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }]);
-      }) as net.LookupFunction, autoSelectFamily: true }), log.part('left'), 'client');
+      const socket = watch(
+        net.connect({
+          port,
+          host: 'several.example',
+          lookup: ((_host: string, _options: unknown, done: (error: null, found: unknown) => void) => {
+            setImmediate(done, null, [
+              { address: '127.0.0.1', family: 4 },
+              { address: '127.0.0.2', family: 4 },
+            ]);
+          }) as net.LookupFunction,
+          autoSelectFamily: true,
+        }),
+        log.part('left'),
+        'client',
+      );
       socket.once('connectionAttemptFailed', () => socket.destroy());
       await closed(socket);
     },
   },
 
   'the peer resets': {
-    server: () => net.createServer((socket) => {
-      socket.on('error', () => undefined);
-      socket.once('data', () => socket.resetAndDestroy());
-    }),
+    server: () =>
+      net.createServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => socket.resetAndDestroy());
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
       socket.write('x');
@@ -99,7 +138,10 @@ export const errorScenarios: Record<string, Scenario> = {
   },
 
   'the client resets': {
-    server: (log) => net.createServer((socket) => { watch(socket, log, 'server'); }),
+    server: (log) =>
+      net.createServer((socket) => {
+        watch(socket, log, 'server');
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
       await event(socket, 'ready');
@@ -128,18 +170,25 @@ export const errorScenarios: Record<string, Scenario> = {
   },
 
   'written after the peer has ended': {
-    server: () => net.createServer({ allowHalfOpen: true }, (socket) => {
-      socket.on('error', () => undefined);
-      socket.end('bye');
-      socket.resume();
-    }),
+    server: () =>
+      net.createServer({ allowHalfOpen: true }, (socket) => {
+        socket.on('error', () => undefined);
+        socket.end('bye');
+        socket.resume();
+      }),
     client: async (port, log) => {
       const socket = net.connect(port, '127.0.0.1');
       socket.resume();
       await event(socket, 'end');
       await new Promise(setImmediate);
-      socket.on('error', (error) => { log.add('error', error); });
-      log.add(socket.write('too late', (error) => { log.add('callback', error?.message); }));
+      socket.on('error', (error) => {
+        log.add('error', error);
+      });
+      log.add(
+        socket.write('too late', (error) => {
+          log.add('callback', error?.message);
+        }),
+      );
       await new Promise((resolve) => setTimeout(resolve, 20));
       log.add(socket.destroyed);
     },
@@ -150,27 +199,39 @@ export const errorScenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       const first = net.connect(port, '127.0.0.1');
       await event(first, 'connect');
-      first.on('error', (error) => { log.add('first', error); });
+      first.on('error', (error) => {
+        log.add('first', error);
+      });
       first.destroy();
-      first.write('x', (error) => { log.add('first write', error); });
+      first.write('x', (error) => {
+        log.add('first write', error);
+      });
       await closed(first);
       const second = net.connect(port, '127.0.0.1');
       await event(second, 'connect');
       second.end();
-      second.write('x', (error) => { log.add('second write', error); });
+      second.write('x', (error) => {
+        log.add('second write', error);
+      });
       log.add('second', (await event(second, 'error'))[0]);
       second.destroy();
     },
   },
 
   'written to a peer that has gone': {
-    server: () => net.createServer((socket) => {
-      socket.on('error', () => undefined);
-      socket.once('data', () => socket.destroy());
-    }),
+    server: () =>
+      net.createServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => socket.destroy());
+      }),
     client: async (port, log) => {
       const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-      socket.on('error', (error: NodeJS.ErrnoException) => { log.add(['EPIPE', 'ECONNRESET'].includes(error.code ?? ''), error.syscall === 'write' || error.syscall === 'read'); });
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        log.add(
+          ['EPIPE', 'ECONNRESET'].includes(error.code ?? ''),
+          error.syscall === 'write' || error.syscall === 'read',
+        );
+      });
       socket.resume();
       socket.write('go');
       await event(socket, 'end');
@@ -194,7 +255,9 @@ export const errorScenarios: Record<string, Scenario> = {
     client: async (_port, log) => {
       const server = net.createServer();
       log.add(server.address(), server.listening);
-      server.close((error) => { log.add('close', error ?? 'fine'); });
+      server.close((error) => {
+        log.add('close', error ?? 'fine');
+      });
       await event(server, 'close');
       for (let round = 0; round < 2; round += 1) {
         server.listen(0, '127.0.0.1');
@@ -205,7 +268,9 @@ export const errorScenarios: Record<string, Scenario> = {
           log.add(error, String(error), (error as Error).constructor.name);
         }
         log.add(server.ref() === server, server.unref() === server, server.listening);
-        server.close((error) => { log.add('close', error ?? 'fine'); });
+        server.close((error) => {
+          log.add('close', error ?? 'fine');
+        });
         await event(server, 'close');
         log.add(server.address(), server.listening);
       }

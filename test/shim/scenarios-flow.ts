@@ -8,8 +8,8 @@ const hello = (): net.Server => net.createServer((socket) => socket.on('error', 
 const bufferSize = (socket: net.Socket): unknown => (socket as { bufferSize?: unknown })['bufferSize'];
 
 /**
- * When the timeout came, measured from the last sign of life: never too early. Told once, for on a busy machine there may be one between two signs of life
- * as well.
+ * When the timeout came, measured from the last sign of life: never too early. Told once, for on a busy machine there
+ * may be one between two signs of life as well.
  */
 function judge(socket: net.Socket, log: Log, timeoutMs: number): (what: string) => void {
   const told = new Set<string>();
@@ -19,7 +19,9 @@ function judge(socket: net.Socket, log: Log, timeoutMs: number): (what: string) 
     if (!told.has(when)) log.add('timeout', when);
     told.add(when);
   });
-  return () => { lastMs = performance.now(); };
+  return () => {
+    lastMs = performance.now();
+  };
 }
 
 export const flowScenarios: Record<string, Scenario> = {
@@ -68,10 +70,13 @@ export const flowScenarios: Record<string, Scenario> = {
   },
 
   'paused in the listener of data': {
-    server: () => net.createServer((socket) => {
-      socket.write('a');
-      socket.once('data', () => { socket.end('b'); });
-    }),
+    server: () =>
+      net.createServer((socket) => {
+        socket.write('a');
+        socket.once('data', () => {
+          socket.end('b');
+        });
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
       socket.on('data', (chunk) => {
@@ -85,10 +90,11 @@ export const flowScenarios: Record<string, Scenario> = {
   },
 
   'the server speaks first': {
-    server: (log) => net.createServer((socket) => {
-      log.add(socket.write('220 ready\r\n'), socket.bytesWritten);
-      watch(socket, log, 'server');
-    }),
+    server: (log) =>
+      net.createServer((socket) => {
+        log.add(socket.write('220 ready\r\n'), socket.bytesWritten);
+        watch(socket, log, 'server');
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client', { data: false });
       log.add(String((await event(socket, 'data'))[0]), socket.bytesRead, socket.bytesWritten);
@@ -110,11 +116,27 @@ export const flowScenarios: Record<string, Scenario> = {
       await event(socket, 'connect');
       // Whether it comes before or behind the callbacks depends on what the kernel takes at once.
       const drain = log.part('drain');
-      socket.on('drain', () => { drain.add('drain', socket.writableLength, bufferSize(socket), socket.writableNeedDrain); });
+      socket.on('drain', () => {
+        drain.add('drain', socket.writableLength, bufferSize(socket), socket.writableNeedDrain);
+      });
       log.add(socket.writableLength, bufferSize(socket), socket.writableNeedDrain);
       const bytes = 12 * 1024 * 1024;
-      log.add(socket.write(Buffer.alloc(bytes), () => { log.add('written'); }), socket.writableLength === bytes, bufferSize(socket) === bytes, socket.bytesWritten === bytes, socket.writableNeedDrain);
-      log.add(socket.write('abc', () => { log.add('second written'); }), socket.writableLength === bytes + 3, socket.bytesWritten === bytes + 3);
+      log.add(
+        socket.write(Buffer.alloc(bytes), () => {
+          log.add('written');
+        }),
+        socket.writableLength === bytes,
+        bufferSize(socket) === bytes,
+        socket.bytesWritten === bytes,
+        socket.writableNeedDrain,
+      );
+      log.add(
+        socket.write('abc', () => {
+          log.add('second written');
+        }),
+        socket.writableLength === bytes + 3,
+        socket.bytesWritten === bytes + 3,
+      );
       await event(socket, 'drain');
       socket.end();
       socket.resume();
@@ -124,12 +146,19 @@ export const flowScenarios: Record<string, Scenario> = {
   },
 
   'cork, before the connection and nested': {
-    server: (log) => net.createServer((socket) => { watch(socket, log, 'server'); }),
+    server: (log) =>
+      net.createServer((socket) => {
+        watch(socket, log, 'server');
+      }),
     client: async (port, log) => {
       const socket = net.connect(port, '127.0.0.1');
       socket.cork();
-      socket.write('a', () => { log.add('a written'); });
-      socket.write('b', 'latin1', () => { log.add('b written'); });
+      socket.write('a', () => {
+        log.add('a written');
+      });
+      socket.write('b', 'latin1', () => {
+        log.add('b written');
+      });
       await event(socket, 'connect');
       log.add(socket.writableCorked, socket.writableLength, socket.bytesWritten);
       socket.cork();
@@ -139,19 +168,30 @@ export const flowScenarios: Record<string, Scenario> = {
       socket.uncork();
       log.add(socket.writableCorked, socket.bytesWritten);
       socket.cork();
-      socket.end('d', () => { log.add('ended'); });
+      socket.end('d', () => {
+        log.add('ended');
+      });
       await closed(socket.resume());
       log.add(socket.bytesWritten);
     },
   },
 
   'highWaterMark of both ends': {
-    server: (log) => net.createServer({ highWaterMark: 1234 }, (socket) => {
-      log.add(socket.readableHighWaterMark, socket.writableHighWaterMark);
-      socket.on('error', () => undefined).resume().end('x'.repeat(9000));
-    }),
+    server: (log) =>
+      net.createServer({ highWaterMark: 1234 }, (socket) => {
+        log.add(socket.readableHighWaterMark, socket.writableHighWaterMark);
+        socket
+          .on('error', () => undefined)
+          .resume()
+          .end('x'.repeat(9000));
+      }),
     client: async (port, log) => {
-      for (const options of [{}, { highWaterMark: 777 }, { readableHighWaterMark: 11, writableHighWaterMark: 22 }, { writableHighWaterMark: 3 }]) {
+      for (const options of [
+        {},
+        { highWaterMark: 777 },
+        { readableHighWaterMark: 11, writableHighWaterMark: 22 },
+        { writableHighWaterMark: 3 },
+      ]) {
         const socket = net.connect({ port, host: '127.0.0.1', ...options } as net.NetConnectOpts);
         log.add(socket.readableHighWaterMark, socket.writableHighWaterMark, socket.write('1234'), socket.write('5'));
         await event(socket, 'connect');
@@ -167,9 +207,26 @@ export const flowScenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       const socket = new net.Socket();
       const noop = (): void => undefined;
-      const tries: unknown[][] = [[], ['x'], [-1], [NaN], [Infinity], [1.5], [null], [2 ** 31], [10, 'x'], [0, 'x'], [50_000], [50_000, noop], [0, noop], [0]];
+      const tries: unknown[][] = [
+        [],
+        ['x'],
+        [-1],
+        [NaN],
+        [Infinity],
+        [1.5],
+        [null],
+        [2 ** 31],
+        [10, 'x'],
+        [0, 'x'],
+        [50_000],
+        [50_000, noop],
+        [0, noop],
+        [0],
+      ];
       const warnings: string[] = [];
-      const onWarning = ({ name }: Error): void => { warnings.push(name); };
+      const onWarning = ({ name }: Error): void => {
+        warnings.push(name);
+      };
       process.on('warning', onWarning);
       for (const state of ['unused', 'connecting', 'connected', 'destroyed']) {
         if (state === 'connecting') socket.connect(port, '127.0.0.1');
@@ -228,36 +285,46 @@ export const flowScenarios: Record<string, Scenario> = {
   },
 
   'a timeout that what arrives puts off': {
-    server: () => net.createServer((socket) => {
-      let left = 4;
-      const timer = setInterval(() => {
-        left -= 1;
-        socket.write('x');
-        if (left === 0) clearInterval(timer);
-      }, 25);
-      socket.on('error', () => undefined).resume();
-    }),
+    server: () =>
+      net.createServer((socket) => {
+        let left = 4;
+        const timer = setInterval(() => {
+          left -= 1;
+          socket.write('x');
+          if (left === 0) clearInterval(timer);
+        }, 25);
+        socket.on('error', () => undefined).resume();
+      }),
     client: async (port, log) => {
       const socket = net.connect(port, '127.0.0.1');
       await event(socket, 'connect');
       const alive = judge(socket, log, 60);
       socket.setTimeout(60);
-      socket.on('data', () => { alive('read'); });
-      await new Promise<void>((resolve) => { socket.on('timeout', () => { if (socket.bytesRead === 4) resolve(); }); });
+      socket.on('data', () => {
+        alive('read');
+      });
+      await new Promise<void>((resolve) => {
+        socket.on('timeout', () => {
+          if (socket.bytesRead === 4) resolve();
+        });
+      });
       socket.destroy();
     },
   },
 
   'a timeout after each end, paused, and none when closed': {
-    server: () => net.createServer({ allowHalfOpen: true }, (socket) => {
-      socket.on('error', () => undefined).resume();
-      socket.once('end', () => setTimeout(() => socket.end(), 80));
-    }),
+    server: () =>
+      net.createServer({ allowHalfOpen: true }, (socket) => {
+        socket.on('error', () => undefined).resume();
+        socket.once('end', () => setTimeout(() => socket.end(), 80));
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1').pause(), log, 'client');
       socket.pause();
       await event(socket, 'ready');
-      socket.setTimeout(20, () => { log.add('callback'); });
+      socket.setTimeout(20, () => {
+        log.add('callback');
+      });
       await event(socket, 'timeout');
       log.add('half-closed');
       socket.setTimeout(20);
@@ -274,19 +341,41 @@ export const flowScenarios: Record<string, Scenario> = {
   },
 
   'keep-alive and no-delay: as options and as calls, in every state': {
-    server: () => net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000 }, (socket) => socket.on('error', () => undefined).end(String(socket.setNoDelay(false) === socket && socket.setKeepAlive(false) === socket))),
+    server: () =>
+      net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000 }, (socket) =>
+        socket
+          .on('error', () => undefined)
+          .end(String(socket.setNoDelay(false) === socket && socket.setKeepAlive(false) === socket)),
+      ),
     client: async (port, log) => {
-      const socket = watch(net.connect({ port, host: '127.0.0.1', noDelay: true, keepAlive: true, keepAliveInitialDelay: 5000 }), log, 'client');
+      const socket = watch(
+        net.connect({ port, host: '127.0.0.1', noDelay: true, keepAlive: true, keepAliveInitialDelay: 5000 }),
+        log,
+        'client',
+      );
       const set = (): void => {
-        log.add(socket.setNoDelay() === socket, socket.setNoDelay(false) === socket, socket.setNoDelay(1 as never) === socket);
-        log.add(socket.setKeepAlive() === socket, socket.setKeepAlive(true) === socket, socket.setKeepAlive(true, 1500) === socket, socket.setKeepAlive(false, -1) === socket);
+        log.add(
+          socket.setNoDelay() === socket,
+          socket.setNoDelay(false) === socket,
+          socket.setNoDelay(1 as never) === socket,
+        );
+        log.add(
+          socket.setKeepAlive() === socket,
+          socket.setKeepAlive(true) === socket,
+          socket.setKeepAlive(true, 1500) === socket,
+          socket.setKeepAlive(false, -1) === socket,
+        );
       };
       set();
       await event(socket, 'ready');
       set();
       await closed(socket);
       set();
-      for (const options of [{ noDelay: 'x' }, { keepAlive: 1, keepAliveInitialDelay: 'x' }, { keepAliveInitialDelay: -1 }]) {
+      for (const options of [
+        { noDelay: 'x' },
+        { keepAlive: 1, keepAliveInitialDelay: 'x' },
+        { keepAliveInitialDelay: -1 },
+      ]) {
         try {
           net.createServer(options as never);
           log.add('made', options);

@@ -3,9 +3,16 @@ import net from 'node:net';
 import os from 'node:os';
 import { closed, event, freePort, type Log, type Scenario, silent, until, watch } from './scenario-kit';
 
-
 function shown(value: unknown): string {
-  return typeof value === 'function' ? 'function' : typeof value === 'symbol' ? String(value) : Array.isArray(value) ? `[${value.map(shown).join()}]` : value === undefined ? 'undefined' : JSON.stringify(value);
+  return typeof value === 'function'
+    ? 'function'
+    : typeof value === 'symbol'
+      ? String(value)
+      : Array.isArray(value)
+        ? `[${value.map(shown).join()}]`
+        : value === undefined
+          ? 'undefined'
+          : JSON.stringify(value);
 }
 
 /** The outcome of one listen: what it throws, its error, or its address, the port by a name. */
@@ -13,9 +20,15 @@ async function listened(values: readonly unknown[], log: Log): Promise<void> {
   const server = net.createServer();
   const what = values.map(shown).join(', ');
   let called = false;
-  const callback = (): void => { called = true; };
+  const callback = (): void => {
+    called = true;
+  };
   try {
-    const result: unknown = Reflect.apply(Reflect.get(server, 'listen'), server, values.map((value) => (value === CALLBACK ? callback : value)));
+    const result: unknown = Reflect.apply(
+      Reflect.get(server, 'listen'),
+      server,
+      values.map((value) => (value === CALLBACK ? callback : value)),
+    );
     if (result !== server) log.add('gives something else');
   } catch (error) {
     log.add(what, 'throws', error);
@@ -58,24 +71,95 @@ async function visit(options: net.TcpNetConnectOpts, log: Log): Promise<void> {
   await closed(socket);
 }
 
-const tellPeers = (log: Log): net.Server => net.createServer((socket) => {
-  log.add(socket.remoteAddress, socket.remoteFamily, socket.localAddress, socket.localFamily);
-  socket.resume();
-});
+const tellPeers = (log: Log): net.Server =>
+  net.createServer((socket) => {
+    log.add(socket.remoteAddress, socket.remoteFamily, socket.localAddress, socket.localFamily);
+    socket.resume();
+  });
 
 export const serverScenarios: Record<string, Scenario> = {
   'listen in every shape': listens((port) => [
-    [], [CALLBACK], [0], [0, CALLBACK], [port], [port, CALLBACK], [String(port)], [port, HOST], [port, HOST, CALLBACK], [port, 10], [port, 10, CALLBACK], [port, HOST, 10], [port, HOST, 10, CALLBACK],
-    [port, null], [port, undefined, 5, CALLBACK], [null], [undefined], [null, CALLBACK], [undefined, HOST], [port, ''], [port, 'localhost'], [port, '0.0.0.0'], [port, '::1'], [port, '::'],
-    [{ port }], [{ port }, CALLBACK], [{ port: String(port) }], [{ port, host: HOST }], [{ port, host: HOST, backlog: 3, exclusive: true }], [{ port: 0, host: '::1', ipv6Only: true }], [{ port: undefined }], [{ port: null }],
-    [{ port, host: '' }], [{ port, host: null }], [{ port, backlog: 'x' }], [{ port, backlog: -1 }], [{ port: 0, readableAll: true, writableAll: true }], [port, HOST, -1], [port, HOST, 1e9],
+    [],
+    [CALLBACK],
+    [0],
+    [0, CALLBACK],
+    [port],
+    [port, CALLBACK],
+    [String(port)],
+    [port, HOST],
+    [port, HOST, CALLBACK],
+    [port, 10],
+    [port, 10, CALLBACK],
+    [port, HOST, 10],
+    [port, HOST, 10, CALLBACK],
+    [port, null],
+    [port, undefined, 5, CALLBACK],
+    [null],
+    [undefined],
+    [null, CALLBACK],
+    [undefined, HOST],
+    [port, ''],
+    [port, 'localhost'],
+    [port, '0.0.0.0'],
+    [port, '::1'],
+    [port, '::'],
+    [{ port }],
+    [{ port }, CALLBACK],
+    [{ port: String(port) }],
+    [{ port, host: HOST }],
+    [{ port, host: HOST, backlog: 3, exclusive: true }],
+    [{ port: 0, host: '::1', ipv6Only: true }],
+    [{ port: undefined }],
+    [{ port: null }],
+    [{ port, host: '' }],
+    [{ port, host: null }],
+    [{ port, backlog: 'x' }],
+    [{ port, backlog: -1 }],
+    [{ port: 0, readableAll: true, writableAll: true }],
+    [port, HOST, -1],
+    [port, HOST, 1e9],
   ]),
 
   'listen with what it can not take': listens((port) => [
-    [-1], [65_536], [1.5], [NaN], [Infinity], [''], [' '], [true], [false], [{}], [[]], [[1]], [{ host: HOST }], [{ fd: -1 }], [{ fd: 'x' }], [{ path: 1 }], [{ path: undefined }],
-    [{ port: -1 }], [{ port: 65_536 }], [{ port: 'x' }], [{ port: '' }], [{ port: true }], [{ port: false }], [{ port: {} }], [{ port: [] }], [{ port: NaN }], [{ port: Infinity }], [{ port: 1.5 }],
-    [{ port, host: 1 }], [{ port, host: {} }], [{ port, host: [] }], [{ port, host: true }], [{ port, signal: 'x' }], [{ port, signal: {} }], [{ port, signal: null }],
-    [{ exclusive: true }], [port, '192.0.2.1'], [{ port, host: '2001:db8::1' }], [port, '127.0.0.1.'],
+    [-1],
+    [65_536],
+    [1.5],
+    [NaN],
+    [Infinity],
+    [''],
+    [' '],
+    [true],
+    [false],
+    [{}],
+    [[]],
+    [[1]],
+    [{ host: HOST }],
+    [{ fd: -1 }],
+    [{ fd: 'x' }],
+    [{ path: 1 }],
+    [{ path: undefined }],
+    [{ port: -1 }],
+    [{ port: 65_536 }],
+    [{ port: 'x' }],
+    [{ port: '' }],
+    [{ port: true }],
+    [{ port: false }],
+    [{ port: {} }],
+    [{ port: [] }],
+    [{ port: NaN }],
+    [{ port: Infinity }],
+    [{ port: 1.5 }],
+    [{ port, host: 1 }],
+    [{ port, host: {} }],
+    [{ port, host: [] }],
+    [{ port, host: true }],
+    [{ port, signal: 'x' }],
+    [{ port, signal: {} }],
+    [{ port, signal: null }],
+    [{ exclusive: true }],
+    [port, '192.0.2.1'],
+    [{ port, host: '2001:db8::1' }],
+    [port, '127.0.0.1.'],
   ]),
 
   'every listen option beside a signal that is aborted': {
@@ -83,8 +167,13 @@ export const serverScenarios: Record<string, Scenario> = {
     client: async (_port, log) => {
       for (const options of [{ port: 0 }, { port: 0, host: HOST }, { port: 0, host: '::1' }]) {
         const server = net.createServer();
-        for (const name of ['listening', 'error', 'close']) server.on(name, (...values: unknown[]) => { log.add(name, ...values); });
-        server.listen({ ...options, signal: AbortSignal.abort() }, () => { log.add('callback'); });
+        for (const name of ['listening', 'error', 'close'])
+          server.on(name, (...values: unknown[]) => {
+            log.add(name, ...values);
+          });
+        server.listen({ ...options, signal: AbortSignal.abort() }, () => {
+          log.add('callback');
+        });
         await event(server, 'close');
         log.add(server.listening, server.address());
       }
@@ -144,10 +233,11 @@ export const serverScenarios: Record<string, Scenario> = {
   },
 
   'a server at localhost, and the machine by its own name': {
-    server: (log) => net.createServer((socket) => {
-      log.add('reached');
-      socket.resume();
-    }),
+    server: (log) =>
+      net.createServer((socket) => {
+        log.add('reached');
+        socket.resume();
+      }),
     host: '0.0.0.0',
     client: async (port, log) => {
       for (const host of ['localhost', 'LOCALHOST', os.hostname()]) {
@@ -161,14 +251,20 @@ export const serverScenarios: Record<string, Scenario> = {
   },
 
   'a port and an address of the client’s own': {
-    server: (log) => net.createServer((socket) => {
-      log.add(socket.remoteAddress, socket.remotePort === undefined);
-      socket.end(String(socket.remotePort));
-    }),
+    server: (log) =>
+      net.createServer((socket) => {
+        log.add(socket.remoteAddress, socket.remotePort === undefined);
+        socket.end(String(socket.remotePort));
+      }),
     client: async (port, log) => {
       for (const localAddress of [undefined, '127.0.0.1', '0.0.0.0']) {
         const localPort = await freePort();
-        const socket = net.connect({ port, host: HOST, localPort, ...(localAddress === undefined ? {} : { localAddress }) });
+        const socket = net.connect({
+          port,
+          host: HOST,
+          localPort,
+          ...(localAddress === undefined ? {} : { localAddress }),
+        });
         let text = '';
         socket.on('data', (chunk) => (text += String(chunk)));
         await event(socket, 'connect');
@@ -188,14 +284,68 @@ export const serverScenarios: Record<string, Scenario> = {
       const host = HOST;
       const name = 'localhost';
       const shapes: unknown[][] = [
-        [], [{}], [null], [undefined], [NaN], [-1], [65_536], ['x'], [''], [true], [[]], [{ host }], [{ port: null }], [{ port: undefined }], [{ port: '' }], [{ port: ' ' }], [{ port: 'x' }], [{ port: {} }], [{ port: true }], [{ port: 1.5 }], [{ port: -1 }], [{ port: 65_536 }], [{ port: '65536' }],
-        [{ port, host: 1 }], [{ port, host: {} }], [{ port, host: true }], [{ port, host: 'a\0b' }],
-        [{ port, host, localAddress: 1 }], [{ port, host, localAddress: 'x' }], [{ port, host, localAddress: {} }], [{ port, host, localPort: 'x' }], [{ port, host, localPort: true }], [{ port, host, localPort: {} }],
-        [{ port, host: name, family: 5 }], [{ port, host: name, family: 'x' }], [{ port, host: name, hints: 'x' }], [{ port, host: name, hints: 1e9 }], [{ port, host: name, lookup: 1 }], [{ port, host: name, lookup: {} }],
-        [{ port, host, autoSelectFamily: 'x' }], [{ port, host, autoSelectFamilyAttemptTimeout: 'x' }], [{ port, host, autoSelectFamilyAttemptTimeout: 0 }], [{ port, host, autoSelectFamilyAttemptTimeout: -1 }],
-        [{ port, host, timeout: 'x' }], [{ port, host, timeout: -1 }], [{ port, host, signal: 'x' }], [{ port, host, signal: {} }], [{ port, host, onread: 'x' }], [{ port, host, onread: {} }], [{ port, host, onread: { buffer: 1, callback: () => true } }],
-        [{ port, host, keepAliveInitialDelay: 'x', keepAlive: 1 }], [{ port, host, noDelay: 'x' }], [{ port, host, highWaterMark: -1 }], [{ port, host, highWaterMark: 'x' }], [{ port, host, blockList: 1 }], [{ port, host, fd: -1 }], [{ port, host, fd: 'x' }], [{ port, host, objectMode: true }],
-        [{ path: 1 }], [{ path: {} }], [port, host, 'x'], [port, 1],
+        [],
+        [{}],
+        [null],
+        [undefined],
+        [NaN],
+        [-1],
+        [65_536],
+        ['x'],
+        [''],
+        [true],
+        [[]],
+        [{ host }],
+        [{ port: null }],
+        [{ port: undefined }],
+        [{ port: '' }],
+        [{ port: ' ' }],
+        [{ port: 'x' }],
+        [{ port: {} }],
+        [{ port: true }],
+        [{ port: 1.5 }],
+        [{ port: -1 }],
+        [{ port: 65_536 }],
+        [{ port: '65536' }],
+        [{ port, host: 1 }],
+        [{ port, host: {} }],
+        [{ port, host: true }],
+        [{ port, host: 'a\0b' }],
+        [{ port, host, localAddress: 1 }],
+        [{ port, host, localAddress: 'x' }],
+        [{ port, host, localAddress: {} }],
+        [{ port, host, localPort: 'x' }],
+        [{ port, host, localPort: true }],
+        [{ port, host, localPort: {} }],
+        [{ port, host: name, family: 5 }],
+        [{ port, host: name, family: 'x' }],
+        [{ port, host: name, hints: 'x' }],
+        [{ port, host: name, hints: 1e9 }],
+        [{ port, host: name, lookup: 1 }],
+        [{ port, host: name, lookup: {} }],
+        [{ port, host, autoSelectFamily: 'x' }],
+        [{ port, host, autoSelectFamilyAttemptTimeout: 'x' }],
+        [{ port, host, autoSelectFamilyAttemptTimeout: 0 }],
+        [{ port, host, autoSelectFamilyAttemptTimeout: -1 }],
+        [{ port, host, timeout: 'x' }],
+        [{ port, host, timeout: -1 }],
+        [{ port, host, signal: 'x' }],
+        [{ port, host, signal: {} }],
+        [{ port, host, onread: 'x' }],
+        [{ port, host, onread: {} }],
+        [{ port, host, onread: { buffer: 1, callback: () => true } }],
+        [{ port, host, keepAliveInitialDelay: 'x', keepAlive: 1 }],
+        [{ port, host, noDelay: 'x' }],
+        [{ port, host, highWaterMark: -1 }],
+        [{ port, host, highWaterMark: 'x' }],
+        [{ port, host, blockList: 1 }],
+        [{ port, host, fd: -1 }],
+        [{ port, host, fd: 'x' }],
+        [{ port, host, objectMode: true }],
+        [{ path: 1 }],
+        [{ path: {} }],
+        [port, host, 'x'],
+        [port, 1],
       ];
       for (const values of shapes) {
         const what = values.map(shown).join(', ');
@@ -206,7 +356,10 @@ export const serverScenarios: Record<string, Scenario> = {
           log.add(what, 'throws', error);
           continue;
         }
-        const end = await Promise.race([event(socket, 'connect').then(() => 'connects'), event(socket, 'error').then(([error]) => error)]);
+        const end = await Promise.race([
+          event(socket, 'connect').then(() => 'connects'),
+          event(socket, 'error').then(([error]) => error),
+        ]);
         log.add(what, end);
         socket.destroy();
       }
@@ -217,19 +370,30 @@ export const serverScenarios: Record<string, Scenario> = {
     server: silent,
     client: async (port, log) => {
       // Node destroys it, and connects it for all that.
-      const aborted = watch(net.connect({ port, host: HOST, signal: AbortSignal.abort() }), log.part('aborted before'), 'client');
+      const aborted = watch(
+        net.connect({ port, host: HOST, signal: AbortSignal.abort() }),
+        log.part('aborted before'),
+        'client',
+      );
       await until(() => !aborted.connecting, 'connected or destroyed');
       log.add(aborted.destroyed, aborted.errored?.name);
       if (!aborted.closed) await closed(aborted.destroy());
       const controller = new AbortController();
-      const socket = watch(net.connect({ port, host: HOST, signal: controller.signal }), log.part('aborted in the tick of connect'), 'client');
+      const socket = watch(
+        net.connect({ port, host: HOST, signal: controller.signal }),
+        log.part('aborted in the tick of connect'),
+        'client',
+      );
       controller.abort(new Error('enough'));
       await closed(socket);
     },
   },
 
   'refused: a socket connects again, after an error and in the listener of close': {
-    server: (log) => net.createServer((socket) => { watch(socket, log, 'server').end('hello'); }),
+    server: (log) =>
+      net.createServer((socket) => {
+        watch(socket, log, 'server').end('hello');
+      }),
     client: async (port, log) => {
       const free = await freePort();
       log.name(free, 'FREE');
@@ -256,7 +420,14 @@ export const serverScenarios: Record<string, Scenario> = {
     client: async (_port, log) => {
       const port = await freePort();
       log.name(port, 'FREE');
-      for (const options of [{ host: '127.0.0.1' }, { host: '::1' }, { host: '0.0.0.0' }, { host: '::' }, { host: 'localhost', family: 4 }, { host: 'localhost', autoSelectFamily: false, family: 4 }]) {
+      for (const options of [
+        { host: '127.0.0.1' },
+        { host: '::1' },
+        { host: '0.0.0.0' },
+        { host: '::' },
+        { host: 'localhost', family: 4 },
+        { host: 'localhost', autoSelectFamily: false, family: 4 },
+      ]) {
         await closed(watch(net.connect({ port, ...options }), log.part(JSON.stringify(options)), 'client'));
       }
     },
@@ -266,14 +437,21 @@ export const serverScenarios: Record<string, Scenario> = {
     server: (log) => {
       const server = net.createServer((socket) => {
         log.add('connection');
-        socket.on('error', () => undefined).resume().write('hello');
-        socket.on('end', () => { server.maxConnections = 0; });
+        socket
+          .on('error', () => undefined)
+          .resume()
+          .write('hello');
+        socket.on('end', () => {
+          server.maxConnections = 0;
+        });
       });
       server.maxConnections = 1;
       server.on('drop', (data) => {
         log.name(data?.remotePort, 'CLIENT');
         log.add('drop', Object.keys(data ?? {}), data);
-        server.getConnections((error, count) => { log.add('counted', error, count); });
+        server.getConnections((error, count) => {
+          log.add('counted', error, count);
+        });
       });
       return server;
     },
@@ -300,7 +478,9 @@ export const serverScenarios: Record<string, Scenario> = {
         sockets.push(socket);
         socket.on('error', () => undefined).resume();
         if (sockets.length < 3) return;
-        server.close((error) => { log.add('callback', error ?? 'fine'); });
+        server.close((error) => {
+          log.add('callback', error ?? 'fine');
+        });
         log.add('still listening', server.listening, server.address());
         const count = (): void => {
           server.getConnections((error, left) => {
@@ -311,11 +491,18 @@ export const serverScenarios: Record<string, Scenario> = {
         };
         count();
       });
-      server.on('close', () => { log.add('close'); });
+      server.on('close', () => {
+        log.add('close');
+      });
       return server;
     },
     client: async (port, log) => {
-      const sockets = [1, 2, 3].map(() => net.connect(port, HOST).on('error', () => undefined).resume());
+      const sockets = [1, 2, 3].map(() =>
+        net
+          .connect(port, HOST)
+          .on('error', () => undefined)
+          .resume(),
+      );
       await Promise.all(sockets.map(closed));
       const late = watch(net.connect(port, HOST), log, 'late');
       await closed(late);

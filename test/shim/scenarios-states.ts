@@ -1,4 +1,7 @@
-/** Scenarios: end, destroy and reset of a socket in every state that it can be in, and half-open connections in every combination. */
+/**
+ * Scenarios: end, destroy and reset of a socket in every state that it can be in, and half-open connections in every
+ * combination.
+ */
 import net from 'node:net';
 import { closed, event, freePort, type Log, type Scenario, silent, until, watch } from './scenario-kit';
 
@@ -11,24 +14,54 @@ const ALL = 5;
 type Action = (socket: net.Socket, log: Log) => void;
 
 const actions: Readonly<Record<string, Action>> = {
-  end: (socket, log) => { socket.end('.', () => { log.add('end callback'); }); },
-  destroy: (socket) => { socket.destroy(); },
-  'destroy with an error': (socket) => { socket.destroy(Object.assign(new Error('enough'), { code: 'EOWN' })); },
-  destroySoon: (socket) => { socket.destroySoon(); },
-  resetAndDestroy: (socket) => { socket.resetAndDestroy(); },
+  end: (socket, log) => {
+    socket.end('.', () => {
+      log.add('end callback');
+    });
+  },
+  destroy: (socket) => {
+    socket.destroy();
+  },
+  'destroy with an error': (socket) => {
+    socket.destroy(Object.assign(new Error('enough'), { code: 'EOWN' }));
+  },
+  destroySoon: (socket) => {
+    socket.destroySoon();
+  },
+  resetAndDestroy: (socket) => {
+    socket.resetAndDestroy();
+  },
 };
 
 function tell(socket: net.Socket, log: Log): void {
-  log.add(socket.destroyed, socket.connecting, socket.pending, socket.readyState, socket.errored?.message, socket.writableEnded, socket.writableFinished, socket.readableEnded, socket.closed);
+  log.add(
+    socket.destroyed,
+    socket.connecting,
+    socket.pending,
+    socket.readyState,
+    socket.errored?.message,
+    socket.writableEnded,
+    socket.writableFinished,
+    socket.readableEnded,
+    socket.closed,
+  );
 }
 
-/** Each action on a socket of its own that `arrange` has brought into the state; `release` lets a socket that goes on come to its end. */
-function eachAction(state: (port: number, log: Log) => Promise<net.Socket>, release: (socket: net.Socket, port: number) => void = () => undefined): Scenario['client'] {
+/**
+ * Each action on a socket of its own that `arrange` has brought into the state; `release` lets a socket that goes on
+ * come to its end.
+ */
+function eachAction(
+  state: (port: number, log: Log) => Promise<net.Socket>,
+  release: (socket: net.Socket, port: number) => void = () => undefined,
+): Scenario['client'] {
   return async (port, log) => {
     for (const [name, act] of Object.entries(actions)) {
       const part = log.part(name);
       const socket = await state(port, part);
-      socket.on('finish', () => { part.add('finish'); });
+      socket.on('finish', () => {
+        part.add('finish');
+      });
       const end = closed(socket);
       act(socket, part);
       tell(socket, part);
@@ -40,8 +73,8 @@ function eachAction(state: (port: number, log: Log) => Promise<net.Socket>, rele
 }
 
 /**
- * Makes a server's `serve` wait with what it returns until the client has done its part, which it tells by a connection of its own
- * ({@link over}): a time that is long enough for any machine would be too long for all.
+ * Makes a server's `serve` wait with what it returns until the client has done its part, which it tells by a connection
+ * of its own ({@link over}): a time that is long enough for any machine would be too long for all.
  */
 function whenOver(serve: (socket: net.Socket) => () => void): (socket: net.Socket) => void {
   let waiting: (() => void) | undefined;
@@ -50,14 +83,20 @@ function whenOver(serve: (socket: net.Socket) => () => void): (socket: net.Socke
       waiting = serve(socket);
       return;
     }
-    socket.on('error', () => undefined).resume().end();
+    socket
+      .on('error', () => undefined)
+      .resume()
+      .end();
     waiting();
     waiting = undefined;
   };
 }
 
 function over(_socket: net.Socket, port: number): void {
-  net.connect(port, '127.0.0.1').on('error', () => undefined).resume();
+  net
+    .connect(port, '127.0.0.1')
+    .on('error', () => undefined)
+    .resume();
 }
 
 /** A server that logs each connection by itself, in the order in which they come. */
@@ -87,7 +126,9 @@ export const stateScenarios: Record<string, Scenario> = {
     server: silent,
     client: eachAction((port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
-      socket.write('early', (error) => { log.add('written', error ?? 'fine'); });
+      socket.write('early', (error) => {
+        log.add('written', error ?? 'fine');
+      });
       return Promise.resolve(socket);
     }),
   },
@@ -119,13 +160,16 @@ export const stateScenarios: Record<string, Scenario> = {
     connections: 2 * ALL,
     server: (log) => {
       let count = 0;
-      return net.createServer({ allowHalfOpen: true }, whenOver((socket) => {
-        watch(socket, log.part(`connection ${(count += 1)}`), 'server');
-        return () => {
-          if (socket.readableEnded) socket.end('late');
-          else socket.once('end', () => socket.end('late'));
-        };
-      }));
+      return net.createServer(
+        { allowHalfOpen: true },
+        whenOver((socket) => {
+          watch(socket, log.part(`connection ${(count += 1)}`), 'server');
+          return () => {
+            if (socket.readableEnded) socket.end('late');
+            else socket.once('end', () => socket.end('late'));
+          };
+        }),
+      );
     },
     client: eachAction(async (port, log) => {
       const socket = await connectedTo({ port }, log);
@@ -148,19 +192,32 @@ export const stateScenarios: Record<string, Scenario> = {
     connections: 2 * ALL,
     server: (log) => {
       let count = 0;
-      return net.createServer({ pauseOnConnect: true }, whenOver((socket) => {
-        const part = log.part(`connection ${(count += 1)}`);
-        let bytes = 0;
-        socket.on('data', (chunk) => (bytes += chunk.length));
-        // Not how it ended: libuv takes a reset behind data for an end.
-        socket.on('error', () => undefined).on('close', () => { part.add(bytes >= FULL_BYTES ? 'all' : 'not all'); });
-        socket.pause();
-        return () => { socket.resume(); };
-      }));
+      return net.createServer(
+        { pauseOnConnect: true },
+        whenOver((socket) => {
+          const part = log.part(`connection ${(count += 1)}`);
+          let bytes = 0;
+          socket.on('data', (chunk) => (bytes += chunk.length));
+          // Not how it ended: libuv takes a reset behind data for an end.
+          socket
+            .on('error', () => undefined)
+            .on('close', () => {
+              part.add(bytes >= FULL_BYTES ? 'all' : 'not all');
+            });
+          socket.pause();
+          return () => {
+            socket.resume();
+          };
+        }),
+      );
     },
     client: eachAction(async (port, log) => {
       const socket = await connectedTo({ port }, log);
-      log.add(socket.write(Buffer.alloc(FULL_BYTES), (error) => { log.add('written', error ?? 'fine'); }));
+      log.add(
+        socket.write(Buffer.alloc(FULL_BYTES), (error) => {
+          log.add('written', error ?? 'fine');
+        }),
+      );
       await new Promise((resolve) => setTimeout(resolve, 10));
       log.add('waiting', socket.writableLength);
       return socket;
@@ -170,14 +227,20 @@ export const stateScenarios: Record<string, Scenario> = {
   'every way to end, with what came left unread': {
     connections: ALL,
     server: logging({}, (socket) => socket.write(Buffer.alloc(128 * 1024))),
-    client: eachAction(async (port, log) => {
-      const socket = net.connect(port, '127.0.0.1');
-      for (const name of ['error', 'end', 'close']) socket.on(name, (...values: unknown[]) => { log.add(name, ...values); });
-      await until(() => socket.bytesRead > 0, 'something came');
-      // What is still under way is answered by a reset too, but behind the end.
-      await new Promise((resolve) => setTimeout(resolve, 30));
-      return socket;
-    }, (socket) => setTimeout(() => socket.resume(), 20)),
+    client: eachAction(
+      async (port, log) => {
+        const socket = net.connect(port, '127.0.0.1');
+        for (const name of ['error', 'end', 'close'])
+          socket.on(name, (...values: unknown[]) => {
+            log.add(name, ...values);
+          });
+        await until(() => socket.bytesRead > 0, 'something came');
+        // What is still under way is answered by a reset too, but behind the end.
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        return socket;
+      },
+      (socket) => setTimeout(() => socket.resume(), 20),
+    ),
   },
 
   'every way to end, in the listener of an error': {

@@ -7,18 +7,19 @@ import { closed, event, type Log, type Scenario, until, watch } from './scenario
 
 const MEBIBYTE = 1024 * 1024;
 
-const collect = (log: Log): net.Server => net.createServer((socket) => {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  socket.on('data', (chunk) => {
-    hash.update(chunk);
-    bytes += chunk.length;
+const collect = (log: Log): net.Server =>
+  net.createServer((socket) => {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    socket.on('data', (chunk) => {
+      hash.update(chunk);
+      bytes += chunk.length;
+    });
+    socket.on('end', () => {
+      log.add(bytes, hash.digest('hex'));
+      socket.end(String(bytes));
+    });
   });
-  socket.on('end', () => {
-    log.add(bytes, hash.digest('hex'));
-    socket.end(String(bytes));
-  });
-});
 
 function* chunks(count: number, size: number): Generator<Buffer> {
   for (let i = 0; i < count; i += 1) yield Buffer.alloc(size, i);
@@ -26,17 +27,28 @@ function* chunks(count: number, size: number): Generator<Buffer> {
 
 export const streamScenarios: Record<string, Scenario> = {
   'strings in every encoding, alone and corked': {
-    server: (log) => net.createServer((socket) => {
-      const all: Buffer[] = [];
-      socket.on('data', (chunk) => all.push(chunk));
-      socket.on('end', () => { log.add(Buffer.concat(all).toString('hex')); });
-    }),
+    server: (log) =>
+      net.createServer((socket) => {
+        const all: Buffer[] = [];
+        socket.on('data', (chunk) => all.push(chunk));
+        socket.on('end', () => {
+          log.add(Buffer.concat(all).toString('hex'));
+        });
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
       await event(socket, 'ready');
       const texts: [string, BufferEncoding][] = [
-        ['plain', 'ascii'], ['grün ✓ 🎉', 'utf8'], ['caf\u00e9', 'latin1'], ['b\u00efn', 'binary'], ['wide ✓', 'utf16le'], ['ucs', 'ucs2'],
-        ['00ff10', 'hex'], ['aGVsbG8=', 'base64'], ['aGVsbG8', 'base64url'], ['', 'utf8'],
+        ['plain', 'ascii'],
+        ['grün ✓ 🎉', 'utf8'],
+        ['caf\u00e9', 'latin1'],
+        ['b\u00efn', 'binary'],
+        ['wide ✓', 'utf16le'],
+        ['ucs', 'ucs2'],
+        ['00ff10', 'hex'],
+        ['aGVsbG8=', 'base64'],
+        ['aGVsbG8', 'base64url'],
+        ['', 'utf8'],
       ];
       for (const [text, encoding] of texts) socket.write(text, encoding);
       socket.setDefaultEncoding('latin1');
@@ -57,22 +69,23 @@ export const streamScenarios: Record<string, Scenario> = {
   },
 
   'sixteen mebibytes to a slow reader, with pressure back': {
-    server: (log) => net.createServer((socket) => {
-      const hash = createHash('sha256');
-      let bytes = 0;
-      socket.on('data', (chunk) => {
-        hash.update(chunk);
-        bytes += chunk.length;
-        if (bytes % (4 * MEBIBYTE) < chunk.length) {
-          socket.pause();
-          setTimeout(() => socket.resume(), 20);
-        }
-      });
-      socket.on('end', () => {
-        log.add(bytes, hash.digest('hex'), socket.bytesRead);
-        socket.end('done');
-      });
-    }),
+    server: (log) =>
+      net.createServer((socket) => {
+        const hash = createHash('sha256');
+        let bytes = 0;
+        socket.on('data', (chunk) => {
+          hash.update(chunk);
+          bytes += chunk.length;
+          if (bytes % (4 * MEBIBYTE) < chunk.length) {
+            socket.pause();
+            setTimeout(() => socket.resume(), 20);
+          }
+        });
+        socket.on('end', () => {
+          log.add(bytes, hash.digest('hex'), socket.bytesRead);
+          socket.end('done');
+        });
+      }),
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
       let refused = 0;
@@ -92,7 +105,9 @@ export const streamScenarios: Record<string, Scenario> = {
     server: collect,
     client: async (port, log) => {
       const socket = watch(net.connect(port, '127.0.0.1'), log, 'client');
-      socket.write(Buffer.alloc(8 * MEBIBYTE, 'abc'), () => { log.add('written', socket.bytesWritten); });
+      socket.write(Buffer.alloc(8 * MEBIBYTE, 'abc'), () => {
+        log.add('written', socket.bytesWritten);
+      });
       socket.write('é'.repeat(MEBIBYTE));
       socket.end();
       await closed(socket);
@@ -115,10 +130,20 @@ export const streamScenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       const socket = net.connect(port, '127.0.0.1');
       await event(socket, 'connect');
-      socket.on('close', (hadError) => { log.add('close', hadError); });
-      log.add(socket.write(Buffer.alloc(16 * MEBIBYTE), (error) => { log.add('first', error ?? 'fine'); }));
-      socket.write('x', (error) => { log.add('second', error ?? 'fine'); });
-      socket.end('y', () => { log.add('end'); });
+      socket.on('close', (hadError) => {
+        log.add('close', hadError);
+      });
+      log.add(
+        socket.write(Buffer.alloc(16 * MEBIBYTE), (error) => {
+          log.add('first', error ?? 'fine');
+        }),
+      );
+      socket.write('x', (error) => {
+        log.add('second', error ?? 'fine');
+      });
+      socket.end('y', () => {
+        log.add('end');
+      });
       setTimeout(() => socket.destroy(), 20);
       await closed(socket);
       log.add(socket.bytesWritten > 16 * MEBIBYTE, socket.writableLength);
@@ -129,15 +154,17 @@ export const streamScenarios: Record<string, Scenario> = {
   },
 
   'pipeline, async iteration and setEncoding': {
-    server: (log) => net.createServer({ allowHalfOpen: true }, (socket) => {
-      void (async () => {
-        let text = '';
-        for await (const chunk of socket.setEncoding('utf8').iterator({ destroyOnReturn: false })) text += String(chunk);
-        log.add(text.length, text.slice(0, 5));
-        await pipeline(Readable.from(['a', 'b', 'c']), socket);
-        log.add('pipeline done');
-      })();
-    }),
+    server: (log) =>
+      net.createServer({ allowHalfOpen: true }, (socket) => {
+        void (async () => {
+          let text = '';
+          for await (const chunk of socket.setEncoding('utf8').iterator({ destroyOnReturn: false }))
+            text += String(chunk);
+          log.add(text.length, text.slice(0, 5));
+          await pipeline(Readable.from(['a', 'b', 'c']), socket);
+          log.add('pipeline done');
+        })();
+      }),
     client: async (port, log) => {
       const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
       for (const chunk of chunks(10, 3)) socket.write(chunk.toString('latin1').replace(/./gsu, '✓'));
@@ -167,7 +194,9 @@ export const streamScenarios: Record<string, Scenario> = {
           },
         },
       });
-      socket.on('data', () => { log.add('data event'); });
+      socket.on('data', () => {
+        log.add('data event');
+      });
       watch(socket, log, 'client', { data: false });
       await closed(socket);
       log.add(received.length, received === '0123456789'.repeat(100), socket.bytesRead, calls >= 16);
@@ -202,15 +231,18 @@ export const streamScenarios: Record<string, Scenario> = {
   },
 
   'paused on connect': {
-    server: (log) => net.createServer({ pauseOnConnect: true }, (socket) => {
-      let early = true;
-      socket.on('data', (chunk) => { log.add(early ? 'early' : 'in time', String(chunk)); });
-      log.add(socket.isPaused(), socket.readableFlowing);
-      setTimeout(() => {
-        early = false;
-        socket.resume();
-      }, 30);
-    }),
+    server: (log) =>
+      net.createServer({ pauseOnConnect: true }, (socket) => {
+        let early = true;
+        socket.on('data', (chunk) => {
+          log.add(early ? 'early' : 'in time', String(chunk));
+        });
+        log.add(socket.isPaused(), socket.readableFlowing);
+        setTimeout(() => {
+          early = false;
+          socket.resume();
+        }, 30);
+      }),
     client: async (port) => {
       const socket = net.connect(port, '127.0.0.1');
       socket.end('hello');
@@ -237,10 +269,11 @@ export const streamScenarios: Record<string, Scenario> = {
   },
 
   'what comes while nobody listens is kept': {
-    server: () => net.createServer((socket) => {
-      socket.write('one');
-      setTimeout(() => socket.end('two'), 10);
-    }),
+    server: () =>
+      net.createServer((socket) => {
+        socket.write('one');
+        setTimeout(() => socket.end('two'), 10);
+      }),
     client: async (port, log) => {
       const socket = net.connect(port, '127.0.0.1');
       await until(() => socket.bytesRead === 6, 'both words');
@@ -255,10 +288,14 @@ export const streamScenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       const socket = net.connect(port, '127.0.0.1');
       const caught = new Promise((resolve) => process.once('uncaughtException', resolve));
-      socket.once('connect', () => { throw new Error('in connect'); });
+      socket.once('connect', () => {
+        throw new Error('in connect');
+      });
       log.add(await caught);
       const again = new Promise((resolve) => process.once('uncaughtException', resolve));
-      socket.once('data', () => { throw new Error('in data'); });
+      socket.once('data', () => {
+        throw new Error('in data');
+      });
       let text = '';
       socket.on('data', (chunk) => (text += String(chunk)));
       socket.end('12345');

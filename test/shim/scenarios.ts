@@ -1,4 +1,7 @@
-/** Programs as anyone would write them for TCP; the parity test runs each over TCP and over STP and compares what they saw. */
+/**
+ * Programs as anyone would write them for TCP; the parity test runs each over TCP and over STP and compares what they
+ * saw.
+ */
 import { connectionScenarios } from './scenarios-connections';
 import { contextScenarios } from './scenarios-contexts';
 import { errorScenarios } from './scenarios-errors';

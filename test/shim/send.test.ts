@@ -6,18 +6,23 @@ import { node, REGISTER, scratch } from './kit';
 
 const PROGRAM = path.join(__dirname, '../../..', 'test/e2e/programs/send.cjs');
 
-void t.test('sockets and servers go to other processes as with TCP: bytes, order of messages, callbacks, errors', async (t) => {
-  const seen = await Promise.all(['tcp', 'stp', 'auto'].map(async (mode) => {
-    const { region, remove } = scratch();
-    t.teardown(remove);
-    const { stdout, stderr } = await node(['--require', REGISTER, PROGRAM], { STP_REGION: region, STP_NET: mode });
-    t.equal(stderr, '');
-    return JSON.parse(stdout) as { exits: unknown };
-  }));
-  t.same(seen[0]?.exits, [0, 0]);
-  t.same(seen[1], seen[0], 'stp');
-  t.same(seen[2], seen[0], 'auto');
-});
+void t.test(
+  'sockets and servers go to other processes as with TCP: bytes, order of messages, callbacks, errors',
+  async (t) => {
+    const seen = await Promise.all(
+      ['tcp', 'stp', 'auto'].map(async (mode) => {
+        const { region, remove } = scratch();
+        t.teardown(remove);
+        const { stdout, stderr } = await node(['--require', REGISTER, PROGRAM], { STP_REGION: region, STP_NET: mode });
+        t.equal(stderr, '');
+        return JSON.parse(stdout) as { exits: unknown };
+      }),
+    );
+    t.same(seen[0]?.exits, [0, 0]);
+    t.same(seen[1], seen[0], 'stp');
+    t.same(seen[2], seen[0], 'auto');
+  },
+);
 
 void t.test('a socket that can not be given is an error of the send: it is not lost in silence', async (t) => {
   const { region, remove } = scratch();

@@ -1,6 +1,7 @@
 /**
- * What TCP shows in scenarios whose two ends race: data beside this file, for each line of Node and scenario all that was seen in many plays.
- * `npm run record:tcp` records it anew. Scenarios that are not in it look the same over TCP each time.
+ * What TCP shows in scenarios whose two ends race: data beside this file, for each line of Node and scenario all that
+ * was seen in many plays. `npm run record:tcp` records it anew. Scenarios that are not in it look the same over TCP
+ * each time.
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -16,7 +16,15 @@ const PRELUDE = `
 async function both(program: string): Promise<{ stp: string[]; tcp: string[]; stderr: string }> {
   const place = scratch();
   const run = async (mode: string): Promise<{ stdout: string; stderr: string }> =>
-    node(['--require', REGISTER, '-e', `${PRELUDE}(async () => {${program}})().catch((error) => { console.log('FAILED', error); process.exit(1); });`], { STP_REGION: place.region, STP_NET: mode });
+    node(
+      [
+        '--require',
+        REGISTER,
+        '-e',
+        `${PRELUDE}(async () => {${program}})().catch((error) => { console.log('FAILED', error); process.exit(1); });`,
+      ],
+      { STP_REGION: place.region, STP_NET: mode },
+    );
   const [stp, tcp] = [await run('stp'), await run('tcp')];
   place.remove();
   return { stp: stp.stdout.trim().split('\n'), tcp: tcp.stdout.trim().split('\n'), stderr: stp.stderr };

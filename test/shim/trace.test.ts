@@ -11,16 +11,29 @@ const DOCUMENT = fs.readFileSync(path.join(projectRoot(), 'docs', 'translation.m
 /** Rows of the table under a heading: cells without their backticks. */
 function table(heading: string): string[][] {
   const section = DOCUMENT.split(/^## /mu).find((text) => text.startsWith(heading)) ?? '';
-  const rows = section.split('\n').filter((line) => line.startsWith('|')).slice(2);
-  return rows.map((row) => row.split('|').slice(1, -1).map((cell) => cell.trim()));
+  const rows = section
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .slice(2);
+  return rows.map((row) =>
+    row
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
 }
 
 /** Operation -> calls, those in brackets left out. */
-const expected = new Map<string, string[]>(table('Operations').map(([operation = '', , calls = '']) => [operation, calls.replace(/\[.*?\]/gu, '').match(/STP\w+(\(\w+\))?/gu) ?? []]));
+const expected = new Map<string, string[]>(
+  table('Operations').map(([operation = '', , calls = '']) => [
+    operation,
+    calls.replace(/\[.*?\]/gu, '').match(/STP\w+(\(\w+\))?/gu) ?? [],
+  ]),
+);
 
 /**
- * Marks the trace; then acts. The pauses let what is under way arrive: each operation's calls stand under its mark. They are turns of the event loop,
- * of which a busy machine gives few in a time.
+ * Marks the trace; then acts. The pauses let what is under way arrive: each operation's calls stand under its mark.
+ * They are turns of the event loop, of which a busy machine gives few in a time.
  */
 const PRELUDE = `
   const fs = require('node:fs');
@@ -44,9 +57,16 @@ function traced(stderr: string): Map<string, string[]> {
   return found;
 }
 
-async function trace(text: string, args: readonly string[] = ['--require', REGISTER]): Promise<{ calls: Map<string, string[]>; stderr: string }> {
+async function trace(
+  text: string,
+  args: readonly string[] = ['--require', REGISTER],
+): Promise<{ calls: Map<string, string[]>; stderr: string }> {
   const place = scratch();
-  const { code, stderr } = await node([...args, '-e', `${PRELUDE}(async () => {${text}})();`], { STP_REGION: place.region, STP_NET: 'stp', STP_TRACE: '1' });
+  const { code, stderr } = await node([...args, '-e', `${PRELUDE}(async () => {${text}})();`], {
+    STP_REGION: place.region,
+    STP_NET: 'stp',
+    STP_TRACE: '1',
+  });
   place.remove();
   if (code !== 0) throw new Error(stderr);
   return { calls: traced(stderr), stderr };
@@ -82,7 +102,10 @@ void t.test('a program written for TCP makes the calls of the table', async (t) 
   t.same(calls.get('options'), of('options'));
   t.same(calls.get('write'), [...of('write'), ...of('read')]);
   t.same(calls.get('end')?.slice(0, 1), of('end'));
-  t.same(calls.get('destroy')?.filter((call) => call === 'STPclose'), [...of('destroy'), ...of('destroy')]);
+  t.same(
+    calls.get('destroy')?.filter((call) => call === 'STPclose'),
+    [...of('destroy'), ...of('destroy')],
+  );
   t.same(calls.get('reset')?.slice(0, 2), of('reset'));
   t.same(calls.get('close')?.slice(-1), of('close'));
 });
@@ -108,7 +131,8 @@ void t.test('reading makes the calls of the table: at the pace of the program', 
 });
 
 void t.test('giving and taking make the calls of the table', async (t) => {
-  const { calls, stderr } = await trace(`
+  const { calls, stderr } = await trace(
+    `
     const net = require(${JSON.stringify(PACKAGE)});
     const server = net.createServer((socket) => socket.resume()).listen(0);
     const socket = net.connect(server.address().port);
@@ -117,7 +141,9 @@ void t.test('giving and taking make the calls of the table', async (t) => {
     const taken = await during('take', () => net.stpTake(token));
     taken.destroy();
     server.close();
-  `, []);
+  `,
+    [],
+  );
   t.same(calls.get('give'), expected.get('give'), stderr);
   t.same(calls.get('take')?.slice(0, 3), expected.get('take'));
 });
@@ -134,6 +160,9 @@ void t.test('the trace tells each decision, and nothing without STP_TRACE', asyn
 });
 
 void t.test('the document has every reason, as the code declares it', (t) => {
-  t.same(table('STP or TCP'), Object.entries(REASONS).map(([code, { transport, doc }]) => [`\`${code}\``, transport, doc]));
+  t.same(
+    table('STP or TCP'),
+    Object.entries(REASONS).map(([code, { transport, doc }]) => [`\`${code}\``, transport, doc]),
+  );
   t.end();
 });

@@ -35,7 +35,8 @@ function chunkOf(seed: number, at: number, length: number): Buffer {
 
 function checksumOf(seed: number, bytes: number): number {
   let sum = 0;
-  for (let at = 0; at < bytes; at += CHUNK_BYTES) sum = crc32(chunkOf(seed, at, Math.min(CHUNK_BYTES, bytes - at)), sum);
+  for (let at = 0; at < bytes; at += CHUNK_BYTES)
+    sum = crc32(chunkOf(seed, at, Math.min(CHUNK_BYTES, bytes - at)), sum);
   return sum;
 }
 

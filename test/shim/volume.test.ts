@@ -54,7 +54,10 @@ for (const driver of drivers) {
       server.send('memory');
       return { ...answer, serverGrownMib: (await grown).grownMib };
     };
-    const flat = (t: { ok(value: unknown, title: string): unknown }, answer: Answer & { serverGrownMib: number }): void => {
+    const flat = (
+      t: { ok(value: unknown, title: string): unknown },
+      answer: Answer & { serverGrownMib: number },
+    ): void => {
       t.ok(answer.grownMib < GROWN_MIB_MAX, `the client grew by ${answer.grownMib} MiB`);
       t.ok(answer.serverGrownMib < GROWN_MIB_MAX, `the server grew by ${answer.serverGrownMib} MiB`);
     };

@@ -1,4 +1,7 @@
-/** A process that plays the scenarios of http, tls and http2, either end; asked `{ transports }`, it tells what its sockets connected by. */
+/**
+ * A process that plays the scenarios of http, tls and http2, either end; asked `{ transports }`, it tells what its
+ * sockets connected by.
+ */
 import { subscribe } from 'node:diagnostics_channel';
 import type net from 'node:net';
 import { playScenarios } from './scenario-ends';

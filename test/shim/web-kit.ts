@@ -12,7 +12,10 @@ export const trust = { ca: CERTIFICATE, servername: 'localhost', host: HOST };
 
 /** Logs events with their values; of objects the class, of buffers the text. */
 export function tell<T extends EventEmitter>(emitter: T, log: Log, who: string, events: readonly string[]): T {
-  for (const name of events) emitter.on(name, (...values: unknown[]) => { log.add(who, name, ...values.map(shown)); });
+  for (const name of events)
+    emitter.on(name, (...values: unknown[]) => {
+      log.add(who, name, ...values.map(shown));
+    });
   return emitter;
 }
 
@@ -20,7 +23,8 @@ export function shown(value: unknown): unknown {
   if (value instanceof Error) return withoutThread(value);
   if (Buffer.isBuffer(value)) return plain(value.toString('latin1'));
   const prototype: unknown = typeof value === 'object' && value !== null ? Object.getPrototypeOf(value) : undefined;
-  if (prototype === undefined || prototype === null || prototype === Object.prototype || Array.isArray(value)) return value;
+  if (prototype === undefined || prototype === null || prototype === Object.prototype || Array.isArray(value))
+    return value;
   // http2 wraps a socket without a handle in a stream of its own, which stands for it.
   return (value as object).constructor.name.replace('JSStreamSocket', 'Socket');
 }
@@ -37,7 +41,17 @@ export function plain(text: string): string {
 }
 
 /** Not 'upgrade' and 'connect', whose listeners take the socket over. */
-export const REQUEST_EVENTS = ['socket', 'response', 'information', 'continue', 'timeout', 'finish', 'abort', 'error', 'close'];
+export const REQUEST_EVENTS = [
+  'socket',
+  'response',
+  'information',
+  'continue',
+  'timeout',
+  'finish',
+  'abort',
+  'error',
+  'close',
+];
 export const MESSAGE_EVENTS = ['aborted', 'end', 'error', 'close'];
 export const RESPONSE_EVENTS = ['pipe', 'finish', 'error', 'timeout', 'close'];
 
@@ -53,7 +67,9 @@ export async function read(stream: NodeJS.ReadableStream): Promise<string> {
 export function closing(emitter: NodeJS.EventEmitter): Promise<void> {
   const late = new Error(`a ${emitter.constructor.name} does not close`);
   return new Promise((resolve, reject) => {
-    const watchdog = setTimeout(() => { reject(late); }, 8000);
+    const watchdog = setTimeout(() => {
+      reject(late);
+    }, 8000);
     emitter.once('close', () => {
       clearTimeout(watchdog);
       resolve();
@@ -73,7 +89,14 @@ export async function follow(request: http.ClientRequest, log: Log, who: string)
   tell(request, log, who, REQUEST_EVENTS);
   let answer: Promise<string> | undefined;
   request.on('response', (response) => {
-    log.add(who, response.statusCode, response.statusMessage, response.httpVersion, { ...response.headers, date: '' }, request.reusedSocket);
+    log.add(
+      who,
+      response.statusCode,
+      response.statusMessage,
+      response.httpVersion,
+      { ...response.headers, date: '' },
+      request.reusedSocket,
+    );
     tell(response, log, `${who} response`, MESSAGE_EVENTS);
     answer = read(response);
   });
@@ -83,7 +106,13 @@ export async function follow(request: http.ClientRequest, log: Log, who: string)
 }
 
 /** Sends text as it is and logs what comes back until the connection closes. */
-export async function sendRaw(port: number, log: Log, who: string, text: string, then?: (socket: net.Socket) => void): Promise<void> {
+export async function sendRaw(
+  port: number,
+  log: Log,
+  who: string,
+  text: string,
+  then?: (socket: net.Socket) => void,
+): Promise<void> {
   const socket = net.connect(port, HOST);
   let all = '';
   socket.on('data', (chunk) => (all += chunk.toString('latin1')));

@@ -1,6 +1,7 @@
 /**
- * http, https, tls, http2 and fetch see over STP what they see over TCP, and with `auto` whoever is at the other end: every scenario is played
- * once, by two processes in each of the ways at the same time. What is seen must be what TCP shows in that play, or what was recorded of TCP (tcp-traces.json).
+ * http, https, tls, http2 and fetch see over STP what they see over TCP, and with `auto` whoever is at the other end:
+ * every scenario is played once, by two processes in each of the ways at the same time. What is seen must be what TCP
+ * shows in that play, or what was recorded of TCP (tcp-traces.json).
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -23,7 +24,10 @@ void t.test('what stands on net sees over STP what it sees over TCP', async (t) 
   // What fails before there is a region fails alike; all of it is a step of its own in CI.
   const all = process.env['STP_TEST_WAYS'] === 'all';
   const full = all ? fullDisk(place.directory) : undefined;
-  const hooked = (settings: Record<string, string>): Side => ({ env: { STP_REGION: place.region, ...settings }, execArgv: ['--require', REGISTER] });
+  const hooked = (settings: Record<string, string>): Side => ({
+    env: { STP_REGION: place.region, ...settings },
+    execArgv: ['--require', REGISTER],
+  });
   const auto = hooked({});
   const tcp = new Pair(ACTOR, NATIVE);
   /** Pairs, and the transports that the client's sockets must have. */
@@ -33,8 +37,19 @@ void t.test('what stands on net sees over STP what it sees over TCP', async (t) 
     'with auto at the server only': [new Pair(ACTOR, auto, NATIVE), ['none']],
     'with auto at the client only': [new Pair(ACTOR, NATIVE, auto), ['tcp']],
     'with auto and a damaged region': [new Pair(ACTOR, hooked({ STP_REGION: broken })), ['tcp']],
-    ...(all ? { 'with auto and a region that can not be made': [new Pair(ACTOR, hooked({ STP_REGION: path.join(broken, 'region', 'region') })), ['tcp']] } : {}),
-    ...(full === undefined ? {} : { 'with auto and a full region': [new Pair(ACTOR, hooked({ STP_REGION: path.join(full, 'region') })), ['tcp']] }),
+    ...(all
+      ? {
+          'with auto and a region that can not be made': [
+            new Pair(ACTOR, hooked({ STP_REGION: path.join(broken, 'region', 'region') })),
+            ['tcp'],
+          ],
+        }
+      : {}),
+    ...(full === undefined
+      ? {}
+      : {
+          'with auto and a full region': [new Pair(ACTOR, hooked({ STP_REGION: path.join(full, 'region') })), ['tcp']],
+        }),
   };
   const pairs = [tcp, ...Object.values(ways).map(([pair]) => pair)];
   t.teardown(() => {

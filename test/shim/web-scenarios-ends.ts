@@ -9,11 +9,17 @@ import { closing, follow, gone, HOST, sendRaw, sleep, tell } from './web-kit';
 /** Not 'finish' and 'socket': whether a short time is over before the connection stands is chance. */
 const LATE_EVENTS = ['timeout', 'abort', 'error', 'close'];
 
-/** How long a server waits for bytes that are on their way: a client on a busy machine takes its time, and what comes behind the end resets. */
+/**
+ * How long a server waits for bytes that are on their way: a client on a busy machine takes its time, and what comes
+ * behind the end resets.
+ */
 const PATIENT_MS = 400;
 
 /** Takes requests and answers none; what it sees of their ends is chance. */
-const mute = (): http.Server => http.createServer((request) => { request.on('error', () => undefined).resume(); });
+const mute = (): http.Server =>
+  http.createServer((request) => {
+    request.on('error', () => undefined).resume();
+  });
 
 /** Begins an answer and does not end it. */
 const begin: http.RequestListener = (request, response) => {
@@ -31,7 +37,15 @@ function atStage(request: http.ClientRequest, stage: string, act: () => void): v
   else request.once(stage, act);
 }
 
-const CHANNELS = ['http.client.request.created', 'http.client.request.start', 'http.client.request.error', 'http.client.response.finish', 'http.server.request.start', 'http.server.response.created', 'http.server.response.finish'];
+const CHANNELS = [
+  'http.client.request.created',
+  'http.client.request.start',
+  'http.client.request.error',
+  'http.client.response.finish',
+  'http.server.request.start',
+  'http.server.response.created',
+  'http.server.response.finish',
+];
 
 interface Announced {
   readonly request?: { readonly method?: string; readonly url?: string; readonly path?: string };
@@ -45,7 +59,15 @@ function listen(end: string, log: Log): () => void {
   const names = CHANNELS.filter((name) => name.startsWith(end));
   const write = (message: unknown, name: string | symbol): void => {
     const { request, response, socket, error } = message as Announced;
-    log.add(String(name), Object.keys(message as object).sort(), request?.method, request?.path ?? request?.url, response?.statusCode, socket?.constructor.name, error);
+    log.add(
+      String(name),
+      Object.keys(message as object).sort(),
+      request?.method,
+      request?.path ?? request?.url,
+      response?.statusCode,
+      socket?.constructor.name,
+      error,
+    );
   };
   for (const name of names) diagnostics.subscribe(name, write);
   return () => {
@@ -63,13 +85,18 @@ export const endScenarios: Record<string, Scenario> = {
         option: () => http.get({ ...to, timeout: 30 }),
         agent: () => http.get({ ...to, agent }),
         'agent and option': () => http.get({ ...to, agent, timeout: 20 }),
-        method: () => http.get(to).setTimeout(30, () => { log.add('called'); }),
-        'method, when connected': () => http.get(to).on('socket', function connected(this: http.ClientRequest, socket) {
-          socket.on('connect', () => this.setTimeout(30));
-        }),
-        socket: () => http.get(to).on('socket', function given(this: http.ClientRequest, socket) {
-          socket.setTimeout(30, () => this.destroy(new Error('mine')));
-        }),
+        method: () =>
+          http.get(to).setTimeout(30, () => {
+            log.add('called');
+          }),
+        'method, when connected': () =>
+          http.get(to).on('socket', function connected(this: http.ClientRequest, socket) {
+            socket.on('connect', () => this.setTimeout(30));
+          }),
+        socket: () =>
+          http.get(to).on('socket', function given(this: http.ClientRequest, socket) {
+            socket.setTimeout(30, () => this.destroy(new Error('mine')));
+          }),
       };
       for (const [name, make] of Object.entries(ways)) {
         const request = tell(make(), log, name, LATE_EVENTS);
@@ -83,11 +110,14 @@ export const endScenarios: Record<string, Scenario> = {
   },
 
   'http: a request to a server that accepts nothing for a while': {
-    server: () => http.createServer((request, response) => {
-      if (request.url !== '/sleep') return;
-      // Behind the answer nothing moves in this process, neither TCP nor STP.
-      response.end('good night', () => setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150), 5));
-    }),
+    server: () =>
+      http.createServer((request, response) => {
+        if (request.url !== '/sleep') return;
+        // Behind the answer nothing moves in this process, neither TCP nor STP.
+        response.end('good night', () =>
+          setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150), 5),
+        );
+      }),
     client: async (port, log) => {
       await follow(http.get({ port, host: HOST, path: '/sleep', agent: false }), log, 'sleep');
       await sleep(15);
@@ -130,7 +160,11 @@ export const endScenarios: Record<string, Scenario> = {
   },
 
   'http: headersTimeout': {
-    server: () => http.createServer({ headersTimeout: PATIENT_MS, requestTimeout: 2 * PATIENT_MS, connectionsCheckingInterval: 20 }, (_request, response) => response.end()),
+    server: () =>
+      http.createServer(
+        { headersTimeout: PATIENT_MS, requestTimeout: 2 * PATIENT_MS, connectionsCheckingInterval: 20 },
+        (_request, response) => response.end(),
+      ),
     client: async (port, log) => {
       await sendRaw(port, log, 'nothing', '');
       await sendRaw(port, log, 'the head', 'GET / HTTP/1.1\r\nHost: x\r\n');
@@ -138,21 +172,28 @@ export const endScenarios: Record<string, Scenario> = {
   },
 
   'http: requestTimeout': {
-    server: (log) => http.createServer({ headersTimeout: 0, requestTimeout: PATIENT_MS, connectionsCheckingInterval: 20 }, (request) => {
-      request.on('error', () => undefined).resume();
-    }).on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      log.add('clientError', error.code, error.message, socket.writable, socket.destroyed);
-      socket.end('HTTP/1.1 408 Too late\r\n\r\n');
-    }),
+    server: (log) =>
+      http
+        .createServer({ headersTimeout: 0, requestTimeout: PATIENT_MS, connectionsCheckingInterval: 20 }, (request) => {
+          request.on('error', () => undefined).resume();
+        })
+        .on('clientError', (error: NodeJS.ErrnoException, socket) => {
+          log.add('clientError', error.code, error.message, socket.writable, socket.destroyed);
+          socket.end('HTTP/1.1 408 Too late\r\n\r\n');
+        }),
     client: (port, log) => sendRaw(port, log, 'the body', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na'),
   },
 
   'http: keepAliveTimeout, with and without a hint to the agent': {
     // Where the buffer is an option, which is a second else.
-    server: () => http.createServer({ keepAliveTimeout: 30, keepAliveTimeoutBuffer: 0 } as http.ServerOptions, (request, response) => {
-      if (request.url === '/long') response.setHeader('Keep-Alive', 'timeout=5');
-      response.end('x');
-    }),
+    server: () =>
+      http.createServer(
+        { keepAliveTimeout: 30, keepAliveTimeoutBuffer: 0 } as http.ServerOptions,
+        (request, response) => {
+          if (request.url === '/long') response.setHeader('Keep-Alive', 'timeout=5');
+          response.end('x');
+        },
+      ),
     client: async (port, log) => {
       const get = async (path: string, part: Log): Promise<void> => {
         const agent = agentOf(part, { timeout: 1000 });
@@ -187,7 +228,13 @@ export const endScenarios: Record<string, Scenario> = {
           const request = http.get({ port, host: HOST, agent: false });
           atStage(request, stage, () => request.destroy(error));
           await follow(request, log, stage);
-          log.add(stage, request.destroyed, request.writableFinished, request.socket?.destroyed, request.socket?.readyState);
+          log.add(
+            stage,
+            request.destroyed,
+            request.writableFinished,
+            request.socket?.destroyed,
+            request.socket?.readyState,
+          );
         }
       }
     },
@@ -196,11 +243,17 @@ export const endScenarios: Record<string, Scenario> = {
   'http: an abort signal at each stage': {
     server: () => http.createServer(begin),
     client: async (port, log) => {
-      await follow(http.get({ port, host: HOST, agent: false, signal: AbortSignal.abort(new Error('before')) }), log, 'before');
+      await follow(
+        http.get({ port, host: HOST, agent: false, signal: AbortSignal.abort(new Error('before')) }),
+        log,
+        'before',
+      );
       for (const stage of STAGES) {
         const controller = new AbortController();
         const request = http.get({ port, host: HOST, agent: false, signal: controller.signal });
-        atStage(request, stage, () => { controller.abort(new Error('reason')); });
+        atStage(request, stage, () => {
+          controller.abort(new Error('reason'));
+        });
         await follow(request, log, stage);
       }
     },
@@ -211,7 +264,10 @@ export const endScenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       for (const how of ['destroy', 'end'] as const) {
         const request = http.get({ port, host: HOST, agent: false });
-        atStage(request, 'data', () => { if (how === 'destroy') request.destroy(); else request.socket?.end(); });
+        atStage(request, 'data', () => {
+          if (how === 'destroy') request.destroy();
+          else request.socket?.end();
+        });
         await follow(request, log, how);
         await sleep(5);
       }
@@ -219,23 +275,34 @@ export const endScenarios: Record<string, Scenario> = {
   },
 
   'http: a response that is destroyed at each stage': {
-    server: (log) => webServer(log, (request, response) => {
-      request.resume();
-      const ways: Record<string, () => unknown> = {
-        '/before': () => response.destroy(),
-        '/error': () => response.destroy(new Error('mine')),
-        '/request': () => request.destroy(),
-        '/request-error': () => request.destroy(new Error('mine')),
-        '/reset': () => request.socket.resetAndDestroy(),
-        '/socket': () => request.socket.end(),
-        '/body': () => response.write('begun', () => response.destroy()),
-        '/body-end': () => response.write('begun', () => response.socket?.end()),
-        '/length': () => response.writeHead(200, { 'Content-Length': 9 }).write('begun', () => response.destroy()),
-      };
-      ways[request.url ?? '']?.();
-    }),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        request.resume();
+        const ways: Record<string, () => unknown> = {
+          '/before': () => response.destroy(),
+          '/error': () => response.destroy(new Error('mine')),
+          '/request': () => request.destroy(),
+          '/request-error': () => request.destroy(new Error('mine')),
+          '/reset': () => request.socket.resetAndDestroy(),
+          '/socket': () => request.socket.end(),
+          '/body': () => response.write('begun', () => response.destroy()),
+          '/body-end': () => response.write('begun', () => response.socket?.end()),
+          '/length': () => response.writeHead(200, { 'Content-Length': 9 }).write('begun', () => response.destroy()),
+        };
+        ways[request.url ?? '']?.();
+      }),
     client: async (port, log) => {
-      for (const path of ['/before', '/error', '/request', '/request-error', '/reset', '/socket', '/body', '/body-end', '/length']) {
+      for (const path of [
+        '/before',
+        '/error',
+        '/request',
+        '/request-error',
+        '/reset',
+        '/socket',
+        '/body',
+        '/body-end',
+        '/length',
+      ]) {
         await follow(http.get({ port, host: HOST, agent: false, path }), log, path);
         await sleep(5);
       }
@@ -246,7 +313,9 @@ export const endScenarios: Record<string, Scenario> = {
     server: (log) => {
       const server = http.createServer((_request, response) => response.end('x'));
       server.maxConnections = 1;
-      return server.on('drop', (data) => { log.add('drop', { ...data, remotePort: 'some' }); });
+      return server.on('drop', (data) => {
+        log.add('drop', { ...data, remotePort: 'some' });
+      });
     },
     client: async (port, log) => {
       const agent = agentOf(log);
@@ -254,7 +323,9 @@ export const endScenarios: Record<string, Scenario> = {
       await sendRaw(port, log, 'second', '');
       const third = http.get({ port, host: HOST, agent: false });
       // By what its message tells is chance: the server's end may come before the request.
-      third.on('error', (error: NodeJS.ErrnoException) => { log.add('third', error.code); });
+      third.on('error', (error: NodeJS.ErrnoException) => {
+        log.add('third', error.code);
+      });
       await closing(third);
       await follow(http.get({ port, host: HOST, agent }), log, 'first again');
       agent.destroy();
@@ -267,7 +338,10 @@ export const endScenarios: Record<string, Scenario> = {
         if (request.url === '/idle') response.end('x');
         else response.write('x');
         if (request.url === '/close-idle') server.closeIdleConnections();
-        if (request.url === '/close-all') setTimeout(() => { server.closeAllConnections(); }, 10);
+        if (request.url === '/close-all')
+          setTimeout(() => {
+            server.closeAllConnections();
+          }, 10);
       });
       return server;
     },
@@ -282,7 +356,11 @@ export const endScenarios: Record<string, Scenario> = {
       await event(other, 'response');
       await gone(idle.socket);
       log.add(counts(agent), waiting.destroyed);
-      await follow(http.get({ port, host: HOST, agent: false, path: '/close-all' }), log.part('close-all'), 'close-all');
+      await follow(
+        http.get({ port, host: HOST, agent: false, path: '/close-all' }),
+        log.part('close-all'),
+        'close-all',
+      );
       await Promise.all([waited, otherEnd]);
     },
   },
@@ -290,10 +368,12 @@ export const endScenarios: Record<string, Scenario> = {
   'http: the channels of diagnostics_channel': {
     server: (log) => {
       const stop = listen('http.server', log);
-      return http.createServer((request, response) => {
-        if (request.url === '/gone') request.socket.destroy();
-        else response.end('x');
-      }).on('close', stop);
+      return http
+        .createServer((request, response) => {
+          if (request.url === '/gone') request.socket.destroy();
+          else response.end('x');
+        })
+        .on('close', stop);
     },
     client: async (port, log) => {
       const stop = listen('http.client', log);

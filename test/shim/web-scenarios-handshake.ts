@@ -7,15 +7,31 @@ import { secureServer, visit } from './web-tls-kit';
 
 export const handshakeScenarios: Record<string, Scenario> = {
   'tls: certificates of both ends': {
-    server: (log) => secureServer(log, { requestCert: true, rejectUnauthorized: false, ca: other.cert }, (socket, who) => {
-      log.add(who, socket.authorized, socket.authorizationError, socket.getPeerCertificate().subject, socket.getCertificate(), socket.getPeerX509Certificate()?.subject);
-      socket.end('x');
-    }),
+    server: (log) =>
+      secureServer(log, { requestCert: true, rejectUnauthorized: false, ca: other.cert }, (socket, who) => {
+        log.add(
+          who,
+          socket.authorized,
+          socket.authorizationError,
+          socket.getPeerCertificate().subject,
+          socket.getCertificate(),
+          socket.getPeerX509Certificate()?.subject,
+        );
+        socket.end('x');
+      }),
     client: async (port, log) => {
       await visit(port, log, 'with', other, (socket) => {
         socket.on('secureConnect', () => {
           const { subject, issuer, subjectaltname, serialNumber, fingerprint256 } = socket.getPeerCertificate(true);
-          log.add(subject, issuer, subjectaltname, serialNumber, fingerprint256, socket.getX509Certificate()?.subject, socket.getPeerX509Certificate()?.checkHost('localhost'));
+          log.add(
+            subject,
+            issuer,
+            subjectaltname,
+            serialNumber,
+            fingerprint256,
+            socket.getX509Certificate()?.subject,
+            socket.getPeerX509Certificate()?.checkHost('localhost'),
+          );
         });
       });
       await visit(port, log, 'without');
@@ -33,22 +49,28 @@ export const handshakeScenarios: Record<string, Scenario> = {
 
   'tls: servers of several names': {
     server: (log) => {
-      const server = secureServer(log, {
-        SNICallback: (name, done) => {
-          log.add('SNI', name);
-          if (name === 'failing.example') done(new Error('no such name'));
-          else if (name === 'later.example') setImmediate(done, null, tls.createSecureContext(other));
-          else done(null, undefined);
+      const server = secureServer(
+        log,
+        {
+          SNICallback: (name, done) => {
+            log.add('SNI', name);
+            if (name === 'failing.example') done(new Error('no such name'));
+            else if (name === 'later.example') setImmediate(done, null, tls.createSecureContext(other));
+            else done(null, undefined);
+          },
         },
-      }, (socket, who) => {
-        log.add(who, socket.servername);
-        socket.end('x');
-      });
+        (socket, who) => {
+          log.add(who, socket.servername);
+          socket.end('x');
+        },
+      );
       return server;
     },
     client: async (port, log) => {
       const see = (socket: tls.TLSSocket): void => {
-        socket.on('secureConnect', () => { log.add(socket.getPeerCertificate().subject.CN, socket.servername); });
+        socket.on('secureConnect', () => {
+          log.add(socket.getPeerCertificate().subject.CN, socket.servername);
+        });
       };
       for (const servername of ['localhost', 'later.example', 'failing.example']) {
         await visit(port, log, servername, { servername, rejectUnauthorized: false }, see);
@@ -68,46 +90,58 @@ export const handshakeScenarios: Record<string, Scenario> = {
     client: async (port, log) => {
       for (const servername of ['localhost', 'a.other.example', 'change.example', 'localhost']) {
         await visit(port, log, servername, { servername, rejectUnauthorized: false }, (socket) => {
-          socket.on('secureConnect', () => { log.add(socket.getPeerCertificate().subject.CN); });
+          socket.on('secureConnect', () => {
+            log.add(socket.getPeerCertificate().subject.CN);
+          });
         });
       }
     },
   },
 
   'tls: ALPN': {
-    server: (log) => secureServer(log, { ALPNProtocols: ['h9', 'h8'] }, (socket, who) => {
-      log.add(who, socket.alpnProtocol);
-      socket.end('x');
-    }),
+    server: (log) =>
+      secureServer(log, { ALPNProtocols: ['h9', 'h8'] }, (socket, who) => {
+        log.add(who, socket.alpnProtocol);
+        socket.end('x');
+      }),
     client: async (port, log) => {
       for (const ALPNProtocols of [['h8'], ['h7', 'h8', 'h9'], ['h7'], []]) {
         await visit(port, log, ALPNProtocols.join(), { ALPNProtocols }, (socket) => {
-          socket.on('secureConnect', () => { log.add(socket.alpnProtocol); });
+          socket.on('secureConnect', () => {
+            log.add(socket.alpnProtocol);
+          });
         });
       }
     },
   },
 
   'tls: ALPN by a callback': {
-    server: (log) => secureServer(log, {
-      ALPNCallback: ({ servername, protocols }) => {
-        log.add('ALPN', servername, protocols);
-        return protocols.find((protocol) => protocol === 'h2');
-      },
-    }, (socket, who) => {
-      log.add(who, socket.alpnProtocol);
-      socket.end('x');
-    }),
+    server: (log) =>
+      secureServer(
+        log,
+        {
+          ALPNCallback: ({ servername, protocols }) => {
+            log.add('ALPN', servername, protocols);
+            return protocols.find((protocol) => protocol === 'h2');
+          },
+        },
+        (socket, who) => {
+          log.add(who, socket.alpnProtocol);
+          socket.end('x');
+        },
+      ),
     client: async (port, log) => {
-      for (const ALPNProtocols of [['h1', 'h2'], ['h3']]) await visit(port, log, ALPNProtocols.join(), { ALPNProtocols });
+      for (const ALPNProtocols of [['h1', 'h2'], ['h3']])
+        await visit(port, log, ALPNProtocols.join(), { ALPNProtocols });
     },
   },
 
   'tls: sessions are taken up again': {
-    server: (log) => secureServer(log, { sessionIdContext: 'x' }, (socket, who) => {
-      log.add(who, socket.isSessionReused());
-      socket.end('x');
-    }),
+    server: (log) =>
+      secureServer(log, { sessionIdContext: 'x' }, (socket, who) => {
+        log.add(who, socket.isSessionReused());
+        socket.end('x');
+      }),
     client: async (port, log) => {
       for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
         let session: Buffer | undefined;
@@ -119,7 +153,9 @@ export const handshakeScenarios: Record<string, Scenario> = {
           });
         });
         await visit(port, log, 'again', { ...settings, ...(session === undefined ? {} : { session }) }, (socket) => {
-          socket.on('secureConnect', () => { log.add(socket.isSessionReused(), socket.getTLSTicket() !== undefined, socket.getSession() !== undefined); });
+          socket.on('secureConnect', () => {
+            log.add(socket.isSessionReused(), socket.getTLSTicket() !== undefined, socket.getSession() !== undefined);
+          });
         });
       }
     },
@@ -149,24 +185,30 @@ export const handshakeScenarios: Record<string, Scenario> = {
         socket.on('session', (given: Buffer) => (session ??= given));
       });
       await visit(port, log, 'again', session === undefined ? {} : { session }, (socket) => {
-        socket.on('secureConnect', () => { log.add(socket.isSessionReused()); });
+        socket.on('secureConnect', () => {
+          log.add(socket.isSessionReused());
+        });
       });
     },
   },
 
   'tls: key log': {
-    server: (log) => secureServer(log, {}).on('keylog', (line: Buffer, socket: tls.TLSSocket) => {
-      log.add('keylog', line.toString().split(' ')[0], socket.constructor.name, socket.remotePort !== undefined);
-    }),
+    server: (log) =>
+      secureServer(log, {}).on('keylog', (line: Buffer, socket: tls.TLSSocket) => {
+        log.add('keylog', line.toString().split(' ')[0], socket.constructor.name, socket.remotePort !== undefined);
+      }),
     client: async (port, log) => {
       await visit(port, log, 'client', {}, (socket) => {
-        socket.on('keylog', (line: Buffer) => { log.add('keylog', line.toString().split(' ')[0]); });
+        socket.on('keylog', (line: Buffer) => {
+          log.add('keylog', line.toString().split(' ')[0]);
+        });
       });
     },
   },
 
   'tls: checkServerIdentity and no trust': {
-    // A client that does not trust leaves with data unread: whether the server sees an end or a reset is chance with TCP.
+    // A client that does not trust leaves with data unread: whether the server sees an end or a reset is chance with
+    // TCP.
     server: () => secureServer(new Log(), { maxVersion: 'TLSv1.2' }),
     client: async (port, log) => {
       await visit(port, log, 'another name', { servername: 'another.example' });
@@ -182,18 +224,26 @@ export const handshakeScenarios: Record<string, Scenario> = {
   },
 
   'tls: a pre-shared key, right and wrong': {
-    server: (log) => tls.createServer({
-      ciphers: 'PSK',
-      maxVersion: 'TLSv1.2',
-      pskIdentityHint: 'hint',
-      pskCallback: (_socket: tls.TLSSocket, identity: string) => {
-        log.add('identity', identity);
-        return identity === 'me' ? Buffer.alloc(16, 7) : null;
-      },
-    } as tls.TlsOptions, (socket) => {
-      log.add('authorized', socket.authorized);
-      socket.end('x');
-    }).on('tlsClientError', (error) => { log.add('tlsClientError', shown(error)); }),
+    server: (log) =>
+      tls
+        .createServer(
+          {
+            ciphers: 'PSK',
+            maxVersion: 'TLSv1.2',
+            pskIdentityHint: 'hint',
+            pskCallback: (_socket: tls.TLSSocket, identity: string) => {
+              log.add('identity', identity);
+              return identity === 'me' ? Buffer.alloc(16, 7) : null;
+            },
+          } as tls.TlsOptions,
+          (socket) => {
+            log.add('authorized', socket.authorized);
+            socket.end('x');
+          },
+        )
+        .on('tlsClientError', (error) => {
+          log.add('tlsClientError', shown(error));
+        }),
     client: async (port, log) => {
       for (const identity of ['me', 'you']) {
         await visit(port, log, identity, {
@@ -237,7 +287,12 @@ export const handshakeScenarios: Record<string, Scenario> = {
           raw.resume().end('this is not TLS');
         } else if (visits === 2) raw.once('data', () => raw.destroy());
         else {
-          const socket = tell(new tls.TLSSocket(raw, { isServer: true, ...secure, minVersion: 'TLSv1.3' }), log, 'server', ['secure', 'end', 'close', '_tlsError']);
+          const socket = tell(
+            new tls.TLSSocket(raw, { isServer: true, ...secure, minVersion: 'TLSv1.3' }),
+            log,
+            'server',
+            ['secure', 'end', 'close', '_tlsError'],
+          );
           socket.on('_tlsError', () => raw.destroy());
         }
       });

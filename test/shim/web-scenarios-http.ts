@@ -2,7 +2,19 @@
 import http from 'node:http';
 import type net from 'node:net';
 import { event, type Log, type Scenario, until } from './scenario-kit';
-import { closing, follow, gone, HOST, MESSAGE_EVENTS, plain, read, RESPONSE_EVENTS, sendRaw, tell, turns } from './web-kit';
+import {
+  closing,
+  follow,
+  gone,
+  HOST,
+  MESSAGE_EVENTS,
+  plain,
+  read,
+  RESPONSE_EVENTS,
+  sendRaw,
+  tell,
+  turns,
+} from './web-kit';
 
 /** Logs connections and requests, each with the number of its connection; `answer` answers. */
 export function webServer(log: Log, answer: http.RequestListener, options: http.ServerOptions = {}): http.Server {
@@ -31,22 +43,30 @@ const hello: http.RequestListener = (request, response) => {
 };
 
 export function agentOf(log: Log, options: http.AgentOptions = {}): http.Agent {
-  return new http.Agent({ keepAlive: true, ...options }).on('free', (socket: net.Socket) => { log.add('agent free', socket.destroyed); });
+  return new http.Agent({ keepAlive: true, ...options }).on('free', (socket: net.Socket) => {
+    log.add('agent free', socket.destroyed);
+  });
 }
 
 /** How many sockets are in use, how many are free, and how many requests wait. */
 export function counts(agent: http.Agent): number[] {
-  return [agent.sockets, agent.freeSockets, agent.requests].map((lists) => Object.values(lists as NodeJS.Dict<unknown[]>).reduce((sum, list) => sum + (list?.length ?? 0), 0));
+  return [agent.sockets, agent.freeSockets, agent.requests].map((lists) =>
+    Object.values(lists as NodeJS.Dict<unknown[]>).reduce((sum, list) => sum + (list?.length ?? 0), 0),
+  );
 }
 
 /** A response with all that may come before and after it. */
 function hint(response: http.ServerResponse, log: Log): void {
-  response.writeEarlyHints({ link: '</style.css>; rel=preload; as=style' }, () => { log.add('hints written'); });
+  response.writeEarlyHints({ link: '</style.css>; rel=preload; as=style' }, () => {
+    log.add('hints written');
+  });
   response.writeProcessing();
   response.writeHead(200, { Trailer: 'X-Sum' });
   response.write('in ');
   response.addTrailers({ 'X-Sum': '7' });
-  response.end('pieces', () => { log.add('ended', response.writableFinished, response.socket?.constructor.name); });
+  response.end('pieces', () => {
+    log.add('ended', response.writableFinished, response.socket?.constructor.name);
+  });
 }
 
 export const httpScenarios: Record<string, Scenario> = {
@@ -57,8 +77,21 @@ export const httpScenarios: Record<string, Scenario> = {
       let socket: net.Socket | undefined;
       for (const path of ['/1', '/2', '/3']) {
         const request = await follow(http.get({ port, host: HOST, agent, path }), log, path);
-        socket ??= tell(request.socket as net.Socket, log, 'socket', ['free', 'agentRemove', 'timeout', 'end', 'close']);
-        log.add(request.socket === socket, counts(agent), socket.bytesRead > 0, socket.bytesWritten, socket.timeout, socket.destroyed);
+        socket ??= tell(request.socket as net.Socket, log, 'socket', [
+          'free',
+          'agentRemove',
+          'timeout',
+          'end',
+          'close',
+        ]);
+        log.add(
+          request.socket === socket,
+          counts(agent),
+          socket.bytesRead > 0,
+          socket.bytesWritten,
+          socket.timeout,
+          socket.destroyed,
+        );
       }
       await turns(2);
       log.add(counts(agent));
@@ -76,7 +109,9 @@ export const httpScenarios: Record<string, Scenario> = {
     server: () => http.createServer(hello),
     client: async (port, log) => {
       const agent = agentOf(log, { maxSockets: 2, maxFreeSockets: 1, scheduling: 'fifo' });
-      const all = ['/1', '/2', '/3', '/4', '/5'].map((path) => http.get({ port, host: HOST, agent, path }, (response) => response.resume()));
+      const all = ['/1', '/2', '/3', '/4', '/5'].map((path) =>
+        http.get({ port, host: HOST, agent, path }, (response) => response.resume()),
+      );
       log.add(counts(agent));
       const sockets = new Set<unknown>();
       for (const request of all) request.on('socket', (socket) => sockets.add(socket));
@@ -109,7 +144,11 @@ export const httpScenarios: Record<string, Scenario> = {
   'http: a socket that the server closes while idle is not used again': {
     server: (log) => {
       const server = webServer(log, (_request, response) => {
-        response.on('close', () => setTimeout(() => { server.closeIdleConnections(); }, 20));
+        response.on('close', () =>
+          setTimeout(() => {
+            server.closeIdleConnections();
+          }, 20),
+        );
         response.end('x');
       });
       return server;
@@ -130,24 +169,36 @@ export const httpScenarios: Record<string, Scenario> = {
   },
 
   'http: pipelined requests are answered in order': {
-    server: (log) => webServer(log, (request, response) => {
-      // The first is answered last.
-      if (request.url === '/1') setTimeout(() => response.end('one'), 20);
-      else response.end(request.url);
-    }),
-    client: (port, log) => sendRaw(port, log, 'raw', ['/1', '/2', '/3'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n${path === '/3' ? 'Connection: close\r\n' : ''}\r\n`).join('')),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        // The first is answered last.
+        if (request.url === '/1') setTimeout(() => response.end('one'), 20);
+        else response.end(request.url);
+      }),
+    client: (port, log) =>
+      sendRaw(
+        port,
+        log,
+        'raw',
+        ['/1', '/2', '/3']
+          .map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n${path === '/3' ? 'Connection: close\r\n' : ''}\r\n`)
+          .join(''),
+      ),
   },
 
   'http: requests in pieces, with a body, by HTTP/1.0, and one that is none': {
-    server: (log) => webServer(log, (request, response) => {
-      void read(request).then((text) => response.end(`got ${text}`));
-    }),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        void read(request).then((text) => response.end(`got ${text}`));
+      }),
     client: async (port, log) => {
       await sendRaw(port, log, 'pieces', 'POST / HT', (socket) => {
-        socket.once('connect', () => setTimeout(() => {
-          socket.write('TP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nab');
-          setTimeout(() => socket.write('cde'), 10);
-        }, 10));
+        socket.once('connect', () =>
+          setTimeout(() => {
+            socket.write('TP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nab');
+            setTimeout(() => socket.write('cde'), 10);
+          }, 10),
+        );
       });
       await sendRaw(port, log, 'old', 'GET /old HTTP/1.0\r\n\r\n');
       await sendRaw(port, log, 'wrong', 'this is no http\r\n\r\n');
@@ -159,14 +210,17 @@ export const httpScenarios: Record<string, Scenario> = {
   'http: clientError, and what may be done with it': {
     server: (log) => {
       let connections = 0;
-      return webServer(log, hello).on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: net.Socket) => {
-        log.add('clientError', error.code, error.message, error.rawPacket?.length, socket.writable, socket.bytesRead);
-        socket.end('HTTP/1.1 400 Not so\r\n\r\n');
-      }).on('connection', (socket) => {
-        connections += 1;
-        // A reset that overtakes the bytes before it takes them away.
-        if (connections === 4) void until(() => socket.bytesRead === 10, 'the bytes before the reset').then(() => socket.write('seen'));
-      });
+      return webServer(log, hello)
+        .on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: net.Socket) => {
+          log.add('clientError', error.code, error.message, error.rawPacket?.length, socket.writable, socket.bytesRead);
+          socket.end('HTTP/1.1 400 Not so\r\n\r\n');
+        })
+        .on('connection', (socket) => {
+          connections += 1;
+          // A reset that overtakes the bytes before it takes them away.
+          if (connections === 4)
+            void until(() => socket.bytesRead === 10, 'the bytes before the reset').then(() => socket.write('seen'));
+        });
     },
     client: async (port, log) => {
       await sendRaw(port, log, 'wrong', 'this is no http\r\n\r\n');
@@ -179,12 +233,15 @@ export const httpScenarios: Record<string, Scenario> = {
   },
 
   'http: a client that ends within a request, and one that ends behind it': {
-    server: (log) => webServer(log, (request, response) => {
-      request.resume();
-      response.end('answered');
-    }),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        request.resume();
+        response.end('answered');
+      }),
     client: async (port, log) => {
-      await sendRaw(port, log, 'within', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na', (socket) => socket.end());
+      await sendRaw(port, log, 'within', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na', (socket) =>
+        socket.end(),
+      );
       await sendRaw(port, log, 'in the head', 'GET / HTT', (socket) => socket.end());
       await sendRaw(port, log, 'behind', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', (socket) => socket.end());
       await sendRaw(port, log, 'nothing', '', (socket) => socket.end());
@@ -192,36 +249,58 @@ export const httpScenarios: Record<string, Scenario> = {
   },
 
   'http: upgrade, with bytes behind the head at both ends': {
-    server: (log) => webServer(log, hello).on('upgrade', (request, socket: net.Socket, head: Buffer) => {
-      log.add('server upgrade', request.url, request.headers.upgrade, head.toString(), socket.constructor.name, socket.readableFlowing, socket.allowHalfOpen);
-      // The end of the first connection may come behind the begin of the second.
-      tell(socket, log.part('upgraded'), 'upgraded', ['data', 'end', 'close']);
-      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nfrom the server');
-      socket.once('data', () => socket.end('bye'));
-    }),
+    server: (log) =>
+      webServer(log, hello).on('upgrade', (request, socket: net.Socket, head: Buffer) => {
+        log.add(
+          'server upgrade',
+          request.url,
+          request.headers.upgrade,
+          head.toString(),
+          socket.constructor.name,
+          socket.readableFlowing,
+          socket.allowHalfOpen,
+        );
+        // The end of the first connection may come behind the begin of the second.
+        tell(socket, log.part('upgraded'), 'upgraded', ['data', 'end', 'close']);
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nfrom the server');
+        socket.once('data', () => socket.end('bye'));
+      }),
     client: async (port, log) => {
       const request = http.get({ port, host: HOST, headers: { Connection: 'Upgrade', Upgrade: 'echo' } });
       tell(request, log, 'client', ['response', 'error', 'close']);
       const [response, socket, head] = (await event(request, 'upgrade')) as [http.IncomingMessage, net.Socket, Buffer];
-      log.add(response.statusCode, head.toString(), socket.readableFlowing, socket.listenerCount('data'), request.destroyed);
+      log.add(
+        response.statusCode,
+        head.toString(),
+        socket.readableFlowing,
+        socket.listenerCount('data'),
+        request.destroyed,
+      );
       const text = read(socket);
       socket.write('from the client');
       log.add(await text);
-      await sendRaw(port, log, 'raw', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhead', (socket) => {
-        socket.once('data', () => socket.write('more'));
-      });
+      await sendRaw(
+        port,
+        log,
+        'raw',
+        'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhead',
+        (socket) => {
+          socket.once('data', () => socket.write('more'));
+        },
+      );
     },
   },
 
   'http: an upgrade that the server or the client does not know': {
-    server: (log) => webServer(log, (request, response) => {
-      if (request.url !== '/forced') {
-        response.end('plain');
-        return;
-      }
-      request.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
-      request.socket.on('end', () => request.socket.destroy());
-    }),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        if (request.url !== '/forced') {
+          response.end('plain');
+          return;
+        }
+        request.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
+        request.socket.on('end', () => request.socket.destroy());
+      }),
     client: async (port, log) => {
       await follow(http.get({ port, host: HOST, headers: { Connection: 'Upgrade', Upgrade: 'echo' } }), log, 'asked');
       await follow(http.get({ port, host: HOST, path: '/forced' }), log, 'forced');
@@ -229,15 +308,16 @@ export const httpScenarios: Record<string, Scenario> = {
   },
 
   'http: CONNECT, through and refused': {
-    server: (log) => webServer(log, hello).on('connect', (request, socket: net.Socket, head: Buffer) => {
-      log.add('server connect', request.url, head.toString(), socket.readableFlowing, socket.listenerCount('error'));
-      if (request.url === 'closed:1') {
-        socket.destroy();
-        return;
-      }
-      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-      socket.pipe(socket);
-    }),
+    server: (log) =>
+      webServer(log, hello).on('connect', (request, socket: net.Socket, head: Buffer) => {
+        log.add('server connect', request.url, head.toString(), socket.readableFlowing, socket.listenerCount('error'));
+        if (request.url === 'closed:1') {
+          socket.destroy();
+          return;
+        }
+        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+        socket.pipe(socket);
+      }),
     client: async (port, log) => {
       const request = http.request({ port, host: HOST, method: 'CONNECT', path: 'open:1' }).end();
       const [response, socket, head] = (await event(request, 'connect')) as [http.IncomingMessage, net.Socket, Buffer];
@@ -280,23 +360,38 @@ export const httpScenarios: Record<string, Scenario> = {
         request.on('response', () => request.end());
         await follow(request, log, path);
       }
-      await sendRaw(port, log, 'raw', 'GET / HTTP/1.1\r\nHost: x\r\nExpect: the-unexpected\r\nConnection: close\r\n\r\n');
+      await sendRaw(
+        port,
+        log,
+        'raw',
+        'GET / HTTP/1.1\r\nHost: x\r\nExpect: the-unexpected\r\nConnection: close\r\n\r\n',
+      );
     },
   },
 
   'http: early hints, processing and trailers': {
-    server: (log) => webServer(log, (request, response) => {
-      request.resume();
-      request.on('end', () => {
-        log.add('trailers', request.trailers, request.rawTrailers, request.complete);
-        hint(response, log);
-      });
-    }),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        request.resume();
+        request.on('end', () => {
+          log.add('trailers', request.trailers, request.rawTrailers, request.complete);
+          hint(response, log);
+        });
+      }),
     client: async (port, log) => {
-      const request = http.request({ port, host: HOST, method: 'POST', headers: { Trailer: 'X-Up', 'Transfer-Encoding': 'chunked' } });
-      request.on('information', (information) => { log.add(information.statusCode, information.headers); });
+      const request = http.request({
+        port,
+        host: HOST,
+        method: 'POST',
+        headers: { Trailer: 'X-Up', 'Transfer-Encoding': 'chunked' },
+      });
+      request.on('information', (information) => {
+        log.add(information.statusCode, information.headers);
+      });
       request.on('response', (response) => {
-        response.on('end', () => { log.add(response.trailers, response.rawTrailers, response.complete); });
+        response.on('end', () => {
+          log.add(response.trailers, response.rawTrailers, response.complete);
+        });
       });
       request.write('body');
       request.addTrailers({ 'X-Up': '8' });
@@ -312,7 +407,8 @@ export const httpScenarios: Record<string, Scenario> = {
       for (const path of ['/1', '/2', '/3']) {
         const request = await follow(http.get({ port, host: HOST, agent, path }), log, path);
         log.add(request.reusedSocket);
-        if (request.socket !== null && !request.shouldKeepAlive && !request.socket.closed) await closing(request.socket);
+        if (request.socket !== null && !request.shouldKeepAlive && !request.socket.closed)
+          await closing(request.socket);
       }
       agent.destroy();
       await sendRaw(port, log, 'raw', 'GET /a HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3), (socket) => socket.end());
@@ -320,11 +416,12 @@ export const httpScenarios: Record<string, Scenario> = {
   },
 
   'http: HEAD, 204, 304, and Connection: close': {
-    server: (log) => webServer(log, (request, response) => {
-      const status = Number(request.url?.slice(1));
-      response.writeHead(status === 0 ? 200 : status, request.url === '/200' ? { Connection: 'close' } : {});
-      response.end(request.method === 'GET' && status === 200 ? 'with a body' : undefined);
-    }),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        const status = Number(request.url?.slice(1));
+        response.writeHead(status === 0 ? 200 : status, request.url === '/200' ? { Connection: 'close' } : {});
+        response.end(request.method === 'GET' && status === 200 ? 'with a body' : undefined);
+      }),
     client: async (port, log) => {
       const agent = agentOf(log, { maxSockets: 1 });
       for (const path of ['/204', '/304', '/200']) await follow(http.get({ port, host: HOST, agent, path }), log, path);
@@ -334,11 +431,14 @@ export const httpScenarios: Record<string, Scenario> = {
   },
 
   'http: much data, with backpressure, in both directions': {
-    server: (log) => webServer(log, (request, response) => {
-      log.add(request.socket.readableHighWaterMark, response.writableHighWaterMark, response.writableObjectMode);
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('close', () => response.end(Buffer.concat(chunks)));
-    }),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        log.add(request.socket.readableHighWaterMark, response.writableHighWaterMark, response.writableObjectMode);
+        const chunks: Buffer[] = [];
+        request
+          .on('data', (chunk: Buffer) => chunks.push(chunk))
+          .on('close', () => response.end(Buffer.concat(chunks)));
+      }),
     client: async (port, log) => {
       const request = http.request({ port, host: HOST, method: 'PUT' });
       const followed = follow(request, log, 'client');
@@ -355,27 +455,61 @@ export const httpScenarios: Record<string, Scenario> = {
   },
 
   'http: what request and response tell of their socket': {
-    server: (log) => webServer(log, (request, response) => {
-      const { socket } = request;
-      log.name(socket.remotePort, 'CLIENT');
-      log.add(socket.remoteAddress, socket.remotePort, socket.localAddress, socket.localPort, socket.address(), 'encrypted' in socket);
-      log.add(socket.timeout, socket.allowHalfOpen, socket.readyState, socket.pending, socket.connecting, socket.bytesRead, socket.bytesWritten);
-      log.add(response.socket === socket, (response as unknown as { connection: unknown }).connection === socket, Reflect.get(socket, 'server') === Reflect.get(socket, '_server'));
-      response.on('close', () => { log.add(response.socket, request.socket === socket, socket.bytesWritten > 0, socket.writableLength); });
-      response.end('x');
-      log.add(response.headersSent, response.writableEnded, socket.writableCorked, socket.isPaused());
-    }),
+    server: (log) =>
+      webServer(log, (request, response) => {
+        const { socket } = request;
+        log.name(socket.remotePort, 'CLIENT');
+        log.add(
+          socket.remoteAddress,
+          socket.remotePort,
+          socket.localAddress,
+          socket.localPort,
+          socket.address(),
+          'encrypted' in socket,
+        );
+        log.add(
+          socket.timeout,
+          socket.allowHalfOpen,
+          socket.readyState,
+          socket.pending,
+          socket.connecting,
+          socket.bytesRead,
+          socket.bytesWritten,
+        );
+        log.add(
+          response.socket === socket,
+          (response as unknown as { connection: unknown }).connection === socket,
+          Reflect.get(socket, 'server') === Reflect.get(socket, '_server'),
+        );
+        response.on('close', () => {
+          log.add(response.socket, request.socket === socket, socket.bytesWritten > 0, socket.writableLength);
+        });
+        response.end('x');
+        log.add(response.headersSent, response.writableEnded, socket.writableCorked, socket.isPaused());
+      }),
     client: async (port, log) => {
       const request = http.get({ port, host: HOST, agent: false });
       request.on('socket', (socket) => {
         log.add(socket.connecting, socket.pending, socket.timeout, socket.readyState);
         socket.on('connect', () => {
           log.name(socket.localPort, 'CLIENT');
-          log.add(socket.localAddress, socket.remoteAddress, socket.remotePort, Reflect.get(socket, 'parser') !== null, Reflect.get(socket, '_httpMessage') === request);
+          log.add(
+            socket.localAddress,
+            socket.remoteAddress,
+            socket.remotePort,
+            Reflect.get(socket, 'parser') !== null,
+            Reflect.get(socket, '_httpMessage') === request,
+          );
         });
       });
       await follow(request, log, 'client');
-      log.add(request.socket?.destroyed, request.socket?.bytesWritten, request.host, request.protocol, plain(request.getRawHeaderNames().join()));
+      log.add(
+        request.socket?.destroyed,
+        request.socket?.bytesWritten,
+        request.host,
+        request.protocol,
+        plain(request.getRawHeaderNames().join()),
+      );
     },
   },
 };

@@ -11,7 +11,11 @@ const STREAM_EVENTS = ['response', 'trailers', 'push', 'aborted', 'timeout', 'en
 type Answer = (stream: http2.ServerHttp2Stream, who: string, headers: http2.IncomingHttpHeaders) => void;
 
 /** Logs sessions and streams, each with the number of its session. */
-export function watchServer<T extends http2.Http2Server | http2.Http2SecureServer>(server: T, log: Log, answer: Answer): T {
+export function watchServer<T extends http2.Http2Server | http2.Http2SecureServer>(
+  server: T,
+  log: Log,
+  answer: Answer,
+): T {
   let sessions = 0;
   const names = new WeakMap<object, string>();
   server.on('session', (session: http2.ServerHttp2Session) => {
@@ -37,9 +41,17 @@ export const hello: Answer = (stream) => {
   stream.end('hello');
 };
 
-export async function ask(session: http2.ClientHttp2Session, log: Log, who: string, headers: http2.OutgoingHttpHeaders = {}): Promise<void> {
+export async function ask(
+  session: http2.ClientHttp2Session,
+  log: Log,
+  who: string,
+  headers: http2.OutgoingHttpHeaders = {},
+): Promise<void> {
   const stream = session.request({ ':path': '/', ...headers });
-  for (const name of STREAM_EVENTS) stream.on(name, (...values: unknown[]) => { log.add(who, name, name === 'response' ? (values[0] as http2.IncomingHttpHeaders)[':status'] : values.map(shown)); });
+  for (const name of STREAM_EVENTS)
+    stream.on(name, (...values: unknown[]) => {
+      log.add(who, name, name === 'response' ? (values[0] as http2.IncomingHttpHeaders)[':status'] : values.map(shown));
+    });
   const text = read(stream);
   stream.end();
   log.add(who, await text, stream.rstCode);
@@ -48,15 +60,26 @@ export async function ask(session: http2.ClientHttp2Session, log: Log, who: stri
 export const connect = (port: number, log: Log, options: http2.ClientSessionOptions = {}): http2.ClientHttp2Session =>
   tell(http2.connect(`http://${HOST}:${port}`, options), log, 'session', SESSION_EVENTS);
 
-const place = (socket: net.Socket): unknown[] => [socket.remoteAddress, socket.remoteFamily, socket.remotePort, socket.localAddress, socket.localPort, socket.address(), socket.destroyed, socket instanceof net.Socket, socket.bytesRead > 0];
+const place = (socket: net.Socket): unknown[] => [
+  socket.remoteAddress,
+  socket.remoteFamily,
+  socket.remotePort,
+  socket.localAddress,
+  socket.localPort,
+  socket.address(),
+  socket.destroyed,
+  socket instanceof net.Socket,
+  socket.bytesRead > 0,
+];
 
 export const http2Scenarios: Record<string, Scenario> = {
   'http2: a session without TLS, with what its socket tells': {
-    server: (log) => watchServer(http2.createServer(), log, (stream, who) => {
-      const { socket } = stream.session ?? {};
-      if (socket !== undefined) log.add(who, ...place(socket));
-      hello(stream, who, {});
-    }),
+    server: (log) =>
+      watchServer(http2.createServer(), log, (stream, who) => {
+        const { socket } = stream.session ?? {};
+        if (socket !== undefined) log.add(who, ...place(socket));
+        hello(stream, who, {});
+      }),
     client: async (port, log) => {
       const session = connect(port, log);
       log.add(session.connecting, session.encrypted, session.alpnProtocol, session.destroyed, session.closed);
@@ -72,18 +95,21 @@ export const http2Scenarios: Record<string, Scenario> = {
           log.add(act, error);
         }
       }
-      session.close(() => { log.add('closed'); });
+      session.close(() => {
+        log.add('closed');
+      });
       await closing(session);
       log.add(session.connecting, session.destroyed, session.closed);
     },
   },
 
   'http2: a session over TLS': {
-    server: (log) => watchServer(http2.createSecureServer(secure), log, (stream, who) => {
-      const { socket } = stream.session ?? {};
-      if (socket !== undefined) log.add(who, ...place(socket), Reflect.get(socket, 'servername'));
-      hello(stream, who, {});
-    }),
+    server: (log) =>
+      watchServer(http2.createSecureServer(secure), log, (stream, who) => {
+        const { socket } = stream.session ?? {};
+        if (socket !== undefined) log.add(who, ...place(socket), Reflect.get(socket, 'servername'));
+        hello(stream, who, {});
+      }),
     client: async (port, log) => {
       const session = tell(http2.connect(`https://${HOST}:${port}`, trust), log, 'session', SESSION_EVENTS);
       await event(session, 'connect');
@@ -96,19 +122,24 @@ export const http2Scenarios: Record<string, Scenario> = {
   },
 
   'http2: settings, ping and push': {
-    server: (log) => watchServer(http2.createServer({ settings: { maxConcurrentStreams: 7 } }), log, (stream, who) => {
-      log.add(who, stream.session?.remoteSettings.initialWindowSize);
-      stream.pushStream({ ':path': '/pushed' }, (error, pushed) => {
-        log.add(who, 'push', error);
-        pushed.respond();
-        pushed.end('pushed');
-        hello(stream, who, {});
-      });
-    }),
+    server: (log) =>
+      watchServer(http2.createServer({ settings: { maxConcurrentStreams: 7 } }), log, (stream, who) => {
+        log.add(who, stream.session?.remoteSettings.initialWindowSize);
+        stream.pushStream({ ':path': '/pushed' }, (error, pushed) => {
+          log.add(who, 'push', error);
+          pushed.respond();
+          pushed.end('pushed');
+          hello(stream, who, {});
+        });
+      }),
     client: async (port, log) => {
       const session = connect(port, log, { settings: { initialWindowSize: 50_000 } });
-      session.on('remoteSettings', (settings: http2.Settings) => { log.add('remote', settings.maxConcurrentStreams); });
-      session.on('localSettings', (settings: http2.Settings) => { log.add('local', settings.initialWindowSize); });
+      session.on('remoteSettings', (settings: http2.Settings) => {
+        log.add('remote', settings.maxConcurrentStreams);
+      });
+      session.on('localSettings', (settings: http2.Settings) => {
+        log.add('local', settings.initialWindowSize);
+      });
       const pushed = new Promise<string>((resolve, reject) => {
         session.on('stream', (stream, headers) => {
           log.add('pushed', headers[':path']);
@@ -130,11 +161,12 @@ export const http2Scenarios: Record<string, Scenario> = {
   },
 
   'http2: resets, and a session that is destroyed': {
-    server: (log) => watchServer(http2.createServer(), log, (stream, _who, headers) => {
-      if (headers[':path'] === '/reset') stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
-      else if (headers[':path'] === '/destroy') stream.session?.destroy();
-      else hello(stream, '', {});
-    }),
+    server: (log) =>
+      watchServer(http2.createServer(), log, (stream, _who, headers) => {
+        if (headers[':path'] === '/reset') stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+        else if (headers[':path'] === '/destroy') stream.session?.destroy();
+        else hello(stream, '', {});
+      }),
     client: async (port, log) => {
       for (const path of ['/reset', '/destroy']) {
         const session = connect(port, log);
@@ -147,11 +179,12 @@ export const http2Scenarios: Record<string, Scenario> = {
   },
 
   'http2: a client that destroys its session or its socket': {
-    server: (log) => watchServer(http2.createServer(), log, (stream) => {
-      stream.on('error', () => undefined);
-      stream.respond();
-      stream.write('begun');
-    }),
+    server: (log) =>
+      watchServer(http2.createServer(), log, (stream) => {
+        stream.on('error', () => undefined);
+        stream.respond();
+        stream.write('begun');
+      }),
     client: async (port, log) => {
       for (const how of ['session', 'error', 'stream']) {
         const session = connect(port, log);
@@ -170,12 +203,13 @@ export const http2Scenarios: Record<string, Scenario> = {
   },
 
   'http2: timeouts of sessions and streams': {
-    server: (log) => watchServer(http2.createServer(), log, (stream, who) => {
-      stream.session?.setTimeout(30, () => {
-        log.add(who, 'idle');
-        stream.session?.destroy();
-      });
-    }),
+    server: (log) =>
+      watchServer(http2.createServer(), log, (stream, who) => {
+        stream.session?.setTimeout(30, () => {
+          log.add(who, 'idle');
+          stream.session?.destroy();
+        });
+      }),
     client: async (port, log) => {
       const session = connect(port, log);
       await ask(session, log, 'stream');
@@ -184,10 +218,22 @@ export const http2Scenarios: Record<string, Scenario> = {
   },
 
   'http2: one server for http2 and http/1.1': {
-    server: (log) => tell(http2.createSecureServer({ ...secure, allowHTTP1: true }, (request, response) => {
-      log.add('request', request.httpVersion, request.url, request.socket.constructor.name, request.socket.remoteAddress);
-      response.end(request.httpVersion);
-    }), log, 'server', ['unknownProtocol', 'sessionError', 'close']),
+    server: (log) =>
+      tell(
+        http2.createSecureServer({ ...secure, allowHTTP1: true }, (request, response) => {
+          log.add(
+            'request',
+            request.httpVersion,
+            request.url,
+            request.socket.constructor.name,
+            request.socket.remoteAddress,
+          );
+          response.end(request.httpVersion);
+        }),
+        log,
+        'server',
+        ['unknownProtocol', 'sessionError', 'close'],
+      ),
     client: async (port, log) => {
       const { default: https } = await import('node:https');
       const session = tell(http2.connect(`https://${HOST}:${port}`, trust), log, 'session', SESSION_EVENTS);
@@ -201,10 +247,11 @@ export const http2Scenarios: Record<string, Scenario> = {
   },
 
   'http2: much data in both directions': {
-    server: (log) => watchServer(http2.createServer(), log, (stream) => {
-      stream.respond();
-      stream.pipe(stream);
-    }),
+    server: (log) =>
+      watchServer(http2.createServer(), log, (stream) => {
+        stream.respond();
+        stream.pipe(stream);
+      }),
     client: async (port, log) => {
       const session = connect(port, log);
       const stream = session.request({ ':path': '/echo', ':method': 'POST' });

@@ -4,10 +4,27 @@ import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
 import { type Log, type Scenario, until } from './scenario-kit';
-import { closing, follow, gone, HOST, MESSAGE_EVENTS, other, read, RESPONSE_EVENTS, secure, shown, sleep, tell, trust } from './web-kit';
+import {
+  closing,
+  follow,
+  gone,
+  HOST,
+  MESSAGE_EVENTS,
+  other,
+  read,
+  RESPONSE_EVENTS,
+  secure,
+  shown,
+  sleep,
+  tell,
+  trust,
+} from './web-kit';
 import { counts } from './web-scenarios-http';
 
-/** Each is over only where it is meant, also on a busy machine: a handshake takes its time there, as does what follows it. */
+/**
+ * Each is over only where it is meant, also on a busy machine: a handshake takes its time there, as does what follows
+ * it.
+ */
 const LIMITS = { headersTimeout: 300, requestTimeout: 400, handshakeTimeout: 1500, connectionsCheckingInterval: 20 };
 
 /** Logs connections and requests, each with the number of its connection. */
@@ -16,7 +33,14 @@ function secureWebServer(log: Log, options: https.ServerOptions = {}): https.Ser
   let connections = 0;
   const server = https.createServer({ ...secure, ...options }, (request, response) => {
     const who = numbers.get(request.socket) ?? '#?';
-    log.add(who, request.method, request.url, request.socket.constructor.name, Reflect.get(request.socket, 'servername'), request.headers.host === undefined);
+    log.add(
+      who,
+      request.method,
+      request.url,
+      request.socket.constructor.name,
+      Reflect.get(request.socket, 'servername'),
+      request.headers.host === undefined,
+    );
     tell(request, log, `${who} request`, MESSAGE_EVENTS);
     tell(response, log, `${who} response`, RESPONSE_EVENTS);
     response.end(`hello ${request.url ?? ''}`);
@@ -27,7 +51,9 @@ function secureWebServer(log: Log, options: https.ServerOptions = {}): https.Ser
     log.add(`#${connections}`, 'secureConnection', socket.isSessionReused());
     tell(socket, log, `#${connections} socket`, ['end', 'error', 'close']);
   });
-  return server.on('tlsClientError', (error) => { log.add('tlsClientError', shown(error)); });
+  return server.on('tlsClientError', (error) => {
+    log.add('tlsClientError', shown(error));
+  });
 }
 
 /** What fetch fails with, and why. */
@@ -53,9 +79,18 @@ function fetched(log: Log): http.RequestListener {
     request.on('data', (chunk: Buffer) => (text += chunk.toString()));
     request.on('end', () => {
       if (request.url === '/redirect') response.writeHead(307, { Location: '/there' }).end();
-      else if (request.url === '/never') response.on('close', () => { ends.add('/never', response.writableEnded, request.destroyed); });
-      else if (request.url === '/half') response.on('close', () => { ends.add('/half', response.writableFinished); }).write('half');
-      else if (request.url === '/cut') response.writeHead(200, { 'Content-Length': 9 }).write('half', () => request.socket.destroy());
+      else if (request.url === '/never')
+        response.on('close', () => {
+          ends.add('/never', response.writableEnded, request.destroyed);
+        });
+      else if (request.url === '/half')
+        response
+          .on('close', () => {
+            ends.add('/half', response.writableFinished);
+          })
+          .write('half');
+      else if (request.url === '/cut')
+        response.writeHead(200, { 'Content-Length': 9 }).write('half', () => request.socket.destroy());
       else if (request.url === '/gone') request.socket.destroy();
       else response.end(`${request.url ?? ''} ${text}`);
     });
@@ -70,10 +105,23 @@ export const httpsScenarios: Record<string, Scenario> = {
         const agent = new https.Agent({ ...trust, keepAlive: true, maxSockets: 1, maxVersion });
         agent.on('keylog', () => undefined);
         for (const path of ['/1', '/2', '/closed', '/3']) {
-          const request = https.get({ port, agent, path, host: HOST, headers: path === '/closed' ? { Connection: 'close' } : {} });
+          const request = https.get({
+            port,
+            agent,
+            path,
+            host: HOST,
+            headers: path === '/closed' ? { Connection: 'close' } : {},
+          });
           await follow(request, log, path);
           const socket = request.socket as tls.TLSSocket;
-          log.add(path, request.reusedSocket, socket.isSessionReused(), socket.authorized, counts(agent), agent.getName({ host: HOST, port: 1 }));
+          log.add(
+            path,
+            request.reusedSocket,
+            socket.isSessionReused(),
+            socket.authorized,
+            counts(agent),
+            agent.getName({ host: HOST, port: 1 }),
+          );
           if (path === '/closed') await gone(socket);
         }
         agent.destroy();
@@ -103,17 +151,24 @@ export const httpsScenarios: Record<string, Scenario> = {
   },
 
   'https: headersTimeout, requestTimeout and handshakeTimeout': {
-    server: (log) => https.createServer({ ...secure, ...LIMITS }, (request) => {
-      request.on('error', () => undefined).resume();
-    }).on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      log.add('clientError', error.code, socket.constructor.name, socket.writable);
-      socket.end('HTTP/1.1 408 Too late\r\n\r\n');
-    }).on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-      log.add('tlsClientError', error.code, socket.destroyed);
-      socket.destroy();
-    }),
+    server: (log) =>
+      https
+        .createServer({ ...secure, ...LIMITS }, (request) => {
+          request.on('error', () => undefined).resume();
+        })
+        .on('clientError', (error: NodeJS.ErrnoException, socket) => {
+          log.add('clientError', error.code, socket.constructor.name, socket.writable);
+          socket.end('HTTP/1.1 408 Too late\r\n\r\n');
+        })
+        .on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+          log.add('tlsClientError', error.code, socket.destroyed);
+          socket.destroy();
+        }),
     client: async (port, log) => {
-      for (const head of ['GET / HTTP/1.1\r\nHost: x\r\n', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na']) {
+      for (const head of [
+        'GET / HTTP/1.1\r\nHost: x\r\n',
+        'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na',
+      ]) {
         const socket = tell(tls.connect({ port, ...trust }), log, 'client', ['secureConnect', 'end', 'error', 'close']);
         socket.write(head);
         log.add(await read(socket));
@@ -128,14 +183,24 @@ export const httpsScenarios: Record<string, Scenario> = {
   },
 
   'https: timeouts of a request and of its agent, and a server that keeps a connection for a moment': {
-    server: (log) => https.createServer({ ...secure, keepAliveTimeout: 30, keepAliveTimeoutBuffer: 0 } as https.ServerOptions, (request, response) => {
-      request.socket.once('close', () => { log.part(request.url ?? '').add('closed', response.writableEnded); });
-      if (request.url !== '/never') response.end('x');
-    }),
+    server: (log) =>
+      https.createServer(
+        { ...secure, keepAliveTimeout: 30, keepAliveTimeoutBuffer: 0 } as https.ServerOptions,
+        (request, response) => {
+          request.socket.once('close', () => {
+            log.part(request.url ?? '').add('closed', response.writableEnded);
+          });
+          if (request.url !== '/never') response.end('x');
+        },
+      ),
     client: async (port, log) => {
       const never = https.get({ port, ...trust, path: '/never', agent: false });
       // Not while it connects: a handshake takes its time on a busy machine.
-      never.once('finish', () => never.setTimeout(40, () => { never.destroy(new Error('too slow')); }));
+      never.once('finish', () =>
+        never.setTimeout(40, () => {
+          never.destroy(new Error('too slow'));
+        }),
+      );
       await follow(never, log, 'never');
       const agent = new https.Agent({ ...trust, keepAlive: true, timeout: 400 });
       const byAgent = https.get({ port, host: HOST, path: '/never', agent });
@@ -154,7 +219,9 @@ export const httpsScenarios: Record<string, Scenario> = {
     },
     client: async (port, log) => {
       const request = tell(https.get({ ...trust, port, agent: false }), log, 'plain', ['timeout', 'close']);
-      request.on('error', (error: NodeJS.ErrnoException) => { log.add(error.code); });
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        log.add(error.code);
+      });
       await closing(request);
     },
   },
@@ -172,11 +239,18 @@ export const httpsScenarios: Record<string, Scenario> = {
       };
       for (const [path, options] of Object.entries(settings)) {
         const response = await fetch(at(path), options);
-        log.add(path, response.status, response.redirected, response.url, response.headers.get('keep-alive'), await response.text());
+        log.add(
+          path,
+          response.status,
+          response.redirected,
+          response.url,
+          response.headers.get('keep-alive'),
+          await response.text(),
+        );
       }
       const manual = await fetch(at('/redirect'), { redirect: 'manual' });
       log.add(manual.status, manual.headers.get('location'), await manual.text());
-      log.add(...await fetch(at('/redirect'), { redirect: 'error' }).then(() => ['followed'], failure));
+      log.add(...(await fetch(at('/redirect'), { redirect: 'error' }).then(() => ['followed'], failure)));
     },
   },
 
@@ -185,21 +259,28 @@ export const httpsScenarios: Record<string, Scenario> = {
       const server = http.createServer(fetched(log));
       return server.on('request', (request, response) => {
         // fetch keeps connections without a request, for which the server's end would wait.
-        if (request.url === '/last') response.on('finish', () => setTimeout(() => { server.closeAllConnections(); }, 5));
+        if (request.url === '/last')
+          response.on('finish', () =>
+            setTimeout(() => {
+              server.closeAllConnections();
+            }, 5),
+          );
       });
     },
     client: async (port, log) => {
       const at = (path: string): string => `http://${HOST}:${port}${path}`;
-      log.add(...await fetch(at('/never'), { signal: AbortSignal.abort() }).then(() => ['no'], failure));
-      log.add(...await fetch(at('/never'), { signal: AbortSignal.timeout(600) }).then(() => ['no'], failure));
+      log.add(...(await fetch(at('/never'), { signal: AbortSignal.abort() }).then(() => ['no'], failure)));
+      log.add(...(await fetch(at('/never'), { signal: AbortSignal.timeout(600) }).then(() => ['no'], failure)));
       await sleep(5);
       const controller = new AbortController();
       const half = await fetch(at('/half'), { signal: controller.signal });
       const text = half.text();
       controller.abort(new Error('reason'));
-      log.add(half.status, ...await text.then(() => ['no'], failure));
+      log.add(half.status, ...(await text.then(() => ['no'], failure)));
       for (const path of ['/cut', '/gone']) {
-        const answer = await fetch(at(path)).then((response) => response.text()).then(() => ['no'], failure);
+        const answer = await fetch(at(path))
+          .then((response) => response.text())
+          .then(() => ['no'], failure);
         log.add(path, ...answer);
       }
       const cancelled = await fetch(at('/half'));

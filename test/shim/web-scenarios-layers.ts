@@ -10,7 +10,11 @@ const PLAIN_EVENTS = ['connect', 'end', 'timeout', 'error', 'close'];
 const TOP_EVENTS = ['secure', 'secureConnect', 'end', 'timeout', 'error', 'close'];
 
 /** A server that says hello in plain text, and speaks TLS from the client's STARTTLS on. */
-function startTlsServer(log: Log, options: tls.TLSSocketOptions, use: (socket: tls.TLSSocket, who: string) => void): net.Server {
+function startTlsServer(
+  log: Log,
+  options: tls.TLSSocketOptions,
+  use: (socket: tls.TLSSocket, who: string) => void,
+): net.Server {
   let connections = 0;
   const server = net.createServer((socket) => {
     connections += 1;
@@ -21,7 +25,12 @@ function startTlsServer(log: Log, options: tls.TLSSocketOptions, use: (socket: t
     socket.once('data', (chunk: Buffer) => {
       log.add(who, chunk.toString());
       socket.write('220 go ahead\r\n', () => {
-        const top = tell(new tls.TLSSocket(socket, { isServer: true, ...secure, ...options }), log, `${who} tls`, TOP_EVENTS);
+        const top = tell(
+          new tls.TLSSocket(socket, { isServer: true, ...secure, ...options }),
+          log,
+          `${who} tls`,
+          TOP_EVENTS,
+        );
         log.add(who, top.encrypted, ...place(top));
         use(top, who);
       });
@@ -46,27 +55,36 @@ async function startTls(port: number, log: Log, options: net.TcpNetConnectOpts =
 function wrapped(socket: net.Socket): Duplex {
   const stream = new Duplex({
     read: () => socket.resume(),
-    write: (chunk: Buffer, _encoding, done) => { socket.write(chunk, done); },
-    final: (done) => { socket.end(done); },
+    write: (chunk: Buffer, _encoding, done) => {
+      socket.write(chunk, done);
+    },
+    final: (done) => {
+      socket.end(done);
+    },
     destroy: (error, done) => {
       socket.destroy();
       done(error);
     },
   });
-  socket.on('data', (chunk: Buffer) => { if (!stream.push(chunk)) socket.pause(); });
+  socket.on('data', (chunk: Buffer) => {
+    if (!stream.push(chunk)) socket.pause();
+  });
   socket.on('end', () => stream.push(null));
-  socket.on('close', () => { if (!stream.destroyed) stream.destroy(); });
+  socket.on('close', () => {
+    if (!stream.destroyed) stream.destroy();
+  });
   return stream;
 }
 
 export const layerScenarios: Record<string, Scenario> = {
   'starttls: both ends go over to TLS, with data before and after': {
-    server: (log) => startTlsServer(log, {}, (top, who) => {
-      top.on('data', (chunk: Buffer) => {
-        log.add(who, chunk.toString(), ...state(top), top.bytesRead, top.bytesWritten);
-        top.end('secret answer');
-      });
-    }),
+    server: (log) =>
+      startTlsServer(log, {}, (top, who) => {
+        top.on('data', (chunk: Buffer) => {
+          log.add(who, chunk.toString(), ...state(top), top.bytesRead, top.bytesWritten);
+          top.end('secret answer');
+        });
+      }),
     client: async (port, log) => {
       const socket = await startTls(port, log);
       const top = tell(tls.connect({ ...trust, socket }), log, 'tls', SECURE_EVENTS);
@@ -74,13 +92,18 @@ export const layerScenarios: Record<string, Scenario> = {
       await event(top, 'secureConnect');
       log.add(...state(top), ...place(top), top.getProtocol());
       const text = read(top);
-      top.write('secret question', () => { log.add('written', top.bytesWritten); });
+      top.write('secret question', () => {
+        log.add('written', top.bytesWritten);
+      });
       log.add(await text, top.bytesRead, top.bytesWritten, socket.destroyed, ...state(top));
     },
   },
 
   'starttls: what the socket below still tells of its addresses when all is over': {
-    server: (log) => startTlsServer(log, {}, (top) => { top.resume(); }),
+    server: (log) =>
+      startTlsServer(log, {}, (top) => {
+        top.resume();
+      }),
     client: async (port, log) => {
       const socket = await startTls(port, log);
       const top = tls.connect({ ...trust, socket });
@@ -96,11 +119,19 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'starttls: a certificate that is not trusted, a client that leaves, and plain text in place of TLS': {
-    server: (log) => startTlsServer(log, {}, (top, who) => {
-      top.on('data', (chunk: Buffer) => { log.add(who, chunk.toString()); });
-    }),
+    server: (log) =>
+      startTlsServer(log, {}, (top, who) => {
+        top.on('data', (chunk: Buffer) => {
+          log.add(who, chunk.toString());
+        });
+      }),
     client: async (port, log) => {
-      const strict = tell(tls.connect({ servername: 'localhost', socket: await startTls(port, log) }), log, 'strict', SECURE_EVENTS);
+      const strict = tell(
+        tls.connect({ servername: 'localhost', socket: await startTls(port, log) }),
+        log,
+        'strict',
+        SECURE_EVENTS,
+      );
       await closing(strict);
       log.add(strict.authorized, strict.authorizationError);
       await sleep(5);
@@ -117,12 +148,13 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'starttls: a handshake that does not come, and one that is timed out': {
-    server: (log) => startTlsServer(log, {}, (top, who) => {
-      top.setTimeout(30, () => {
-        log.add(who, 'timeout', top.destroyed);
-        top.destroy();
-      });
-    }),
+    server: (log) =>
+      startTlsServer(log, {}, (top, who) => {
+        top.setTimeout(30, () => {
+          log.add(who, 'timeout', top.destroyed);
+          top.destroy();
+        });
+      }),
     client: async (port, log) => {
       const socket = await startTls(port, log);
       socket.resume();
@@ -131,10 +163,13 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'starttls: only one of the ends is half-open': {
-    server: (log) => startTlsServer(log, {}, (top, who) => {
-      void read(top).then((text) => { log.add(who, text); });
-      top.once('secure', () => top.end('bye'));
-    }),
+    server: (log) =>
+      startTlsServer(log, {}, (top, who) => {
+        void read(top).then((text) => {
+          log.add(who, text);
+        });
+        top.once('secure', () => top.end('bye'));
+      }),
     client: async (port, log) => {
       const socket = await startTls(port, log, { port, allowHalfOpen: true });
       const top = tell(tls.connect({ ...trust, socket }), log, 'tls', SECURE_EVENTS);
@@ -148,24 +183,30 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'starttls: listeners, encoding and reads of the plain socket do not see what is secret': {
-    server: (log) => tell(net.createServer((socket) => {
-      socket.on('error', () => undefined);
-      socket.setEncoding('latin1');
-      socket.on('readable', () => {
-        const text = socket.read() as string | null;
-        if (text === null) return;
-        log.add('plain', text);
-        if (!text.includes('STARTTLS')) return;
-        socket.write('220 go ahead\r\n');
-        const top = tell(new tls.TLSSocket(socket, { isServer: true, ...secure }), log, 'server tls', TOP_EVENTS);
-        top.setEncoding('utf8');
-        top.on('data', (chunk: string) => {
-          log.add(chunk);
-          top.end('answer');
-        });
-      });
-      socket.write('220 hello\r\n');
-    }), log, 'server', ['close', 'error']),
+    server: (log) =>
+      tell(
+        net.createServer((socket) => {
+          socket.on('error', () => undefined);
+          socket.setEncoding('latin1');
+          socket.on('readable', () => {
+            const text = socket.read() as string | null;
+            if (text === null) return;
+            log.add('plain', text);
+            if (!text.includes('STARTTLS')) return;
+            socket.write('220 go ahead\r\n');
+            const top = tell(new tls.TLSSocket(socket, { isServer: true, ...secure }), log, 'server tls', TOP_EVENTS);
+            top.setEncoding('utf8');
+            top.on('data', (chunk: string) => {
+              log.add(chunk);
+              top.end('answer');
+            });
+          });
+          socket.write('220 hello\r\n');
+        }),
+        log,
+        'server',
+        ['close', 'error'],
+      ),
     client: async (port, log) => {
       const socket = net.connect(port, HOST);
       const got: string[] = [];
@@ -184,7 +225,10 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'starttls: much data in both directions': {
-    server: (log) => startTlsServer(log, {}, (top) => { top.pipe(top); }),
+    server: (log) =>
+      startTlsServer(log, {}, (top) => {
+        top.pipe(top);
+      }),
     client: async (port, log) => {
       const top = tls.connect({ ...trust, socket: await startTls(port, log) });
       const text = read(top);
@@ -195,20 +239,30 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'tls inside tls': {
-    server: (log) => secureServer(log, {}, (outer, who) => {
-      const inner = tell(new tls.TLSSocket(outer, { isServer: true, ...other }), log, `${who} inner`, TOP_EVENTS);
-      inner.on('data', (chunk: Buffer) => {
-        log.add(who, chunk.toString(), ...place(inner), inner.encrypted, inner.bytesRead);
-        inner.end('inner answer');
-      });
-    }),
+    server: (log) =>
+      secureServer(log, {}, (outer, who) => {
+        const inner = tell(new tls.TLSSocket(outer, { isServer: true, ...other }), log, `${who} inner`, TOP_EVENTS);
+        inner.on('data', (chunk: Buffer) => {
+          log.add(who, chunk.toString(), ...place(inner), inner.encrypted, inner.bytesRead);
+          inner.end('inner answer');
+        });
+      }),
     client: async (port, log) => {
       const outer = tell(tls.connect({ port, ...trust }), log, 'outer', SECURE_EVENTS);
       await event(outer, 'secureConnect');
       log.name(outer.localPort, 'CLIENT');
-      const inner = tell(tls.connect({ socket: outer, ca: other.cert, servername: 'localhost', checkServerIdentity: () => undefined }), log, 'inner', SECURE_EVENTS);
+      const inner = tell(
+        tls.connect({ socket: outer, ca: other.cert, servername: 'localhost', checkServerIdentity: () => undefined }),
+        log,
+        'inner',
+        SECURE_EVENTS,
+      );
       await event(inner, 'secureConnect');
-      log.add(...state(inner), ...place(inner), inner.getPeerCertificate().subject !== outer.getPeerCertificate().subject);
+      log.add(
+        ...state(inner),
+        ...place(inner),
+        inner.getPeerCertificate().subject !== outer.getPeerCertificate().subject,
+      );
       const text = read(inner);
       inner.write('inner question');
       log.add(await text, inner.bytesRead, inner.bytesWritten, outer.destroyed);
@@ -216,20 +270,28 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'tls inside tls: much data, and an inner certificate that is not trusted': {
-    server: (log) => secureServer(log, {}, (outer) => {
-      const inner = new tls.TLSSocket(outer, { isServer: true, ...other });
-      inner.on('error', () => undefined);
-      inner.pipe(inner);
-    }),
+    server: (log) =>
+      secureServer(log, {}, (outer) => {
+        const inner = new tls.TLSSocket(outer, { isServer: true, ...other });
+        inner.on('error', () => undefined);
+        inner.pipe(inner);
+      }),
     client: async (port, log) => {
       for (const options of [{ ca: other.cert, checkServerIdentity: () => undefined }, {}]) {
         const outer = tls.connect({ port, ...trust });
         outer.on('error', () => undefined);
         await event(outer, 'secureConnect');
-        const inner = tell(tls.connect({ socket: outer, servername: 'localhost', ...options }), log, 'inner', ['secureConnect', 'end', 'error', 'close']);
+        const inner = tell(tls.connect({ socket: outer, servername: 'localhost', ...options }), log, 'inner', [
+          'secureConnect',
+          'end',
+          'error',
+          'close',
+        ]);
         const text = read(inner);
         const over = closing(inner);
-        for (let i = 0; i < 10 && !inner.destroyed; i += 1) if (!inner.write(Buffer.alloc(100_000, i))) await Promise.race([event(inner, 'drain').catch(() => undefined), over]);
+        for (let i = 0; i < 10 && !inner.destroyed; i += 1)
+          if (!inner.write(Buffer.alloc(100_000, i)))
+            await Promise.race([event(inner, 'drain').catch(() => undefined), over]);
         inner.end();
         log.add(await text);
         await sleep(5);
@@ -238,16 +300,27 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'tls on a stream that is no socket': {
-    server: (log) => tell(net.createServer((socket) => {
-      socket.on('error', () => undefined);
-      // The server may be told to close before the connection has, or behind it.
-      const part = log.part('tls');
-      const top = tell(new tls.TLSSocket(wrapped(socket), { isServer: true, ...secure }), part, 'server tls', TOP_EVENTS);
-      top.on('data', (chunk: Buffer) => {
-        part.add(chunk.toString(), top.remoteAddress, top.encrypted);
-        top.end('answer');
-      });
-    }), log, 'server', ['close', 'error']),
+    server: (log) =>
+      tell(
+        net.createServer((socket) => {
+          socket.on('error', () => undefined);
+          // The server may be told to close before the connection has, or behind it.
+          const part = log.part('tls');
+          const top = tell(
+            new tls.TLSSocket(wrapped(socket), { isServer: true, ...secure }),
+            part,
+            'server tls',
+            TOP_EVENTS,
+          );
+          top.on('data', (chunk: Buffer) => {
+            part.add(chunk.toString(), top.remoteAddress, top.encrypted);
+            top.end('answer');
+          });
+        }),
+        log,
+        'server',
+        ['close', 'error'],
+      ),
     client: async (port, log) => {
       const socket = net.connect(port, HOST);
       await event(socket, 'connect');
@@ -281,24 +354,31 @@ export const layerScenarios: Record<string, Scenario> = {
       let session: Buffer | undefined;
       // TLS 1.2: the ticket comes with the handshake, before any data.
       for (const word of ['first', 'again', 'anew', 'last']) {
-        const socket = await visit(port, log, word, { maxVersion: 'TLSv1.2', ...(session === undefined ? {} : { session }) }, (each) => {
-          each.once('secureConnect', () => {
-            session ??= each.getSession();
-            each.write(word);
-          });
-        });
+        const socket = await visit(
+          port,
+          log,
+          word,
+          { maxVersion: 'TLSv1.2', ...(session === undefined ? {} : { session }) },
+          (each) => {
+            each.once('secureConnect', () => {
+              session ??= each.getSession();
+              each.write(word);
+            });
+          },
+        );
         log.add(word, socket.isSessionReused());
       }
     },
   },
 
   'tls: renegotiation in TLS 1.2, and none in TLS 1.3': {
-    server: (log) => secureServer(log, {}, (socket, who) => {
-      socket.on('data', (chunk: Buffer) => {
-        log.add(who, chunk.toString());
-        socket.end('answer');
-      });
-    }),
+    server: (log) =>
+      secureServer(log, {}, (socket, who) => {
+        socket.on('data', (chunk: Buffer) => {
+          log.add(who, chunk.toString());
+          socket.end('answer');
+        });
+      }),
     client: async (port, log) => {
       for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
         await visit(port, log, maxVersion, { maxVersion }, (socket) => {
@@ -315,15 +395,20 @@ export const layerScenarios: Record<string, Scenario> = {
   },
 
   'tls: a server that takes no renegotiation': {
-    server: (log) => secureServer(log, {}, (socket, who) => {
-      socket.disableRenegotiation();
-      socket.on('error', () => socket.destroy());
-      socket.on('data', (chunk: Buffer) => { log.add(who, chunk.toString()); });
-    }),
+    server: (log) =>
+      secureServer(log, {}, (socket, who) => {
+        socket.disableRenegotiation();
+        socket.on('error', () => socket.destroy());
+        socket.on('data', (chunk: Buffer) => {
+          log.add(who, chunk.toString());
+        });
+      }),
     client: async (port, log) => {
       await visit(port, log, 'client', { maxVersion: 'TLSv1.2' }, (socket) => {
         socket.once('secureConnect', () => {
-          socket.renegotiate({ rejectUnauthorized: false }, (error) => { log.add('renegotiated', error?.message); });
+          socket.renegotiate({ rejectUnauthorized: false }, (error) => {
+            log.add('renegotiated', error?.message);
+          });
         });
       });
     },

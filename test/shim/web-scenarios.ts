@@ -9,4 +9,13 @@ import { layerScenarios } from './web-scenarios-layers';
 import { http2EndScenarios } from './web-scenarios-http2-ends';
 import { tlsScenarios } from './web-scenarios-tls';
 
-export const webScenarios: Readonly<Record<string, Scenario>> = { ...httpScenarios, ...endScenarios, ...httpsScenarios, ...handshakeScenarios, ...tlsScenarios, ...layerScenarios, ...http2Scenarios, ...http2EndScenarios };
+export const webScenarios: Readonly<Record<string, Scenario>> = {
+  ...httpScenarios,
+  ...endScenarios,
+  ...httpsScenarios,
+  ...handshakeScenarios,
+  ...tlsScenarios,
+  ...layerScenarios,
+  ...http2Scenarios,
+  ...http2EndScenarios,
+};

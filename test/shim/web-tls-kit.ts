@@ -4,11 +4,28 @@ import tls from 'node:tls';
 import { type Log } from './scenario-kit';
 import { read, secure, shown, sleep, tell, trust } from './web-kit';
 
-export const SECURE_EVENTS = ['lookup', 'connectionAttempt', 'connect', 'ready', 'secureConnect', 'OCSPResponse', 'end', 'timeout', 'error', 'close'];
+export const SECURE_EVENTS = [
+  'lookup',
+  'connectionAttempt',
+  'connect',
+  'ready',
+  'secureConnect',
+  'OCSPResponse',
+  'end',
+  'timeout',
+  'error',
+  'close',
+];
 const ACCEPTED_EVENTS = ['end', 'timeout', 'error', 'close'];
 
 /** Logs connections, handshakes and their failures, each with the number of its connection. */
-export function secureServer(log: Log, options: tls.TlsOptions, use: (socket: tls.TLSSocket, who: string) => void = (socket) => { socket.end('x'); }): tls.Server {
+export function secureServer(
+  log: Log,
+  options: tls.TlsOptions,
+  use: (socket: tls.TLSSocket, who: string) => void = (socket) => {
+    socket.end('x');
+  },
+): tls.Server {
   const server = tls.createServer({ ...secure, ...options }, (socket) => {
     const who = `#${connections}`;
     log.add(who, 'secureConnection', socket.constructor.name);
@@ -28,13 +45,23 @@ export function secureServer(log: Log, options: tls.TlsOptions, use: (socket: tl
   return tell(server, log, 'server', ['close', 'error']);
 }
 
-export type Options = tls.ConnectionOptions & { allowHalfOpen?: boolean; signal?: AbortSignal; onread?: net.OnReadOpts };
+export type Options = tls.ConnectionOptions & {
+  allowHalfOpen?: boolean;
+  signal?: AbortSignal;
+  onread?: net.OnReadOpts;
+};
 
 /** As a variable: what Node takes and its types do not have is no error then. */
 export const connect = (options: Options): tls.TLSSocket => tls.connect(options);
 
 /** Connects and logs everything until it has closed. */
-export async function visit(port: number, log: Log, who: string, options: Options = {}, use?: (socket: tls.TLSSocket) => void): Promise<tls.TLSSocket> {
+export async function visit(
+  port: number,
+  log: Log,
+  who: string,
+  options: Options = {},
+  use?: (socket: tls.TLSSocket) => void,
+): Promise<tls.TLSSocket> {
   const socket = tell(connect({ port, ...trust, ...options }), log, who, SECURE_EVENTS);
   const text = read(socket);
   use?.(socket);
@@ -44,6 +71,24 @@ export async function visit(port: number, log: Log, who: string, options: Option
   return socket;
 }
 
-export const state = (socket: tls.TLSSocket): unknown[] => [socket.encrypted, socket.authorized, socket.connecting, socket.pending, socket.readyState, socket.destroyed, socket.allowHalfOpen, socket.timeout, socket.readable, socket.writable];
-export const place = (socket: net.Socket): unknown[] => [socket.remoteAddress, socket.remoteFamily, socket.remotePort, socket.localAddress, socket.localFamily, socket.localPort, socket.address()];
-
+export const state = (socket: tls.TLSSocket): unknown[] => [
+  socket.encrypted,
+  socket.authorized,
+  socket.connecting,
+  socket.pending,
+  socket.readyState,
+  socket.destroyed,
+  socket.allowHalfOpen,
+  socket.timeout,
+  socket.readable,
+  socket.writable,
+];
+export const place = (socket: net.Socket): unknown[] => [
+  socket.remoteAddress,
+  socket.remoteFamily,
+  socket.remotePort,
+  socket.localAddress,
+  socket.localFamily,
+  socket.localPort,
+  socket.address(),
+];

@@ -1,4 +1,7 @@
-/** How a process of a soak talks to its supervisor: by the channel of fork, or by lines of JSON where the two are in different kernels. */
+/**
+ * How a process of a soak talks to its supervisor: by the channel of fork, or by lines of JSON where the two are in
+ * different kernels.
+ */
 import readline from 'node:readline';
 import { type ToProcess, type ToSupervisor } from './messages';
 
@@ -18,7 +21,9 @@ export function listen(hear: (message: ToProcess) => void, gone: () => void): vo
     return;
   }
   const input = readline.createInterface({ input: process.stdin });
-  input.on('line', (line) => { hear(JSON.parse(line) as ToProcess); });
+  input.on('line', (line) => {
+    hear(JSON.parse(line) as ToProcess);
+  });
   input.on('close', gone);
 }
 

@@ -1,6 +1,6 @@
 /**
- * One connection of a soak: the client sends a stream of a random length and gets another back, each byte of both checked; half-closed by either end as
- * soon as it has sent all.
+ * One connection of a soak: the client sends a stream of a random length and gets another back, each byte of both
+ * checked; half-closed by either end as soon as it has sent all.
  */
 import * as stp from '../../src/index';
 import { pattern } from '../calls/pattern';
@@ -17,7 +17,7 @@ export class Mismatch extends Error {}
 
 export async function readOpening(s: number): Promise<Opening> {
   const buffer = Buffer.alloc(OPENING_BYTES);
-  for (let at = 0; at < OPENING_BYTES; ) {
+  for (let at = 0; at < OPENING_BYTES;) {
     const n = await stp.STPrecv(s, buffer.subarray(at));
     if (n === 0) throw new Mismatch(`the stream ended after ${at} bytes of the opening`);
     at += n;
@@ -27,7 +27,7 @@ export async function readOpening(s: number): Promise<Opening> {
 
 /** Sends `bytes` bytes of a stream in pieces of random sizes. */
 export async function feed(s: number, random: Random, stream: number, bytes: number): Promise<void> {
-  for (let at = 0; at < bytes; ) {
+  for (let at = 0; at < bytes;) {
     const n = Math.min(random.chance(0.3) ? random.between(1, 200) : random.between(200, CHUNK_BYTES_MAX), bytes - at);
     await stp.STPsend(s, pattern(stream, at, n));
     at += n;
@@ -37,10 +37,11 @@ export async function feed(s: number, random: Random, stream: number, bytes: num
 /** Receives bytes `from` to `to` of a stream. */
 export async function drain(s: number, stream: number, from: number, to: number): Promise<void> {
   const into = Buffer.allocUnsafe(READ_BYTES);
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     const n = await stp.STPrecv(s, into, Math.min(into.length, to - at));
     if (n === 0) throw new Mismatch(`stream ${stream} ended at ${at} of ${to}`);
-    if (Buffer.compare(into.subarray(0, n), pattern(stream, at, n)) !== 0) throw new Mismatch(`stream ${stream} is wrong between ${at} and ${at + n}`);
+    if (Buffer.compare(into.subarray(0, n), pattern(stream, at, n)) !== 0)
+      throw new Mismatch(`stream ${stream} is wrong between ${at} and ${at + n}`);
     at += n;
   }
 }
@@ -82,7 +83,9 @@ export async function respond(s: number, random: Random, self: Life, opening: Op
 
 /** Both to their ends, also where one fails: a failure of the bytes is worth more than that of the connection. */
 async function both(...parts: readonly Promise<void>[]): Promise<void> {
-  const failures = (await Promise.allSettled(parts)).flatMap((end) => (end.status === 'rejected' ? [end.reason as Error] : []));
+  const failures = (await Promise.allSettled(parts)).flatMap((end) =>
+    end.status === 'rejected' ? [end.reason as Error] : [],
+  );
   failures.sort((a, b) => Number(b instanceof Mismatch) - Number(a instanceof Mismatch));
   if (failures[0] !== undefined) throw failures[0];
 }

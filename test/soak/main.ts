@@ -1,7 +1,8 @@
 /**
- * `npm run soak -- --minutes N` (or `--seconds N`, `--seed S`, `--kill-ms M`, `--directory D`): random traffic over 8 processes of which one is killed every second and
- * started again; every byte is checked, and neither region nor memory may grow. Ends with one line, and with 1 where anything was wrong.
- * Between two hosts: `npm run test:hosts -- --soak N`.
+ * `npm run soak -- --minutes N` (or `--seconds N`, `--seed S`, `--kill-ms M`, `--directory D`): random traffic over 8
+ * processes of which one is killed every second and started again; every byte is checked, and neither region nor memory
+ * may grow. Ends with one line, and with 1 where anything was wrong. Between two hosts: `npm run test:hosts -- --soak
+ * N`.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -13,7 +14,8 @@ import { runSoak } from './verdict';
 
 function numberOf(name: string, text: string | undefined, otherwise: number, least: number): number {
   const value = text === undefined ? otherwise : Number(text);
-  if (!Number.isFinite(value) || value < least) throw new Error(`--${name} ${text ?? ''}: must be a number from ${least}`);
+  if (!Number.isFinite(value) || value < least)
+    throw new Error(`--${name} ${text ?? ''}: must be a number from ${least}`);
   return value;
 }
 
@@ -24,7 +26,13 @@ const USAGE = `usage: npm run soak -- [options]
   --directory DIR where the region lies (default: memory)
   --seed N        of what is random (default: random)`;
 
-const OPTIONS = { minutes: { type: 'string' }, seconds: { type: 'string' }, seed: { type: 'string' }, 'kill-ms': { type: 'string' }, directory: { type: 'string' } } as const;
+const OPTIONS = {
+  minutes: { type: 'string' },
+  seconds: { type: 'string' },
+  seed: { type: 'string' },
+  'kill-ms': { type: 'string' },
+  directory: { type: 'string' },
+} as const;
 
 interface Plan {
   readonly seconds: number;
@@ -35,7 +43,10 @@ interface Plan {
 
 function plan(values: Partial<Record<keyof typeof OPTIONS, string>>): Plan {
   return {
-    seconds: values.seconds === undefined ? numberOf('minutes', values.minutes, 2, 0.1) * 60 : numberOf('seconds', values.seconds, 0, 1),
+    seconds:
+      values.seconds === undefined
+        ? numberOf('minutes', values.minutes, 2, 0.1) * 60
+        : numberOf('seconds', values.seconds, 0, 1),
     seed: numberOf('seed', values.seed, Math.floor(Math.random() * 1_000_000), 0),
     killEveryMs: numberOf('kill-ms', values['kill-ms'], 1000, 10),
     directory: values.directory ?? memoryDirectory(),
@@ -48,7 +59,15 @@ async function main(): Promise<void> {
   const region = path.join(parent, 'region');
   console.log(`seed ${seed}, ${seconds} s, a kill every ${killEveryMs} ms`);
   const place = oneHost(region);
-  const soak = new Soak({ place, seconds, seed, killEveryMs, log: (line) => { console.log(line); } });
+  const soak = new Soak({
+    place,
+    seconds,
+    seed,
+    killEveryMs,
+    log: (line) => {
+      console.log(line);
+    },
+  });
   try {
     process.exitCode = (await runSoak(soak, place, seconds)) ? 0 : 1;
   } finally {

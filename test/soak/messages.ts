@@ -1,4 +1,6 @@
-/** What the processes of a soak and their supervisor tell each other, and what goes over a connection before its bytes. */
+/**
+ * What the processes of a soak and their supervisor tell each other, and what goes over a connection before its bytes.
+ */
 
 /** One life of one of the processes. */
 export interface Life {
@@ -67,7 +69,9 @@ export function encodeOpening({ slot, life, stream, bytes, moves }: Opening): Bu
 }
 
 export function decodeOpening(buffer: Buffer): Opening {
-  const [magic, slot = 0, life = 0, stream = 0, bytes = 0, moves = 0] = Array.from({ length: 6 }, (_, i) => buffer.readUInt32LE(i * 4));
+  const [magic, slot = 0, life = 0, stream = 0, bytes = 0, moves = 0] = Array.from({ length: 6 }, (_, i) =>
+    buffer.readUInt32LE(i * 4),
+  );
   if (magic !== MAGIC || moves > 1) throw new Error(`wrong opening ${buffer.toString('hex')}`);
   return { slot, life, stream, bytes, moves: moves === 1 };
 }

@@ -26,7 +26,12 @@ export interface SoakPlace {
   readonly clockMs: number;
   /** Somebody comes on each host and leaves again: clears up after the dead. Resolves with their numbers. */
   visit(): Promise<readonly number[]>;
-  start(slot: number, args: readonly string[], execArgv: readonly string[], env: Readonly<Record<string, string>>): SoakChild;
+  start(
+    slot: number,
+    args: readonly string[],
+    execArgv: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): SoakChild;
 }
 
 export const SOAK_PROCESS = path.join(__dirname, 'soak-process.js');
@@ -43,17 +48,28 @@ export function oneHost(region: string): SoakPlace {
       return Promise.resolve([visitor.self.number]);
     },
     start: (_slot, args, execArgv, env) => {
-      const child = fork(SOAK_PROCESS, args, { env: { ...process.env, STP_REGION: region, ...env }, execArgv: [...execArgv] });
+      const child = fork(SOAK_PROCESS, args, {
+        env: { ...process.env, STP_REGION: region, ...env },
+        execArgv: [...execArgv],
+      });
       child.on('error', () => undefined);
       const started: SoakChild = {
         onMessage: () => undefined,
-        ended: new Promise((resolve) => { child.once('exit', (code, signal) => { resolve({ code, signal }); }); }),
+        ended: new Promise((resolve) => {
+          child.once('exit', (code, signal) => {
+            resolve({ code, signal });
+          });
+        }),
         send: (message) => {
           if (child.connected) child.send(message, () => undefined);
         },
-        kill: () => { child.kill('SIGKILL'); },
+        kill: () => {
+          child.kill('SIGKILL');
+        },
       };
-      child.on('message', (message: ToSupervisor) => { started.onMessage(message); });
+      child.on('message', (message: ToSupervisor) => {
+        started.onMessage(message);
+      });
       return started;
     },
   };

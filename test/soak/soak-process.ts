@@ -1,10 +1,22 @@
-/** A process of a soak: serves at its port, talks to the others at random, takes over what they hand to it, and reports. `argv`: slot, life, seed, slots. */
+/**
+ * A process of a soak: serves at its port, talks to the others at random, takes over what they hand to it, and reports.
+ * `argv`: slot, life, seed, slots.
+ */
 import fs from 'node:fs';
 import * as stp from '../../src/index';
 import { Random } from '../engine/random';
 import { hangUp, listen, tell } from './channel';
 import { ask, drain, Mismatch, readOpening, respond, STALL_MS } from './conversation';
-import { type HandOver, type Life, type Memory, nowMs, type Opening, portOf, type Reset, type ToProcess } from './messages';
+import {
+  type HandOver,
+  type Life,
+  type Memory,
+  nowMs,
+  type Opening,
+  portOf,
+  type Reset,
+  type ToProcess,
+} from './messages';
 
 const ASKING_MAX = 4;
 const PAUSE_MS_MAX = 40;
@@ -29,16 +41,24 @@ let stopping = false;
 let listener = -1;
 
 /** Runs one connection to its end, and notes how that was. */
-async function converse(what: string, run: () => Promise<number>, other: () => Life | undefined, asked?: number): Promise<void> {
+async function converse(
+  what: string,
+  run: () => Promise<number>,
+  other: () => Life | undefined,
+  asked?: number,
+): Promise<void> {
   const beganMs = nowMs();
   open += 1;
-  const watchdog = setTimeout(() => { failures.push(`${slot}.${life}: ${what} hangs`); }, STALL_MS);
+  const watchdog = setTimeout(() => {
+    failures.push(`${slot}.${life}: ${what} hangs`);
+  }, STALL_MS);
   try {
     bytes += await run();
     whole += 1;
   } catch (error) {
     const code = error instanceof stp.StpError ? error.code : 'other';
-    if (!(error instanceof Mismatch) && OF_DEATH.has(code)) resets.push({ by: other(), asked, code, beganMs, atMs: nowMs() });
+    if (!(error instanceof Mismatch) && OF_DEATH.has(code))
+      resets.push({ by: other(), asked, code, beganMs, atMs: nowMs() });
     else failures.push(`${slot}.${life}: ${what}: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
     clearTimeout(watchdog);
@@ -59,31 +79,49 @@ async function quietly(s: number, act: () => Promise<void>): Promise<void> {
 async function client(): Promise<void> {
   while (!stopping) {
     const to = random.below(slots);
-    const opening: Opening = { ...self, stream: random.below(100_000) * 2, bytes: random.chance(0.4) ? random.below(2000) : random.below(BYTES_MAX), moves: random.chance(0.1) };
+    const opening: Opening = {
+      ...self,
+      stream: random.below(100_000) * 2,
+      bytes: random.chance(0.4) ? random.below(2000) : random.below(BYTES_MAX),
+      moves: random.chance(0.1),
+    };
     let server: Life | undefined;
-    await converse(`a question to ${to}`, async () => {
-      const s = stp.STPsocket(stp.PF_STP, stp.SOCK_STREAM, stp.PF_STP);
-      await quietly(s, async () => {
-        stp.STPsetopt(s, stp.STP_CONNECT_TIMEOUT, CONNECT_MS_MAX);
-        await stp.STPconnect(s, { port: portOf(to) });
-        await ask(s, random, opening, (met) => { server = met; });
-      });
-      return 2 * opening.bytes;
-    }, () => (opening.moves ? undefined : server), to);
-    await new Promise((resolve) => { setTimeout(resolve, random.below(PAUSE_MS_MAX)); });
+    await converse(
+      `a question to ${to}`,
+      async () => {
+        const s = stp.STPsocket(stp.PF_STP, stp.SOCK_STREAM, stp.PF_STP);
+        await quietly(s, async () => {
+          stp.STPsetopt(s, stp.STP_CONNECT_TIMEOUT, CONNECT_MS_MAX);
+          await stp.STPconnect(s, { port: portOf(to) });
+          await ask(s, random, opening, (met) => {
+            server = met;
+          });
+        });
+        return 2 * opening.bytes;
+      },
+      () => (opening.moves ? undefined : server),
+      to,
+    );
+    await new Promise((resolve) => {
+      setTimeout(resolve, random.below(PAUSE_MS_MAX));
+    });
   }
 }
 
 async function serve(s: number): Promise<void> {
   let opening: Opening | undefined;
-  await converse('an answer', async () => {
-    await quietly(s, async () => {
-      opening = await readOpening(s);
-      if (opening.moves) await handOver(s, opening);
-      else await respond(s, random, self, opening, 0);
-    });
-    return 2 * (opening?.bytes ?? 0);
-  }, () => (opening?.moves === true ? undefined : opening));
+  await converse(
+    'an answer',
+    async () => {
+      await quietly(s, async () => {
+        opening = await readOpening(s);
+        if (opening.moves) await handOver(s, opening);
+        else await respond(s, random, self, opening, 0);
+      });
+      return 2 * (opening?.bytes ?? 0);
+    },
+    () => (opening?.moves === true ? undefined : opening),
+  );
 }
 
 /** Reads a part of the question, and gives the rest to another; answers it itself where nobody wants it. */
@@ -92,19 +130,28 @@ async function handOver(s: number, opening: Opening): Promise<void> {
   await drain(s, opening.stream, 0, at);
   stp.STPsetopt(s, stp.STP_GIVE_TIMEOUT, GIVE_MS);
   const news = new Promise<boolean>((resolve, reject) => {
-    stp.STPsetopt(s, stp.STP_WATCHER, { taken: resolve, reset: () => { reject(new stp.StpError('ECONNRESET')); } });
+    stp.STPsetopt(s, stp.STP_WATCHER, {
+      taken: resolve,
+      reset: () => {
+        reject(new stp.StpError('ECONNRESET'));
+      },
+    });
   });
   tell({ kind: 'handOver', to: random.below(slots), token: stp.STPgivesocket(s, null), opening, at });
   if (!(await news)) await respond(s, random, self, opening, at);
 }
 
 async function takeOver({ token, opening, at }: HandOver): Promise<void> {
-  await converse('a take', async () => {
-    const s = await stp.STPtakesocket(token);
-    taken += 1;
-    await quietly(s, () => respond(s, random, self, opening, at));
-    return 0;
-  }, () => undefined);
+  await converse(
+    'a take',
+    async () => {
+      const s = await stp.STPtakesocket(token);
+      taken += 1;
+      await quietly(s, () => respond(s, random, self, opening, at));
+      return 0;
+    },
+    () => undefined,
+  );
 }
 
 function memory(): Memory {
@@ -146,7 +193,12 @@ stp.STPbind(listener, { port: portOf(slot) });
 stp.STPlisten(listener, 511);
 stp.STPsetopt(listener, stp.STP_WATCHER, {
   acceptable: () => {
-    for (let s = stp.STPaccept(listener, stp.MSG_DONTWAIT) as number; s >= 0; s = stp.STPaccept(listener, stp.MSG_DONTWAIT) as number) void serve(s);
+    for (
+      let s = stp.STPaccept(listener, stp.MSG_DONTWAIT) as number;
+      s >= 0;
+      s = stp.STPaccept(listener, stp.MSG_DONTWAIT) as number
+    )
+      void serve(s);
   },
 });
 tell({ kind: 'ready' });

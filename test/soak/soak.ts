@@ -1,11 +1,20 @@
 /**
- * A soak: processes that talk to each other at random while one of them is killed every second and started again. Keeps the books: a connection may
- * end early only where a process that carried it was killed, and neither the region nor a process that lives on may grow.
+ * A soak: processes that talk to each other at random while one of them is killed every second and started again. Keeps
+ * the books: a connection may end early only where a process that carried it was killed, and neither the region nor a
+ * process that lives on may grow.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import { Random } from '../engine/random';
-import { type HandOver, type Memory, nowMs, type Report, type Reset, type ToProcess, type ToSupervisor } from './messages';
+import {
+  type HandOver,
+  type Memory,
+  nowMs,
+  type Report,
+  type Reset,
+  type ToProcess,
+  type ToSupervisor,
+} from './messages';
 import { type SoakChild, type SoakPlace } from './place';
 
 export interface SoakOptions {
@@ -25,7 +34,10 @@ export interface Sample {
   readonly elders: readonly Memory[];
 }
 
-/** A young generation of one size: V8 maps 70 pages at once when it lets it grow, which would pass for mappings that are never given back. */
+/**
+ * A young generation of one size: V8 maps 70 pages at once when it lets it grow, which would pass for mappings that are
+ * never given back.
+ */
 const EXEC_ARGV = ['--expose-gc', '--max-semi-space-size=1'];
 const SLOTS = 8;
 /** The first so many are never killed: growth shows in those who live. */
@@ -77,7 +89,9 @@ export class Soak {
     let killMs = nowMs() + 2 * killEveryMs;
     let sampleMs = nowMs() + SAMPLE_MS;
     while (nowMs() < endMs) {
-      await new Promise((resolve) => { setTimeout(resolve, Math.max(1, Math.min(killMs, sampleMs, endMs) - nowMs())); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, Math.max(1, Math.min(killMs, sampleMs, endMs) - nowMs()));
+      });
       if (nowMs() >= killMs) {
         killMs = nowMs() + killEveryMs;
         await this.#killOne();
@@ -96,11 +110,14 @@ export class Soak {
     this.#lives[slot] = life;
     const env = { STP_SYSTEM: 'soak', STP_DRIVER: slot % 4 === 3 ? 'direct' : 'auto' };
     const child = this.#options.place.start(slot, [slot, life, this.#options.seed, SLOTS].map(String), EXEC_ARGV, env);
-    child.onMessage = (message) => { this.#hear(slot, message); };
+    child.onMessage = (message) => {
+      this.#hear(slot, message);
+    };
     const ended = child.ended.then(({ code, signal }) => {
       running.over = true;
       const killed = this.#killedMs.has(`${slot}.${life}`);
-      if (!killed && (code !== 0 || !this.#stopping)) this.failures.push(`process ${slot}.${life} ended by itself with ${signal ?? String(code)}`);
+      if (!killed && (code !== 0 || !this.#stopping))
+        this.failures.push(`process ${slot}.${life} ended by itself with ${signal ?? String(code)}`);
     });
     const running: Running = { child, slot, life, ended, over: false };
     this.#gaps.push({ slot, fromMs: this.#killedMs.get(`${slot}.${life - 1}`) ?? nowMs(), toMs: Infinity });
@@ -174,18 +191,25 @@ export class Soak {
         continue;
       }
       const killedMs = this.#killedMs.get(`${by.slot}.${by.life}`);
-      if (killedMs === undefined) this.failures.push(`${code} from process ${by.slot}.${by.life}, which was not killed`);
+      if (killedMs === undefined)
+        this.failures.push(`${code} from process ${by.slot}.${by.life}, which was not killed`);
       else if (killedMs > beganMs) this.noticesMs.push(Math.max(0, atMs - killedMs));
     }
   }
 
-  /** Where nobody knows who was at the other end: whoever was asked was not there, or the connection was to be handed over and anybody may have died. */
+  /**
+   * Where nobody knows who was at the other end: whoever was asked was not there, or the connection was to be handed
+   * over and anybody may have died.
+   */
   #isExcused({ asked, beganMs, atMs }: Reset): boolean {
     const { leaseMs, clockMs } = this.#options.place;
     if (atMs >= this.#stoppedMs - clockMs) return true;
     const slackMs = GIVE_MS + leaseMs + clockMs;
-    const meets = (gap: { fromMs: number; toMs: number }): boolean => gap.fromMs <= atMs + clockMs && gap.toMs >= beganMs - slackMs;
-    return this.#gaps.some((gap) => meets(gap) && (asked === undefined || gap.slot === asked || gap.fromMs >= beganMs - slackMs));
+    const meets = (gap: { fromMs: number; toMs: number }): boolean =>
+      gap.fromMs <= atMs + clockMs && gap.toMs >= beganMs - slackMs;
+    return this.#gaps.some(
+      (gap) => meets(gap) && (asked === undefined || gap.slot === asked || gap.fromMs >= beganMs - slackMs),
+    );
   }
 }
 

@@ -17,7 +17,9 @@ export async function runSoak(soak: Soak, place: SoakPlace, seconds: number): Pr
   const beganMs = performance.now();
   const progress = setInterval(() => {
     const { whole, kills, bytes, failures } = soak;
-    console.log(`${Math.round((performance.now() - beganMs) / 1000)} s: ${kills} kills, ${whole} connections whole, ${(bytes / 1e9).toFixed(2)} GB, ${failures.length} failures`);
+    console.log(
+      `${Math.round((performance.now() - beganMs) / 1000)} s: ${kills} kills, ${whole} connections whole, ${(bytes / 1e9).toFixed(2)} GB, ${failures.length} failures`,
+    );
   }, PROGRESS_MS);
   try {
     await soak.run();
@@ -32,8 +34,16 @@ export async function runSoak(soak: Soak, place: SoakPlace, seconds: number): Pr
 /** What may grow, of the region and of those that are never killed. */
 function trends(samples: readonly Sample[]): Trend[] {
   const found = [
-    trendOf('bytes of the region', samples.map(({ regionBytes }) => regionBytes), 32 * MIB),
-    trendOf('files of the region', samples.map(({ regionFiles }) => regionFiles), 40),
+    trendOf(
+      'bytes of the region',
+      samples.map(({ regionBytes }) => regionBytes),
+      32 * MIB,
+    ),
+    trendOf(
+      'files of the region',
+      samples.map(({ regionFiles }) => regionFiles),
+      40,
+    ),
   ];
   const measures: readonly (readonly [string, (memory: Memory) => number, number])[] = [
     ['heap bytes', ({ heapBytes }) => heapBytes, 4 * MIB],
@@ -57,23 +67,30 @@ async function leftBehind(place: SoakPlace): Promise<string[]> {
   const stay = new Set(['region']);
   for (const endMs = performance.now() + SEEN_MS; ;) {
     for (const number of await place.visit()) stay.add(`processes/${number}`);
-    const files = fs.readdirSync(place.region, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
-    const rest = files.map((entry) => path.relative(place.region, path.join(entry.parentPath, entry.name))).filter((name) => !stay.has(name));
+    const files = fs
+      .readdirSync(place.region, { recursive: true, withFileTypes: true })
+      .filter((entry) => !entry.isDirectory());
+    const rest = files
+      .map((entry) => path.relative(place.region, path.join(entry.parentPath, entry.name)))
+      .filter((name) => !stay.has(name));
     if (rest.length === 0 || performance.now() > endMs) return rest;
-    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1000);
+    });
   }
 }
 
 function conclude(soak: Soak, seconds: number): boolean {
   const all = trends(soak.samples);
-  for (const { name, middle, end, flat } of all) console.log(`${flat ? 'flat' : 'GROWS'}: ${name}: ${middle} in the second quarter, ${end} in the last`);
+  for (const { name, middle, end, flat } of all)
+    console.log(`${flat ? 'flat' : 'GROWS'}: ${name}: ${middle} in the second quarter, ${end} in the last`);
   for (const { name } of all.filter(({ flat }) => !flat)) soak.failures.push(`${name} grow`);
   if (soak.whole === 0) soak.failures.push('no connection came to its end');
   for (const failure of soak.failures.slice(0, FAILURES_SHOWN)) console.log(`FAILED ${failure}`);
   const { whole, kills, reset, taken, bytes, noticesMs, failures } = soak;
   console.log(
     `soak: ${seconds} s, ${kills} kills, ${whole} ends of connections whole, ${reset} reset by a death (told within ${median(noticesMs).toFixed(1)} ms, at worst ` +
-    `${Math.max(0, ...noticesMs).toFixed(1)}), ${taken} handed over, ${(bytes / 1e9).toFixed(2)} GB checked, ${failures.length} failed`,
+      `${Math.max(0, ...noticesMs).toFixed(1)}), ${taken} handed over, ${(bytes / 1e9).toFixed(2)} GB checked, ${failures.length} failed`,
   );
   return failures.length === 0;
 }

@@ -33,47 +33,75 @@ void t.test('file systems are told apart by type, and one that is not known is n
   tt.end();
 });
 
-void t.test('a directory gets the fastest driver that it can do', { skip: loadNative() === undefined ? 'koffi is missing' : false }, (tt) => {
-  const directory = freshDirectory();
-  const { local, name } = fileSystemOf(directory);
-  const choice = chooseDriver(directory, 'auto');
-  const copies = ['btrfs', 'zfs', 'bcachefs'].includes(name);
-  tt.equal(choice.driver, local && !copies ? 'mapped' : 'direct');
-  tt.equal(choice.reason, copies ? 'not-mappable' : local ? 'local' : 'not-local');
-  tt.equal(choice.localFs, local);
-  tt.ok(choice.detail.length > 0);
-  tt.match(chooseDriver(directory, 'direct'), { driver: 'direct', reason: 'asked' });
-  if (local) tt.match(chooseDriver(directory, 'mapped'), { driver: 'mapped', reason: 'asked' });
-  // /proc is no place for a region, but it is there, and nothing says that it is local.
-  if (process.platform === 'linux') {
-    tt.match(chooseDriver('/proc', 'auto'), { driver: 'direct', reason: 'not-local', localFs: false });
-    tt.equal(codeOf(() => chooseDriver('/proc', 'mapped')), 'ESTPDRIVER');
-  }
-  fs.rmdirSync(directory);
-  tt.end();
-});
-
-void t.test('where mapped memory is not what others read the driver is direct', { skip: loadNative() === undefined ? 'koffi is missing' : false }, (tt) => {
-  const directory = freshDirectory();
-  const native = loadNative();
-  if (native === undefined || !fileSystemOf(directory).local) {
+void t.test(
+  'a directory gets the fastest driver that it can do',
+  { skip: loadNative() === undefined ? 'koffi is missing' : false },
+  (tt) => {
+    const directory = freshDirectory();
+    const { local, name } = fileSystemOf(directory);
+    const choice = chooseDriver(directory, 'auto');
+    const copies = ['btrfs', 'zfs', 'bcachefs'].includes(name);
+    tt.equal(choice.driver, local && !copies ? 'mapped' : 'direct');
+    tt.equal(choice.reason, copies ? 'not-mappable' : local ? 'local' : 'not-local');
+    tt.equal(choice.localFs, local);
+    tt.ok(choice.detail.length > 0);
+    tt.match(chooseDriver(directory, 'direct'), { driver: 'direct', reason: 'asked' });
+    if (local) tt.match(chooseDriver(directory, 'mapped'), { driver: 'mapped', reason: 'asked' });
+    // /proc is no place for a region, but it is there, and nothing says that it is local.
+    if (process.platform === 'linux') {
+      tt.match(chooseDriver('/proc', 'auto'), { driver: 'direct', reason: 'not-local', localFs: false });
+      tt.equal(
+        codeOf(() => chooseDriver('/proc', 'mapped')),
+        'ESTPDRIVER',
+      );
+    }
+    fs.rmdirSync(directory);
     tt.end();
-    return;
-  }
-  const map = native.map.bind(native);
-  tt.teardown(() => { native.map = map; });
-  native.map = (_fd, bytes) => ({ buffer: new ArrayBuffer(bytes), release: () => undefined });
-  tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable', localFs: true });
-  tt.equal(codeOf(() => chooseDriver(directory, 'mapped')), 'ESTPDRIVER');
-  native.map = () => { throw new Error('no mappings here'); };
-  tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable' });
-  native.map = () => { throw new StpError('ENOBUFS', 'mmap failed with ENOMEM', 'mmap'); };
-  tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable', detail: /just now: .*ENOMEM/u });
-  tt.equal(codeOf(() => chooseDriver(directory, 'mapped')), 'ENOBUFS', 'what may pass is not called impossible');
-  tt.same(fs.readdirSync(directory), []);
-  fs.rmdirSync(directory);
-  tt.end();
-});
+  },
+);
+
+void t.test(
+  'where mapped memory is not what others read the driver is direct',
+  { skip: loadNative() === undefined ? 'koffi is missing' : false },
+  (tt) => {
+    const directory = freshDirectory();
+    const native = loadNative();
+    if (native === undefined || !fileSystemOf(directory).local) {
+      tt.end();
+      return;
+    }
+    const map = native.map.bind(native);
+    tt.teardown(() => {
+      native.map = map;
+    });
+    native.map = (_fd, bytes) => ({ buffer: new ArrayBuffer(bytes), release: () => undefined });
+    tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable', localFs: true });
+    tt.equal(
+      codeOf(() => chooseDriver(directory, 'mapped')),
+      'ESTPDRIVER',
+    );
+    native.map = () => {
+      throw new Error('no mappings here');
+    };
+    tt.match(chooseDriver(directory, 'auto'), { driver: 'direct', reason: 'not-mappable' });
+    native.map = () => {
+      throw new StpError('ENOBUFS', 'mmap failed with ENOMEM', 'mmap');
+    };
+    tt.match(chooseDriver(directory, 'auto'), {
+      driver: 'direct',
+      reason: 'not-mappable',
+      detail: /just now: .*ENOMEM/u,
+    });
+    tt.equal(
+      codeOf(() => chooseDriver(directory, 'mapped')),
+      'ENOBUFS',
+      'what may pass is not called impossible',
+    );
+    tt.same(fs.readdirSync(directory), []);
+    fs.rmdirSync(directory);
+    tt.end();
+  },
+);
 
 void t.test('without koffi the driver is direct, FIFOs are still made, and mapped is refused with the reason', (tt) => {
   const directory = freshDirectory();
@@ -99,19 +127,37 @@ void t.test('without koffi the driver is direct, FIFOs are still made, and mappe
   tt.end();
 });
 
-void t.test('a ring that a process without koffi comes upon is ESTPDRIVER, not a crash', { skip: loadNative() === undefined ? 'koffi is missing' : false }, (tt) => {
-  const directory = freshDirectory();
-  const identity = { from: 1, to: 2, fromEpoch: 3, toEpoch: 4, regionId: 5 };
-  new FileStorage(directory, { driver: 'mapped', local: true }).createLog('ring', identity, 'ring', 65_536).close();
-  tt.equal(codeOf(() => new FileStorage(directory, { driver: 'direct', local: true }).openLog('ring')), 'ESTPDRIVER');
-  tt.equal(codeOf(() => new FileStorage(directory, { driver: 'direct', local: true }).createLog('x', identity, 'ring', 65_536)), 'ESTPDRIVER');
-  fs.rmSync(directory, { recursive: true });
-  tt.end();
-});
+void t.test(
+  'a ring that a process without koffi comes upon is ESTPDRIVER, not a crash',
+  { skip: loadNative() === undefined ? 'koffi is missing' : false },
+  (tt) => {
+    const directory = freshDirectory();
+    const identity = { from: 1, to: 2, fromEpoch: 3, toEpoch: 4, regionId: 5 };
+    new FileStorage(directory, { driver: 'mapped', local: true }).createLog('ring', identity, 'ring', 65_536).close();
+    tt.equal(
+      codeOf(() => new FileStorage(directory, { driver: 'direct', local: true }).openLog('ring')),
+      'ESTPDRIVER',
+    );
+    tt.equal(
+      codeOf(() =>
+        new FileStorage(directory, { driver: 'direct', local: true }).createLog('x', identity, 'ring', 65_536),
+      ),
+      'ESTPDRIVER',
+    );
+    fs.rmSync(directory, { recursive: true });
+    tt.end();
+  },
+);
 
 void t.test('errors that Node has no name for are known by their number', (tt) => {
-  for (const [errno, code] of [[os.constants.errno.EDQUOT, 'EDQUOT'], [os.constants.errno.ESTALE, 'EIO']] as const) {
-    const error = Object.assign(new Error(`Unknown system error -${errno}`), { code: `Unknown system error -${errno}`, errno: -errno });
+  for (const [errno, code] of [
+    [os.constants.errno.EDQUOT, 'EDQUOT'],
+    [os.constants.errno.ESTALE, 'EIO'],
+  ] as const) {
+    const error = Object.assign(new Error(`Unknown system error -${errno}`), {
+      code: `Unknown system error -${errno}`,
+      errno: -errno,
+    });
     tt.equal(fileError(error, 'write', 'links/1-2').code, code);
   }
   tt.end();

@@ -1,7 +1,16 @@
 /** What every storage must do, whatever it is made of. */
 import type t from 'tap';
 import { type StpError } from '../../src/errors';
-import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, FRAME_CRC_FROM, FRAME_MAGIC, FrameHeader, LINK_AT, LinkHeader, RingWords } from '../../src/layout';
+import {
+  BLOCK_BYTES,
+  BLOCK_PAYLOAD_BYTES,
+  FRAME_CRC_FROM,
+  FRAME_MAGIC,
+  FrameHeader,
+  LINK_AT,
+  LinkHeader,
+  RingWords,
+} from '../../src/layout';
 import { type LogReader, type LogWriter, type Storage } from '../../src/storage';
 import { sealBlock } from '../../src/storage/block-file';
 import { encodeLinkHeader, seedOf } from '../../src/storage/link-header';
@@ -44,14 +53,24 @@ export function blockSuite(test: Test, kit: Kit): void {
     const writer = here.a.createBlocks('blocks');
     if (writer === undefined) throw new Error('not created');
     for (let round = 1; round <= 3; round++) {
-      for (const [index, length] of [[0, 0], [1, 1], [5, 1000], [2, BLOCK_PAYLOAD_BYTES]] as const) {
+      for (const [index, length] of [
+        [0, 0],
+        [1, 1],
+        [5, 1000],
+        [2, BLOCK_PAYLOAD_BYTES],
+      ] as const) {
         writer.write(index, pattern(length, round * 10 + index));
       }
     }
     here.settle();
     const reader = here.b.openBlocks('blocks');
     if (reader === undefined) throw new Error('not opened');
-    for (const [index, length] of [[0, 0], [1, 1], [5, 1000], [2, BLOCK_PAYLOAD_BYTES]] as const) {
+    for (const [index, length] of [
+      [0, 0],
+      [1, 1],
+      [5, 1000],
+      [2, BLOCK_PAYLOAD_BYTES],
+    ] as const) {
       const block = reader.read(index);
       tt.equal(block?.sequence, 3);
       tt.same(Buffer.from(block?.payload ?? []), Buffer.from(pattern(length, 30 + index)));
@@ -59,10 +78,28 @@ export function blockSuite(test: Test, kit: Kit): void {
     tt.equal(reader.read(3), undefined, 'a hole');
     tt.equal(reader.read(6), undefined, 'past the end');
     tt.equal(reader.sizeBytes, 6 * BLOCK_BYTES);
-    tt.equal(codeOf(() => { writer.write(-1, pattern(1, 1)); }), 'EINVAL');
-    tt.equal(codeOf(() => { writer.write(0.5, pattern(1, 1)); }), 'EINVAL');
-    tt.equal(codeOf(() => { writer.write(0, pattern(BLOCK_PAYLOAD_BYTES + 1, 1)); }), 'EINVAL');
-    tt.equal(codeOf(() => reader.read(NaN)), 'EINVAL');
+    tt.equal(
+      codeOf(() => {
+        writer.write(-1, pattern(1, 1));
+      }),
+      'EINVAL',
+    );
+    tt.equal(
+      codeOf(() => {
+        writer.write(0.5, pattern(1, 1));
+      }),
+      'EINVAL',
+    );
+    tt.equal(
+      codeOf(() => {
+        writer.write(0, pattern(BLOCK_PAYLOAD_BYTES + 1, 1));
+      }),
+      'EINVAL',
+    );
+    tt.equal(
+      codeOf(() => reader.read(NaN)),
+      'EINVAL',
+    );
     writer.close();
     reader.close();
     tt.end();
@@ -99,12 +136,28 @@ export function blockSuite(test: Test, kit: Kit): void {
     writer?.write(4, pattern(100, 4));
     here.overwrite('blocks', 4 * BLOCK_BYTES, stray);
     const reader = here.b.openBlocks('blocks');
-    tt.equal(codeOf(() => reader?.read(4)), 'ESTPCORRUPT', 'a block of another place');
-    tt.equal(codeOf(() => reader?.read(1)), 'ESTPCORRUPT', 'payload');
-    tt.equal(codeOf(() => reader?.read(2)), 'ESTPCORRUPT', 'length');
+    tt.equal(
+      codeOf(() => reader?.read(4)),
+      'ESTPCORRUPT',
+      'a block of another place',
+    );
+    tt.equal(
+      codeOf(() => reader?.read(1)),
+      'ESTPCORRUPT',
+      'payload',
+    );
+    tt.equal(
+      codeOf(() => reader?.read(2)),
+      'ESTPCORRUPT',
+      'length',
+    );
     tt.equal(reader?.read(3)?.payload.length, 100);
     here.truncate('blocks', 3 * BLOCK_BYTES + 200);
-    tt.equal(codeOf(() => reader?.read(3)), 'ESTPCORRUPT', 'half a block');
+    tt.equal(
+      codeOf(() => reader?.read(3)),
+      'ESTPCORRUPT',
+      'half a block',
+    );
     tt.equal(reader?.read(0)?.payload.length, 100);
     tt.end();
   });
@@ -128,7 +181,12 @@ export function blockSuite(test: Test, kit: Kit): void {
     tt.equal(here.b.openLog('sub/none'), undefined);
     tt.equal(here.b.remove('sub/two'), true);
     tt.equal(here.b.remove('sub/two'), false);
-    tt.equal(codeOf(() => { here.a.makeDirectory('sub/one'); }), 'ESTPCORRUPT');
+    tt.equal(
+      codeOf(() => {
+        here.a.makeDirectory('sub/one');
+      }),
+      'ESTPCORRUPT',
+    );
     tt.end();
   });
 }
@@ -155,7 +213,10 @@ export function pairOf(here: Site, kit: Kit, capacityBytes: number = CAPACITY[ki
   return { out, in: openLog(here.b, '1-2'), answer, answers: openLog(here.a, '2-1') };
 }
 
-/** Writes one record of `length` bytes (a multiple of 8, at least 16): its length, its number, then bytes that follow from both. */
+/**
+ * Writes one record of `length` bytes (a multiple of 8, at least 16): its length, its number, then bytes that follow
+ * from both.
+ */
 function writeRecord(out: LogWriter, length: number, number: number): boolean {
   if (out.claim(length, length) < length) return false;
   const word = out.at >> 2;
@@ -169,7 +230,7 @@ function writeRecord(out: LogWriter, length: number, number: number): boolean {
 /** Reads and consumes all records that are there; returns the next number expected. */
 function readRecords(reader: LogReader, expected: number, most = Infinity): number {
   let next = expected;
-  for (let left = most; left > 0; ) {
+  for (let left = most; left > 0;) {
     let run = reader.poll();
     if (run === 0) break;
     for (; run > 0 && left > 0; left--) {
@@ -197,7 +258,8 @@ function randomTraffic(here: Site, kit: Kit, seed: number, steps: number): void 
   for (let step = 0; step < steps; step++) {
     const roll = random();
     if (roll < 0.5) {
-      const length = random() < 0.8 ? 16 + 8 * Math.floor(random() * 60) : Math.max(16, Math.floor((random() * sizeMax) / 8) * 8);
+      const length =
+        random() < 0.8 ? 16 + 8 * Math.floor(random() * 60) : Math.max(16, Math.floor((random() * sizeMax) / 8) * 8);
       if (writeRecord(pair.out, length, sent)) sent++;
       else pair.out.publish();
     } else if (roll < 0.65) pair.out.publish();
@@ -247,8 +309,18 @@ export function logSuite(test: Test, kit: Kit): void {
     tt.equal(pair.in.poll(), 32);
     tt.equal(pair.out.claim(64, 64), 64);
     tt.equal(pair.out.dirty, false, 'a claim alone is nothing');
-    tt.equal(codeOf(() => { pair.in.consume(40); }), 'EINVAL');
-    tt.equal(codeOf(() => { pair.in.consume(4); }), 'EINVAL');
+    tt.equal(
+      codeOf(() => {
+        pair.in.consume(40);
+      }),
+      'EINVAL',
+    );
+    tt.equal(
+      codeOf(() => {
+        pair.in.consume(4);
+      }),
+      'EINVAL',
+    );
     tt.equal(readRecords(pair.in, 0), 1);
     tt.end();
   });
@@ -272,9 +344,15 @@ export function logSuite(test: Test, kit: Kit): void {
       here.settle();
       pair.out.released(pair.answers.peerRead());
       tt.ok(pair.out.freeBytes >= capacity * 0.75);
-      tt.ok(pair.out.claim(pair.out.claimMaxBytes & ~7, pair.out.claimMaxBytes & ~7) > 0, 'the longest claim is granted');
+      tt.ok(
+        pair.out.claim(pair.out.claimMaxBytes & ~7, pair.out.claimMaxBytes & ~7) > 0,
+        'the longest claim is granted',
+      );
     }
-    tt.equal(codeOf(() => pair.out.claim(capacity, capacity)), 'EINVAL');
+    tt.equal(
+      codeOf(() => pair.out.claim(capacity, capacity)),
+      'EINVAL',
+    );
     tt.end();
   });
 
@@ -298,7 +376,13 @@ export function logSuite(test: Test, kit: Kit): void {
     writeRecord(pair.out, 1000, 0);
     pair.out.publish();
     for (const position of [4, capacity, capacity * 4, 2 ** 32 - 4096]) {
-      tt.equal(codeOf(() => { pair.out.released(position); }), 'ESTPCORRUPT', `${position}`);
+      tt.equal(
+        codeOf(() => {
+          pair.out.released(position);
+        }),
+        'ESTPCORRUPT',
+        `${position}`,
+      );
     }
     tt.end();
   });
@@ -329,9 +413,16 @@ export function logSuite(test: Test, kit: Kit): void {
   void test.test('a log is made once, with a capacity that fits, and is not there before it is finished', (tt) => {
     const here = site(tt, kit);
     here.a.createLog('x', IDENTITY, kit.mechanism, capacity);
-    tt.equal(codeOf(() => here.a.createLog('x', IDENTITY, kit.mechanism, capacity)), 'ESTPCORRUPT');
+    tt.equal(
+      codeOf(() => here.a.createLog('x', IDENTITY, kit.mechanism, capacity)),
+      'ESTPCORRUPT',
+    );
     for (const wrong of [0, -4096, 1.5, NaN, 4097, 2 ** 31]) {
-      tt.equal(codeOf(() => here.a.createLog('y', IDENTITY, kit.mechanism, wrong)), 'EINVAL', `${wrong}`);
+      tt.equal(
+        codeOf(() => here.a.createLog('y', IDENTITY, kit.mechanism, wrong)),
+        'EINVAL',
+        `${wrong}`,
+      );
     }
     tt.equal(here.b.info('y'), undefined);
     here.a.createBlocks('empty');
@@ -343,25 +434,52 @@ export function logSuite(test: Test, kit: Kit): void {
     const here = site(tt, kit);
     const header = encodeLinkHeader(IDENTITY, kit.mechanism, capacity);
     const made = here.a.createBlocks('header');
-    for (const [field, value] of [['format', 3], ['format', 0], ['capacityBytes', 100], ['capacityBytes', 2 ** 31], ['ring', kit.mechanism === 'ring' ? 0 : 1]] as const) {
+    for (const [field, value] of [
+      ['format', 3],
+      ['format', 0],
+      ['capacityBytes', 100],
+      ['capacityBytes', 2 ** 31],
+      ['ring', kit.mechanism === 'ring' ? 0 : 1],
+    ] as const) {
       const payload = Buffer.from(header);
       payload.writeUInt32LE(value, LinkHeader.fields[field].at);
       made?.write(0, payload);
       here.settle();
-      tt.equal(codeOf(() => here.b.openLog('header')), 'ESTPCORRUPT', `${field} ${value}`);
+      tt.equal(
+        codeOf(() => here.b.openLog('header')),
+        'ESTPCORRUPT',
+        `${field} ${value}`,
+      );
     }
     made?.write(0, Buffer.alloc(5));
     here.settle();
-    tt.equal(codeOf(() => here.b.openLog('header')), 'ESTPCORRUPT', 'short header');
+    tt.equal(
+      codeOf(() => here.b.openLog('header')),
+      'ESTPCORRUPT',
+      'short header',
+    );
     here.a.createLog('large', IDENTITY, kit.mechanism, 2 * capacity);
     here.settle();
-    tt.equal(codeOf(() => here.b.openLog('large', { ring: capacity, frames: capacity })), 'ESTPCORRUPT', 'larger than the region allows');
+    tt.equal(
+      codeOf(() => here.b.openLog('large', { ring: capacity, frames: capacity })),
+      'ESTPCORRUPT',
+      'larger than the region allows',
+    );
     const pair = pairOf(here, kit);
     tt.ok(pair.out);
     here.truncate('2-1', LINK_AT.data + capacity - 1);
-    if (!here.a.shared) tt.equal(codeOf(() => here.a.openLog('2-1')), 'ESTPCORRUPT', 'cut short');
+    if (!here.a.shared)
+      tt.equal(
+        codeOf(() => here.a.openLog('2-1')),
+        'ESTPCORRUPT',
+        'cut short',
+      );
     here.overwrite('1-2', 40, Uint8Array.of(9, 9, 9, 9));
-    tt.equal(codeOf(() => here.b.openLog('1-2')), 'ESTPCORRUPT', 'damaged header');
+    tt.equal(
+      codeOf(() => here.b.openLog('1-2')),
+      'ESTPCORRUPT',
+      'damaged header',
+    );
     tt.end();
   });
 }
@@ -378,7 +496,11 @@ export function ringDamageSuite(test: Test, kit: Kit): void {
       const here = site(tt, kit);
       const pair = pairOf(here, kit);
       here.overwrite('1-2', LINK_AT.words + RingWords.fields.head.at, word(head));
-      tt.equal(codeOf(() => pair.in.poll()), 'ESTPCORRUPT', `head ${head}`);
+      tt.equal(
+        codeOf(() => pair.in.poll()),
+        'ESTPCORRUPT',
+        `head ${head}`,
+      );
     }
     for (const lapEnd of [-8, capacity + 8, 4, 2 ** 31]) {
       const here = site(tt, kit);
@@ -393,18 +515,31 @@ export function ringDamageSuite(test: Test, kit: Kit): void {
       pair.out.publish();
       here.settle();
       here.overwrite('1-2', LINK_AT.words + RingWords.fields.lapEnd.at, word(lapEnd));
-      tt.equal(codeOf(() => pair.in.poll()), 'ESTPCORRUPT', `lap end ${lapEnd}`);
+      tt.equal(
+        codeOf(() => pair.in.poll()),
+        'ESTPCORRUPT',
+        `lap end ${lapEnd}`,
+      );
     }
     tt.end();
   });
 }
 
 /** A frame as its writer would make it, or as damage would. */
-function frame(values: Partial<Record<'sequence' | 'lengthBytes' | 'position' | 'tag', number>>, records: number): Buffer {
+function frame(
+  values: Partial<Record<'sequence' | 'lengthBytes' | 'position' | 'tag', number>>,
+  records: number,
+): Buffer {
   const seed = seedOf(encodeLinkHeader(IDENTITY, 'frames', CAPACITY.frames));
   const bytes = Buffer.alloc(BLOCK_BYTES);
-  FrameHeader.encode({ magic: FRAME_MAGIC, crc: 0, sequence: 1, lengthBytes: records, read: 0, position: 0, tag: seed, ...values }, bytes);
-  bytes.writeUInt32LE(crc32(bytes.subarray(FRAME_CRC_FROM, FrameHeader.sizeBytes + records), seed), FrameHeader.fields.crc.at);
+  FrameHeader.encode(
+    { magic: FRAME_MAGIC, crc: 0, sequence: 1, lengthBytes: records, read: 0, position: 0, tag: seed, ...values },
+    bytes,
+  );
+  bytes.writeUInt32LE(
+    crc32(bytes.subarray(FRAME_CRC_FROM, FrameHeader.sizeBytes + records), seed),
+    FrameHeader.fields.crc.at,
+  );
   return bytes;
 }
 

@@ -28,51 +28,81 @@ if (process.platform === 'win32') {
     tt.equal(makeFifo(place('one')), true);
     tt.equal(fs.statSync(place('one')).mode & 0o777, 0o600);
     fs.writeFileSync(place('file'), '');
-    tt.equal(codeOf(() => makeFifo(place('file'))), 'ESTPCORRUPT');
-    tt.equal(codeOf(() => makeFifo(place('none/there'))), 'ENOENT');
+    tt.equal(
+      codeOf(() => makeFifo(place('file'))),
+      'ESTPCORRUPT',
+    );
+    tt.equal(
+      codeOf(() => makeFifo(place('none/there'))),
+      'ENOENT',
+    );
     tt.equal(removeFifo(place('one')), true);
     tt.equal(removeFifo(place('one')), false);
     tt.end();
   });
 
-  void t.test('a directory that takes no file is told, and not taken for one without FIFOs', { skip: noMount ?? false }, (tt) => {
-    const readOnly = mountTmpfs(tt, 'ro,mode=700');
-    tt.equal(codeOf(() => makeFifo(path.join(readOnly, 'bell'))), 'EROFS');
-    const others = mountTmpfs(tt, 'mode=755');
-    const script = `process.setuid(65533); const { makeFifo } = require(${JSON.stringify(STORAGE)});
+  void t.test(
+    'a directory that takes no file is told, and not taken for one without FIFOs',
+    { skip: noMount ?? false },
+    (tt) => {
+      const readOnly = mountTmpfs(tt, 'ro,mode=700');
+      tt.equal(
+        codeOf(() => makeFifo(path.join(readOnly, 'bell'))),
+        'EROFS',
+      );
+      const others = mountTmpfs(tt, 'mode=755');
+      const script = `process.setuid(65533); const { makeFifo } = require(${JSON.stringify(STORAGE)});
       try { console.log(makeFifo(process.argv[1])); } catch (error) { console.log(error.code); }`;
-    for (const preload of [[], ['--require', path.join(__dirname, 'no-koffi.js')]]) {
-      const { stdout } = spawnSync(process.execPath, [...preload, '-e', script, path.join(others, 'bell')], { encoding: 'utf8' });
-      tt.equal(stdout.trim(), 'EACCES', preload.join(' '));
-    }
-    tt.end();
-  });
+      for (const preload of [[], ['--require', path.join(__dirname, 'no-koffi.js')]]) {
+        const { stdout } = spawnSync(process.execPath, [...preload, '-e', script, path.join(others, 'bell')], {
+          encoding: 'utf8',
+        });
+        tt.equal(stdout.trim(), 'EACCES', preload.join(' '));
+      }
+      tt.end();
+    },
+  );
 
   void t.test('what is no FIFO in the place of a bell is ESTPCORRUPT and never written', (tt) => {
     fs.writeFileSync(place('plain'), 'abc');
     fs.symlinkSync(place('plain'), place('symbolic'));
     fs.mkdirSync(place('directory'));
     for (const name of ['plain', 'symbolic', 'directory']) {
-      for (const open of [openFifoReader, openDoor, openFifoWriter]) tt.equal(codeOf(() => open(place(name))), 'ESTPCORRUPT', name);
+      for (const open of [openFifoReader, openDoor, openFifoWriter])
+        tt.equal(
+          codeOf(() => open(place(name))),
+          'ESTPCORRUPT',
+          name,
+        );
     }
     tt.equal(fs.readFileSync(place('plain'), 'utf8'), 'abc');
     for (const open of [openFifoReader, openDoor, openFifoWriter]) tt.equal(open(place('missing')), undefined);
     tt.end();
   });
 
-  void t.test('a bell that everybody may write, or that somebody else has made, is refused', { skip: process.geteuid === undefined ? 'no users here' : false }, (tt) => {
-    const { O_RDWR, O_NONBLOCK } = fs.constants;
-    for (const name of ['open', 'strange']) makeFifo(place(name));
-    fs.chmodSync(place('open'), 0o666);
-    const held = ['open', 'strange'].map((name) => fs.openSync(place(name), O_RDWR | O_NONBLOCK));
-    const strangers = { ...PRIVATE, owners: new Set([65_533]) };
-    for (const open of [makeFifo, openFifoReader, openDoor, openFifoWriter]) {
-      tt.equal(codeOf(() => open(place('open'))), 'EACCES');
-      tt.equal(codeOf(() => open(place('strange'), strangers)), 'EACCES');
-    }
-    for (const fd of held) fs.closeSync(fd);
-    tt.end();
-  });
+  void t.test(
+    'a bell that everybody may write, or that somebody else has made, is refused',
+    { skip: process.geteuid === undefined ? 'no users here' : false },
+    (tt) => {
+      const { O_RDWR, O_NONBLOCK } = fs.constants;
+      for (const name of ['open', 'strange']) makeFifo(place(name));
+      fs.chmodSync(place('open'), 0o666);
+      const held = ['open', 'strange'].map((name) => fs.openSync(place(name), O_RDWR | O_NONBLOCK));
+      const strangers = { ...PRIVATE, owners: new Set([65_533]) };
+      for (const open of [makeFifo, openFifoReader, openDoor, openFifoWriter]) {
+        tt.equal(
+          codeOf(() => open(place('open'))),
+          'EACCES',
+        );
+        tt.equal(
+          codeOf(() => open(place('strange'), strangers)),
+          'EACCES',
+        );
+      }
+      for (const fd of held) fs.closeSync(fd);
+      tt.end();
+    },
+  );
 
   void t.test('a ring is heard, a second one is as good as heard, and nobody listening is told', async (tt) => {
     makeFifo(place('door'));

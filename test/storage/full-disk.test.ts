@@ -22,7 +22,10 @@ function fill(tt: Test, storage: Storage, mechanism: 'ring' | 'frames'): void {
   let logs = 0;
   let code = '';
   for (; code === '' && logs < 1000; logs++) {
-    code = codeOf(() => made.push(storage.createLog(`log-${logs}`, IDENTITY, mechanism, 65_536))).replace('nothing thrown', '');
+    code = codeOf(() => made.push(storage.createLog(`log-${logs}`, IDENTITY, mechanism, 65_536))).replace(
+      'nothing thrown',
+      '',
+    );
   }
   tt.equal(code, 'ENOSPC', 'a log that does not fit');
   tt.equal(storage.info(`log-${logs - 1}`), undefined, 'is not left behind');
@@ -31,7 +34,11 @@ function fill(tt: Test, storage: Storage, mechanism: 'ring' | 'frames'): void {
     code = codeOf(() => blocks?.write(index, Buffer.alloc(4000, 2))).replace('nothing thrown', '');
   }
   tt.equal(code, 'ENOSPC', 'a block that does not fit');
-  tt.equal(codeOf(() => storage.publishOnce('once', Buffer.alloc(10))), 'ENOSPC', 'a file that does not fit');
+  tt.equal(
+    codeOf(() => storage.publishOnce('once', Buffer.alloc(10))),
+    'ENOSPC',
+    'a file that does not fit',
+  );
   tt.equal(storage.info('once'), undefined);
   const full = first.claim(8, first.claimMaxBytes);
   first.bytes.fill(1, first.at, first.at + full);
@@ -47,22 +54,47 @@ function fill(tt: Test, storage: Storage, mechanism: 'ring' | 'frames'): void {
   tt.equal(storage.publishOnce('once', Buffer.alloc(10)), true, 'when there is room again it goes on');
 }
 
-for (const [driver, mechanism] of [['mapped', 'ring'], ['mapped', 'frames'], ['direct', 'frames']] as const) {
+for (const [driver, mechanism] of [
+  ['mapped', 'ring'],
+  ['mapped', 'frames'],
+  ['direct', 'frames'],
+] as const) {
   const skip = noMount ?? (driver === 'mapped' && loadNative() === undefined ? 'koffi is missing' : false);
-  void t.test(`a full tmpfs gives ENOSPC where something is made, and never harms what is there: ${driver}, ${mechanism}`, { skip }, (tt) => {
-    fill(tt, new FileStorage(mountTmpfs(tt, `size=${DISK_BYTES}`), { driver }), mechanism);
-    tt.end();
-  });
+  void t.test(
+    `a full tmpfs gives ENOSPC where something is made, and never harms what is there: ${driver}, ${mechanism}`,
+    { skip },
+    (tt) => {
+      fill(tt, new FileStorage(mountTmpfs(tt, `size=${DISK_BYTES}`), { driver }), mechanism);
+      tt.end();
+    },
+  );
 }
 
 void t.test('a read-only file system gives EROFS', { skip: noMount ?? false }, (tt) => {
   const root = mountTmpfs(tt, 'ro');
   const storage = new FileStorage(root, { driver: 'direct' });
-  tt.equal(codeOf(() => { storage.makeDirectory('x'); }), 'EROFS');
-  tt.equal(codeOf(() => storage.createBlocks('x')), 'EROFS');
-  tt.equal(codeOf(() => storage.publishOnce('x', Buffer.alloc(1))), 'EROFS');
-  tt.equal(codeOf(() => storage.createLog('x', IDENTITY, 'frames', 65_536)), 'EROFS');
-  tt.equal(codeOf(() => makeFifo(path.join(root, 'x'))), 'EROFS');
+  tt.equal(
+    codeOf(() => {
+      storage.makeDirectory('x');
+    }),
+    'EROFS',
+  );
+  tt.equal(
+    codeOf(() => storage.createBlocks('x')),
+    'EROFS',
+  );
+  tt.equal(
+    codeOf(() => storage.publishOnce('x', Buffer.alloc(1))),
+    'EROFS',
+  );
+  tt.equal(
+    codeOf(() => storage.createLog('x', IDENTITY, 'frames', 65_536)),
+    'EROFS',
+  );
+  tt.equal(
+    codeOf(() => makeFifo(path.join(root, 'x'))),
+    'EROFS',
+  );
   tt.end();
 });
 

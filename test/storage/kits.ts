@@ -3,7 +3,15 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { LINK_AT } from '../../src/layout';
-import { FileStorage, fileSystemOf, loadNative, type FileStorageOptions, type LogIdentity, type LogWriter, type Storage } from '../../src/storage';
+import {
+  FileStorage,
+  fileSystemOf,
+  loadNative,
+  type FileStorageOptions,
+  type LogIdentity,
+  type LogWriter,
+  type Storage,
+} from '../../src/storage';
 import { SimulatedDisk, type SimulatedFile } from '../../src/storage/simulated-disk';
 import { SimulatedStorage } from '../../src/storage/simulated-storage';
 
@@ -39,8 +47,20 @@ export interface Kit {
   make(options?: SiteOptions): Site;
 }
 
-export const IDENTITY: LogIdentity = { from: 1, to: 2, fromEpoch: 0x1234_5678_9abc, toEpoch: 0xfed_cba9_8765, regionId: 77 };
-export const OPPOSITE: LogIdentity = { from: 2, to: 1, fromEpoch: IDENTITY.toEpoch, toEpoch: IDENTITY.fromEpoch, regionId: 77 };
+export const IDENTITY: LogIdentity = {
+  from: 1,
+  to: 2,
+  fromEpoch: 0x1234_5678_9abc,
+  toEpoch: 0xfed_cba9_8765,
+  regionId: 77,
+};
+export const OPPOSITE: LogIdentity = {
+  from: 2,
+  to: 1,
+  fromEpoch: IDENTITY.toEpoch,
+  toEpoch: IDENTITY.fromEpoch,
+  regionId: 77,
+};
 
 /** A fresh directory, for the kits and tests of files. */
 export function freshDirectory(under = os.tmpdir()): string {
@@ -54,10 +74,20 @@ function memoryOf(log: string, position: number): string {
   return name === undefined ? log : path.join(path.dirname(log), name);
 }
 
-function fileKit(name: string, mechanism: Mechanism, file: FileStorageOptions, skip: string | undefined, under?: string): Kit {
+function fileKit(
+  name: string,
+  mechanism: Mechanism,
+  file: FileStorageOptions,
+  skip: string | undefined,
+  under?: string,
+): Kit {
   const make = (options: SiteOptions = {}): Site => {
     const root = freshDirectory(under);
-    const all = { ...file, ...(options.startPosition === undefined ? {} : { startPosition: options.startPosition }), ...(options.lateMs === undefined ? {} : { lateMs: options.lateMs }) };
+    const all = {
+      ...file,
+      ...(options.startPosition === undefined ? {} : { startPosition: options.startPosition }),
+      ...(options.lateMs === undefined ? {} : { lateMs: options.lateMs }),
+    };
     return {
       a: new FileStorage(root, all),
       b: new FileStorage(root, all),
@@ -81,7 +111,12 @@ function fileKit(name: string, mechanism: Mechanism, file: FileStorageOptions, s
 
 function simulatedKit(name: string, mechanism: Mechanism, delayTicksMax: number, ringDelayTicksMax: number): Kit {
   const make = (options: SiteOptions = {}): Site => {
-    const disk = new SimulatedDisk({ seed: options.seed ?? 1, delayTicksMax, ringDelayTicksMax, lateTicks: options.lateMs ?? 1000 });
+    const disk = new SimulatedDisk({
+      seed: options.seed ?? 1,
+      delayTicksMax,
+      ringDelayTicksMax,
+      lateTicks: options.lateMs ?? 1000,
+    });
     const startPosition = options.startPosition ?? 0;
     const file = (place: string): SimulatedFile => {
       const found = disk.files.get(place);
@@ -150,7 +185,12 @@ export function allKits(): Kit[] {
     fileKit('mapped ring', 'ring', { driver: 'mapped', ...plain }, noRing),
     fileKit('mapped frames', 'frames', { driver: 'mapped', ...plain }, noNative),
     fileKit('direct, buffered', 'frames', { driver: 'direct', ...plain }, undefined),
-    fileKit('direct, buffered and synced, as where O_DIRECT is refused', 'frames', { driver: 'direct', local: false, odirect: false }, undefined),
+    fileKit(
+      'direct, buffered and synced, as where O_DIRECT is refused',
+      'frames',
+      { driver: 'direct', local: false, odirect: false },
+      undefined,
+    ),
     fileKit('direct with O_DIRECT', 'frames', { driver: 'direct', local: false, odirect: true }, noDirect),
     simulatedKit('simulated ring', 'ring', 8, 0),
     simulatedKit('simulated ring, seen late', 'ring', 8, 5),

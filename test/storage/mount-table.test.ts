@@ -10,9 +10,14 @@ import { diskDirectory, memoryDirectory } from '../memory-directory';
 
 const STORAGE = path.join(__dirname, '../../src/storage/index.js');
 
-/** What a mount list of test/storage/mountinfo tells of a directory: `type local`, `type memory`, `type shared`; '' where it tells nothing. */
+/**
+ * What a mount list of test/storage/mountinfo tells of a directory: `type local`, `type memory`, `type shared`; ''
+ * where it tells nothing.
+ */
 function tells(list: string): (directory: string) => string {
-  const mounts = parseMounts(fs.readFileSync(path.join(projectRoot(), 'test/storage/mountinfo', `${list}.txt`), 'utf8'));
+  const mounts = parseMounts(
+    fs.readFileSync(path.join(projectRoot(), 'test/storage/mountinfo', `${list}.txt`), 'utf8'),
+  );
   return (directory) => {
     const mount = mountOf(mounts, directory);
     if (mount === undefined) return '';
@@ -57,7 +62,14 @@ void t.test('a container: its overlay is local, volumes are what they are', (t) 
   t.equal(at('/dev/shm'), 'tmpfs memory');
   t.equal(at('/etc/hosts'), 'ext4 local');
   t.equal(at('/team/region'), 'nfs4 shared');
-  for (const [place, type] of [['gluster', 'fuse.glusterfs'], ['sshfs', 'fuse.sshfs'], ['fuse', 'fuse'], ['podman', 'fuse.fuse-overlayfs'], ['ntfs', 'fuseblk']] as const) t.equal(at(`/${place}/x`), `${type} shared`);
+  for (const [place, type] of [
+    ['gluster', 'fuse.glusterfs'],
+    ['sshfs', 'fuse.sshfs'],
+    ['fuse', 'fuse'],
+    ['podman', 'fuse.fuse-overlayfs'],
+    ['ntfs', 'fuseblk'],
+  ] as const)
+    t.equal(at(`/${place}/x`), `${type} shared`);
   t.end();
 });
 
@@ -84,11 +96,12 @@ void t.test('below a root that is no mount the list tells of nothing else', (t) 
 
 void t.test('an overlay whose upper directory lies on a file server is as shared as that', (t) => {
   const upper = fs.realpathSync(t.testdir({ 'a,b c': {} }));
-  const lists = (type: string): string => [
-    `1 1 0:1 / / rw - ${type} server:/ rw`,
-    `2 1 0:2 / /over rw - overlay overlay rw,lowerdir=/usr,upperdir=${upper}/a\\054b\\040c,workdir=${upper}/aside`,
-    '3 1 0:3 / /read rw - overlay overlay ro,lowerdir=/usr:/etc',
-  ].join('\n');
+  const lists = (type: string): string =>
+    [
+      `1 1 0:1 / / rw - ${type} server:/ rw`,
+      `2 1 0:2 / /over rw - overlay overlay rw,lowerdir=/usr,upperdir=${upper}/a\\054b\\040c,workdir=${upper}/aside`,
+      '3 1 0:3 / /read rw - overlay overlay ro,lowerdir=/usr:/etc',
+    ].join('\n');
   const localAt = (type: string, place: string): boolean | undefined => {
     const mounts = parseMounts(lists(type));
     const mount = mountOf(mounts, place);
@@ -104,37 +117,76 @@ void t.test('an overlay whose upper directory lies on a file server is as shared
 function inMounts(script: string, place: string): FileSystemInfo {
   const code = `console.log(JSON.stringify(require(${JSON.stringify(STORAGE)}).fileSystemOf(process.argv[1])))`;
   const run = [process.execPath, '-e', code, place].map((word) => `'${word.replace(/'/gu, "'\\''")}'`).join(' ');
-  const { status, stdout, stderr } = spawnSync('unshare', ['--mount', '--propagation', 'private', 'sh', '-ec', `${script}\n${run}`], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    ['--mount', '--propagation', 'private', 'sh', '-ec', `${script}\n${run}`],
+    { encoding: 'utf8' },
+  );
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as FileSystemInfo;
 }
 
-const noMounts = process.platform === 'linux' && spawnSync('unshare', ['--mount', 'true']).status === 0 ? false : 'no mounts can be made here';
+const noMounts =
+  process.platform === 'linux' && spawnSync('unshare', ['--mount', 'true']).status === 0
+    ? false
+    : 'no mounts can be made here';
 
 void t.test('real mounts are told apart', { skip: noMounts }, (t) => {
   const directory = fs.mkdtempSync(path.join(diskDirectory(), 'stp-mounts-'));
-  t.teardown(() => { fs.rmSync(directory, { recursive: true }); });
-  for (const name of ['point', 'point/inner', 'disk', 'a b\tc', 'upper', 'work', 'lower']) fs.mkdirSync(path.join(directory, name));
+  t.teardown(() => {
+    fs.rmSync(directory, { recursive: true });
+  });
+  for (const name of ['point', 'point/inner', 'disk', 'a b\tc', 'upper', 'work', 'lower'])
+    fs.mkdirSync(path.join(directory, name));
   const [memory, disk] = [fileSystemOf(memoryDirectory()), fileSystemOf(directory)];
   const at = (name: string): string => path.join(directory, name);
   fs.symlinkSync(at('point'), at('link'));
   const tmpfs = { name: 'tmpfs', local: true, inMemory: true };
 
   t.same(inMounts(`mount -t tmpfs tmpfs ${at('point')}`, at('point')), tmpfs, 'memory over a disk');
-  t.same(inMounts(`mount -t tmpfs tmpfs ${at('point')}`, at('link/not/there/yet')), tmpfs, 'by a link, and before the directory is made');
-  t.same(inMounts(`mount --bind ${memoryDirectory()} ${at('point')}`, at('point')), memory, 'a bind mount is what it shows');
-  t.same(inMounts(`mount -t tmpfs tmpfs ${at('point')}; mount --bind ${at('disk')} ${at('point')}`, at('point')), disk, 'a disk over memory over a disk');
+  t.same(
+    inMounts(`mount -t tmpfs tmpfs ${at('point')}`, at('link/not/there/yet')),
+    tmpfs,
+    'by a link, and before the directory is made',
+  );
+  t.same(
+    inMounts(`mount --bind ${memoryDirectory()} ${at('point')}`, at('point')),
+    memory,
+    'a bind mount is what it shows',
+  );
+  t.same(
+    inMounts(`mount -t tmpfs tmpfs ${at('point')}; mount --bind ${at('disk')} ${at('point')}`, at('point')),
+    disk,
+    'a disk over memory over a disk',
+  );
   t.same(inMounts(`mount -t tmpfs tmpfs '${at('a b\tc')}'`, at('a b\tc')), tmpfs, 'a name with blanks');
-  t.same(inMounts(`mount -t tmpfs tmpfs ${at('point/inner')}; mount --bind ${at('disk')} ${at('point')}; mkdir ${at('disk/inner')}`, at('point/inner')), disk, 'what is hidden does not count');
+  t.same(
+    inMounts(
+      `mount -t tmpfs tmpfs ${at('point/inner')}; mount --bind ${at('disk')} ${at('point')}; mkdir ${at('disk/inner')}`,
+      at('point/inner'),
+    ),
+    disk,
+    'what is hidden does not count',
+  );
   t.same(inMounts(`mount -t proc proc ${at('point')}`, at('point')), { name: 'proc', local: false, inMemory: false });
   const overlay = `mount -t overlay overlay -o lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')} ${at('point')}`;
-  t.same(inMounts(`mount -t tmpfs tmpfs ${at('disk')}; mkdir ${at('disk/upper')} ${at('disk/work')}; ${overlay.replaceAll(at('upper'), at('disk/upper')).replaceAll(at('work'), at('disk/work'))}`, at('point')), { name: 'overlay', local: true, inMemory: false });
+  t.same(
+    inMounts(
+      `mount -t tmpfs tmpfs ${at('disk')}; mkdir ${at('disk/upper')} ${at('disk/work')}; ${overlay.replaceAll(at('upper'), at('disk/upper')).replaceAll(at('work'), at('disk/work'))}`,
+      at('point'),
+    ),
+    { name: 'overlay', local: true, inMemory: false },
+  );
   t.end();
 });
 
-void t.test('where the list of mounts is hidden statfs tells, but for a disk that is on no device', { skip: noMounts }, (t) => {
-  const hide = 'mount -t tmpfs tmpfs /proc';
-  t.same(inMounts(hide, memoryDirectory()), fileSystemOf(memoryDirectory()));
-  t.same(inMounts(hide, diskDirectory()), fileSystemOf(diskDirectory()));
-  t.end();
-});
+void t.test(
+  'where the list of mounts is hidden statfs tells, but for a disk that is on no device',
+  { skip: noMounts },
+  (t) => {
+    const hide = 'mount -t tmpfs tmpfs /proc';
+    t.same(inMounts(hide, memoryDirectory()), fileSystemOf(memoryDirectory()));
+    t.same(inMounts(hide, diskDirectory()), fileSystemOf(diskDirectory()));
+    t.end();
+  },
+);

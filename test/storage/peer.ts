@@ -1,6 +1,17 @@
-/** A process of its own for the tests of storage: `peer.js ROLE OPTIONS-AS-JSON`; what it found goes to standard output as JSON. */
+/**
+ * A process of its own for the tests of storage: `peer.js ROLE OPTIONS-AS-JSON`; what it found goes to standard output
+ * as JSON.
+ */
 import { crc32 } from 'node:zlib';
-import { FileStorage, loadNative, openDoor, openFifoWriter, type FileStorageOptions, type LogReader, type LogWriter } from '../../src/storage';
+import {
+  FileStorage,
+  loadNative,
+  openDoor,
+  openFifoWriter,
+  type FileStorageOptions,
+  type LogReader,
+  type LogWriter,
+} from '../../src/storage';
 import { seededRandom } from '../../src/storage/simulated-disk';
 import { IDENTITY, OPPOSITE, type Mechanism } from './kits';
 
@@ -107,7 +118,7 @@ function flood(options: PeerOptions): never {
   const out = storage.createLog('1-2', IDENTITY, options.mechanism ?? 'frames', options.capacityBytes ?? 1 << 20);
   const answers = waitForLog(storage, '2-1');
   const random = seededRandom(process.pid);
-  for (let number = 0; ; ) {
+  for (let number = 0; ;) {
     const length = 16 + 8 * Math.floor(random() * 1000);
     if (out.claim(length, length) < length) {
       out.publish();

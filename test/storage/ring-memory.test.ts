@@ -19,7 +19,9 @@ interface Place {
 
 function place(test: Test): Place {
   const root = freshDirectory(memoryDirectory());
-  test.teardown(() => { fs.rmSync(root, { recursive: true, force: true }); });
+  test.teardown(() => {
+    fs.rmSync(root, { recursive: true, force: true });
+  });
   return { root, a: new FileStorage(root, { driver: 'mapped' }), b: new FileStorage(root, { driver: 'mapped' }) };
 }
 
@@ -49,7 +51,10 @@ void t.test('once its reader has detached it, no name leads to it, and both go o
   fs.truncateSync(path.join(root, '1-2'));
   write(out, 3);
   test.equal(reader?.poll(), 24);
-  test.same([0, 2, 4].map((word) => reader?.words[word]), [1, 2, 3]);
+  test.same(
+    [0, 2, 4].map((word) => reader?.words[word]),
+    [1, 2, 3],
+  );
   test.end();
 });
 
@@ -85,13 +90,29 @@ void t.test('memory that is cut short, of another log, or gone is ESTPCORRUPT', 
   const [ring, other] = [ringOf(root, '1-2'), ringOf(root, '2-1')];
   const good = fs.readFileSync(ring);
   fs.writeFileSync(ring, fs.readFileSync(other));
-  test.equal(codeOf(() => b.openLog('1-2')), 'ESTPCORRUPT', 'of another');
+  test.equal(
+    codeOf(() => b.openLog('1-2')),
+    'ESTPCORRUPT',
+    'of another',
+  );
   fs.writeFileSync(ring, good.subarray(0, LINK_AT.data + 100));
-  test.equal(codeOf(() => b.openLog('1-2')), 'ESTPCORRUPT', 'cut short');
+  test.equal(
+    codeOf(() => b.openLog('1-2')),
+    'ESTPCORRUPT',
+    'cut short',
+  );
   fs.rmSync(ring);
   fs.symlinkSync(other, ring);
-  test.not(codeOf(() => b.openLog('1-2')), 'nothing thrown', 'a link to another');
+  test.not(
+    codeOf(() => b.openLog('1-2')),
+    'nothing thrown',
+    'a link to another',
+  );
   fs.rmSync(ring);
-  test.equal(codeOf(() => b.openLog('1-2')), 'ESTPCORRUPT', 'gone');
+  test.equal(
+    codeOf(() => b.openLog('1-2')),
+    'ESTPCORRUPT',
+    'gone',
+  );
   test.end();
 });

@@ -29,41 +29,46 @@ void t.test('a seed gives the same run again, another seed another, and reads ar
   tt.end();
 });
 
-void t.test('what a process did after an image is taken back, for those of its host and of others, and what others did stays', (tt) => {
-  for (const delayTicksMax of [0, 8]) {
-    const disk = new SimulatedDisk({ seed: 3, delayTicksMax, ringDelayTicksMax: delayTicksMax });
-    const storage = new SimulatedStorage(disk, { process: 1, host: 1 });
-    const other = new SimulatedStorage(disk, { process: 2, host: 2 });
-    const kept = storage.createBlocks('kept');
-    kept?.write(0, Buffer.from('before'));
-    storage.createBlocks('removed')?.write(0, Buffer.from('still there'));
-    const ring = storage.createLog('ring', IDENTITY, 'ring', 4096);
-    const reader = other.openLog('ring') ?? (disk.settle(), other.openLog('ring'));
-    const usedBytes = disk.usedBytes;
-    const image = disk.imageOf(1);
-    let operations = 0;
-    disk.onOperation = () => { operations++; };
-    kept?.write(0, Buffer.from('after'));
-    storage.createBlocks('new')?.write(0, Buffer.from('new'));
-    storage.remove('removed');
-    ring.claim(16, 16);
-    ring.commit(16);
-    ring.publish();
-    tt.equal(operations, 4);
-    disk.onOperation = null;
-    other.createBlocks('theirs')?.write(0, Buffer.from('theirs'));
-    const theirBytes = disk.files.get('theirs')?.sizeBytes ?? 0;
-    disk.restore(1, image);
-    tt.equal(disk.usedBytes, usedBytes + theirBytes);
-    disk.settle();
-    for (const one of [new SimulatedStorage(disk, { process: 3, host: 1 }), other]) {
-      const textOf = (path: string): string | undefined => one.openBlocks(path)?.read(0)?.payload.toString();
-      tt.same(['kept', 'removed', 'new', 'theirs'].map(textOf), ['before', 'still there', undefined, 'theirs']);
+void t.test(
+  'what a process did after an image is taken back, for those of its host and of others, and what others did stays',
+  (tt) => {
+    for (const delayTicksMax of [0, 8]) {
+      const disk = new SimulatedDisk({ seed: 3, delayTicksMax, ringDelayTicksMax: delayTicksMax });
+      const storage = new SimulatedStorage(disk, { process: 1, host: 1 });
+      const other = new SimulatedStorage(disk, { process: 2, host: 2 });
+      const kept = storage.createBlocks('kept');
+      kept?.write(0, Buffer.from('before'));
+      storage.createBlocks('removed')?.write(0, Buffer.from('still there'));
+      const ring = storage.createLog('ring', IDENTITY, 'ring', 4096);
+      const reader = other.openLog('ring') ?? (disk.settle(), other.openLog('ring'));
+      const usedBytes = disk.usedBytes;
+      const image = disk.imageOf(1);
+      let operations = 0;
+      disk.onOperation = () => {
+        operations++;
+      };
+      kept?.write(0, Buffer.from('after'));
+      storage.createBlocks('new')?.write(0, Buffer.from('new'));
+      storage.remove('removed');
+      ring.claim(16, 16);
+      ring.commit(16);
+      ring.publish();
+      tt.equal(operations, 4);
+      disk.onOperation = null;
+      other.createBlocks('theirs')?.write(0, Buffer.from('theirs'));
+      const theirBytes = disk.files.get('theirs')?.sizeBytes ?? 0;
+      disk.restore(1, image);
+      tt.equal(disk.usedBytes, usedBytes + theirBytes);
+      disk.settle();
+      for (const one of [new SimulatedStorage(disk, { process: 3, host: 1 }), other]) {
+        const textOf = (path: string): string | undefined => one.openBlocks(path)?.read(0)?.payload.toString();
+        tt.same(['kept', 'removed', 'new', 'theirs'].map(textOf), ['before', 'still there', undefined, 'theirs']);
+      }
+      tt.equal(reader?.poll(), 0);
     }
-    tt.equal(reader?.poll(), 0);
-  }
-  tt.end();
-});
+    tt.end();
+  },
+);
 
 void t.test('processes of one host see each other at once, others late', (tt) => {
   const disk = new SimulatedDisk({ seed: 5, delayTicksMax: 16 });
@@ -91,7 +96,15 @@ void t.test('a process that crashed does nothing more, and what it wrote stays',
   writer?.write(0, Buffer.alloc(10, 1));
   const log = a.createLog('log', IDENTITY, 'frames', 16_384);
   disk.crash(1);
-  for (const action of [() => writer?.write(0, Buffer.alloc(1)), () => a.openBlocks('blocks'), () => a.list(''), () => a.remove('log'), () => { log.setAsleep(1); }]) {
+  for (const action of [
+    () => writer?.write(0, Buffer.alloc(1)),
+    () => a.openBlocks('blocks'),
+    () => a.list(''),
+    () => a.remove('log'),
+    () => {
+      log.setAsleep(1);
+    },
+  ]) {
     tt.equal(codeOf(action), 'EIO');
   }
   disk.settle();
@@ -124,7 +137,13 @@ void t.test('a frame whose writer died in the middle of it never comes, and is n
 });
 
 void t.test('a delay that no reader would wait out is refused', (tt) => {
-  tt.equal(codeOf(() => new SimulatedDisk({ seed: 1, delayTicksMax: 17 })), 'EINVAL');
-  tt.equal(codeOf(() => new SimulatedDisk({ seed: 1, delayTicksMax: NaN })), 'EINVAL');
+  tt.equal(
+    codeOf(() => new SimulatedDisk({ seed: 1, delayTicksMax: 17 })),
+    'EINVAL',
+  );
+  tt.equal(
+    codeOf(() => new SimulatedDisk({ seed: 1, delayTicksMax: NaN })),
+    'EINVAL',
+  );
   tt.end();
 });

@@ -16,7 +16,9 @@ export interface Peer {
 }
 
 export function startPeer(role: string, options: PeerOptions): Peer {
-  const child = spawn(process.execPath, [path.join(__dirname, 'peer.js'), role, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [path.join(__dirname, 'peer.js'), role, JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const watchdog = setTimeout(() => child.kill('SIGKILL'), WATCHDOG_MS);
   const ended = once(child, 'close');
   let output = '';

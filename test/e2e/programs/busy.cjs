@@ -1,6 +1,7 @@
 /**
- * A cluster of four workers, one of which is held up by its own program until the others have served 400 connections, but for two seconds at most
- * (BUSY_FOR_EVER: no such limit). Prints what came of them as a line of JSON. `none` as argument: the kernel shares the connections out (SCHED_NONE).
+ * A cluster of four workers, one of which is held up by its own program until the others have served 400 connections,
+ * but for two seconds at most (BUSY_FOR_EVER: no such limit). Prints what came of them as a line of JSON. `none` as
+ * argument: the kernel shares the connections out (SCHED_NONE).
  */
 'use strict';
 const cluster = require('node:cluster');
@@ -24,9 +25,13 @@ function worker() {
   const server = net.createServer((socket) => {
     let ended = false;
     socket.on('error', () => undefined);
-    socket.on('end', () => { ended = true; });
+    socket.on('end', () => {
+      ended = true;
+    });
     // Whoever is accepted and asks for nothing has gone elsewhere.
-    socket.on('close', () => { if (!ended) early += 1; });
+    socket.on('close', () => {
+      if (!ended) early += 1;
+    });
     socket.end(`${cluster.worker.id}\n`);
   });
   server.listen(0);
@@ -45,7 +50,9 @@ function holdUp(until) {
 }
 
 function answer(one) {
-  return new Promise((resolve) => { one.once('message', resolve); });
+  return new Promise((resolve) => {
+    one.once('message', resolve);
+  });
 }
 
 /** Resolves with who greeted and how long that took. */
@@ -55,9 +62,13 @@ function greeted(port) {
     let greeting = '';
     const socket = net.connect(port, 'localhost');
     socket.setEncoding('latin1');
-    socket.on('data', (text) => { greeting += text; });
+    socket.on('data', (text) => {
+      greeting += text;
+    });
     socket.on('error', () => undefined);
-    socket.on('close', () => { resolve({ worker: Number(greeting), ms: performance.now() - began }); });
+    socket.on('close', () => {
+      resolve({ worker: Number(greeting), ms: performance.now() - began });
+    });
   });
 }
 
@@ -65,14 +76,24 @@ async function primary() {
   const until = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'stp-busy-')), 'go-on');
   const workers = Array.from({ length: WORKERS }, () => cluster.fork());
   let port = 0;
-  await Promise.all(workers.map((one) => new Promise((resolve) => {
-    one.once('listening', (address) => { port = address.port; resolve(); });
-  })));
+  await Promise.all(
+    workers.map(
+      (one) =>
+        new Promise((resolve) => {
+          one.once('listening', (address) => {
+            port = address.port;
+            resolve();
+          });
+        }),
+    ),
+  );
   const [busy] = workers;
   const waits = answer(busy);
   busy.send({ until });
   await waits;
-  const goOn = () => { fs.writeFileSync(until, ''); };
+  const goOn = () => {
+    fs.writeFileSync(until, '');
+  };
   const limit = process.env.BUSY_FOR_EVER ? undefined : setTimeout(goOn, HELD_UP_MS);
   const all = [];
   let begun = 0;
@@ -101,6 +122,8 @@ async function primary() {
     medianMs: Math.round(times[TOTAL / 2] * 10) / 10,
     longestMs: Math.round(times[TOTAL - 1]),
   };
-  await new Promise((resolve) => { cluster.disconnect(resolve); });
+  await new Promise((resolve) => {
+    cluster.disconnect(resolve);
+  });
   console.log(JSON.stringify(result));
 }

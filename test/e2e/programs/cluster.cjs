@@ -1,6 +1,7 @@
 /**
- * An ordinary cluster: four workers on one port, a thousand connections to it that stay open. One worker is killed when half of them stand, another
- * takes its place. Prints what came of them as a line of JSON. `none` as argument: the kernel shares the connections out (SCHED_NONE).
+ * An ordinary cluster: four workers on one port, a thousand connections to it that stay open. One worker is killed when
+ * half of them stand, another takes its place. Prints what came of them as a line of JSON. `none` as argument: the
+ * kernel shares the connections out (SCHED_NONE).
  */
 'use strict';
 const cluster = require('node:cluster');
@@ -15,11 +16,13 @@ if (cluster.isPrimary) void primary();
 else worker();
 
 function worker() {
-  net.createServer((socket) => {
-    socket.on('error', () => undefined);
-    socket.write(`${cluster.worker.id}\n`);
-    socket.pipe(socket);
-  }).listen(0);
+  net
+    .createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.write(`${cluster.worker.id}\n`);
+      socket.pipe(socket);
+    })
+    .listen(0);
 }
 
 /** Resolves with what became of one connection: its socket and the id of the worker that greeted. */
@@ -27,14 +30,18 @@ function open(port) {
   return new Promise((resolve) => {
     const one = { socket: net.connect(port, 'localhost'), connected: false, worker: 0, error: '', echoed: '' };
     one.socket.setEncoding('latin1');
-    one.socket.on('connect', () => { one.connected = true; });
+    one.socket.on('connect', () => {
+      one.connected = true;
+    });
     one.socket.on('data', (text) => {
       if (one.worker === 0) one.worker = Number(text);
       else one.echoed += text;
       resolve(one);
       one.onData?.();
     });
-    one.socket.on('error', (error) => { one.error = error.code; });
+    one.socket.on('error', (error) => {
+      one.error = error.code;
+    });
     one.socket.on('close', () => {
       one.closed = true;
       resolve(one);
@@ -45,7 +52,9 @@ function open(port) {
 
 function echo(one) {
   return new Promise((resolve) => {
-    one.onData = () => { if (one.closed || one.echoed === 'ping') resolve(); };
+    one.onData = () => {
+      if (one.closed || one.echoed === 'ping') resolve();
+    };
     one.onData();
     one.socket.write('ping');
   });
@@ -96,11 +105,17 @@ async function primary() {
     spread,
     refused: all.filter((one) => !one.connected).length,
     othersLost: others.filter((one) => one.closed || one.echoed !== 'ping').length,
-    replaced: late.some((one) => one.worker === WORKERS + 1) && late.every((one) => one.worker !== killed && one.worker !== 0),
+    replaced:
+      late.some((one) => one.worker === WORKERS + 1) && late.every((one) => one.worker !== killed && one.worker !== 0),
     transports: [...new Set(all.map(({ socket }) => socket.stp?.transport ?? 'tcp'))],
   };
   for (const { socket } of [...all, ...late]) socket.destroy();
-  await new Promise((resolve) => { cluster.disconnect(resolve); });
-  while (exits.length < WORKERS + 1) await new Promise((resolve) => { cluster.once('exit', resolve); });
+  await new Promise((resolve) => {
+    cluster.disconnect(resolve);
+  });
+  while (exits.length < WORKERS + 1)
+    await new Promise((resolve) => {
+      cluster.once('exit', resolve);
+    });
   console.log(JSON.stringify({ ...result, exits: exits.sort() }));
 }

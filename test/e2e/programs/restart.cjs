@@ -1,6 +1,7 @@
 /**
- * A cluster of two workers that is restarted one worker after the other while clients come and go, as a deployment does it; then other ways to listen in
- * a worker. Prints what came of it as a line of JSON. `none` as argument: the kernel shares the connections out (SCHED_NONE).
+ * A cluster of two workers that is restarted one worker after the other while clients come and go, as a deployment does
+ * it; then other ways to listen in a worker. Prints what came of it as a line of JSON. `none` as argument: the kernel
+ * shares the connections out (SCHED_NONE).
  */
 'use strict';
 const cluster = require('node:cluster');
@@ -14,21 +15,33 @@ if (cluster.isPrimary) void primary();
 else worker();
 
 function worker() {
-  net.createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on('error', () => undefined);
-    socket.write(`${cluster.worker.id}\n`);
-    socket.pipe(socket);
-  }).listen(0);
+  net
+    .createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => undefined);
+      socket.write(`${cluster.worker.id}\n`);
+      socket.pipe(socket);
+    })
+    .listen(0);
   process.on('message', (options) => {
-    const server = net.createServer().on('error', ({ code }) => { process.send({ code }); });
+    const server = net.createServer().on('error', ({ code }) => {
+      process.send({ code });
+    });
     // One that is exclusive is none of the cluster's, which does not close it.
-    process.once('disconnect', () => { server.close(); });
-    server.listen(options, () => { process.send({ port: server.address().port }); });
+    process.once('disconnect', () => {
+      server.close();
+    });
+    server.listen(options, () => {
+      process.send({ port: server.address().port });
+    });
   });
 }
 
 function once(emitter, event) {
-  return new Promise((resolve) => { emitter.once(event, (...args) => { resolve(args); }); });
+  return new Promise((resolve) => {
+    emitter.once(event, (...args) => {
+      resolve(args);
+    });
+  });
 }
 
 /** A connection, when it was greeted or has failed. */
@@ -39,9 +52,17 @@ class Client {
     this.changed = () => undefined;
     this.socket = net.connect(port, 'localhost');
     this.socket.setEncoding('latin1');
-    this.socket.on('data', (text) => { this.text += text; this.changed(); });
-    this.socket.on('error', ({ code }) => { this.error = code; });
-    this.socket.on('close', () => { this.closed = true; this.changed(); });
+    this.socket.on('data', (text) => {
+      this.text += text;
+      this.changed();
+    });
+    this.socket.on('error', ({ code }) => {
+      this.error = code;
+    });
+    this.socket.on('close', () => {
+      this.closed = true;
+      this.changed();
+    });
   }
 
   get worker() {
@@ -49,7 +70,10 @@ class Client {
   }
 
   async until(text) {
-    while (!this.closed && !this.text.includes(text)) await new Promise((resolve) => { this.changed = resolve; });
+    while (!this.closed && !this.text.includes(text))
+      await new Promise((resolve) => {
+        this.changed = resolve;
+      });
     return this;
   }
 
@@ -60,7 +84,10 @@ class Client {
 
   async end() {
     this.socket.end();
-    while (!this.closed) await new Promise((resolve) => { this.changed = resolve; });
+    while (!this.closed)
+      await new Promise((resolve) => {
+        this.changed = resolve;
+      });
   }
 }
 
@@ -79,7 +106,9 @@ async function primary() {
   const served = !old.some(({ id }) => id === late.worker) && late.worker > 0;
   await late.end();
   const ways = await otherWays(serving);
-  await new Promise((resolve) => { cluster.disconnect(resolve); });
+  await new Promise((resolve) => {
+    cluster.disconnect(resolve);
+  });
   const nobody = await new Client(port).until('\n');
   console.log(JSON.stringify({ wrong, servedByNewOnes: served, ways, atTheEnd: nobody.error }));
 }
@@ -138,5 +167,10 @@ async function otherWays([one, other]) {
   const mixed = await ask(other, { port: alone.port });
   const chosen = await ask(one, { port: 0 });
   const named = await ask(other, { port: chosen.port });
-  return { chosenThenNamed: named.code ?? 'both', aloneTwice: taken.code ?? 'both', shared: shared.port === free && sharedToo.port === free, sharedOverAlone: mixed.code ?? 'both' };
+  return {
+    chosenThenNamed: named.code ?? 'both',
+    aloneTwice: taken.code ?? 'both',
+    shared: shared.port === free && sharedToo.port === free,
+    sharedOverAlone: mixed.code ?? 'both',
+  };
 }

@@ -1,6 +1,6 @@
 /**
- * A server that hands its connections to children, a child that hands one back, and a server that is shared with a child: all by
- * `send(message, handle)`. Prints what each side saw as a line of JSON, the same by TCP and by STP.
+ * A server that hands its connections to children, a child that hands one back, and a server that is shared with a
+ * child: all by `send(message, handle)`. Prints what each side saw as a line of JSON, the same by TCP and by STP.
  */
 'use strict';
 const { fork } = require('node:child_process');
@@ -14,7 +14,9 @@ function child() {
   const order = [];
   let shared;
   process.on('message', (message, handle) => {
-    order.push(handle === undefined ? message : `${message} with ${handle instanceof net.Server ? 'server' : 'socket'}`);
+    order.push(
+      handle === undefined ? message : `${message} with ${handle instanceof net.Server ? 'server' : 'socket'}`,
+    );
     if (message === 'close') shared.close();
     if (handle instanceof net.Server) {
       shared = handle;
@@ -53,7 +55,9 @@ async function parent() {
     const [socket] = await once(server, 'connection');
     client.write('early ');
     one.send('before');
-    const called = new Promise((resolve) => { one.send('take', socket, resolve); });
+    const called = new Promise((resolve) => {
+      one.send('take', socket, resolve);
+    });
     one.send('after');
     seen.called = await called;
     client.end('late');
@@ -99,7 +103,9 @@ async function parent() {
   });
   server.close();
   for (const one of children) one.disconnect();
-  await Promise.all(children.map((one) => (one.exitCode === null && one.signalCode === null ? once(one, 'exit') : undefined)));
+  await Promise.all(
+    children.map((one) => (one.exitCode === null && one.signalCode === null ? once(one, 'exit') : undefined)),
+  );
   seen.exits = children.map((one) => one.signalCode ?? one.exitCode);
   console.log(JSON.stringify(seen));
 }

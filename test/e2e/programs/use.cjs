@@ -56,7 +56,9 @@ exports.use = async function use(modules) {
   const ports = JSON.parse(process.argv[2]);
   const results = {};
   for (const [name, client] of Object.entries(CLIENTS)) {
-    results[name] = await client({ ...modules, ports }).catch((error) => `failed: ${error.cause?.code ?? error.code ?? error}`);
+    results[name] = await client({ ...modules, ports }).catch(
+      (error) => `failed: ${error.cause?.code ?? error.code ?? error}`,
+    );
   }
   console.log(JSON.stringify(results));
 };

@@ -2,10 +2,19 @@
 const net = require('node:net');
 const { once } = require('node:events');
 
-const ask = (port, host) => new Promise((resolve) => {
-  let text = '';
-  net.connect(port, host).on('data', (chunk) => { text += chunk; }).on('error', ({ code }) => { text = code; }).on('close', () => resolve(text));
-});
+const ask = (port, host) =>
+  new Promise((resolve) => {
+    let text = '';
+    net
+      .connect(port, host)
+      .on('data', (chunk) => {
+        text += chunk;
+      })
+      .on('error', ({ code }) => {
+        text = code;
+      })
+      .on('close', () => resolve(text));
+  });
 
 async function main() {
   const seen = [];

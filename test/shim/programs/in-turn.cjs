@@ -1,10 +1,13 @@
-// Callbacks are tasks of their own: what one sets by a tick or a promise is there in the next, and the end comes after the last immediates.
+// Callbacks are tasks of their own: what one sets by a tick or a promise is there in the next, and the end comes after
+// the last immediates.
 const net = require('node:net');
 const { once } = require('node:events');
 const { fork } = require('node:child_process');
 
 if (process.argv[2] === 'server') {
-  const server = net.createServer((socket) => socket.on('error', () => undefined).on('data', () => socket.end('bye'))).listen(0, '127.0.0.1', () => process.send(server.address().port));
+  const server = net
+    .createServer((socket) => socket.on('error', () => undefined).on('data', () => socket.end('bye')))
+    .listen(0, '127.0.0.1', () => process.send(server.address().port));
   process.on('disconnect', () => process.exit());
 } else {
   const child = fork(__filename, ['server']);
@@ -18,8 +21,15 @@ if (process.argv[2] === 'server') {
     let due = false;
     let late = 0;
     for (const socket of [one, other]) {
-      socket.on('data', () => { due = true; setImmediate(() => { due = false; }); });
-      socket.on('end', () => { if (due) late += 1; });
+      socket.on('data', () => {
+        due = true;
+        setImmediate(() => {
+          due = false;
+        });
+      });
+      socket.on('end', () => {
+        if (due) late += 1;
+      });
       socket.write('?');
       await once(socket, 'close');
     }
