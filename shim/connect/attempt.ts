@@ -162,7 +162,7 @@ function errorOf(errno: number): StpError {
 /** STP could not make the connection: TCP does, or the request is told. */
 function failedLater(stream: StpStream, attempt: Attempt, reason: ReasonCode, error: StpError): void {
   const { socket, request, ip, port } = attempt;
-  const failed = statusOf(error);
+  const failed = refusal(statusOf(error));
   if (attempt.fallback && stream.request === request && !stream.isClosing()) {
     const errno = goByTcp(attempt, failed === status('ECONNREFUSED') ? 'NO_LISTENER' : 'REGION_UNUSABLE', error);
     if (errno < 0) fail(stream, request, errno);
@@ -170,6 +170,14 @@ function failedLater(stream: StpStream, attempt: Attempt, reason: ReasonCode, er
   }
   if (onlyOfStp(error) !== undefined) note(socket, reason, `connect ${ip}:${port}`, error);
   fail(stream, request, failed);
+}
+
+/**
+ * The listener ended before the program was told of a connection, and nothing was sent to it: the kernel has nobody who
+ * listens there. A connect of TCP never fails with ECONNRESET, and programs that connect again look for ECONNREFUSED.
+ */
+function refusal(failed: number): number {
+  return failed === status('ECONNRESET') ? status('ECONNREFUSED') : failed;
 }
 
 function address({ system, calledIp }: Target, port: number): StpAddressInput {
