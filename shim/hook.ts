@@ -14,10 +14,9 @@ import workerThreads from 'node:worker_threads';
 import { type Configuration, configuration } from './configuration';
 import { rememberHost } from './connect/host';
 import { isOwnAddress } from './connect/own-addresses';
-import { regionPresent } from './connect/presence';
 import { type ChannelTarget, watchChannel } from './handoff/channel';
 import type { ClusterInternals } from './handoff/cluster';
-import { loadChildProcess, loadCluster, loadedTranslator, loadTranslator } from './lazy';
+import { loadChildProcess, loadCluster, loadedTranslator, loadGlance, loadTranslator } from './lazy';
 import {
   type ConnectRequest,
   type Handle,
@@ -97,10 +96,11 @@ function patchSockets(patches: Patches, settings: Configuration): void {
     'connect',
     (native) =>
       function connect(...args) {
-        const translator = translatorFor(settings);
+        const ofPath = hasPath(args);
+        const translator = ofPath ? undefined : translatorFor(settings, portOf(args));
         if (translator !== undefined) return translator.connect(settings, native, this, args);
         const connected = Reflect.apply(native, this, args);
-        if (hasPath(args)) note(this as object, 'UNIX_PATH', 'connect');
+        if (ofPath) note(this as object, 'UNIX_PATH', 'connect');
         return connected;
       },
   );
@@ -210,7 +210,7 @@ function patchHandles(patches: Patches, settings: Configuration): void {
       name,
       (native) =>
         function connect(request, ip, port) {
-          const translator = translatorFor(settings);
+          const translator = translatorFor(settings, port);
           if (translator !== undefined) return translator.connectTcpHandle(settings, this, request, ip, port);
           if (settings.mode === 'stp') return status('EMFILE');
           const socket = ownerOf(this);
@@ -227,7 +227,7 @@ function patchHandles(patches: Patches, settings: Configuration): void {
       name,
       (native) =>
         function bind(ip, port, flags) {
-          const translator = forWorkers > 0 ? undefined : translatorFor(settings, true);
+          const translator = forWorkers > 0 ? undefined : translatorToListen();
           return translator === undefined
             ? native.call(this, ip, port, flags)
             : translator.bindTcpHandle(settings, native, this, ip, port, flags);
@@ -240,7 +240,7 @@ function patchHandles(patches: Patches, settings: Configuration): void {
     'listen',
     (native) =>
       function listen(backlog) {
-        const translator = translatorFor(settings, true);
+        const translator = translatorToListen();
         const byNode = (length: number): number => native.call(this, length);
         return translator === undefined ? byNode(backlog) : translator.listenHandle(settings, byNode, this, backlog);
       },
@@ -285,18 +285,33 @@ function patchClusterWorker(patches: Patches, settings: Configuration): void {
   );
 }
 
+type Translator = ReturnType<typeof loadTranslator>;
+
 const SCARCE: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM'];
 
-/**
- * The translator where it may be needed: a client in `auto` has no use for it while there is no region. Undefined also
- * where it can't be loaded just now, because the program has no descriptor or no memory left; the next call tries
- * again.
- */
-function translatorFor(settings: Configuration, toListen = false): ReturnType<typeof loadTranslator> | undefined {
+/** The port that a connect names, where it is a plain one. */
+function portOf([first]: readonly unknown[]): number | undefined {
+  const options: unknown = Array.isArray(first) ? first[0] : first;
+  const port: unknown =
+    typeof options === 'object' && options !== null ? (options as { port?: unknown }).port : options;
+  const number = typeof port === 'string' && port.trim() !== '' ? Number(port) : port;
+  return typeof number === 'number' && number >= 0 ? number : undefined;
+}
+
+/** The translator, for a client: one in `auto` has no use for it while nobody in the region listens at the port. */
+function translatorFor(settings: Configuration, port: number | undefined): Translator | undefined {
   const loaded = loadedTranslator();
   if (loaded !== undefined) return loaded;
-  if (!toListen && settings.mode === 'auto' && settings.rules.length === 0 && !regionPresent(settings))
+  if (settings.mode === 'auto' && settings.rules.length === 0 && !loadGlance().mayListen(settings.directories, port))
     return undefined;
+  return translatorToListen();
+}
+
+/**
+ * Undefined where it can't be loaded just now, because the program has no descriptor or no memory left; the next call
+ * tries again.
+ */
+function translatorToListen(): Translator | undefined {
   try {
     return loadTranslator();
   } catch (error) {

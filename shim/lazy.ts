@@ -5,6 +5,7 @@
  * @note A preload is CommonJS; there is no other way to load something at once when it is needed.
  */
 /* eslint-disable @typescript-eslint/no-require-imports -- loading at once, later */
+import type * as Glance from '../src/glance';
 import type * as Calls from '../src/index';
 import type childProcess from 'node:child_process';
 import type * as Rules from './connect/rules';
@@ -13,6 +14,13 @@ import type * as Translator from './translator';
 /** The call library. */
 export function loadCalls(): typeof Calls {
   return require('../src/index') as typeof Calls;
+}
+
+let glance: typeof Glance | undefined;
+
+/** What a client in `auto` needs to know before it needs anything else. */
+export function loadGlance(): typeof Glance {
+  return (glance ??= require('../src/glance') as typeof Glance);
 }
 
 /** The parser of STP_RULES. */

@@ -192,7 +192,11 @@ function medianCalls(calls: readonly Calls[]): Calls {
 /** All figures of one stand; plain files and sockets take turns. */
 export async function measureEfficiency(stand: Stand, say: (text: string) => void): Promise<Efficiency> {
   const start = (index: 0 | 1): Promise<HostActor> =>
-    HostActor.start(stand.hosts[index], { region: 'region-bench', system: index === 0 ? 'alpha' : 'beta' });
+    HostActor.start(stand.hosts[index], {
+      region: 'region-bench',
+      system: index === 0 ? 'alpha' : 'beta',
+      leaseMs: stand.leaseMs,
+    });
   const [a, b] = await Promise.all([start(0), start(1)]);
   try {
     await joinActors(a, b);

@@ -86,6 +86,7 @@ export async function glusterStand(directory: string): Promise<Stand> {
     title: 'two GlusterFS clients',
     directory: at('A'),
     pageCache: true,
+    leaseMs: 5000,
     hosts: [new LocalHost('A', at('A')), new LocalHost('B', at('B'))],
     stopServer: () => {
       server.kill('SIGSTOP');

@@ -32,7 +32,7 @@ export interface HostActorOptions {
   readonly region: string;
   readonly system: string;
   readonly execArgv?: readonly string[];
-  readonly leaseMs?: number;
+  readonly leaseMs: number;
 }
 
 export class HostActor {
@@ -59,10 +59,7 @@ export class HostActor {
     });
   }
 
-  static async start(
-    host: Host,
-    { region, system, execArgv = [], leaseMs = 5000 }: HostActorOptions,
-  ): Promise<HostActor> {
+  static async start(host: Host, { region, system, execArgv = [], leaseMs }: HostActorOptions): Promise<HostActor> {
     const env = {
       STP_REGION: path.posix.join(host.directory, region),
       STP_SYSTEM: system,

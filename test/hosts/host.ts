@@ -42,6 +42,8 @@ export interface Stand {
   readonly directory: string;
   /** False where its clients keep no pages of files: buffered reads then see what the other host writes. */
   readonly pageCache: boolean;
+  /** Of the regions in it, milliseconds: as by default, more where a host may get no processor for that long. */
+  readonly leaseMs: number;
   /** Stops the file server where it stands, and lets it go on. */
   stopServer(): void;
   continueServer(): void;

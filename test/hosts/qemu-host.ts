@@ -74,7 +74,7 @@ const machine = (options: QemuOptions, script: string): string[] => [
   '-initrd',
   options.image,
   '-append',
-  `console=ttyS0 quiet panic=-1 mitigations=off ${SCRIPT_PARAMETER}=${script}`,
+  `console=ttyS0 quiet panic=-1 mitigations=off no_timer_check ${SCRIPT_PARAMETER}=${script}`,
 ];
 
 const port = (socket: string): string[] => [

@@ -22,6 +22,12 @@ export interface Storage {
   readonly signalServers: (name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => void;
 }
 
+/**
+ * Twice the default, milliseconds. An emulated host on a busy machine gets no processor for seconds now and then, and
+ * what takes a real one 60 ms, to start the thread that beats, takes it more than one second.
+ */
+const LEASE_MS = 10_000;
+
 /** Starts both kernels; their files are under `directory`. */
 export async function qemuStand(directory: string, storage: Storage): Promise<Stand> {
   const kernel = fetchGuestKernel();
@@ -44,6 +50,7 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
     title: storage.title,
     directory: storage.shared,
     pageCache: storage.pageCache,
+    leaseMs: LEASE_MS,
     hosts,
     stopServer: () => {
       storage.signalServers('SIGSTOP');

@@ -29,6 +29,7 @@ export class Scene {
     const actor = await HostActor.start(host, {
       region: this.region,
       system: host.name === 'A' ? 'alpha' : 'beta',
+      leaseMs: this.stand.leaseMs,
       ...options,
     });
     this.#started.push(actor);
@@ -49,6 +50,7 @@ export class Scene {
       STP_REGION: path.posix.join(host.directory, this.region),
       STP_SYSTEM: system,
       STP_NET: 'stp',
+      STP_LEASE_MS: String(this.stand.leaseMs),
     });
     this.#started.push(started);
     const lines: string[] = [];

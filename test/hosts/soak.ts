@@ -8,19 +8,18 @@ import { runSoak } from '../soak/verdict';
 import { type Stand } from './host';
 import { HostActor } from './host-actor';
 
-const LEASE_MS = 5000;
 const CLOCK_MS = 250;
 const REGION = 'region-soak';
 
 function twoHosts(stand: Stand): SoakPlace {
   return {
     region: path.join(stand.directory, REGION),
-    leaseMs: LEASE_MS,
+    leaseMs: stand.leaseMs,
     clockMs: CLOCK_MS,
     visit: async () => {
       const numbers: number[] = [];
       for (const host of stand.hosts) {
-        const actor = await HostActor.start(host, { region: REGION, system: 'soak' });
+        const actor = await HostActor.start(host, { region: REGION, system: 'soak', leaseMs: stand.leaseMs });
         numbers.push(
           await actor.run(
             (kit, directory) => kit.visitRegion(directory, 'soak'),

@@ -7,6 +7,8 @@ const LAYERS = ['layout', 'storage', 'region', 'link', 'engine', 'calls'] as con
 /** What every layer may use. */
 const BOTTOM_RANK = -1;
 const TOP_RANK = LAYERS.length + 1;
+/** What the shim may know of src. */
+const FOR_SHIM: readonly string[] = ['src/index', 'src/host', 'src/glance'];
 /** What the shim reads from the environment: `stp run` checks it before any program runs. */
 const CONFIGURATION = 'shim/configuration';
 
@@ -43,7 +45,7 @@ const IMPURE_NAMES = new Set([
 /** Rank of a file of src, shim or cli; undefined for tests, scripts and examples, which may import anything. */
 function rankOf(file: string): number | undefined {
   if (/^src\/(errors|crash-points|host)(\.ts)?$/.test(file)) return BOTTOM_RANK;
-  if (/^src\/index(\.ts)?$/.test(file)) return LAYERS.length;
+  if (/^src\/(index|glance)(\.ts)?$/.test(file)) return LAYERS.length;
   const folder = /^src\/([^/]+)(\/|$)/.exec(file)?.[1];
   if (folder === 'cli' || /^shim(\/|$)/.test(file)) return TOP_RANK;
   if (folder === undefined) return undefined;
@@ -63,7 +65,7 @@ function breach(found: Import): string | undefined {
   const target = rankOf(found.target);
   if (target === undefined) return `${where}: outside of src and shim`;
   if (topOf(found.from) === 'shim' && rank === TOP_RANK) {
-    const allowed = found.target === 'src/index' || found.target === 'src/host' || found.target.startsWith('shim/');
+    const allowed = FOR_SHIM.includes(found.target) || found.target.startsWith('shim/');
     return allowed ? undefined : `${where}: the shim knows the calls (src/index) and nothing below`;
   }
   if (target > rank) return `${where}: upward`;

@@ -1,4 +1,6 @@
 /** What the hook does to a process that it is loaded in: nothing but what it says. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
@@ -106,6 +108,33 @@ void t.test('the hook loads no call library and no region before the first socke
     ['start false false', 'objects false false', 'ENOENT false false', 'listening true true'],
     stderr,
   );
+});
+
+void t.test('a client whose servers are all on TCP loads no call library, whoever else is in the region', async (t) => {
+  const { region, remove } = scratch();
+  t.teardown(remove);
+  const env = { STP_REGION: region };
+  const serve = `require('node:net').createServer((socket) => socket.end()).listen(0, '127.0.0.1', function () {
+    console.log(this.address().port);
+  })`;
+  const spoken = async (args: string[]): Promise<{ port: number; end: () => void }> => {
+    const child = spawn(process.execPath, [...args, '-e', serve], { env: { ...environment(), ...env }, stdio: 'pipe' });
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    return { port: Number(String(line)), end: () => child.kill() };
+  };
+  const [ofTcp, ofRegion] = await Promise.all([spoken([]), spoken(['--require', REGISTER])]);
+  const program = `
+    const net = require('node:net');
+    const loaded = () => Object.keys(require.cache).some((file) => /[\\\\/]src[\\\\/]calls/.test(file));
+    const call = (port) => new Promise((resolve) => {
+      const socket = net.connect(port, 'localhost', () => console.log(loaded() || socket.stp?.reason));
+      socket.on('close', resolve).resume();
+    });
+    call(${ofTcp.port}).then(() => call(${ofRegion.port}));
+  `;
+  const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], env);
+  for (const { end } of [ofTcp, ofRegion]) end();
+  t.same(stdout.trim().split('\n'), ['NO_LISTENER', 'true'], stderr);
 });
 
 void t.test('two copies and several ways of loading make one hook, which can be taken back', async (t) => {

@@ -3,7 +3,7 @@ const net = require('node:net');
 const { fork } = require('node:child_process');
 const { once } = require('node:events');
 
-const ROUNDS = 12;
+const ROUNDS = 5;
 
 function serve(port) {
   const server = net.createServer((socket) => {
