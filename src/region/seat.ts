@@ -141,6 +141,7 @@ function sitDown(
   // before.
   loadNative();
   const { number, file } = claimNumber(storage);
+  storage.pin(processPath(number));
   crashPoint('open.number');
   let door: Door | undefined;
   try {

@@ -66,6 +66,8 @@ export class FileStorage implements Storage {
   /** Of rings: their words live in the page cache. */
   readonly #memory: PlainFileOptions;
   readonly #options: FileStorageOptions;
+  /** Where it is still found, the directory is ours. It is open, so that its inode is nobody else's. */
+  #pinned: { readonly place: string; readonly inode: string } | undefined;
 
   /** `root` need not exist yet. ESTPDRIVER where `mapped` is not possible here. */
   constructor(root: string, options: FileStorageOptions) {
@@ -93,6 +95,12 @@ export class FileStorage implements Storage {
     }
   }
 
+  pin(name: string): void {
+    if (this.shared) return;
+    const place = this.#place(name);
+    this.#pinned = { place, inode: inodeOf(place) };
+  }
+
   makeDirectory(name: string): void {
     const place = this.#place(name);
     if (makeDirectory(place, this.access.directoryMode)) admitGroupToDirectory(place, this.access);
@@ -110,7 +118,10 @@ export class FileStorage implements Storage {
   }
 
   remove(name: string): boolean {
-    return removeFile(this.#place(name));
+    const place = this.#own(name);
+    const was = removeFile(place);
+    if (place === this.#pinned?.place) this.#pinned = undefined;
+    return was;
   }
 
   info(name: string): FileInfo | undefined {
@@ -134,7 +145,7 @@ export class FileStorage implements Storage {
   }
 
   createBlocks(name: string): BlockWriter | undefined {
-    const place = this.#place(name);
+    const place = this.#own(name);
     const file = this.shared
       ? PlainFile.createLinked(place, this.root, this.#control)
       : PlainFile.create(place, this.#control);
@@ -147,7 +158,7 @@ export class FileStorage implements Storage {
   }
 
   publishOnce(name: string, payload: Uint8Array): boolean {
-    const place = this.#place(name);
+    const place = this.#own(name);
     let temporary = temporaryName(path.dirname(place));
     while (!this.#writeFirstBlock(temporary, payload)) temporary = temporaryName(path.dirname(place));
     crashPoint('open.header-written');
@@ -163,7 +174,7 @@ export class FileStorage implements Storage {
     if (!this.mechanisms.has(mechanism))
       throw new StpError('ESTPDRIVER', `driver ${this.driver} has no logs of kind ${mechanism}`);
     const header = encodeLinkHeader(identity, mechanism, capacityBytes);
-    const place = this.#place(name);
+    const place = this.#own(name);
     const link = decodeLinkHeader(header, place);
     const file = PlainFile.create(place, this.#frames);
     if (file === undefined) throw new StpError('ESTPCORRUPT', `${place} exists already`, 'open');
@@ -187,7 +198,7 @@ export class FileStorage implements Storage {
   }
 
   removeLog(name: string): boolean {
-    const place = this.#place(name);
+    const place = this.#own(name);
     const ring = this.mechanisms.has('ring') ? this.#ringOf(place) : undefined;
     // First: who opens a ring that is gone looks whether the log still is there.
     const was = removeFile(place);
@@ -309,9 +320,28 @@ export class FileStorage implements Storage {
     if (why !== undefined) throw new StpError('EACCES', `${place} ${why}`, 'mkdir');
   }
 
+  /** The path of what is to be made or removed. */
+  #own(name: string): string {
+    const place = this.#place(name);
+    if (this.#pinned !== undefined && inodeOf(this.#pinned.place) !== this.#pinned.inode)
+      throw new StpError('ENOENT', `${this.root} was removed; what is in its place is another region`);
+    return place;
+  }
+
   #place(name: string): string {
     if (!PATH.test(name)) throw new StpError('EINVAL', `${JSON.stringify(name)} is not a path inside a region`);
     return path.join(this.root, name);
+  }
+}
+
+/** '' where there is no such file. */
+function inodeOf(place: string): string {
+  try {
+    const { dev, ino } = io.lstatSync(place);
+    return `${dev} ${ino}`;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return '';
+    throw fileError(error, 'lstat', place);
   }
 }
 

@@ -57,6 +57,10 @@ export class SimulatedStorage implements Storage {
     return undefined;
   }
 
+  pin(): void {
+    // This disk has one directory.
+  }
+
   makeDirectory(path: string): void {
     this.#disk.checkAlive(this.process);
     if (this.#disk.files.has(path)) throw new StpError('ESTPCORRUPT', `${path} is not a directory`, 'mkdir');

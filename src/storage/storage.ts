@@ -189,6 +189,12 @@ export interface Storage {
    * Two mounts of one volume have page caches and FIFOs of their own, as two hosts have.
    */
   mount(): string | undefined;
+  /**
+   * `path` is a file of ours that stays open. From now on only the directory that holds it is meant: nothing is made in,
+   * or removed from, another one that takes its place (ENOENT), until the file is removed by us. Not where the storage
+   * is shared: there inodes may change.
+   */
+  pin(path: string): void;
   /** Makes a directory inside the root unless it is there. */
   makeDirectory(path: string): void;
   /** Names in a directory ('' is the root), in no order; empty where there is no such directory. */

@@ -51,6 +51,9 @@ function stepping(storage: Storage, step: () => void): Storage {
     access: storage.access,
     mechanisms: storage.mechanisms,
     mount: () => storage.mount(),
+    pin: (path) => {
+      storage.pin(path);
+    },
     makeDirectory: (path) => {
       step();
       storage.makeDirectory(path);

@@ -384,3 +384,26 @@ void t.test(
     t.end();
   },
 );
+
+void t.test('A process whose region was removed takes nothing from the region that was made in its place', (t) => {
+  const options = optionsFor(t);
+  const former = openRegion(t, options);
+  fs.rmSync(options.directory, { recursive: true });
+  const next = openRegion(t, options);
+  t.equal(next.self.number, former.self.number, 'both have one number, each in its region');
+  t.throws(
+    () => former.storage.createBlocks('processes/77'),
+    { code: 'ENOENT', message: /was removed/ },
+    'it makes nothing there',
+  );
+  former.close();
+  const seen = inspectRegion(options.directory);
+  t.same(
+    seen.processes.map(({ alive, info }) => [info.number, alive, info.state]),
+    [[next.self.number, 'alive', 'live']],
+    'the process of the new region is still there',
+  );
+  t.ok(next.doorPath !== undefined && fs.existsSync(next.doorPath), 'and so is its door');
+  next.close();
+  t.end();
+});
