@@ -7,32 +7,61 @@
 /* eslint-disable @typescript-eslint/no-require-imports -- loading at once, later */
 import type * as Glance from '../src/glance';
 import type * as Calls from '../src/index';
+import Module from 'node:module';
 import type childProcess from 'node:child_process';
 import type * as Rules from './connect/rules';
 import type * as Translator from './translator';
 
+interface Loader {
+  readonly prototype: { require: unknown };
+  _load: unknown;
+}
+
+const loader = Module as unknown as Loader;
+const { _load: nodeLoad } = loader;
+const { require: nodeRequire } = loader.prototype;
+
+/**
+ * Loads files of ours past what the program has laid over `require` since the hook was loaded. To instrumentation that
+ * waits for a program to load `net` or `fs` our own loading would look like the program's.
+ * @note Node 20 to 26: each `require` calls the two at that moment.
+ */
+function unseen<T>(load: () => T): T {
+  const { _load: theirLoad } = loader;
+  const { require: theirRequire } = loader.prototype;
+  if (theirLoad === nodeLoad && theirRequire === nodeRequire) return load();
+  loader._load = nodeLoad;
+  loader.prototype.require = nodeRequire;
+  try {
+    return load();
+  } finally {
+    loader._load = theirLoad;
+    loader.prototype.require = theirRequire;
+  }
+}
+
 /** The call library. */
 export function loadCalls(): typeof Calls {
-  return require('../src/index') as typeof Calls;
+  return unseen(() => require('../src/index') as typeof Calls);
 }
 
 let glance: typeof Glance | undefined;
 
 /** What a client in `auto` needs to know before it needs anything else. */
 export function loadGlance(): typeof Glance {
-  return (glance ??= require('../src/glance') as typeof Glance);
+  return (glance ??= unseen(() => require('../src/glance') as typeof Glance));
 }
 
 /** The parser of STP_RULES. */
 export function loadRules(): typeof Rules {
-  return require('./connect/rules') as typeof Rules;
+  return unseen(() => require('./connect/rules') as typeof Rules);
 }
 
 let translator: typeof Translator | undefined;
 
 /** The translator, and with it the call library. */
 export function loadTranslator(): typeof Translator {
-  return (translator ??= require('./translator') as typeof Translator);
+  return (translator ??= unseen(() => require('./translator') as typeof Translator));
 }
 
 /** The translator where something has loaded it. */
