@@ -13,6 +13,8 @@ export interface Application {
   readonly about: string;
   /** A program that makes once what the server needs, into a file that the server gets as its argument. */
   readonly prepare?: string;
+  /** The server program connects to itself too, by what is there for it alone. */
+  readonly callsItself?: true;
 }
 
 export const APPLICATIONS: readonly Application[] = [
@@ -82,5 +84,49 @@ export const APPLICATIONS: readonly Application[] = [
     client: 'pg-client',
     about: 'SQL: prepared statements, 1 MiB bytea, 20,000 rows, rolled back transaction, an error',
     prepare: 'pglite-prepare',
+  },
+  {
+    name: 'grpc-js',
+    server: 'grpc-server',
+    client: 'grpc-client',
+    about: '200 calls at once, 3 MiB message, streams both ways, a refusal, a deadline',
+  },
+  {
+    name: 'ssh2',
+    server: 'ssh-server',
+    client: 'ssh-client',
+    about: 'login, a wrong password, 8 commands at once, 2 MiB of output, 1 MiB through a forward',
+    callsItself: true,
+  },
+  {
+    name: 'mysql2 + mysql2',
+    server: 'mysql-server',
+    client: 'mysql-client',
+    about: '60 queries in a pool of 4, 20,000 rows, an error',
+  },
+  {
+    name: 'http-proxy + got + undici',
+    server: 'proxy-server',
+    client: 'proxy-client',
+    about: '100 requests and 2 MiB each way through a proxy, an upgrade, 20 requests through CONNECT',
+    callsItself: true,
+  },
+  {
+    name: 'express + nock + supertest',
+    server: 'express-server',
+    client: 'testing-client',
+    about: 'intercepted requests beside real ones, requests while timers are faked, supertest',
+  },
+  {
+    name: 'express + mocha + jest + vitest',
+    server: 'express-server',
+    client: 'suites-client',
+    about: 'a suite with fake timers in each of the three runners',
+  },
+  {
+    name: 'express + OpenTelemetry',
+    server: 'express-server',
+    client: 'telemetry-client',
+    about: 'instrumentation of net and http: each request has its spans',
   },
 ];
