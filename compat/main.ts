@@ -9,7 +9,8 @@ import { CliFailure, ExitCode } from '../src/cli/failure';
 import { applicationSection } from './application-section';
 import { defaultCache } from './cache';
 import { endWith } from './end-with';
-import { netSection } from './net-section';
+import { NODE_GROUPS } from './node-groups';
+import { type NodeSettings, nodeSection } from './node-section';
 import { type Section } from './section';
 
 interface Options {
@@ -21,17 +22,20 @@ interface Options {
   readonly node?: string;
   readonly withoutTransport?: boolean;
   readonly verbose?: boolean;
+  readonly every: number;
 }
 
+/** On the command line: all groups of Node's own tests. */
+const NODE = 'node';
+
 function sectionsFor(options: Options): Section[] {
-  return [
-    netSection({
-      node: options.node,
-      withoutTransport: options.withoutTransport === true,
-      verbose: options.verbose === true,
-    }),
-    applicationSection({ node: options.node }),
-  ];
+  const settings: NodeSettings = {
+    node: options.node,
+    withoutTransport: options.withoutTransport === true,
+    verbose: options.verbose === true,
+    every: options.every,
+  };
+  return [...NODE_GROUPS.map((group) => nodeSection(group, settings)), applicationSection({ node: options.node })];
 }
 
 /** A whole number from the command line. */
@@ -45,7 +49,9 @@ function whole(least: number, most: number): (text: string) => number {
 }
 
 export function program(): Command {
-  const names = sectionsFor({ jobs: 1, limitSeconds: 1 }).map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`);
+  const names = sectionsFor({ jobs: 1, limitSeconds: 1, every: 1 }).map(
+    ({ name, summary }) => `  ${name.padEnd(21)}${summary}`,
+  );
   return new Command('npm run compat --')
     .description('Runs programs that were not written for this project, natively and under the hook with STP_NET=stp.')
     .argument('[sections...]', 'what to run; nothing: all')
@@ -56,47 +62,54 @@ export function program(): Command {
     .option('--limit-seconds <n>', 'how long one program may take', whole(1, 3600), 60)
     .option(
       '--node <version>',
-      'run with this Node (22, 24.1.0); of the net tests, what passes natively must then pass over STP',
+      "run with this Node (22, 24.1.0); of Node's own tests, what passes natively must then pass over STP",
     )
     .option(
       '--without-transport',
-      'net: run where kernel TCP is blocked and nothing in its place, which tells the tests that need a transport',
+      "groups of Node's tests: run where kernel TCP is blocked and nothing in its place, which tells the tests that need a transport",
     )
-    .option('--verbose', 'net: print the output of each test that fails, also where that is expected')
+    .option('--every <n>', "groups of Node's tests: a sample, each n-th file in order of name", whole(1, 1000), 1)
+    .option(
+      '--verbose',
+      "groups of Node's tests: print the output of each test that fails, also where that is expected",
+    )
     .showSuggestionAfterError()
     .showHelpAfterError('Try: npm run compat -- --help')
     .exitOverride()
     .addHelpText(
       'after',
-      `\nSections:\n${names.join('\n')}\n\nExamples:\n  npm run compat\n  npm run compat -- net --filter half-open --verbose\n  STP_DRIVER=direct npm run compat -- net`,
+      `\nSections:\n${names.join('\n')}\n  ${NODE.padEnd(21)}all of Node's own tests: each of these but applications\n\nExamples:\n  npm run compat\n  npm run compat -- net --filter half-open --verbose\n  npm run compat -- http http2 --every 10\n  STP_DRIVER=direct npm run compat -- node`,
     )
     .action(compat);
 }
 
 async function compat(names: string[], options: Options): Promise<void> {
   const all = sectionsFor(options);
-  const unknown = names.find((name) => !all.some((section) => section.name === name));
+  const wanted = names.flatMap((name) => (name === NODE ? NODE_GROUPS.map((group) => group.name) : [name]));
+  const unknown = wanted.find((name) => !all.some((section) => section.name === name));
   if (unknown !== undefined)
     throw new CliFailure(
       `"${unknown}" is no section`,
       ExitCode.usage,
-      `Sections: ${all.map(({ name }) => name).join(', ')}`,
+      `Sections: ${[...all.map(({ name }) => name), NODE].join(', ')}`,
     );
   if (options.json !== undefined && !fs.existsSync(path.dirname(path.resolve(options.json))))
     throw new CliFailure(`--json ${options.json}: there is no such directory`, ExitCode.usage);
   if (options.filter === '') throw new CliFailure('--filter: the text is empty', ExitCode.usage);
   const results: Record<string, unknown> = {};
   let ok = true;
-  for (const section of all.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  for (const section of all.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
     const result = await section.run({
       filter: options.filter,
       cache: path.resolve(options.cache ?? defaultCache()),
       jobs: options.jobs,
       limitMs: options.limitSeconds * 1000,
     });
-    results[section.name] = result.data;
+    if (result.data !== undefined) results[section.name] = result.data;
     ok &&= result.ok;
   }
+  if (Object.keys(results).length === 0)
+    throw new CliFailure(`nothing has "${options.filter ?? ''}" in its name`, ExitCode.usage);
   if (options.json !== undefined) fs.writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`);
   if (!ok) process.exitCode = ExitCode.failed;
 }

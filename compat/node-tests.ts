@@ -11,14 +11,15 @@ import { cached, command, say } from './cache';
 export const NODE_TESTS_VERSION = '20.19.2';
 
 const SUITE = 'trixie';
-const NAME = `node-tests@${NODE_TESTS_VERSION}`;
+/** Counts up with what is taken from the package (`WANTED`), so that a cache that holds less is not used. */
+const NAME = `node-tests-2@${NODE_TESTS_VERSION}`;
 const HINT =
   "Node's tests come from the Debian source package nodejs (trixie): is the network there, and does `apt-get update` work? What was fetched once is kept.";
 /** Keys of Debian's archive; apt's own where the file is elsewhere. */
 const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/keyrings/debian-archive-keyring.pgp'];
-const WANTED = ['*/test/common', '*/test/fixtures', '*/test/parallel/test-net-*', '*/test/sequential/test-net-*'];
+const WANTED = ['common', 'fixtures', 'parallel', 'sequential', 'async-hooks'].map((folder) => `*/test/${folder}`);
 
-/** The directory that has `parallel`, `sequential`, `common` and `fixtures`. */
+/** The directory that has `parallel`, `sequential`, `async-hooks`, `common` and `fixtures`. */
 export function nodeTests(cache: string): string {
   const directory = cached(cache, NAME, (making) => {
     const apt = aptOptions(path.join(making, 'apt'));
@@ -31,7 +32,15 @@ export function nodeTests(cache: string): string {
       command('apt-get', [...apt, 'source', '--print-uris', '--download-only', `nodejs=${version}`], making, HINT),
       path.join(making, archive),
     );
-    const wildcards = ['--strip-components=2', '--wildcards', '--exclude', '*/fixtures/wpt', ...WANTED];
+    const wildcards = [
+      '--strip-components=2',
+      '--wildcards',
+      '--exclude',
+      '*/fixtures/wpt',
+      '--exclude',
+      '*/deps',
+      ...WANTED,
+    ];
     command('tar', ['-xJf', archive, ...wildcards], making, 'Is xz installed?');
     for (const file of fs.readdirSync(making)) {
       if (file === 'apt' || file === archive) fs.rmSync(path.join(making, file), { recursive: true });

@@ -9,7 +9,15 @@ import net from 'node:net';
 import { type Configuration } from '../configuration';
 import { StpError } from '../../src/index';
 import { StpStream } from '../handle/stream';
-import { connectArguments, type InternalSocket, isObject, tcpPrototype } from '../node/internals';
+import {
+  connectArguments,
+  type Handle,
+  type InternalSocket,
+  isObject,
+  kOwner,
+  kReinitializeHandle,
+  tcpPrototype,
+} from '../node/internals';
 import { placeHandle } from '../node/place';
 import { note } from '../note';
 import { connectStream, open } from './attempt';
@@ -39,6 +47,7 @@ export function connect(settings: Configuration, native: Native, self: unknown, 
     options['lookup'] === undefined || options['lookup'] === null ? ownLookup(host, wanted === 'stp') : undefined;
   const next = lookup === undefined ? options : { ...options, lookup };
   const closed = wanted === 'stp';
+  if (socket.encrypted === true) ownNextHandles(socket);
   const certain =
     closed || (socket.encrypted !== true && net.isIP(host) !== 0 && decide(settings, host, host, port).way === 'stp');
   const connected = Reflect.apply(native, self, callback === null ? [next] : [next, callback]);
@@ -64,6 +73,21 @@ function placeEarly(settings: Configuration, socket: InternalSocket): void {
   const handle = socket._handle?._parent ?? socket._handle;
   if (handle === null || !socket.connecting || Object.getPrototypeOf(handle) !== tcpPrototype) return;
   placeHandle(socket, newStream(settings));
+}
+
+/**
+ * @note Node 20 to 26: for each further address of a name net.js makes a TCP handle. A TLS socket puts its TLS part
+ * over it and does not say whose it is, so that its connect could not be told from another's.
+ */
+function ownNextHandles(socket: InternalSocket): void {
+  if (Object.hasOwn(socket, kReinitializeHandle)) return;
+  const native = socket[kReinitializeHandle];
+  if (typeof native !== 'function') return;
+  const reinitialize = (handle: Handle | undefined): void => {
+    if (handle !== undefined) handle[kOwner] = socket;
+    Reflect.apply(native, socket, [handle]);
+  };
+  Object.defineProperty(socket, kReinitializeHandle, { value: reinitialize, configurable: true, writable: true });
 }
 
 let connector: StpStream['onConnect'];

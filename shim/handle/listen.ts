@@ -13,9 +13,9 @@ import { type Place, placeOf } from '../connect/addresses';
 import { boundTo, rememberBound } from '../connect/bound';
 import { wantedFor } from '../connect/decision';
 import { hostOf } from '../connect/host';
-import { holdPort, isShared, servesWorkers } from '../handoff/cluster';
+import { holdPort, servesWorkers, sharedAs } from '../handoff/cluster';
 import { onlyOfStp, statusOf, unknownHostError } from '../node/errors';
-import { status } from '../node/status';
+import { status, UV_TCP_IPV6ONLY } from '../node/status';
 import {
   type Handle,
   type InternalServer,
@@ -34,7 +34,6 @@ export type NativeListen = (backlog: number) => number;
 
 /** @note Node 20 to 26: flags of bind, as libuv has them. */
 const UV_TCP_REUSEPORT = 2;
-const UV_TCP_IPV6ONLY = 1;
 const PORT_MAX = 65_535;
 
 /** Server.prototype.listen under `stp`, where no DNS is asked for the host. */
@@ -133,18 +132,21 @@ function nameOf(handle: Handle): SocketName {
 
 function addressOf(handle: Handle): ListenAddress | undefined {
   const bound = boundTo(handle);
+  const shared = sharedAs(handle);
   if (bound !== undefined) {
     // Port 0 of a handle that the kernel has bound is a port by now.
     const port = bound.late === undefined ? (kernelAddress(handle)?.port ?? bound.port) : bound.port;
     return {
       ip: bound.ip,
       port,
-      shared: isShared(handle) || (bound.flags & UV_TCP_REUSEPORT) !== 0,
+      shared: shared !== undefined || (bound.flags & UV_TCP_REUSEPORT) !== 0,
       ipv6Only: (bound.flags & UV_TCP_IPV6ONLY) !== 0,
     };
   }
-  const name = isShared(handle) ? kernelAddress(handle) : undefined;
-  return name === undefined ? undefined : { ip: name.address, port: name.port, shared: true, ipv6Only: false };
+  const name = shared === undefined ? undefined : kernelAddress(handle);
+  return name === undefined || shared === undefined
+    ? undefined
+    : { ip: name.address, port: name.port, shared: true, ipv6Only: shared.ipv6Only };
 }
 
 function listenAlone(

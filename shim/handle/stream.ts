@@ -25,9 +25,10 @@ import {
 import { setImmediate } from '../../src/host';
 import { isOwnAddress } from '../connect/own-addresses';
 import { errnoException, statusOf } from '../node/errors';
-import { status } from '../node/status';
+import { status, UV_TCP_IPV6ONLY } from '../node/status';
 import { type ConnectRequest, type InternalSocket, kOwner, type SocketName } from '../node/internals';
 import { JsStream } from '../node/js-stream';
+import { whenClosed } from '../node/closing';
 import { endCallback } from '../node/tick';
 import { boundName, type EndNames, type Ends, shownEnds } from './names';
 import { Reader } from './reader';
@@ -38,8 +39,6 @@ export const NO_DESCRIPTOR = -1;
 
 /** STPshutdown: the outgoing direction. */
 const SENDING = 1;
-/** @note Node 20 to 26: a flag of bind, as libuv has it. */
-const UV_TCP_IPV6ONLY = 1;
 const RESET = { onoff: true, linger: 0 } as const;
 
 /** What the library tells of the descriptor. A handle has methods of the same names that net.js calls. */
@@ -247,7 +246,9 @@ export class StpStream extends JsStream {
       // Rejected where not all was delivered. TCP does not tell a socket that has been destroyed either.
       STPclose(this.descriptor).catch(() => undefined);
     }
-    setImmediate(closedOf, this, callback);
+    whenClosed(() => {
+      this.closed(callback);
+    });
   }
 
   cancel(): void {
@@ -399,10 +400,6 @@ function cancelOf(stream: StpStream): void {
 
 function holdOf(stream: StpStream): void {
   stream.updateHold();
-}
-
-function closedOf(stream: StpStream, callback: (() => void) | undefined): void {
-  stream.closed(callback);
 }
 
 function destroy(socket: InternalSocket, errno: number, syscall: string): void {

@@ -28,12 +28,13 @@ export function writeGeneric(
   socket._pendingData = null;
   socket._pendingEncoding = '';
   socket._unrefTimer();
+  const bytesBefore = stream.bytesWritten;
   const result =
     encoding === undefined
       ? stream.writes.writeAll(data as WriteChunk[])
       : stream.writes.write(data as string | Uint8Array, encoding as BufferEncoding);
   if (result === WAITS) {
-    socket[kLastWriteQueueSize] = stream.writeQueueSize;
+    socket[kLastWriteQueueSize] = stream.bytesWritten - bytesBefore;
     stream.waitForWrite((errno) => {
       if (errno < 0 && stream.writes.held) callback(givenError());
       else complete(socket, errno, callback);

@@ -23,6 +23,7 @@ import { wantedFor } from '../connect/decision';
 import { statusOf } from '../node/errors';
 import { type Handle, type InternalServer, type SocketName } from '../node/internals';
 import { socketName } from '../handle/names';
+import { UV_TCP_IPV6ONLY } from '../node/status';
 
 /**
  * The server by which a cluster's primary accepts for its workers: it takes connections as handles and must never get
@@ -34,15 +35,20 @@ export function servesWorkers(server: InternalServer): boolean {
   return more.length === 0 && first?.name === 'fail' && String(first).includes('ERR_INTERNAL_ASSERTION');
 }
 
-const shared = new WeakSet();
-
-/** A worker has the handle from its primary: other workers have the port as well. */
-export function shareHandle(handle: object): void {
-  shared.add(handle);
+interface SharedAs {
+  readonly ipv6Only: boolean;
 }
 
-export function isShared(handle: object): boolean {
-  return shared.has(handle);
+const shared = new WeakMap<object, SharedAs>();
+
+/** Other processes have the port of the handle as well: a worker has it from its primary, or it was sent. */
+export function shareHandle(handle: object, ipv6Only = false): void {
+  shared.set(handle, { ipv6Only });
+}
+
+/** Undefined: a handle of this process alone. */
+export function sharedAs(handle: object): SharedAs | undefined {
+  return shared.get(handle);
 }
 
 interface HeldAddress {
@@ -53,7 +59,8 @@ interface HeldAddress {
 
 /**
  * Takes a port of the region for as long as the handle is open, also while no worker listens: the handle accepts
- * nothing. Throws what the calls throw.
+ * nothing. Nobody else may have the port, another cluster included; from then on the workers share it. Throws what the
+ * calls throw.
  * @note Node 20 to 26: the primary takes the handle from its server, sets `onconnection`, and calls getsockname and
  * close.
  */
@@ -61,8 +68,8 @@ export function holdPort(handle: Handle, { ip, port, ipv6Only }: HeldAddress): v
   const descriptor = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
   let held: number;
   try {
-    STPsetsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, true);
     STPbind(descriptor, { port, ip, ipv6Only });
+    STPsetsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, true);
     held = STPgethostname(descriptor).port;
   } catch (error) {
     STPclose(descriptor).catch(() => undefined);
@@ -96,7 +103,7 @@ const CHOICES_MAX = 20;
  * a number is an error.
  */
 export function sharedHandle(settings: Configuration, make: () => unknown, args: readonly unknown[]): unknown {
-  const [address, port, , fd] = args;
+  const [address, port, , fd, flags] = args;
   const host = typeof address === 'string' ? address : '::';
   if (typeof port !== 'number' || port < 0 || (typeof fd === 'number' && fd >= 0)) return make();
   if (wantedFor(settings, host, port).wanted !== 'stp') return make();
@@ -109,7 +116,7 @@ export function sharedHandle(settings: Configuration, make: () => unknown, args:
       const name: SocketName = {};
       handle.getsockname(name);
       const getsockname: unknown = Reflect.get(handle, 'getsockname');
-      holdPort(handle, { ip: host, port: name.port ?? 0, ipv6Only: false });
+      holdPort(handle, { ip: host, port: name.port ?? 0, ipv6Only: isIpv6Only(flags) });
       Object.assign(handle, { getsockname });
       return handle;
     } catch (error) {
@@ -120,12 +127,24 @@ export function sharedHandle(settings: Configuration, make: () => unknown, args:
   return errno;
 }
 
+function isIpv6Only(flags: unknown): boolean {
+  return typeof flags === 'number' && (flags & UV_TCP_IPV6ONLY) !== 0;
+}
+
 type GotHandle = (errno: number, handle: Handle | null) => void;
+
+interface HandleQuery {
+  readonly addressType?: unknown;
+  readonly flags?: unknown;
+}
 
 /** What net.js calls in a worker to have a handle from the primary. */
 export interface ClusterInternals {
-  _getServer(server: net.Server, query: object, done: GotHandle): void;
+  _getServer(server: net.Server, query: HandleQuery, done: GotHandle): void;
 }
+
+/** @note Node 20 to 26: the type of address of a Unix socket or a pipe. */
+const PATH = -1;
 
 /**
  * In a worker: what comes from the primary is shared, and listens at STP as well or alone.
@@ -140,8 +159,8 @@ export function getServer(
 ): void {
   const [server, query, done] = args;
   native.call(cluster, server, query, (errno, handle) => {
-    if (handle !== null && typeof handle === 'object') {
-      shareHandle(handle);
+    if (handle !== null && typeof handle === 'object' && query.addressType !== PATH) {
+      shareHandle(handle, isIpv6Only(query.flags));
       // A TCP handle's own listen is patched.
       if (Object.hasOwn(handle, 'listen'))
         Object.assign(handle, { listen: (backlog: number) => listen(handle, backlog) });

@@ -145,7 +145,9 @@ export const kOwner = symbolOf(sample.handle, 'owner_symbol');
 export const kAsyncId = symbolOf(sample.socket, 'async_id_symbol');
 /** The `onread` option: a buffer, or `true` beside a generator of buffers. */
 export const kBuffer = symbolOf(sample.socket, 'kBuffer');
-/** Bytes of a write that is under way: net.js compares them when a timeout runs out. */
+/** The generator of buffers of the `onread` option, or null. */
+export const kBufferGen = symbolOf(sample.socket, 'kBufferGen');
+/** All bytes of a write that is under way: net.js compares them with what waits when a timeout runs out. */
 export const kLastWriteQueueSize = symbolOf(sample.socket, 'lastWriteQueueSize');
 /** Puts a handle under a socket; TLS sockets have one of their own that makes the TLS part anew. */
 export const kReinitializeHandle = symbolOf(net.Socket.prototype, 'kReinitializeHandle');

@@ -1,5 +1,13 @@
 /** Puts a handle under a socket that connects, in place of the one it has. */
-import { type Handle, type InternalSocket, kAsyncId, kBuffer, kOwner, kReinitializeHandle } from './internals';
+import {
+  type Handle,
+  type InternalSocket,
+  kAsyncId,
+  kBuffer,
+  kBufferGen,
+  kOwner,
+  kReinitializeHandle,
+} from './internals';
 
 const noop = (): void => undefined;
 
@@ -32,16 +40,23 @@ function placePlain(socket: InternalSocket, before: Handle, handle: Handle): voi
 /**
  * A TLS client: its TLS part is made anew over the handle.
  * @note Node 20 to 26 do so for each further address of a name, by a method of TLSSocket. It resets the stream's state,
- * which is kept here. On Node 20 and 22 the TLS part that goes would close the context that both share.
+ * which is kept here, asks the `onread` option for another buffer, and adds the listener of `--tls-keylog` again. On
+ * Node 20 and 22 the TLS part that goes would close the context that both share.
  */
 function placeBelowTls(socket: InternalSocket, before: Handle, handle: Handle): void {
   before._secureContext = {};
   Object.defineProperty(socket, '_undestroy', { value: noop, configurable: true });
+  const generator = socket[kBufferGen];
+  if (socket[kBuffer] instanceof Uint8Array) socket[kBufferGen] = null;
+  const keylogListeners = socket.listenerCount('keylog');
   try {
     (socket[kReinitializeHandle] as (handle: Handle) => void).call(socket, handle);
   } finally {
     Reflect.deleteProperty(socket, '_undestroy');
+    socket[kBufferGen] = generator;
   }
+  for (const listener of socket.listeners('keylog').slice(keylogListeners))
+    socket.removeListener('keylog', listener as () => void);
   const placed = socket._handle;
   socket.ssl = placed;
   // These listeners have told the TLS part that went.

@@ -9,3 +9,6 @@ export type ErrnoName = keyof typeof errno;
 export function status(code: ErrnoName): number {
   return -errno[code];
 }
+
+/** @note Node 20 to 26: a flag of bind, as libuv has it. */
+export const UV_TCP_IPV6ONLY = 1;

@@ -21,6 +21,7 @@ const WAYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 const EXPECTED: Readonly<Record<string, unknown>> = {
   'address-ports': ['127.0.0.1 for 127.0.0.1', '127.0.0.2 for 127.0.0.2', '::1 for ::1', 'ECONNREFUSED'],
   'busy-server': [true, 'got q'],
+  'close-phase': ['close', 'timer'],
   deaths: ['end', 'end', 'ECONNRESET', 'ECONNRESET'],
   'in-turn': ['both connected', 0],
   'onread-await': [32, 32_768],

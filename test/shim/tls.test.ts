@@ -53,6 +53,15 @@ const SCENARIOS: Record<string, string> = {
       server.close();
     });
   `,
+  'the second address of a name, and buffers that a program makes': `
+    const server = tls.createServer(secure, (socket) => socket.end('hello')).listen(0, '127.0.0.1', () => {
+      let made = 0;
+      const onread = { buffer: () => { made += 1; return Buffer.alloc(8); }, callback: (bytes) => console.log('read', bytes) };
+      const lookup = (name, options, done) => done(null, [{ address: '127.0.0.3', family: 4 }, { address: '127.0.0.1', family: 4 }]);
+      const socket = tls.connect({ port: server.address().port, host: 'localhost', autoSelectFamily: true, lookup, onread, ...trust });
+      socket.on('secureConnect', () => console.log(socket.remoteAddress)).on('end', () => console.log(made)).on('close', () => server.close());
+    });
+  `,
   'half-open, much data, both ways': `
     const server = tls.createServer({ ...secure, allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(0, async () => {
       const socket = tls.connect({ port: server.address().port, allowHalfOpen: true, ...trust });

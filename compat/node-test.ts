@@ -43,7 +43,7 @@ const PORTS_EACH = 100;
 const KEPT = ['PATH', 'HOME', 'USER', 'LANG', 'TMPDIR'];
 
 /** Runs a test. `slot` is a number that no test has that runs at the same time. */
-export async function runNetTest(setting: Setting, test: string, mode: Mode, slot: number): Promise<Ran> {
+export async function runNodeTest(setting: Setting, test: string, mode: Mode, slot: number): Promise<Ran> {
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-compat-'));
   const region = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'stp-compat-'));
   const file = path.join(setting.tests, test);
@@ -75,7 +75,7 @@ function environment(mode: Mode, region: string): NodeJS.ProcessEnv {
   );
   const dist = path.join(projectRoot(), 'dist');
   if (mode === 'native') return env;
-  if (mode === 'none') return { ...env, ...withPreload(path.join(projectRoot(), 'compat/net/no-transport.cjs')) };
+  if (mode === 'none') return { ...env, ...withPreload(path.join(projectRoot(), 'compat/node/no-transport.cjs')) };
   const driver = process.env['STP_DRIVER'];
   return {
     ...env,

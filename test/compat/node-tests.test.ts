@@ -1,6 +1,6 @@
 /**
- * The tool that runs Node's own net tests: what it tells of a test is what happened, and its data agree with each
- * other.
+ * The tool that runs Node's own tests: what it tells of a test is what happened, its groups hold what they say, and its
+ * data agree with each other.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -8,8 +8,9 @@ import path from 'node:path';
 import t from 'tap';
 import { program } from '../../compat/main';
 import { hasNamespaces } from '../../compat/namespace';
-import { expected, netData } from '../../compat/net-data';
-import { type Mode, runNetTest } from '../../compat/net-test';
+import { expected, nodeData } from '../../compat/node-data';
+import { NODE_GROUPS, testFiles } from '../../compat/node-groups';
+import { type Mode, runNodeTest } from '../../compat/node-test';
 import { program as versionsProgram } from '../../compat/test-versions';
 
 const WATCHDOG_MS = 60_000;
@@ -38,7 +39,7 @@ void t.test('a test is reported as it ended', { timeout: WATCHDOG_MS }, async (t
   });
   for (const [name, text] of Object.entries(TESTS)) fs.writeFileSync(path.join(tests, name), text);
   const outcome = async (name: keyof typeof TESTS, mode: Mode, limitMs = WATCHDOG_MS): Promise<string> => {
-    const { outcome: how, why } = await runNetTest(
+    const { outcome: how, why } = await runNodeTest(
       { node: process.execPath, tests, limitMs, ownNode: true },
       name,
       mode,
@@ -62,8 +63,35 @@ void t.test('a test is reported as it ended', { timeout: WATCHDOG_MS }, async (t
   } else t.comment('no network namespaces here');
 });
 
+void t.test('a group is chosen by a rule', (t) => {
+  const tests = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-compat-test-'));
+  t.teardown(() => {
+    fs.rmSync(tests, { recursive: true, force: true });
+  });
+  const write = (file: string, text: string): void => {
+    fs.mkdirSync(path.dirname(path.join(tests, file)), { recursive: true });
+    fs.writeFileSync(path.join(tests, file), text);
+  };
+  write('parallel/test-http-b.js', '');
+  write('parallel/test-http-a.mjs', '');
+  write('parallel/test-http-a.txt', '');
+  write('parallel/test-http2-a.js', '');
+  write('parallel/test-child-process-a.js', "const net = require('net');");
+  write('parallel/test-child-process-b.js', "const fs = require('fs');");
+  write('sequential/test-http-c.js', '');
+  const files = (name: string): string[] => {
+    const group = NODE_GROUPS.find((each) => each.name === name);
+    return group === undefined ? [] : testFiles(tests, group);
+  };
+  t.same(files('http'), ['parallel/test-http-a.mjs', 'parallel/test-http-b.js', 'sequential/test-http-c.js']);
+  t.same(files('http2'), ['parallel/test-http2-a.js']);
+  t.same(files('child_process'), ['parallel/test-child-process-a.js'], 'only what loads a module of sockets');
+  t.end();
+});
+
 void t.test('what is known of the tests agrees', (t) => {
-  const data = netData();
+  for (const { name } of NODE_GROUPS) t.doesNotThrow(() => nodeData(name), name);
+  const data = nodeData('net');
   const stream = Object.keys(data.classes).filter((test) => data.classes[test] === 'stream');
   t.equal(stream.length, 90);
   t.equal(stream.filter((test) => data.needsTransport.has(test)).length, 68);
@@ -93,6 +121,7 @@ void t.test('a wrong command line names what is wrong', async (t) => {
   t.match(await wrong(program(), 'nett'), '"nett" is no section');
   t.match(await wrong(program(), '--jobs', '0'), /--jobs.*from 1 to 64/su);
   t.match(await wrong(program(), '--jbos', '2'), '--jobs');
+  t.match(await wrong(program(), 'node', '--every', '0'), /--every.*from 1 to 1000/su);
   t.match(await wrong(program(), 'net', '--filter', ''), /--filter/u);
   t.match(await wrong(program(), 'net', '--json', 'no/such/directory/x.json'), /--json .*no such directory/u);
   t.match(await wrong(versionsProgram(), '--versions', '20,x'), '"x" is no version');
