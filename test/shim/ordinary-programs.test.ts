@@ -29,6 +29,7 @@ const EXPECTED: Readonly<Record<string, unknown>> = {
   'replaced-globals': ['hi'],
   'sync-child': ['open'],
   'thread-environment': ['hi', ['ONLY']],
+  'worker-listeners': ['worker', 'ECONNREFUSED', 'worker'],
 };
 
 /** The last line of a program, in each way. */
