@@ -5,7 +5,7 @@ import path from 'node:path';
 import t from 'tap';
 import { StpError } from '../../src/errors';
 import { chooseDriver, fileError, FileStorage, fileSystemOf, fileSystemOfType, loadNative } from '../../src/storage';
-import { codeOf } from './conformance';
+import { codeOf } from './suite-kit';
 import { freshDirectory } from './kits';
 
 const STORAGE = path.join(__dirname, '../../src/storage/index.js');

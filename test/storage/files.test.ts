@@ -6,7 +6,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { FileStorage, loadNative, makeFifo, TEMPORARY_PREFIX } from '../../src/storage';
-import { codeOf } from './conformance';
+import { codeOf } from './suite-kit';
 import { freshDirectory, IDENTITY } from './kits';
 
 const STORAGE = path.join(__dirname, '../../src/storage/index.js');
