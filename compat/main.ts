@@ -68,7 +68,8 @@ export function program(): Command {
     .exitOverride()
     .addHelpText(
       'after',
-      `\nSections:\n${names.join('\n')}\n\nExamples:\n  npm run compat\n  npm run compat -- net --filter half-open --verbose\n  STP_DRIVER=direct npm run compat -- net`,
+      `\nSections:\n${names.join('\n')}\n\nExamples:\n  npm run compat\n` +
+        '  npm run compat -- net --filter half-open --verbose\n  STP_DRIVER=direct npm run compat -- net',
     )
     .action(compat);
 }

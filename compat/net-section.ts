@@ -59,7 +59,9 @@ async function run(options: NetSectionOptions): Promise<SectionResult> {
   if (tests.length === 0) throw new CliFailure(`no net test has "${options.filter ?? ''}" in its name`, ExitCode.usage);
   const modes: readonly Mode[] = options.withoutTransport ? ['none'] : ['native', 'stp'];
   say(
-    `net: ${tests.length} tests of Node ${NODE_TESTS_VERSION}${options.node === undefined ? '' : ` under Node ${options.node}`}, ${modes.join(' and ')}, ${options.jobs} at a time, ${networkOf()}`,
+    `net: ${tests.length} tests of Node ${NODE_TESTS_VERSION}` +
+      `${options.node === undefined ? '' : ` under Node ${options.node}`}, ` +
+      `${modes.join(' and ')}, ${options.jobs} at a time, ${networkOf()}`,
   );
   const rows = tests.flatMap((test) =>
     modes.map((mode): Row => ({ test, mode, ran: { outcome: 'fail', why: 'not run' } })),
@@ -159,7 +161,8 @@ function classLines(rows: readonly Row[], data: NetData): string[] {
   return [
     ...tableLines(columns, table),
     '',
-    `stream over STP: ${stream.filter(isPass).length} of ${stream.length}; of the ${counting.length} that fail without a transport: ${counting.filter(isPass).length}`,
+    `stream over STP: ${stream.filter(isPass).length} of ${stream.length}; ` +
+      `of the ${counting.length} that fail without a transport: ${counting.filter(isPass).length}`,
     `network: ${networkOf()}`,
     ...rows
       .filter((row) => row.mode === 'stp' && row.ran.outcome !== 'pass')

@@ -13,7 +13,8 @@ export const NODE_TESTS_VERSION = '20.19.2';
 const SUITE = 'trixie';
 const NAME = `node-tests@${NODE_TESTS_VERSION}`;
 const HINT =
-  "Node's tests come from the Debian source package nodejs (trixie): is the network there, and does `apt-get update` work? What was fetched once is kept.";
+  "Node's tests come from the Debian source package nodejs (trixie): " +
+  'is the network there, and does `apt-get update` work? What was fetched once is kept.';
 /** Keys of Debian's archive; apt's own where the file is elsewhere. */
 const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/keyrings/debian-archive-keyring.pgp'];
 const WANTED = ['*/test/common', '*/test/fixtures', '*/test/parallel/test-net-*', '*/test/sequential/test-net-*'];

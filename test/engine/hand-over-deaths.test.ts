@@ -20,7 +20,9 @@ eachMechanism(
           for (let round = 0; round < moment; round++) network.round();
           network.end(dying);
           network.wait(60_000);
-          const told = `process ${dying} dies after ${moment} rounds, ${first} gave first: ${JSON.stringify([one?.told, other?.told])}`;
+          const told =
+            `process ${dying} dies after ${moment} rounds, ${first} gave first: ` +
+            JSON.stringify([one?.told, other?.told]);
           for (const taker of [one, other])
             if (taker?.told.some((what) => what.startsWith('took ')) !== true) wrong.push(told);
           for (const probe of [...ends, one, other])

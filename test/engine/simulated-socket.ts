@@ -50,7 +50,8 @@ export class SimulatedSocket extends SimulatedOwner {
   }
 
   override get name(): string {
-    return `p${this.process.process} s${this.socket.index}.${this.socket.generation} ${this.end?.name ?? ''} ${this.phase}`;
+    const { index, generation } = this.socket;
+    return `p${this.process.process} s${index}.${generation} ${this.end?.name ?? ''} ${this.phase}`;
   }
 
   hold(end: End): void {

@@ -108,9 +108,17 @@ void t.test('without koffi the driver is direct, FIFOs are still made, and mappe
   const found = inProcess(
     `const fails = (action) => { try { action(); } catch (error) { return error.code + ' ' + error.message; } };
      const fifo = directory + '/fifo';
-     return { auto: storage.chooseDriver(directory, 'auto'), mapped: fails(() => storage.chooseDriver(directory, 'mapped')),
-       open: fails(() => new storage.FileStorage(directory, { driver: 'mapped' })), ring: fails(() => new storage.FileStorage(directory, { driver: 'direct' }).openLog('ring')),
-       fifo: storage.makeFifo(fifo), again: storage.makeFifo(fifo), door: storage.openDoor(fifo) !== undefined, native: storage.loadNative() === undefined };`,
+     const open = (driver) => new storage.FileStorage(directory, { driver });
+     return {
+       auto: storage.chooseDriver(directory, 'auto'),
+       mapped: fails(() => storage.chooseDriver(directory, 'mapped')),
+       open: fails(() => open('mapped')),
+       ring: fails(() => open('direct').openLog('ring')),
+       fifo: storage.makeFifo(fifo),
+       again: storage.makeFifo(fifo),
+       door: storage.openDoor(fifo) !== undefined,
+       native: storage.loadNative() === undefined,
+     };`,
     directory,
     ['-r', path.join(__dirname, 'no-koffi.js')],
   );
