@@ -58,7 +58,8 @@ export function resultsTable(facts: Readonly<Record<string, string | number>>, r
       .join('  ')
       .trimEnd();
   const about = Object.entries(facts).map(([name, value]) => `${name}: ${value}`);
-  return `${[...about, '', line(head), ...rows.map(line), '', 'Medians; a ratio of 2x means that STP is twice as good.'].join('\n')}\n`;
+  const note = 'Medians; a ratio of 2x means that STP is twice as good.';
+  return `${[...about, '', line(head), ...rows.map(line), '', note].join('\n')}\n`;
 }
 
 /** The results for a document: a Markdown table, and what it was measured on. */

@@ -1,8 +1,9 @@
 /**
  * The serving side of the benches: an ordinary program that knows nothing of how its bytes travel.
  *
- * usage (forked): server.js [PATH]   without a path it listens on ports. Tells its parent { net, http }: where it listens.
- * The first byte of a connection says what it wants: `e` every byte back, `s` swallow all and tell how many there were.
+ * usage (forked): server.js [PATH]   without a path it listens on ports. Tells its parent { net, http }: where it
+ * listens. The first byte of a connection says what it wants: `e` every byte back, `s` swallow all and tell how many
+ * there were.
  */
 import http from 'node:http';
 import net from 'node:net';

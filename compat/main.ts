@@ -66,7 +66,8 @@ export function program(): Command {
     )
     .option(
       '--without-transport',
-      "groups of Node's tests: run where kernel TCP is blocked and nothing in its place, which tells the tests that need a transport",
+      "groups of Node's tests: run where kernel TCP is blocked and nothing in its place, " +
+        'which tells the tests that need a transport',
     )
     .option('--every <n>', "groups of Node's tests: a sample, each n-th file in order of name", whole(1, 1000), 1)
     .option(
@@ -78,7 +79,18 @@ export function program(): Command {
     .exitOverride()
     .addHelpText(
       'after',
-      `\nSections:\n${names.join('\n')}\n  ${NODE.padEnd(21)}all of Node's own tests: each of these but applications\n\nExamples:\n  npm run compat\n  npm run compat -- net --filter half-open --verbose\n  npm run compat -- http http2 --every 10\n  STP_DRIVER=direct npm run compat -- node`,
+      [
+        '',
+        'Sections:',
+        ...names,
+        `  ${NODE.padEnd(21)}all of Node's own tests: each of these but applications`,
+        '',
+        'Examples:',
+        '  npm run compat',
+        '  npm run compat -- net --filter half-open --verbose',
+        '  npm run compat -- http http2 --every 10',
+        '  STP_DRIVER=direct npm run compat -- node',
+      ].join('\n'),
     )
     .action(compat);
 }

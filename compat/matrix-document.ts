@@ -62,9 +62,11 @@ function applications(): string {
   return [
     '## Applications',
     '',
-    `Both halves unmodified, in two processes, on Node ${node}: \`npm run compat -- applications\`. Each cell names the transport that every connection of the client took and that the`,
-    `run passed over; a run that does not pass says so. Under \`STP_NET=stp\` each process is in a network namespace of its own in which kernel TCP can’t connect; the kernel counted ${connects} connects by TCP.`,
-    'With `auto` the region is there, is missing, is full, has room for the server alone, is damaged, or is damaged once the server listens.',
+    `Both halves unmodified, in two processes, on Node ${node}: \`npm run compat -- applications\`. Each cell names the`,
+    'transport that every connection of the client took and that the run passed over; a run that does not pass says so.',
+    'Under `STP_NET=stp` each process is in a network namespace of its own in which kernel TCP can’t connect; the kernel',
+    `counted ${connects} connects by TCP. With \`auto\` the region is there, is missing, is full, has room for the server`,
+    'alone, is damaged, or is damaged once the server listens.',
     '',
     table(['application', 'what it does', ...settings], cells),
     '',
@@ -78,7 +80,8 @@ function otherRuns(line: number): string {
   const not = runs
     .filter(({ outcome }) => outcome !== 'pass')
     .map(({ name, setting, outcome }) => `${name}, ${setting}: ${outcome}`);
-  return `Node ${node} ${runs.length - not.length} of ${runs.length} runs pass${not.length === 0 ? '' : ` (${not.join(', ')})`}`;
+  const exceptions = not.length === 0 ? '' : ` (${not.join(', ')})`;
+  return `Node ${node} ${runs.length - not.length} of ${runs.length} runs pass${exceptions}`;
 }
 
 function api(): string {
@@ -95,7 +98,8 @@ function api(): string {
   return [
     '## All that net has',
     '',
-    '`works`: by STP as by TCP. `native`: Node’s own, untouched. `differs`: as told beside it. Empty: not in that version of Node.',
+    '`works`: by STP as by TCP. `native`: Node’s own, untouched. `differs`: as told beside it.',
+    'Empty: not in that version of Node.',
     '',
     sections.join('\n\n'),
   ].join('\n');

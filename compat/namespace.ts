@@ -6,8 +6,8 @@ import { spawnSync } from 'node:child_process';
 
 /**
  * - `own`: an own loopback, so that programs which use the same ports do not meet.
- * - `blocked`: one in which the kernel has no route for TCP and fails every connect with ENETUNREACH. UDP, which stays Node's own, works: by a
- *   rule for the protocol, or where the kernel has none such, without any local route.
+ * - `blocked`: one in which the kernel has no route for TCP and fails every connect with ENETUNREACH. UDP, which stays
+ *   Node's own, works: by a rule for the protocol, or where the kernel has none such, without any local route.
  */
 export type Network = 'own' | 'blocked';
 
@@ -21,14 +21,18 @@ const WAYS = [
  * unknown one.
  */
 const HOSTS =
-  'h=$(mktemp) && printf "127.0.0.1 localhost\\n::1 localhost\\n127.0.1.1 %s\\n" "$(hostname)" >"$h" && { mount --bind "$h" /etc/hosts; rm "$h"; }';
+  'h=$(mktemp) && printf "127.0.0.1 localhost\\n::1 localhost\\n127.0.1.1 %s\\n" "$(hostname)" >"$h" && ' +
+  '{ mount --bind "$h" /etc/hosts; rm "$h"; }';
 const BY_RULE = ['', '-6'].map(
   (family) =>
-    `ip ${family} rule add pref 0 ipproto tcp unreachable && ip ${family} rule add pref 1 table local && ip ${family} rule del pref 0 table local`,
+    `ip ${family} rule add pref 0 ipproto tcp unreachable && ip ${family} rule add pref 1 table local && ` +
+    `ip ${family} rule del pref 0 table local`,
 );
 const SET_UP: Readonly<Record<Network, string>> = {
   own: `{ ${HOSTS}; }; ip link set lo up`,
-  blocked: `{ ${HOSTS}; }; ip link set lo up; { ${BY_RULE.join(' && ')}; } || { ip route flush table local && ip -6 route flush table local; }`,
+  blocked:
+    `{ ${HOSTS}; }; ip link set lo up; { ${BY_RULE.join(' && ')}; } || ` +
+    '{ ip route flush table local && ip -6 route flush table local; }',
 };
 
 function commandOf(way: readonly string[], network: Network): string[] {

@@ -27,9 +27,10 @@ type NodeSectionOptions = SectionOptions & NodeSettings;
 
 /** The section of a group, as the command line has set it. */
 export function nodeSection(group: NodeGroup, settings: NodeSettings): Section {
+  const only = group.socketsOnly === true ? ', those with sockets,' : '';
   return {
     name: group.name,
-    summary: `${group.prefix}*${group.socketsOnly === true ? ', those with sockets,' : ''} of Node ${NODE_TESTS_VERSION}`,
+    summary: `${group.prefix}*${only} of Node ${NODE_TESTS_VERSION}`,
     run: (options) => run(group, { ...options, ...settings }),
   };
 }
@@ -56,8 +57,14 @@ async function run(group: NodeGroup, options: NodeSectionOptions): Promise<Secti
     return { ok: true, data: undefined };
   }
   const modes: readonly Mode[] = options.withoutTransport ? ['none'] : ['native', 'stp'];
+  const under = options.node === undefined ? '' : ` under Node ${options.node}`;
   say(
-    `${group.name}: ${tests.length} tests of Node ${NODE_TESTS_VERSION}${options.node === undefined ? '' : ` under Node ${options.node}`}, ${modes.join(' and ')}, ${options.jobs} at a time, ${networkOf()}`,
+    [
+      `${group.name}: ${tests.length} tests of Node ${NODE_TESTS_VERSION}${under}`,
+      modes.join(' and '),
+      `${options.jobs} at a time`,
+      networkOf(),
+    ].join(', '),
   );
   const rows = tests.flatMap((test) =>
     modes.map((mode): Row => ({ test, mode, ran: { outcome: 'fail', why: 'not run' } })),

@@ -14,7 +14,8 @@ const SUITE = 'trixie';
 /** Counts up with what is taken from the package (`WANTED`), so that a cache that holds less is not used. */
 const NAME = `node-tests-2@${NODE_TESTS_VERSION}`;
 const HINT =
-  "Node's tests come from the Debian source package nodejs (trixie): is the network there, and does `apt-get update` work? What was fetched once is kept.";
+  "Node's tests come from the Debian source package nodejs (trixie): " +
+  'is the network there, and does `apt-get update` work? What was fetched once is kept.';
 /** Keys of Debian's archive; apt's own where the file is elsewhere. */
 const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/keyrings/debian-archive-keyring.pgp'];
 const WANTED = ['common', 'fixtures', 'parallel', 'sequential', 'async-hooks'].map((folder) => `*/test/${folder}`);

@@ -81,7 +81,8 @@ export function program(): Command {
     .exitOverride()
     .addHelpText(
       'after',
-      '\nExamples:\n  npm run test:versions\n  npm run test:versions -- --versions 22,24 --smoke\n  npm run test:versions -- --versions 26 shim/parity',
+      '\nExamples:\n  npm run test:versions\n  npm run test:versions -- --versions 22,24 --smoke\n' +
+        '  npm run test:versions -- --versions 26 shim/parity',
     )
     .action(testVersions);
 }
@@ -145,7 +146,8 @@ async function testVersion(node: string, files: readonly string[], { smoke, jobs
   const seconds = Math.round((performance.now() - beganMs) / 1000);
   if (!ok) process.stdout.write(`${lines.filter((line) => !line.startsWith('ok    ')).join('\n')}\n`);
   process.stdout.write(
-    `Node ${version}: ${ok ? 'ok' : 'FAILED'}, ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds} s${code === 0 ? '' : `, exit code ${code}`})\n`,
+    `Node ${version}: ${ok ? 'ok' : 'FAILED'}, ${passed} passed, ${failed} failed, ` +
+      `${skipped} skipped (${seconds} s${code === 0 ? '' : `, exit code ${code}`})\n`,
   );
   return ok;
 }

@@ -130,7 +130,8 @@ async function handOver(stage: Stage): Promise<void> {
   say(`  first server, pid ${first.pid}: echoed ${mebibytes(echoed)}, then gave the connection away`);
   say(`  second server, pid ${second.pid}: took it and echoed ${mebibytes(echoedBySecond)}`);
   say(
-    `  client: one connection, ${mebibytes(result.bytes)} sent and the same bytes back, sha256 ${result.sha256.slice(0, 16)}...; longest pause ${result.longestPauseMs} ms`,
+    `  client: one connection, ${mebibytes(result.bytes)} sent and the same bytes back, ` +
+      `sha256 ${result.sha256.slice(0, 16)}...; longest pause ${result.longestPauseMs} ms`,
   );
   assert.ok(echoed >= HAND_OVER_AT_BYTES && echoed < TRANSFER_BYTES, 'the first server gave it in mid-transfer');
   assert.equal(echoed + echoedBySecond, TRANSFER_BYTES, 'each byte was echoed by exactly one of them');
@@ -156,7 +157,8 @@ async function tellCount({ meter }: Stage): Promise<void> {
     const after = meter.count();
     assert.ok(after.connections > 0 && after.socketsMax > 0, 'the counters count');
     say(
-      `  the counters do count: one TCP connection made now, on purpose, raised them to ${after.connections} opens and ${after.socketsMax} sockets`,
+      '  the counters do count: one TCP connection made now, on purpose, ' +
+        `raised them to ${after.connections} opens and ${after.socketsMax} sockets`,
     );
   }
 }

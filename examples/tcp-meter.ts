@@ -1,9 +1,9 @@
 /**
  * How many TCP sockets the kernel saw, so that nobody has to take our word for it.
  *
- *   namespace   everything runs in a network namespace of its own with a working loopback: TCP would work there, and the
- *               kernel's counters are of that namespace alone. They count every connection ever opened (ActiveOpens,
- *               PassiveOpens); listeners are seen by looking often (sockstat).
+ *   namespace   everything runs in a network namespace of its own with a working loopback: TCP would work there, and
+ *               the kernel's counters are of that namespace alone. They count every connection ever opened
+ *               (ActiveOpens, PassiveOpens); listeners are seen by looking often (sockstat).
  *   processes   no such namespace here: the sockets of the processes are looked up in the kernel's tables, often.
  *   none        no /proc (macOS, Windows): nothing is counted, and that is said.
  */

@@ -14,7 +14,8 @@ export function errorsDocument(): string {
     '',
     '<!-- Generated from src/errors.ts by `npm run docs`; do not edit. -->',
     '',
-    'Every failure of the call library is an `StpError` with a stable `code`, the negative `errno`, and the `syscall` that',
+    'Every failure of the call library is an `StpError` with a stable `code`, the negative `errno`, ' +
+      'and the `syscall` that',
     'failed. Compare codes, never messages. Sockets of the drop-in `net` give the errors that Node gives for TCP.',
     '',
     '## Codes that the system knows too',

@@ -13,7 +13,8 @@ function main(): void {
   const target = path.join(projectRoot(), file);
   if (fs.existsSync(target) && !process.argv.includes('--unreleased')) {
     console.error(
-      `${file} exists: format version ${FORMAT_VERSION} is frozen. Bump FORMAT_VERSION in src/layout/region-file.ts, then run this again.`,
+      `${file} exists: format version ${FORMAT_VERSION} is frozen. ` +
+        'Bump FORMAT_VERSION in src/layout/region-file.ts, then run this again.',
     );
     process.exitCode = 1;
     return;

@@ -40,24 +40,30 @@ const SECTIONS: readonly Section[] = [
   {
     title: 'Blocks',
     lines: [
-      `The unit in which everything but a mapped log is published: ${BLOCK_BYTES} bytes, of which ${BLOCK_PAYLOAD_BYTES} are payload. A block is`,
-      'written whole by its one writer. A reader that finds a wrong CRC or index has caught it half-written: it reads again.',
+      'The unit in which everything but a mapped log is published: ' +
+        `${BLOCK_BYTES} bytes, of which ${BLOCK_PAYLOAD_BYTES} are payload. A block is`,
+      'written whole by its one writer. ' +
+        'A reader that finds a wrong CRC or index has caught it half-written: it reads again.',
     ],
     layouts: layoutsOf(blocks),
   },
   {
     title: 'File `region`',
     lines: [
-      `One block, put in place in one step (\`link\`). Its magic is \`${REGION_MAGIC}\`, its version ${FORMAT_VERSION}.`,
+      `One block, put in place in one step (\`link\`). ` +
+        `Its magic is \`${REGION_MAGIC}\`, its version ${FORMAT_VERSION}.`,
     ],
     layouts: layoutsOf(regionFile),
   },
   {
     title: 'Files `processes/N`',
     lines: [
-      'Blocks. All that process N (a thread with its own call library) says about itself, readable after its death. Ports and ranges',
-      `lie in the bindings block; those for which it has no room in port blocks, which are for ${PORT_GROUP_PORTS} neighbouring ports each (a group):`,
-      `block n of group g is block \`ports\` + n * ${PORT_GROUPS} + g, n is at most ${PORT_BLOCKS_EACH_MAX - 1}. What no process writes is a hole in the file.`,
+      'Blocks. All that process N (a thread with its own call library) says about itself, ' +
+        'readable after its death. Ports and ranges',
+      'lie in the bindings block; those for which it has no room in port blocks, ' +
+        `which are for ${PORT_GROUP_PORTS} neighbouring ports each (a group):`,
+      `block n of group g is block \`ports\` + n * ${PORT_GROUPS} + g, n is at most ${PORT_BLOCKS_EACH_MAX - 1}. ` +
+        'What no process writes is a hole in the file.',
     ],
     layouts: layoutsOf(processFile),
     values: {
@@ -70,9 +76,12 @@ const SECTIONS: readonly Section[] = [
   {
     title: 'Files `links/A-B` and `links/A-B.N`',
     lines: [
-      'The log from process A to process B, and how far A has read the log `B-A`. Block 0 is an ordinary block and names the',
-      'two processes; in a log of frames a status block and frames at multiples of 4096 bytes follow. A ring, its words and',
-      'data, lies behind the same block 0 in a file of its own, `links/A-B.N`. B removes that name when it has mapped the file',
+      'The log from process A to process B, and how far A has read the log `B-A`. ' +
+        'Block 0 is an ordinary block and names the',
+      'two processes; in a log of frames a status block and frames at multiples of 4096 bytes follow. ' +
+        'A ring, its words and',
+      'data, lies behind the same block 0 in a file of its own, `links/A-B.N`. ' +
+        'B removes that name when it has mapped the file',
       'and goes on with it: what has no name can not be cut short under those who have it mapped.',
     ],
     layouts: layoutsOf(linkFile),
@@ -81,7 +90,8 @@ const SECTIONS: readonly Section[] = [
   {
     title: 'Records in a log',
     lines: [
-      'A header, a payload, padding to 8 bytes. Each is for one socket of the reading process. Where two layouts could be',
+      'A header, a payload, padding to 8 bytes. Each is for one socket of the reading process. ' +
+        'Where two layouts could be',
       'meant, the type of the record tells which.',
     ],
     layouts: layoutsOf(records),
@@ -94,11 +104,14 @@ const MAP = [
   '| --- | --- | --- | --- |',
   '| `region` | region | format version and limits, in one block | its creator, once |',
   '| `processes/N` | process (thread) | identity, heartbeat, bound ports, sockets, in blocks | process N |',
-  '| `processes/N.dead` | process of another host whose lease ran out | nothing: its name is the verdict, and tells N if it was only stopped | who saw it, once |',
+  '| `processes/N.dead` | process of another host whose lease ran out | ' +
+    'nothing: its name is the verdict, and tells N if it was only stopped | who saw it, once |',
   '| `links/A-B` | ordered pair of processes that talk | the log from A to B | process A |',
   '| `links/A-B.N` | ring, until B has mapped it | the memory of the log | process A |',
-  '| `bells/N` | process | FIFO, the door of process N: whoever opens its log rings here; nobody behind it means that N is gone | anyone |',
-  '| `bells/A-B` | ordered pair of processes that talk | FIFO: A wakes B; its end of file tells B that A is gone | process A |',
+  '| `bells/N` | process | ' +
+    'FIFO, the door of process N: whoever opens its log rings here; nobody behind it means that N is gone | anyone |',
+  '| `bells/A-B` | ordered pair of processes that talk | ' +
+    'FIFO: A wakes B; its end of file tells B that A is gone | process A |',
 ];
 
 /** The whole document. */
@@ -109,9 +122,12 @@ export function regionDocument(): string {
     '',
     '<!-- Generated from src/layout by `npm run docs`; do not edit. -->',
     '',
-    `Format version ${FORMAT_VERSION}. A region is a directory. Every file in it has exactly one writer, so nothing needs a lock and`,
-    'a process maps the files of its peers read-only. Integers are little endian; a `u64` holds at most 53 bits; `text` is',
-    'UTF-8 padded with zeros. `creator` fields are written once, before anybody else looks; `owner` is the one writer of the',
+    `Format version ${FORMAT_VERSION}. A region is a directory. ` +
+      'Every file in it has exactly one writer, so nothing needs a lock and',
+    'a process maps the files of its peers read-only. Integers are little endian; ' +
+      'a `u64` holds at most 53 bits; `text` is',
+    'UTF-8 padded with zeros. `creator` fields are written once, before anybody else looks; ' +
+      '`owner` is the one writer of the',
     'file, `sender` the writer of the log that carries a record.',
     '',
     '## Files',
@@ -135,7 +151,8 @@ function checkComplete(): void {
   if (told.join() === declared.join()) return;
   const missing = declared.filter((name) => !told.includes(name));
   throw new Error(
-    `scripts/region-document.ts must tell each layout once; missing: ${missing.join(', ') || 'none, but one is told twice'}`,
+    'scripts/region-document.ts must tell each layout once; missing: ' +
+      (missing.join(', ') || 'none, but one is told twice'),
   );
 }
 

@@ -39,7 +39,8 @@ export function summarizeTap(text: string): Summary {
     summary.failed += inside.failed;
     summary.skipped += inside.skipped;
     summary.lines.push(
-      `${not === undefined ? 'ok    ' : 'FAILED'} ${title} (${inside.passed} passed, ${inside.failed} failed, ${inside.skipped} skipped)`,
+      `${not === undefined ? 'ok    ' : 'FAILED'} ${title} (${inside.passed} passed, ${inside.failed} failed, ` +
+        `${inside.skipped} skipped)`,
     );
     if (not !== undefined) summary.lines.push(...file);
     file = [];

@@ -29,7 +29,9 @@ export const REASONS = {
   },
   CLUSTER_PRIMARY: {
     transport: 'tcp',
-    doc: 'The server by which the primary of a cluster accepts for its workers what comes by TCP; by STP the workers listen themselves.',
+    doc:
+      'The server by which the primary of a cluster accepts for its workers what comes by TCP; ' +
+      'by STP the workers listen themselves.',
   },
   UNIX_PATH: { transport: 'tcp', doc: 'A Unix socket or a pipe: those stay with Node.' },
   HAS_HANDLE: { transport: 'tcp', doc: "The socket or server stands on a handle or a descriptor of the system's." },

@@ -18,7 +18,8 @@ const server = new SMTPServer({
     const data = attached === undefined ? Buffer.alloc(0) : Buffer.from(attached.trim(), 'base64');
     done(
       null,
-      `${session.envelope.rcptTo.length} recipients, ${session.tlsOptions.version ?? session.tlsOptions.name}, ${data.length} ${checksum(data)}`,
+      `${session.envelope.rcptTo.length} recipients, ${session.tlsOptions.version ?? session.tlsOptions.name}, ` +
+        `${data.length} ${checksum(data)}`,
     );
   },
 });

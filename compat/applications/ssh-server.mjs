@@ -1,8 +1,13 @@
+import { generateKeyPairSync } from 'node:crypto';
 import net from 'node:net';
 import ssh2 from 'ssh2';
 import { bytes, tell } from './kit.mjs';
 
-const { private: key } = ssh2.utils.generateKeyPairSync('ed25519');
+const { privateKey: key } = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+});
 const behind = net.createServer((socket) => socket.on('error', () => {}).pipe(socket));
 
 function exec(channel, command) {

@@ -43,7 +43,8 @@ const write = (name, text) => {
 
 async function mocha() {
   const { default: Mocha } = await import('mocha');
-  const fake = `const clock = require(${JSON.stringify(require.resolve('@sinonjs/fake-timers'))}).install(${JSON.stringify({ toFake: FAKED })});`;
+  const timers = JSON.stringify(require.resolve('@sinonjs/fake-timers'));
+  const fake = `const clock = require(${timers}).install(${JSON.stringify({ toFake: FAKED })});`;
   const suite = new Mocha({ reporter: 'min', ui: 'bdd' });
   const said = process.stdout.write;
   process.stdout.write = () => true;

@@ -82,7 +82,8 @@ function parsePorts(text: string, column: number): Pick<Rule, 'portMin' | 'portM
   if (first === '' || portMax > PORT_MAX)
     fail(
       column,
-      `${shown(text)} must be a port from 0 to ${PORT_MAX}, a range of them, or '*' (an IPv6 address stands in brackets)`,
+      `${shown(text)} must be a port from 0 to ${PORT_MAX}, a range of them, ` +
+        `or '*' (an IPv6 address stands in brackets)`,
     );
   if (portMin > portMax) fail(column, `the range ${text} ends before it begins`);
   return { portMin, portMax };

@@ -15,8 +15,8 @@ const CALL = 'STPaccept';
  * @param flags - 0 or MSG_DONTWAIT
  * @returns a promise of the new descriptor; with MSG_DONTWAIT the descriptor, or -1 where none waits
  * @throws EBADF, EINVAL (not listening), ECONNABORTED (closed meanwhile); EMFILE, ENOSPC: no socket can be made for the
- * request, which is
- *   refused (the watcher's `dropped` names the client, whose connect fails with ECONNRESET); call again for the next one
+ * request, which is refused (the watcher's `dropped` names the client, whose connect fails with ECONNRESET); call again
+ * for the next one
  */
 export function STPaccept(s: number, flags?: 0): Promise<number>;
 export function STPaccept(s: number, flags: number): number | Promise<number>;

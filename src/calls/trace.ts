@@ -52,9 +52,10 @@ function isAddress(value: object): value is StpAddressInput {
 function argument(call: string, at: number, value: unknown): string {
   if (value instanceof Uint8Array) return `<${value.length} bytes>`;
   if (typeof value === 'object' && value !== null) {
-    if (isAddress(value))
-      return `stp://${value.system ?? ''}:${value.port ?? ''}/${value.group ?? ''}${value.ip === undefined ? '' : `?ip=${value.ip}`}`;
-    return '{...}';
+    if (!isAddress(value)) return '{...}';
+    const { system, port, group, ip } = value;
+    const query = ip === undefined ? '' : `?ip=${ip}`;
+    return `stp://${system ?? ''}:${port ?? ''}/${group ?? ''}${query}`;
   }
   if (typeof value === 'number') {
     if (call === 'STPsocket') return at === 1 ? 'SOCK_STREAM' : value === constants.PF_STP ? 'PF_STP' : String(value);

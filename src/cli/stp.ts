@@ -38,7 +38,8 @@ function addRun(stp: Command): void {
     .command('run')
     .summary('run a program, and every Node program it starts, over the region')
     .description(
-      'Runs a command unmodified: Node programs in it use the region instead of TCP. Standard streams, signals and the exit code are those of the command.',
+      'Runs a command unmodified: Node programs in it use the region instead of TCP. ' +
+        'Standard streams, signals and the exit code are those of the command.',
     )
     .argument('<command...>', 'the command; put -- before it')
     .option(...REGION)
@@ -63,7 +64,8 @@ function addRun(stp: Command): void {
     .passThroughOptions()
     .addHelpText(
       'after',
-      '\nExamples:\n  stp run -- node server.js\n  stp run --net stp --region /mnt/shared/region -- npm start\n  stp run --trace -- node client.js 2>calls.txt',
+      '\nExamples:\n  stp run -- node server.js\n  stp run --net stp --region /mnt/shared/region -- npm start\n' +
+        '  stp run --trace -- node client.js 2>calls.txt',
     )
     .action((command: string[], options: RunOptions) => run(command, options));
 }
@@ -73,7 +75,8 @@ function addSs(stp: Command): void {
     .command('ss')
     .summary('show every socket of the region, like ss(8)')
     .description(
-      'Shows every socket of the region, also those that dead processes left. Only reads: it takes no place in the region and disturbs nobody.',
+      'Shows every socket of the region, also those that dead processes left. ' +
+        'Only reads: it takes no place in the region and disturbs nobody.',
     )
     .option(...REGION)
     .option('--json', 'print one JSON document')
@@ -81,7 +84,9 @@ function addSs(stp: Command): void {
     .option('-p, --processes', 'the processes of the region as well')
     .addHelpText(
       'after',
-      '\nColumns: state; bytes received and not yet read (of a listener: requests waiting); bytes accepted and\nnot yet sent; own and other address as system:port (and /group, where it is not STG); bytes received and\nsent; the owner: pid, thread, process number in the region.',
+      '\nColumns: state; bytes received and not yet read (of a listener: requests waiting); bytes accepted and\n' +
+        'not yet sent; own and other address as system:port (and /group, where it is not STG); bytes received and\n' +
+        'sent; the owner: pid, thread, process number in the region.',
     )
     .action((options: SsOptions) => {
       ss(options);
@@ -93,7 +98,8 @@ function addReset(stp: Command): void {
     .command('reset')
     .summary('remove a region nobody lives in')
     .description(
-      'Removes the region when no live process uses it, and refuses otherwise, with who does. Removes nothing that stp-net did not make.',
+      'Removes the region when no live process uses it, and refuses otherwise, with who does. ' +
+        'Removes nothing that stp-net did not make.',
     )
     .option(...REGION)
     .option('--json', 'print one JSON document')
@@ -107,7 +113,10 @@ function addDoctor(stp: Command): void {
     .command('doctor')
     .summary('measure what a directory can do for a region')
     .description(
-      'Says whether a region works in a directory: opens one in it for a moment, connects two processes and checks what they send to each other. Measures file system, driver and speed. With --peer also what lies between two hosts: how soon one sees what the other writes, and whether reads are torn.',
+      'Says whether a region works in a directory: ' +
+        'opens one in it for a moment, connects two processes and checks what they send to each other. ' +
+        'Measures file system, driver and speed. With --peer also what lies between two hosts: ' +
+        'how soon one sees what the other writes, and whether reads are torn.',
     )
     .argument('[directory]', 'the directory (else STP_REGION, else the default); it must exist')
     .option('--peer', 'measure together with another host, on which stp doctor DIR --join runs')

@@ -1,7 +1,8 @@
 /**
  * STPgivesocket and STPtakesocket: a live connection moves from the giver to the taker while its peer goes on.
  *
- *   taker --TAKE--> giver --FREEZE--> peer --FROZEN--> giver --STATE, bytes--> taker --READY--> giver --MOVE--> peer --ATTACH--> taker
+ *   taker --TAKE--> giver --FREEZE--> peer --FROZEN--> giver --STATE, bytes--> taker
+ *   taker --READY--> giver --MOVE--> peer --ATTACH--> taker
  *
  * FREEZE stops the peer's sending, so that after FROZEN nothing is under way and the byte counts of both ends agree;
  * the giver's unread and unsent bytes then travel with the state. MOVE is the point of no return: before it the death

@@ -35,6 +35,10 @@ export const LinkHeader = defineLayout(
   { doc: 'Payload of block 0 of a link file, and of the file of its ring.' },
 );
 
+const ASLEEP_DOC =
+  'bit 0: the writer of this file sleeps, ring its bell once for this value; ' +
+  'bit 1: also when room is made for it; the rest counts sleeps';
+
 /** All words are the writer's own; each has a cache line, so that polling one does not slow stores to another. */
 export const RingWords = defineLayout(
   'RingWords',
@@ -56,13 +60,15 @@ export const RingWords = defineLayout(
       at: 128,
       kind: 'u32',
       writer: 'owner',
-      doc: 'bit 0: the writer of this file sleeps, ring its bell once for this value; bit 1: also when room is made for it; the rest counts sleeps',
+      doc: ASLEEP_DOC,
     },
     lapEnd: {
       at: 192,
       kind: 'u32',
       writer: 'owner',
-      doc: 'position where the records of the last finished lap end; from there to the start of the next lap lies nothing; stored before head',
+      doc:
+        'position where the records of the last finished lap end; ' +
+        'from there to the start of the next lap lies nothing; stored before head',
     },
   },
   { doc: 'Words of a ring, at LINK_AT.words.', isolationBytes: 0 },
@@ -82,13 +88,15 @@ export const LinkStatus = defineLayout(
       at: 4,
       kind: 'u32',
       writer: 'owner',
-      doc: 'bit 0: the writer of this file sleeps, ring its bell once for this value; bit 1: also when room is made for it; the rest counts sleeps',
+      doc: ASLEEP_DOC,
     },
     frames: {
       at: 8,
       kind: 'u32',
       writer: 'owner',
-      doc: 'frames written so far, modulo 2^32: a reader that still does not find one of them after a while knows that it is damaged',
+      doc:
+        'frames written so far, modulo 2^32: a reader that still does not find one of them after a while knows ' +
+        'that it is damaged',
     },
   },
   { doc: 'Payload of the status block of a log of frames, at LINK_AT.status; for when there is nothing else to send.' },
@@ -120,7 +128,10 @@ export const FrameHeader = defineLayout(
     },
   },
   {
-    doc: 'Head of a frame; records follow, and the frame is padded to a multiple of 4096 bytes. The next one follows it, or begins the next lap where less than the longest frame (256 KiB, at most three eighths of the log) is left of this one.',
+    doc:
+      'Head of a frame; records follow, and the frame is padded to a multiple of 4096 bytes. ' +
+      'The next one follows it, or begins the next lap where less than the longest frame (256 KiB, ' +
+      'at most three eighths of the log) is left of this one.',
   },
 );
 

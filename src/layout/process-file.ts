@@ -52,7 +52,9 @@ export const ProcessIdentity = defineLayout(
       kind: 'text',
       size: 40,
       writer: 'creator',
-      doc: 'boot id of its kernel, on a shared file system a hash of it and of the mount: equal ids share memory, FIFOs and a page cache',
+      doc:
+        'boot id of its kernel, on a shared file system a hash of it and of the mount: ' +
+        'equal ids share memory, FIFOs and a page cache',
     },
     pidNamespace: {
       at: 96,
@@ -114,7 +116,9 @@ export const BindingsHead = defineLayout(
     },
   },
   {
-    doc: 'Head of the payload of the bindings block, and of a port block; entries follow. Entries for which the bindings block has no room lie in a port block of the group of their (first) port.',
+    doc:
+      'Head of the payload of the bindings block, and of a port block; entries follow. ' +
+      'Entries for which the bindings block has no room lie in a port block of the group of their (first) port.',
   },
 );
 

@@ -234,7 +234,10 @@ export const HandState = defineLayout(
       at: 12,
       kind: 'u32',
       writer: sender,
-      doc: 'bit 0 FIN sent, 1 FIN acknowledged, 2 FIN received, 3 connected (not accepted), 4 shut for receiving, 5 FIN wanted after the unsent bytes, 6 the other end is closed and gone, 7 the end of its stream stands for its death',
+      doc:
+        'bit 0 FIN sent, 1 FIN acknowledged, 2 FIN received, 3 connected (not accepted), 4 shut for receiving, ' +
+        '5 FIN wanted after the unsent bytes, 6 the other end is closed and gone, ' +
+        '7 the end of its stream stands for its death',
     },
     bytesSent: { at: 16, kind: 'u64', writer: sender, doc: 'bytes sent since the beginning' },
     sendLimitBytes: { at: 24, kind: 'u64', writer: sender, doc: 'bytes that may be sent since the beginning' },

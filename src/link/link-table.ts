@@ -1,5 +1,5 @@
 /**
- * The links of this process: making them, finding those that others made, and ending them.
+ * The links of this process: making them, joining those that others made (newcomers.ts), and ending them.
  *
  * Order that matters. Each end opens the reading end of its bell before it creates its log, so that whoever sees the
  * log can open the writing end; a log is found by listing the directory (a look-up by name may be answered from a stale
@@ -22,6 +22,7 @@ import { BellFiles } from './bell-files';
 import { Link, type LinkSink } from './link';
 import { closeBells, type Ends, willHear } from './link-ends';
 import { LinkFiles } from './link-files';
+import { Newcomers, UNMET_MS_MAX } from './newcomers';
 import { Poller, type PollerEvents } from './poller';
 import { nowMs } from '../host';
 
@@ -53,11 +54,6 @@ const LIST_BUSY_MS = 200;
 const BURY_MS = 5000;
 /** So long we then go on to clear up after the dead, where our opening had no time to finish it. */
 const CLEAR_MS = 100;
-/**
- * How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to
- * give up.
- */
-const UNMET_MS_MAX = 2000;
 /** Failures that are none of the peer's, and may pass. */
 const MAY_PASS: ReadonlySet<string> = new Set(['EMFILE', 'ENOBUFS', 'EIO', 'ENOSPC', 'EDQUOT']);
 /** A file that is not listed so often is not there. */
@@ -71,11 +67,10 @@ export class LinkTable implements PollerEvents {
   readonly #events: LinkTableEvents;
   readonly #bells: BellFiles;
   readonly #files: LinkFiles;
+  readonly #newcomers: Newcomers;
   readonly #ends = new Map<number, Ends>();
   /** Damaged links by process. */
   readonly #failures = new Map<number, number>();
-  /** Since when we can't make our end of a link that another process has begun, by process. */
-  readonly #unmet = new Map<number, number>();
   #door: BellReader | null = null;
   #lifeCheckedMs = 0;
   #listedMs = 0;
@@ -89,6 +84,17 @@ export class LinkTable implements PollerEvents {
     this.#events = events;
     this.#bells = new BellFiles(region);
     this.#files = new LinkFiles(region);
+    this.#newcomers = new Newcomers(region, this.#files, {
+      find: (number) => this.#ends.get(number),
+      isBanned: (number) => this.#isBanned(number),
+      make: (info) => this.#make(info),
+      complete: (ends) => {
+        this.#complete(ends);
+      },
+      peerDied: (ends) => {
+        this.#peerDied(ends);
+      },
+    });
     this.#cleared = region.recovered.complete;
     this.poller = new Poller(events, this, yieldOf(loadNative()));
     const { shared } = region.storage;
@@ -346,7 +352,7 @@ export class LinkTable implements PollerEvents {
     if (this.#closed) return;
     try {
       const known = this.#ends.size;
-      this.#meetAll(this.#region.storage.list(REGION_PATHS.links), true);
+      this.#newcomers.meetAll(this.#region.storage.list(REGION_PATHS.links), true);
       if (this.#ends.size === known) this.#files.bury(this.#ends);
       this.#updateClock();
     } catch {
@@ -355,76 +361,9 @@ export class LinkTable implements PollerEvents {
     this.poller.wake();
   }
 
-  /**
-   * `knocked`: somebody has just made a log for us, which may be a known peer's next. By the clock that is looked at
-   * with its life.
-   */
-  #meetAll(names: readonly string[], knocked: boolean): void {
-    const suffix = `-${this.#region.self.number}`;
-    // One that gave up waiting may come again, and then has all its time.
-    for (const from of this.#unmet.keys()) if (!names.includes(`${from}${suffix}`)) this.#unmet.delete(from);
-    for (const name of names) {
-      if (!name.endsWith(suffix)) continue;
-      const from = Number(name.slice(0, -suffix.length));
-      if (Number.isSafeInteger(from) && from > 0 && from !== this.#region.self.number) this.#meet(from, knocked);
-    }
-  }
-
-  #meet(from: number, knocked: boolean): void {
-    const known = this.#ends.get(from);
-    if (known !== undefined) {
-      if (knocked && !known.heard && this.#files.isReplaced(known))
-        known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
-      else this.#complete(known);
-      return;
-    }
-    if (this.#isBanned(from)) {
-      // It learns by this that we will not answer.
-      this.#files.removeLog(this.#files.theirs(from));
-      return;
-    }
-    try {
-      const info = this.#region.process(from);
-      if (info !== undefined && this.#region.isAlive(info) !== 'dead') this.#make(info);
-      // One that was only taken for dead learns by this that it is no more.
-      else if (this.#region.isGone(from)) {
-        if (!this.#hearLast(from, info)) this.#files.removeLog(this.#files.theirs(from));
-      } else throw new StpError('EIO', `process ${from} can not be read`);
-      this.#unmet.delete(from);
-    } catch {
-      // No room for our end, or no look at its file: the peer waits, and the clock tries again.
-      const now = nowMs();
-      const since = this.#unmet.get(from) ?? now;
-      this.#unmet.set(from, since);
-      if (now - since < UNMET_MS_MAX) return;
-      this.#unmet.delete(from);
-      this.#files.removeLog(this.#files.theirs(from));
-    }
-  }
-
-  /**
-   * A process ended before we had met: what it has published for us is taken in all the same. False: there is nothing.
-   */
-  #hearLast(from: number, info: ProcessInfo | undefined): boolean {
-    const { storage, limits, self } = this.#region;
-    const reader = storage.openLog(this.#files.theirs(from), { ring: limits.ringBytes, frames: limits.framesBytes });
-    if (reader === undefined) return false;
-    const { fromEpoch } = reader.identity;
-    try {
-      if (reader.poll() === 0) return false;
-    } finally {
-      reader.close();
-    }
-    const { bootId } = info ?? self;
-    this.#peerDied(
-      this.#make({ ...self, number: from, epoch: fromEpoch, bootId, hasDoor: false, canMap: false, state: 'left' }),
-    );
-    return true;
-  }
-
   #updateClock(): void {
     // Processes of another kernel can't knock.
-    let needs = this.#door === null || this.#unmet.size > 0 || this.#region.storage.shared;
+    let needs = this.#door === null || this.#newcomers.waiting || this.#region.storage.shared;
     for (const ends of this.#ends.values()) {
       if (ends.link.in === null || (!willHear(ends) && ends.info !== this.#region.self)) needs = true;
     }
@@ -447,7 +386,7 @@ export class LinkTable implements PollerEvents {
       const names = this.#region.storage.list(REGION_PATHS.links);
       for (const ends of [...this.#ends.values()])
         if (ends.info !== this.#region.self) this.#careFor(ends, names, checkLife);
-      this.#meetAll(names, false);
+      this.#newcomers.meetAll(names, false);
       this.#updateClock();
     } catch {
       // The clock goes on, and tries again.
@@ -463,7 +402,7 @@ export class LinkTable implements PollerEvents {
   }
 
   #isMeeting(): boolean {
-    if (this.#unmet.size > 0) return true;
+    if (this.#newcomers.waiting) return true;
     for (const ends of this.#ends.values()) if (ends.link.in === null || ends.hasBells !== willHear(ends)) return true;
     return false;
   }

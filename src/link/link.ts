@@ -1,10 +1,10 @@
 /**
  * A link: this process's end of the two logs that join it with one other process (or with itself).
  *
- * Outgoing, records are built in the log in place and published once: at once for the first of a turn of the event
- * loop, at its end for what follows, so that many small sends of a turn become one record. Incoming, each record is
- * checked before it is used and given to the sink; at most one per socket and turn, so that a program's ticks and
- * microtasks run between two reads of a socket as they do with TCP.
+ * Outgoing, records are built in the log in place (record-writer.ts) and published once: at once for the first of a
+ * turn of the event loop, at its end for what follows, so that many small sends of a turn become one record. Incoming,
+ * each record is checked before it is used and given to the sink; at most one per socket and turn, so that a program's
+ * ticks and microtasks run between two reads of a socket as they do with TCP.
  *
  * Invariants: nothing read from the peer is used before its bounds are checked, and nothing is read twice. A damaged
  * log ends the link, not the process. We are the only writer of the outgoing log; the peer of the incoming one.
@@ -22,7 +22,8 @@ import {
 } from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
 import { sourcesOf, targetsOf } from './leftovers';
-import { copyBytes, gather, GATHER_BYTES_MAX, gatheredBytes, gatherMemory, padded } from './records';
+import { RecordWriter } from './record-writer';
+import { gather, GATHER_BYTES_MAX, gatheredBytes, gatherMemory, padded } from './records';
 
 /** Where records and news of links go. */
 export interface LinkSink {
@@ -54,17 +55,8 @@ export interface LinkOwner {
   publishLater(link: Link): void;
 }
 
-/**
- * Data never takes the last of a log: control records must find room while readers are slow. A quarter of small logs.
- */
-const CONTROL_RESERVE_BYTES = 8192;
 /** Records of one turn, so that a flood from one peer does not hold up the rest of the loop. */
 const TURN_RECORDS_MAX = 1024;
-/**
- * A send of so many bytes travels in one piece where the log has room for it at all: programs count on it, though TCP
- * does not promise it.
- */
-const WHOLE_BYTES = 2048;
 const TURN_BYTES_MAX = 1 << 20;
 /** Read positions are told at least so often, bytes: the writer of bulk data must not wait for the end of our turn. */
 const ACKNOWLEDGE_BYTES = 32_768;
@@ -87,22 +79,17 @@ function settled(): Settled {
   return { promise, resolve };
 }
 
-export class Link {
+export class Link extends RecordWriter {
   readonly process: number;
   readonly epoch: number;
   /** What the sink knows the link by. */
   tag: unknown = null;
   /** The last poll left records that are there: of a socket that had its record of the turn, or too many for one. */
   behind = false;
-  /** An append found no room. */
-  needsRoom = false;
   /** The peer's process is gone; what it published is still delivered. */
   peerGone = false;
   /** Something was published since we last made sure that the peer hears of it, see {@link ringAgain}. */
   unwatched = false;
-  /** Set with the reason when the link is over; it is then only drained. */
-  failure: StpError | null = null;
-  out: LogWriter;
   in: LogReader | null = null;
   /** The peer will never ring us (another kernel, no FIFOs): to tell it that we sleep would be a write for nothing. */
   unheard = false;
@@ -113,35 +100,23 @@ export class Link {
 
   readonly #owner: LinkOwner;
   readonly #eager: boolean;
-  readonly #wholeBytes: number;
-  readonly #reserveBytes: number;
   readonly #capacityBytes: number;
   #lastRung = 0;
   #unacknowledged = 0;
   #publishedTurn = -1;
   #settled: Settled | null = null;
-  /** Full frames that claims have sent out, as far as they are noticed. */
-  #spills = 0;
   /** Turns that what is left behind them may still wait. */
   #restTurns = 0;
-  // The record appended last, while it is not published: bytes for the same socket are added to it.
-  #tailAt = -1;
-  #tailLength = 0;
-  #tailType = 0;
-  #tailSource = 0;
-  #tailSocket = 0;
 
   /** `eager`: publishing costs no more than a store, so that nobody needs to wait for the end of the turn with it. */
   constructor(owner: LinkOwner, process: number, epoch: number, out: LogWriter, eager = false) {
+    super(out);
     this.#owner = owner;
     this.#eager = eager;
     this.process = process;
     this.epoch = epoch;
-    this.out = out;
-    this.#wholeBytes = Math.min(WHOLE_BYTES, (out.claimMaxBytes >>> 6) << 3);
     // The log is fresh: all of it is free.
     this.#capacityBytes = out.freeBytes;
-    this.#reserveBytes = Math.min(CONTROL_RESERVE_BYTES, out.freeBytes / 4);
   }
 
   /** The other process has its end of the link. */
@@ -149,147 +124,19 @@ export class Link {
     return this.in !== null;
   }
 
-  /** See PeerPort: appends one record, whole or (data) in part; bytes of payload taken, -1 for no room. */
-  append(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    payload: Uint8Array | null,
-    from: number,
-    to: number,
-  ): number {
-    if (this.failure !== null) return payload === null ? 0 : to - from;
-    const partial = type === RecordType.data || type === RecordType.handReceived || type === RecordType.handUnsent;
-    let taken =
-      partial && payload !== null
-        ? this.#appendPart(type, source, socket, generation, payload, from, to)
-        : this.#appendWhole(type, source, socket, generation, payload, from, to);
-    if (taken < 0 && this.#refreshRoom()) {
-      taken =
-        partial && payload !== null
-          ? this.#appendPart(type, source, socket, generation, payload, from, to)
-          : this.#appendWhole(type, source, socket, generation, payload, from, to);
-    }
-    if (taken < 0 && !this.needsRoom) this.#waitForRoom();
-    return taken;
-  }
-
   /**
    * A peer that makes room rings only who says in its asleep word that it waits for it: one that sleeps already wakes,
    * and says it.
    */
-  #waitForRoom(): void {
+  protected override waitForRoom(): void {
     this.needsRoom = true;
     this.#owner.publishLater(this);
   }
 
-  /**
-   * Room in the log, as LogWriter.claim; a log that can't be written any more ends the link, and what is sent to it is
-   * lost with it.
-   */
-  #claim(minBytes: number, wantBytes: number): number {
-    let granted = 0;
-    try {
-      granted = this.out.claim(minBytes, wantBytes);
-    } catch (error) {
-      this.fail(error);
-    }
-    if (this.out.spills !== this.#spills) this.#spilled();
-    return granted;
-  }
-
   /** A full frame went out, and with it all that anybody waits to see published. */
-  #spilled(): void {
-    this.#spills = this.out.spills;
+  protected override spilled(): void {
     if (this.distant) this.#restTurns = REST_TURNS;
     if (this.#settled !== null) this.#settle();
-  }
-
-  #appendWhole(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    payload: Uint8Array | null,
-    from: number,
-    to: number,
-  ): number {
-    const lengthBytes = payload === null ? 0 : to - from;
-    const need = RECORD_HEADER_BYTES + padded(lengthBytes);
-    const { out } = this;
-    if (this.#claim(need, need) < need) return -1;
-    this.#writeHeader(out.at, lengthBytes | (type << RECORD_TYPE_SHIFT), source, socket, generation);
-    if (payload !== null) copyBytes(payload, from, to, out.bytes, out.at + RECORD_HEADER_BYTES);
-    out.commit(need);
-    this.#tailAt = -1;
-    return lengthBytes;
-  }
-
-  #appendPart(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    payload: Uint8Array,
-    from: number,
-    to: number,
-  ): number {
-    const { out } = this;
-    if (out.freeBytes < this.#reserveBytes) return -1;
-    if (this.#tailAt >= 0 && this.#tailType === type && this.#tailSource === source && this.#tailSocket === socket) {
-      const taken = this.#extend(payload, from, to);
-      if (taken > 0) return taken;
-    }
-    const want = RECORD_HEADER_BYTES + padded(Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES));
-    const granted = this.#claim(Math.min(want, RECORD_HEADER_BYTES + this.#wholeBytes), want);
-    if (granted === 0) return -1;
-    const taken = Math.min(to - from, granted - RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES);
-    this.#writeHeader(out.at, taken | (type << RECORD_TYPE_SHIFT), source, socket, generation);
-    copyBytes(payload, from, from + taken, out.bytes, out.at + RECORD_HEADER_BYTES);
-    this.#tailAt = out.at;
-    this.#tailLength = taken;
-    this.#tailType = type;
-    this.#tailSource = source;
-    this.#tailSocket = socket;
-    out.commit(RECORD_HEADER_BYTES + padded(taken));
-    return taken;
-  }
-
-  /** Adds to the record at the tail: into its padding, and into room that follows it without a gap. */
-  #extend(payload: Uint8Array, from: number, to: number): number {
-    const { out } = this;
-    const slack = padded(this.#tailLength) - this.#tailLength;
-    const wanted = Math.min(to - from, RECORD_PAYLOAD_MAX_BYTES - this.#tailLength);
-    const end = this.#tailAt + RECORD_HEADER_BYTES + this.#tailLength;
-    let room = Math.min(slack, wanted);
-    if (wanted < to - from && to - from <= this.#wholeBytes) return 0;
-    if (wanted > slack) {
-      const more = padded(wanted - slack);
-      const granted = this.#claim(Math.min(more, this.#wholeBytes), more);
-      if (granted > 0 && out.at === end + slack) {
-        room = Math.min(wanted, slack + granted);
-        if (room > slack) out.commit(padded(room - slack));
-      } else {
-        // A claim may have begun another frame or lap: the tail is then no longer ours to change.
-        this.#tailAt = -1;
-        return 0;
-      }
-    }
-    if (room <= 0) return 0;
-    copyBytes(payload, from, from + room, out.bytes, end);
-    this.#tailLength += room;
-    out.words[this.#tailAt >> 2] = this.#tailLength | (this.#tailType << RECORD_TYPE_SHIFT);
-    return room;
-  }
-
-  #writeHeader(at: number, typeAndLength: number, source: number, socket: number, generation: number): void {
-    const { words } = this.out;
-    const word = at >> 2;
-    words[word] = typeAndLength;
-    words[word + 1] = source;
-    words[word + 2] = socket;
-    words[word + 3] = generation;
   }
 
   publishNow(): void {
@@ -316,7 +163,7 @@ export class Link {
   publish(): void {
     if (!this.out.dirty || this.failure !== null) return;
     this.#publishedTurn = this.#owner.turn;
-    this.#tailAt = -1;
+    this.tailAt = -1;
     this.#restTurns = 0;
     crashPoint('publish.begun');
     try {
@@ -376,11 +223,11 @@ export class Link {
   ringAgain(): void {
     this.unwatched = false;
     if (this.failure !== null || this.in === null) return;
-    this.#refreshRoom();
+    this.refreshRoom();
     if (this.out.freeBytes < this.#capacityBytes) this.ringPeer?.();
   }
 
-  #refreshRoom(): boolean {
+  protected override refreshRoom(): boolean {
     if (this.in === null) return false;
     const before = this.out.freeBytes;
     try {
@@ -398,8 +245,8 @@ export class Link {
    */
   roomy(): boolean {
     if (!this.needsRoom || this.failure !== null) return false;
-    this.#refreshRoom();
-    return this.out.freeBytes >= this.out.claimMaxBytes / 2 && this.out.freeBytes >= 2 * this.#reserveBytes;
+    this.refreshRoom();
+    return this.out.freeBytes >= this.out.claimMaxBytes / 2 && this.out.freeBytes >= 2 * this.reserveBytes;
   }
 
   /** Tells the sink when there is room again for what found none. */
@@ -586,7 +433,7 @@ export class Link {
   }
 
   /** The link can't go on; the poller takes it from here. */
-  fail(error: unknown): void {
+  override fail(error: unknown): void {
     this.failure ??= error instanceof StpError ? error : new StpError('EIO', String(error));
     this.#settle();
     this.#owner.publishLater(this);

@@ -136,7 +136,8 @@ function checkMode(directory: string, mode: RegionMode | undefined): void {
   const is = forGroup ? 'shared with a group' : 'for its user alone';
   throw new StpError(
     'ESTPREGION',
-    `STP_REGION_MODE=0${mode.toString(8)}, but ${directory} is ${is}: 'stp reset' removes it, and the next program makes it anew`,
+    `STP_REGION_MODE=0${mode.toString(8)}, but ${directory} is ${is}: ` +
+      `'stp reset' removes it, and the next program makes it anew`,
   );
 }
 

@@ -166,7 +166,8 @@ export function decodeHeader(payload: Uint8Array): RegionFacts {
   if (values.version !== FORMAT_VERSION) {
     throw new StpError(
       'ESTPVERSION',
-      `${file} has version ${values.version}, this stp-net reads ${FORMAT_VERSION}; 'stp reset' of the other version removes it`,
+      `${file} has version ${values.version}, this stp-net reads ${FORMAT_VERSION}; ` +
+        `'stp reset' of the other version removes it`,
     );
   }
   if (payload.length < RegionHeader.sizeBytes) throw new StpError('ESTPCORRUPT', `${file} is cut short`);

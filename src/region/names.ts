@@ -26,7 +26,8 @@ export function systemKey(system: string): string {
   return system.toLowerCase();
 }
 
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\ufffd]/gu; // eslint-disable-line no-control-regex -- they are what must not reach a terminal
+// eslint-disable-next-line no-control-regex -- they are what must not reach a terminal
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\ufffd]/gu;
 
 /** Text from the region that is shown to people: nothing in it can steer a terminal. */
 export function printable(text: string): string {

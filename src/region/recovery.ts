@@ -4,8 +4,8 @@
  * Any number of processes may do this at once, and any may die doing it: each step removes one file by name, numbers
  * are never used twice, and a process file goes only after what its number names. Rules:
  *   - only what is dead beyond doubt is touched, and never the highest-numbered process file nor that one's door
- *   - a link or pair bell stays while one of its ends may live: that end still reads it, and removes it itself (dropPair). Where they had not met
- *     it does not know of it: a knock at its door tells
+ *   - a link or pair bell stays while one of its ends may live: that end still reads it, and removes it itself
+ *     (dropPair). Where they had not met it does not know of it: a knock at its door tells
  *   - names are listed before the process files are: a process that opens meanwhile has a number above all we judge
  */
 import { crashPoint } from '../crash-points';

@@ -157,7 +157,7 @@ function removeDirectory(directory: string): boolean {
 }
 
 function lock(root: string): () => void {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded here only: it patches the process it is loaded into
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded here only: it patches its process.
   const lockfile = require('proper-lockfile') as typeof ProperLockfile;
   try {
     return lockfile.lockSync(root, { lockfilePath: path.join(root, LOCK_NAME), stale: LOCK_STALE_MS, realpath: false });

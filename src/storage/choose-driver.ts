@@ -53,7 +53,8 @@ export function chooseDriver(directory: string, wanted: WantedDriver): DriverCho
   if (wanted === 'direct')
     return { driver: 'direct', reason: 'asked', detail: `direct was asked for, on ${name}`, ...place };
   if (wanted === 'auto' && COPY_ON_WRITE.has(name)) {
-    const detail = `${name} takes room for blocks that were reserved once more: a full volume would end who has mapped them`;
+    const twice = `${name} takes room for blocks that were reserved once more`;
+    const detail = `${twice}: a full volume would end who has mapped them`;
     return { driver: 'direct', reason: 'not-mappable', detail, ...place };
   }
   const obstacle = mappedObstacle(directory, name, local);

@@ -60,7 +60,7 @@ export function makeFifo(path: string, access: Access = PRIVATE): boolean {
 /** Slower by some milliseconds, for where koffi is missing. */
 function makeFifoByCommand(path: string, access: Access): boolean {
   if (io.existsSync(path)) return mustBeFifo(path, access);
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- costs a millisecond of every start, and is rarely used.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- costs a millisecond, and is rarely used.
   const { execFileSync } = require('node:child_process') as typeof ChildProcess;
   try {
     execFileSync('mkfifo', ['-m', '600', path], {

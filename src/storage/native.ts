@@ -107,7 +107,7 @@ function tryLoad(): { native: Native | undefined; why: string } {
 
 // koffi's functions have no types of their own: this is where they get them.
 function loadCalls(): Calls {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- lazy and optional: an import would load it at once and throw.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- optional: an import would throw.
   const koffi = require('koffi') as Koffi;
   // null: the C library that this very process runs on, whatever its name (glibc, musl, libSystem).
   const libc = koffi.load(null);

@@ -190,9 +190,9 @@ export interface Storage {
    */
   mount(): string | undefined;
   /**
-   * `path` is a file of ours that stays open. From now on only the directory that holds it is meant: nothing is made in,
-   * or removed from, another one that takes its place (ENOENT), until the file is removed by us. Not where the storage
-   * is shared: there inodes may change.
+   * `path` is a file of ours that stays open. From now on only the directory that holds it is meant: nothing is made
+   * in, or removed from, another one that takes its place (ENOENT), until the file is removed by us. Not where the
+   * storage is shared: there inodes may change.
    */
   pin(path: string): void;
   /** Makes a directory inside the root unless it is there. */

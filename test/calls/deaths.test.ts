@@ -116,8 +116,9 @@ for (const variant of DRIVERS) {
               async (kit, act, to, all) => {
                 const thread = kit.thread();
                 kit.notes.set('thread', thread);
-                // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- a step is sent as source.
-                await thread.run(new Function(`return (${act});`)() as typeof visit, to, all);
+                // eslint-disable-next-line @typescript-eslint/no-implied-eval -- a step is sent as source.
+                const step = new Function(`return (${act});`) as () => typeof visit;
+                await thread.run(step(), to, all);
               },
               visit.toString(),
               ports,

@@ -52,7 +52,8 @@ for (const [variant, rounds] of [
   [DIRECT, 40],
 ] as const) {
   void t.test(
-    `${rounds} hand-overs round robin between three processes, under load, lose, double and move no byte: ${variant.title}`,
+    `${rounds} hand-overs round robin between three processes, under load, lose, double and move no byte: ` +
+      variant.title,
     variant.skip,
     async (t) => {
       const { peer, holders } = await cast(t, variant, 3);

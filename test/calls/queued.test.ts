@@ -147,7 +147,8 @@ for (const variant of DRIVERS) {
     );
 
     void t.test(
-      'on first contact a connect fails where the server does not have its end of the link in time, and is never accepted',
+      'on first contact a connect fails where the server does not have its end of the link in time, ' +
+        'and is never accepted',
       async (t) => {
         const late = await start(t, region, variant, 'late');
         const alone = await start(t, region, variant, 'alone');

@@ -167,7 +167,9 @@ void t.test(
   'the hook is loaded in the command and in what it starts',
   { skip: !fs.existsSync(registerPath()) && 'the hook is not built' },
   (t) => {
-    const inner = `require("child_process").spawnSync(process.execPath, ["-p", "Object.getOwnPropertySymbols(require('net')).length"], { stdio: "inherit" })`;
+    const inner =
+      'require("child_process").spawnSync(process.execPath, ["-p", ' +
+      `"Object.getOwnPropertySymbols(require('net')).length"], { stdio: "inherit" })`;
     const plain = stp(['run', '--net', 'tcp', '--', process.execPath, '-e', inner]);
     t.equal(plain.status, 0, plain.stderr);
     const requires = stp([
@@ -175,7 +177,8 @@ void t.test(
       '--',
       process.execPath,
       '-p',
-      `Object.keys(require.cache).concat(Object.keys(module.constructor._cache)).some((file) => file.endsWith('register.js'))`,
+      'Object.keys(require.cache).concat(Object.keys(module.constructor._cache)).some((file) => ' +
+        `file.endsWith('register.js'))`,
     ]);
     t.equal(requires.stdout, 'true\n', requires.stderr);
     t.end();

@@ -28,13 +28,15 @@ void t.test('sockets are shown as ss shows them, the dead owner marked', async (
   t.match(
     listener,
     new RegExp(
-      `^LISTEN +${LISTENER.waiting} +${LISTENER.backlog} +alpha:${LISTENER.port} +\\* +0 +0 +pid ${tenant.pid ?? 0} \\(#1\\) node `,
+      `^LISTEN +${LISTENER.waiting} +${LISTENER.backlog} +alpha:${LISTENER.port} +\\* +0 +0 ` +
+        `+pid ${tenant.pid ?? 0} \\(#1\\) node `,
     ),
   );
   t.match(
     connection,
     new RegExp(
-      `^ESTAB +64 +3 +127\\.0\\.0\\.1:3001 +\\[fd00::2\\]:40000/blue +1234567 +89 +pid ${tenant.pid ?? 0} \\(#1\\) node `,
+      `^ESTAB +64 +3 +127\\.0\\.0\\.1:3001 +\\[fd00::2\\]:40000/blue +1234567 +89 ` +
+        `+pid ${tenant.pid ?? 0} \\(#1\\) node `,
     ),
   );
   t.same(rest, []);

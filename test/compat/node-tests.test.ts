@@ -28,8 +28,12 @@ const TESTS = {
   'flags.js': `// Flags: --expose-gc --no-warnings\nif (typeof gc !== 'function') throw new Error('no gc');`,
   'skip.js': `console.log('1..0 # Skipped: not here');`,
   'throw.js': `throw new Error('as it should');`,
-  'hang.js': `require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' }); setInterval(() => {}, 1000);`,
-  'udp.js': `const socket = require('node:dgram').createSocket('udp4').bind(0, '127.0.0.1', () => socket.send('x', socket.address().port, '127.0.0.1'));\nsocket.on('message', () => socket.close());`,
+  'hang.js': `const hang = 'setInterval(() => {}, 1000)';
+require('node:child_process').spawn(process.execPath, ['-e', hang], { stdio: 'inherit' });
+setInterval(() => {}, 1000);`,
+  'udp.js': `const socket = require('node:dgram').createSocket('udp4');
+socket.bind(0, '127.0.0.1', () => socket.send('x', socket.address().port, '127.0.0.1'));
+socket.on('message', () => socket.close());`,
 } as const;
 
 void t.test('a test is reported as it ended', { timeout: WATCHDOG_MS }, async (t) => {

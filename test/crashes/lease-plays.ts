@@ -161,7 +161,8 @@ const replaced: LeasePlay = {
 
 const serverReplaced: LeasePlay = {
   title:
-    'where somebody has taken the port meanwhile, a net.Server of the returned process gets the error of a listen, and can listen at another port',
+    'where somebody has taken the port meanwhile, a net.Server of the returned process gets the error ' +
+    'of a listen, and can listen at another port',
   async run(test) {
     const region = freshRegion(test);
     const execArgv = ['other-host.js', '../../shim/register.js'].flatMap((name) => [

@@ -56,7 +56,8 @@ class Walk {
     } catch (error) {
       this.failed += 1;
       console.log(
-        `FAILED ${this.#variant.title}, ${play.title}, ${point}${spare > 0 ? `, the ${spare + 1}th time` : ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        `FAILED ${this.#variant.title}, ${play.title}, ${point}${spare > 0 ? `, the ${spare + 1}th time` : ''}: ` +
+          (error instanceof Error ? (error.stack ?? error.message) : String(error)),
       );
       console.log(
         `  again with: npm run test:crashes -- --driver ${this.#variant.title} --play '${play.title}' --point ${point}`,
@@ -84,7 +85,8 @@ async function walk(variant: Variant, { play: only, point: just }: Options): Pro
     const beganMs = performance.now();
     for (const spare of play.spares ?? [0]) for (const point of points) await walking.one(play, point, spare);
     console.log(
-      `${variant.title}: ${play.title}, ${points.length * (play.spares?.length ?? 1)} deaths, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`,
+      `${variant.title}: ${play.title}, ${points.length * (play.spares?.length ?? 1)} deaths, ` +
+        `${((performance.now() - beganMs) / 1000).toFixed(1)} s`,
     );
   }
   await walking.close();
@@ -100,12 +102,15 @@ async function walkLease(): Promise<number> {
     if (end.status === 'fulfilled') return;
     failed += 1;
     console.log(
-      `FAILED lease, ${LEASE_PLAYS[i]?.title ?? ''}: ${end.reason instanceof Error ? (end.reason.stack ?? end.reason.message) : String(end.reason)}`,
+      `FAILED lease, ${LEASE_PLAYS[i]?.title ?? ''}: ` +
+        (end.reason instanceof Error ? (end.reason.stack ?? end.reason.message) : String(end.reason)),
     );
   });
   const knownMs = ends.flatMap((end) => (end.status === 'fulfilled' && end.value !== undefined ? [end.value] : []));
   console.log(
-    `lease: ${ends.length} of other hosts killed, stopped or held up, deaths known within ${Math.max(0, ...knownMs).toFixed(0)} ms with a lease of ${LEASE_MS} ms, ${((performance.now() - beganMs) / 1000).toFixed(1)} s`,
+    `lease: ${ends.length} of other hosts killed, stopped or held up, ` +
+      `deaths known within ${Math.max(0, ...knownMs).toFixed(0)} ms with a lease of ${LEASE_MS} ms, ` +
+      `${((performance.now() - beganMs) / 1000).toFixed(1)} s`,
   );
   return failed;
 }
@@ -132,7 +137,9 @@ function toldInTime(variant: Variant, notices: readonly Notice[], strict: boolea
   const last = sorted.at(-1);
   if (median === undefined || last === undefined) return true;
   console.log(
-    `${variant.title}: ${sorted.length} peers learned of a death, half of them within ${median.afterMs.toFixed(1)} ms, all within ${last.afterMs.toFixed(1)} ms (${last.point})`,
+    `${variant.title}: ${sorted.length} peers learned of a death, ` +
+      `half of them within ${median.afterMs.toFixed(1)} ms, all within ${last.afterMs.toFixed(1)} ms ` +
+      `(${last.point})`,
   );
   if (median.afterMs <= NOTICE_MS) return true;
   console.log(`${strict ? 'FAILED' : 'LATE'}: half of them are to know within ${NOTICE_MS} ms`);

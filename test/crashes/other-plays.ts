@@ -77,7 +77,10 @@ const containers: OtherPlay = {
     for (let i = 0; i < CONTAINER_DEATHS; i++)
       knownMs.push(await deathInContainer(test, region, survivor, i % 2 === 0));
     knownMs.sort((a, b) => a - b);
-    return `${CONTAINER_DEATHS} deaths, half of them known within ${(knownMs[knownMs.length >> 1] ?? 0).toFixed(1)} ms, all within ${(knownMs.at(-1) ?? 0).toFixed(1)} ms`;
+    return (
+      `${CONTAINER_DEATHS} deaths, half of them known within ${(knownMs[knownMs.length >> 1] ?? 0).toFixed(1)} ms, ` +
+      `all within ${(knownMs.at(-1) ?? 0).toFixed(1)} ms`
+    );
   },
 };
 

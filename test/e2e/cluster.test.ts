@@ -99,7 +99,8 @@ const RESTARTED = {
 };
 
 void t.test(
-  'a cluster whose workers are replaced one by one refuses and loses nothing, and other ways to listen are what they are over TCP',
+  'a cluster whose workers are replaced one by one refuses and loses nothing, ' +
+    'and other ways to listen are what they are over TCP',
   async (t) => {
     const { region, remove } = scratch();
     t.teardown(remove);

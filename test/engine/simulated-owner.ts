@@ -58,7 +58,9 @@ export abstract class SimulatedOwner implements SocketOwner {
     this.process.moved = true;
     this.process.world.trace(
       () =>
-        `${this.name}: ${what} [state ${this.socket.state}, sent ${this.socket.bytesSent}/${this.socket.sendLimitBytes}, received ${this.socket.bytesReceived}, queued ${this.socket.received.lengthBytes}]`,
+        `${this.name}: ${what} [state ${this.socket.state}, ` +
+        `sent ${this.socket.bytesSent}/${this.socket.sendLimitBytes}, received ${this.socket.bytesReceived}, ` +
+        `queued ${this.socket.received.lengthBytes}]`,
     );
   }
 

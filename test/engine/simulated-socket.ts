@@ -2,13 +2,23 @@
  * One socket of a simulated process and the actor that uses it at random, within what the STP calls allow.
  *
  * It relies on the engine's notices as a program does: it reads on only after `readable`, and waits for `writable`
- * where a send came short. A notice that is lost is therefore a schedule that does not end.
+ * where a send came short. A notice that is lost is therefore a schedule that does not end. Whether what it is told may
+ * be is in socket-verdicts.ts.
  */
 import { close, type EngineSocket, give, receive, send, sendLater, shutdown } from '../../src/engine';
 import { errnoOf } from '../../src/errors';
-import { type Connection, type End, fail, type Gift } from './connection-model';
+import { type End, fail, type Gift } from './connection-model';
 import { type Phase, SimulatedOwner } from './simulated-owner';
 import { type ActorProcess } from './actor-process';
+import {
+  checkDelivered,
+  checkRefusal,
+  checkTakeFailed,
+  connectedEarly,
+  excuseLost,
+  handedOver,
+  serverFull,
+} from './socket-verdicts';
 
 const SCRATCH = Buffer.alloc(65_536);
 const GARBAGE = 0xee;
@@ -40,7 +50,8 @@ export class SimulatedSocket extends SimulatedOwner {
   }
 
   override get name(): string {
-    return `p${this.process.process} s${this.socket.index}.${this.socket.generation} ${this.end?.name ?? ''} ${this.phase}`;
+    const { index, generation } = this.socket;
+    return `p${this.process.process} s${index}.${generation} ${this.end?.name ?? ''} ${this.phase}`;
   }
 
   hold(end: End): void {
@@ -75,22 +86,13 @@ export class SimulatedSocket extends SimulatedOwner {
   #actConnecting(): void {
     const { random, theme, draining } = this.process.world;
     // A server whose table is full of clients of its own may never accept.
-    if (random.chance(draining ? (this.#serverFull ? 0.5 : 0) : theme.giveUpChance)) this.#closeNow('gave up');
-  }
-
-  get #serverFull(): boolean {
-    const { peer, asked } = this.socket;
-    const servers = peer === null ? asked.map((one) => one.peer.process) : [peer.process];
-    return servers.some((number) => {
-      const server = this.process.world.processes[number - 1];
-      return server !== undefined && server.engine.count >= server.socketsMax;
-    });
+    if (random.chance(draining ? (serverFull(this) ? 0.5 : 0) : theme.giveUpChance)) this.#closeNow('gave up');
   }
 
   #actGiven(): void {
     const { random, theme, draining } = this.process.world;
     // It moves when it is accepted, which a server without room may never do.
-    const stuck = draining && this.socket.early !== null && this.#serverFull;
+    const stuck = draining && this.socket.early !== null && serverFull(this);
     if (random.chance(stuck ? 0.5 : theme.giverCloseChance)) this.#closeNow('giver closed');
   }
 
@@ -114,7 +116,7 @@ export class SimulatedSocket extends SimulatedOwner {
     if (this.mayRead) this.read();
     if (this.phase !== 'open') return;
     // As one that is not connected yet.
-    if (this.socket.early !== null && this.#serverFull && this.process.world.random.chance(0.5)) {
+    if (this.socket.early !== null && serverFull(this) && this.process.world.random.chance(0.5)) {
       this.#closeNow('gave up', 0);
       return;
     }
@@ -189,7 +191,7 @@ export class SimulatedSocket extends SimulatedOwner {
           this.pendingSends--;
           if (errno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
           if (errno === errnoOf('ETIMEDOUT') && this.phase === 'given') connection.causes.add('give ran out');
-          if (errno !== 0) this.#excuseLost(connection);
+          if (errno !== 0) excuseLost(this, connection);
           if (errno !== 0 && !connection.mayReset && !end.closed)
             fail(`${this.name}: a send failed with ${errno} for no reason`);
         },
@@ -340,57 +342,15 @@ export class SimulatedSocket extends SimulatedOwner {
     this.phase = 'open';
     if (errno === 0) {
       if (connection === undefined) fail(`${this.name}: connected to nothing`);
-      if (this.socket.early !== null) this.#connectedEarly(connection);
+      if (this.socket.early !== null) connectedEarly(this, connection);
       else if (!connection.accepted) fail(`${this.name}: connected, and nobody accepted`);
       world.tally.connected++;
       if (connection.shared) world.tally.connectedShared++;
     } else {
-      this.#checkRefusal(errno, connection);
+      checkRefusal(this, errno, connection, this.connectLimited);
       this.resetSeen = true;
     }
     this.react();
-  }
-
-  /** The listener may close, or not be there at all, when the request comes to it: then the connection is reset. */
-  #connectedEarly(connection: Connection): void {
-    const { world } = this.process;
-    const { group, port, ip } = this.socket.remote;
-    const server = world.processes[connection.server - 1];
-    world.tally.connectedEarly++;
-    const listens = server?.dead === false && server.engine.listeners.find(group, port, ip) !== undefined;
-    if (!connection.shared && !listens && !connection.accepted) connection.causes.add('nobody listens');
-  }
-
-  #checkRefusal(errno: number, connection: Connection | undefined): void {
-    const { tally } = this.process.world;
-    if (errno === errnoOf('ETIMEDOUT') && this.connectLimited) {
-      connection?.causes.add('connect limit');
-      tally.timedOut++;
-      return;
-    }
-    if (connection?.shared === true) this.#checkNobodyListens();
-    if (errno === errnoOf('ECONNREFUSED')) {
-      tally.refused++;
-      return;
-    }
-    if (errno !== errnoOf('ECONNRESET') || (connection?.mayReset !== true && connection?.shared !== true))
-      fail(`${this.name}: refused with ${errno} for no reason`);
-  }
-
-  /** Whose program was connected before anybody had accepted is reset where nobody is left who could. */
-  #excuseLost(connection: Connection): void {
-    if (connection.mayReset || !connection.queued || !connection.shared || connection.accepted) return;
-    this.#checkNobodyListens();
-    connection.causes.add('nobody listens');
-  }
-
-  /** Where any may take a request, all must be gone before it fails. */
-  #checkNobodyListens(): void {
-    const { group, port, ip } = this.socket.remote;
-    const other = this.process.world.processes.find(
-      ({ dead, engine }) => !dead && engine.listeners.find(group, port, ip) !== undefined,
-    );
-    if (other !== undefined) fail(`${this.name}: failed, and p${other.process} listens`);
   }
 
   override reset(): void {
@@ -407,7 +367,7 @@ export class SimulatedSocket extends SimulatedOwner {
     this.phase = 'open';
     if (socket.resetErrno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
     const connection = end?.connection;
-    if (connection !== undefined) this.#excuseLost(connection);
+    if (connection !== undefined) excuseLost(this, connection);
     if (connection?.mayReset !== true) fail(`${this.name}: reset (${socket.resetErrno}) for no reason`);
     this.mayRead = true;
     this.toSend = 0;
@@ -421,36 +381,18 @@ export class SimulatedSocket extends SimulatedOwner {
     this.#over();
     if (end === null) return;
     if (errno === 0) {
-      if (this.gift === null) this.#checkDelivered(end);
-      else this.#handedOver(this.gift);
+      if (this.gift === null) checkDelivered(this, end);
+      else handedOver(this, this.gift);
       tally.delivered++;
       return;
     }
     tally.closeFailed++;
     if (errno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
     // An end that was closed before its process died may have known of all, and may not.
-    this.#excuseLost(end.connection);
+    excuseLost(this, end.connection);
     const unknown = this.process.world.processes[end.other.process - 1]?.dead === true;
     if (!end.connection.mayReset && !unknown) fail(`${this.name}: close failed with ${errno} for no reason`);
     if (errno === errnoOf('ETIMEDOUT') && !this.lingers) fail(`${this.name}: a limit nobody set`);
-  }
-
-  #handedOver(gift: Gift): void {
-    const { world } = this.process;
-    gift.offered = false;
-    gift.committed = true;
-    gift.committedTick = world.tick;
-    if (gift.tries === 0) fail(`${this.name}: taken by nobody`);
-    world.checkTakers(gift);
-  }
-
-  #checkDelivered(end: End): void {
-    const there = end.other.socket;
-    if (there === null && end.connection.queued) return;
-    if (there === null) fail(`${this.name}: delivered to nobody`);
-    if (there.bytesReceived !== end.sent)
-      fail(`${this.name}: delivered, but only ${there.bytesReceived} of ${end.sent} bytes are there`);
-    if (there.discarded) fail(`${this.name}: delivered, but thrown away there`);
   }
 
   override taken(taken: boolean): void {
@@ -459,7 +401,7 @@ export class SimulatedSocket extends SimulatedOwner {
     const { world } = this.process;
     if (gift === null) return;
     if (taken) {
-      this.#handedOver(gift);
+      handedOver(this, gift);
       this.#over();
       return;
     }
@@ -476,7 +418,8 @@ export class SimulatedSocket extends SimulatedOwner {
     const { world } = process;
     if (gift === null) return;
     if (errno !== 0) {
-      this.#checkTakeFailed(gift, errno);
+      checkTakeFailed(this, gift, errno, this.rightTake);
+      this.#over();
       return;
     }
     if (!this.rightTake) fail(`${this.name}: took what was not given to it`);
@@ -494,16 +437,5 @@ export class SimulatedSocket extends SimulatedOwner {
     if (gift.end.finSent) this.toSend = 0;
     world.tally.took++;
     this.react();
-  }
-
-  #checkTakeFailed(gift: Gift, errno: number): void {
-    this.process.world.tally.takeFailed++;
-    if (errno === errnoOf('ESTPCORRUPT')) fail(`${this.name}: ESTPCORRUPT`);
-    // The give ran out while the other end was handed over: the giver is told when that is done.
-    const ranOut = gift.end.socket !== null && gift.end.socket.resetWhenThawedErrno !== 0;
-    const excused =
-      ranOut || !this.rightTake || gift.tries > 1 || (!gift.offered && !gift.committed) || gift.end.connection.mayReset;
-    if (!excused) fail(`${this.name}: a take failed with ${errno} for no reason`);
-    this.#over();
   }
 }

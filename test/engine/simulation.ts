@@ -307,7 +307,8 @@ export class Simulation implements World {
     }
     this.trace(
       () =>
-        `p${process.process} dies in its turn at ${last?.name ?? 'its end'}, of ${count} moments${torn ? ', torn' : ''}`,
+        `p${process.process} dies in its turn at ${last?.name ?? 'its end'}, ` +
+        `of ${count} moments${torn ? ', torn' : ''}`,
     );
     this.#bury(process, torn);
   }
@@ -427,14 +428,19 @@ export class Simulation implements World {
         const { socket: own } = socket;
         const hand = own.hand === null ? '' : ` ${own.hand.role} ${own.hand.phase}`;
         lines.push(
-          `${socket.name}: state ${own.state}${hand} peer p${own.peer?.process ?? 0} s${own.remoteSocket}.${own.remoteGeneration} sent ${own.bytesSent}/${own.sendLimitBytes} ` +
-            `unsent ${own.unsentBytes} received ${own.bytesReceived}/${own.receiveLimitBytes} queued ${own.received.lengthBytes} fin ${own.finWanted}/${own.finSent}/${own.finAcked}/${own.finReceived} ` +
-            `frozen ${own.frozen} mayRead ${socket.mayRead} waitsWritable ${socket.waitsWritable} toSend ${socket.toSend}`,
+          `${socket.name}: state ${own.state}${hand} peer p${own.peer?.process ?? 0} ` +
+            `s${own.remoteSocket}.${own.remoteGeneration} sent ${own.bytesSent}/${own.sendLimitBytes} ` +
+            `unsent ${own.unsentBytes} received ${own.bytesReceived}/${own.receiveLimitBytes} ` +
+            `queued ${own.received.lengthBytes} ` +
+            `fin ${own.finWanted}/${own.finSent}/${own.finAcked}/${own.finReceived} ` +
+            `frozen ${own.frozen} mayRead ${socket.mayRead} waitsWritable ${socket.waitsWritable} ` +
+            `toSend ${socket.toSend}`,
         );
       }
       for (const link of process.links.values())
         lines.push(
-          `link ${process.process}-${link.process}: free ${link.out.freeBytes}, needs room ${link.needsRoom}, reads ${link.in !== null}`,
+          `link ${process.process}-${link.process}: free ${link.out.freeBytes}, needs room ${link.needsRoom}, ` +
+            `reads ${link.in !== null}`,
         );
     }
     return lines.slice(0, STATE_LINES).join('\n');

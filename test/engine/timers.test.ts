@@ -3,7 +3,8 @@ import { type Timer, Timers } from '../../src/engine/timers';
 import { Random } from './random';
 
 void t.test(
-  'timers run when they are due, in the order of their times and then of their setting, but for those that were cleared',
+  'timers run when they are due, in the order of their times and then of their setting, ' +
+    'but for those that were cleared',
   (tt) => {
     const random = new Random(Number(process.env['STP_SEED'] ?? 1));
     for (let round = 0; round < 50; round++) {

@@ -53,7 +53,8 @@ async function walk(variant: Variant, { phase: only, quick, seed, verbose }: Opt
     const before = walking.report.pairs;
     await walking.phase(phase, (pair) => !quick || (pair + seed) % QUICK_STEP === 0);
     console.log(
-      `${variant.title}: ${phase.title}, ${walking.report.pairs - before} pairs, ${((performance.now() - beganMs) / 1000).toFixed(1)} s, ${await scene.descriptors()} descriptors open`,
+      `${variant.title}: ${phase.title}, ${walking.report.pairs - before} pairs, ` +
+        `${((performance.now() - beganMs) / 1000).toFixed(1)} s, ${await scene.descriptors()} descriptors open`,
     );
   }
   if (only === undefined) {

@@ -3,7 +3,8 @@
  * when it is told to.
  *
  * usage (forked): real-program.js server | real-program.js client
- * The server tells the port it listens at, the client 0 when it is ready, and for each message (a port) how one connection to it went.
+ * The server tells the port it listens at, the client 0 when it is ready, and for each message (a port) how one
+ * connection to it went.
  */
 import net from 'node:net';
 

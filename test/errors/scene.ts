@@ -74,9 +74,10 @@ export class Scene {
       this.#hasFresh = true;
       return this.client.run(
         (kit, source, given) => {
-          // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- the source is a function of the test itself.
-          const act = new Function(`return (${source});`)() as (fresh: unknown, ...rest: unknown[]) => unknown;
-          return act((kit.notes.get('fresh') as Another).kit, ...given);
+          type Act = (fresh: unknown, ...rest: unknown[]) => unknown;
+          // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the source is a function of the test itself.
+          const make = new Function(`return (${source});`) as () => Act;
+          return make()((kit.notes.get('fresh') as Another).kit, ...given);
         },
         step.toString(),
         args,

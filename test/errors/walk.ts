@@ -66,7 +66,9 @@ export class Walk {
 
   async #call(phase: Phase, faults: readonly Fault[]): Promise<void> {
     for (const fault of faults) {
-      const title = `${this.#scene.variant.title}, ${phase.title}, ${fault.call}, ${fault.code}${fault.times === 1 ? ' once' : ''}`;
+      const title =
+        `${this.#scene.variant.title}, ${phase.title}, ${fault.call}, ` +
+        `${fault.code}${fault.times === 1 ? ' once' : ''}`;
       this.report.pairs += 1;
       const beganMs = performance.now();
       const { code, hits } = await this.#try(phase, fault);

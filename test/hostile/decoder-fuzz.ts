@@ -42,7 +42,14 @@ export function allTargets(): Target[] {
 function watchdog(): { beat: (input: number) => void; stop: () => void } {
   const word = new Int32Array(new SharedArrayBuffer(4));
   const source = `const { workerData: word } = require('node:worker_threads'); let last = -1;
-    setInterval(() => { const now = Atomics.load(word, 0); if (now === last) { require('node:fs').writeSync(2, 'ENDLESS: input ' + now + '\\n'); process.kill(process.pid, 'SIGKILL'); } last = now; }, ${ENDLESS_MS});`;
+    setInterval(() => {
+      const now = Atomics.load(word, 0);
+      if (now === last) {
+        require('node:fs').writeSync(2, 'ENDLESS: input ' + now + '\\n');
+        process.kill(process.pid, 'SIGKILL');
+      }
+      last = now;
+    }, ${ENDLESS_MS});`;
   const worker = new Worker(source, { eval: true, workerData: word });
   worker.unref();
   return {
@@ -70,7 +77,8 @@ function tryInput(target: Target, seed: number): string {
     if (error instanceof StpError && target.errors.includes(error.code)) return 'refused';
     const again =
       target.firstSeed === undefined ? `--seed ${seed} --inputs 1` : `--seed ${target.firstSeed()} --inputs 1000`;
-    return `--only '${target.name}' ${again}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return `--only '${target.name}' ${again}: ${why}`;
   }
 }
 

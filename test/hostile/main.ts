@@ -75,7 +75,8 @@ function decoders({ seed, inputs, only }: Numbers, seconds: () => string): numbe
   });
   const found = tellFindings(report.findings, report.grownBytes);
   console.log(
-    `decoders: ${report.inputs} inputs, ${report.refused} refused, ${found} findings; slowest ${report.slowestMs.toFixed(1)} ms, memory ${(report.grownBytes / 1e6).toFixed(1)} MB more`,
+    `decoders: ${report.inputs} inputs, ${report.refused} refused, ${found} findings; ` +
+      `slowest ${report.slowestMs.toFixed(1)} ms, memory ${(report.grownBytes / 1e6).toFixed(1)} MB more`,
   );
   return found;
 }
@@ -99,7 +100,9 @@ async function live({ seed, damages }: Numbers, driver: Driver, seconds: () => s
     .sort(([, a], [, b]) => b - a)
     .map(([outcome, times]) => `${outcome.trimEnd()} ${times}`);
   console.log(
-    `${driver}: ${report.damages} damages, ${found} findings; slowest ${report.slowestMs.toFixed(0)} ms, memory ${(report.grownBytes / 1e6).toFixed(1)} MB more; ${outcomes.join(', ')}`,
+    `${driver}: ${report.damages} damages, ${found} findings; ` +
+      `slowest ${report.slowestMs.toFixed(0)} ms, memory ${(report.grownBytes / 1e6).toFixed(1)} MB more; ` +
+      outcomes.join(', '),
   );
   return found;
 }

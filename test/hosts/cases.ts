@@ -108,7 +108,8 @@ async function served(scene: Scene): Promise<string> {
     await joinActors(server, caller);
     const connectedMs = performance.now() - began;
     told.push(
-      `connected after ${connectedMs.toFixed(0)} ms, ${await exchangeBoth(server, caller, Math.round(16 * MEBIBYTE * scene.scale))}`,
+      `connected after ${connectedMs.toFixed(0)} ms, ` +
+        (await exchangeBoth(server, caller, Math.round(16 * MEBIBYTE * scene.scale))),
     );
   }
   return told.join('; ');
@@ -131,7 +132,10 @@ async function exchangeBoth(a: HostActor, b: HostActor, bytes: number): Promise<
   const results = await Promise.all([exchange(a, 1, 2), exchange(b, 2, 1)]);
   for (const result of results) assert.deepEqual(result, { to: bytes, why: 'enough' });
   const seconds = (performance.now() - began) / 1000;
-  return `${(bytes / MEBIBYTE).toFixed(0)} MiB each way, every byte checked, ${(bytes / 1e6 / seconds).toFixed(0)} MB/s each way`;
+  return (
+    `${(bytes / MEBIBYTE).toFixed(0)} MiB each way, every byte checked, ` +
+    `${(bytes / 1e6 / seconds).toFixed(0)} MB/s each way`
+  );
 }
 
 /** Gives the other host's end to a process of the first host, and back, while both sides send. */
@@ -256,7 +260,10 @@ async function outage(scene: Scene): Promise<string> {
   await startDuplex(a, 1, 2);
   await more(b, 100_000);
   await finishBoth(a, b);
-  return `stopped for ${outageMs / 1000} s with a lease of ${options.leaseMs / 1000} s: both ends were told, and connect again`;
+  return (
+    `stopped for ${outageMs / 1000} s with a lease of ${options.leaseMs / 1000} s: ` +
+    'both ends were told, and connect again'
+  );
 }
 
 const HELD_UP_MS = 20_000;
@@ -270,7 +277,8 @@ async function heldUp(scene: Scene): Promise<string> {
     kit.notes.set('sent', kit.sendText(kit.fds['s'] ?? -1, 'still'));
   }, HELD_UP_MS);
   assert.equal(await answered, '');
-  return `held up for ${HELD_UP_MS / 1000} s with a lease of ${scene.stand.leaseMs / 1000} s, and the connection goes on`;
+  const leaseSeconds = scene.stand.leaseMs / 1000;
+  return `held up for ${HELD_UP_MS / 1000} s with a lease of ${leaseSeconds} s, and the connection goes on`;
 }
 
 /** What a small message costs, and what silence costs. */
@@ -295,7 +303,10 @@ async function figures(scene: Scene): Promise<string> {
   }, messages);
   await echoed;
   const silence = await measureSilence([a, b]);
-  return `64 bytes and back: median ${(trips[messages / 2] ?? 0).toFixed(2)} ms, p99 ${(trips[Math.floor(messages * 0.99)] ?? 0).toFixed(2)} ms; idle: ${silenceText(silence)}`;
+  return (
+    `64 bytes and back: median ${(trips[messages / 2] ?? 0).toFixed(2)} ms, ` +
+    `p99 ${(trips[Math.floor(messages * 0.99)] ?? 0).toFixed(2)} ms; idle: ${silenceText(silence)}`
+  );
 }
 
 /** What the doctor measures between the two hosts. */

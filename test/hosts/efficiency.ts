@@ -244,8 +244,12 @@ export function efficiencyTable(figures: Efficiency): string {
   } = figures;
   return [
     '                          files      stp  ratio',
-    `round trip, ms         ${rawTripMs.toFixed(2).padStart(8)} ${stpTripMs.toFixed(2).padStart(8)}  ${(stpTripMs / rawTripMs).toFixed(2)}   (${figures.readsPerTrip.toFixed(1)} reads and ${figures.writesPerTrip.toFixed(1)} writes at each end)`,
-    `bulk one way, MB/s     ${rawMegabytesPerS.toFixed(1).padStart(8)} ${stpMegabytesPerS.toFixed(1).padStart(8)}  ${(stpMegabytesPerS / rawMegabytesPerS).toFixed(2)}   (for a MiB ${callsText(sender)} at the sender, ${callsText(receiver)} at the receiver)`,
+    `round trip, ms         ${rawTripMs.toFixed(2).padStart(8)} ${stpTripMs.toFixed(2).padStart(8)}  ` +
+      `${(stpTripMs / rawTripMs).toFixed(2)}   (${figures.readsPerTrip.toFixed(1)} reads ` +
+      `and ${figures.writesPerTrip.toFixed(1)} writes at each end)`,
+    `bulk one way, MB/s     ${rawMegabytesPerS.toFixed(1).padStart(8)} ` +
+      `${stpMegabytesPerS.toFixed(1).padStart(8)}  ${(stpMegabytesPerS / rawMegabytesPerS).toFixed(2)}   ` +
+      `(for a MiB ${callsText(sender)} at the sender, ${callsText(receiver)} at the receiver)`,
     `silence: ${silenceText(figures.silence)}`,
   ].join('\n');
 }

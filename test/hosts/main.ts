@@ -129,7 +129,8 @@ async function runCases(stand: Stand, { quick, filter }: Plan, tally: Tally): Pr
     } catch (error) {
       tally.failed += 1;
       say(
-        `FAILED  ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        `FAILED  ${one.title} (${((performance.now() - began) / 1000).toFixed(1)} s): ` +
+          (error instanceof Error ? (error.stack ?? error.message) : String(error)),
       );
     } finally {
       await scene.close();

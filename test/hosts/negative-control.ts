@@ -84,5 +84,8 @@ export async function negativeControl(scene: Scene): Promise<string> {
     await isBlind(scene),
     'buffered reads see what the other host writes: these hosts share a page cache, and the other cases prove nothing',
   );
-  return `what the other host writes again is not seen through the page cache; with buffered I/O ${await overBuffered(scene)}`;
+  return (
+    'what the other host writes again is not seen through the page cache; ' +
+    `with buffered I/O ${await overBuffered(scene)}`
+  );
 }

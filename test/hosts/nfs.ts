@@ -22,12 +22,14 @@ const ganeshaConfig = (directory: string, shared: string): string => `NFS_CORE_P
   Protocols = 4; NFS_Port = ${PORT}; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = None;
 }
 NFSv4 {
-  Graceless = true; Lease_Lifetime = 60; Grace_Period = 1; Delegations = false; RecoveryBackend = fs; RecoveryRoot = ${directory}/recovery;
+  Graceless = true; Lease_Lifetime = 60; Grace_Period = 1; Delegations = false;
+  RecoveryBackend = fs; RecoveryRoot = ${directory}/recovery;
   Minor_Versions = 1,2; Only_Numeric_Owners = true;
 }
 NFS_KRB5 { Active_krb5 = false; }
 EXPORT {
-  Export_Id = 1; Path = ${shared}; Pseudo = /x; Access_Type = RW; Squash = No_Root_Squash; Protocols = 4; Transports = TCP; SecType = sys;
+  Export_Id = 1; Path = ${shared}; Pseudo = /x; Access_Type = RW; Squash = No_Root_Squash;
+  Protocols = 4; Transports = TCP; SecType = sys;
   FSAL { Name = VFS; }
 }
 `;

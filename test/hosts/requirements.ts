@@ -109,7 +109,8 @@ export function installFor(stands: readonly StandName[]): void {
     fetchGuestKernel();
   } catch (error) {
     process.stdout.write(
-      `the kernel of the virtual machines can't be fetched: ${oneLine(error instanceof Error ? error.message : String(error))}\n`,
+      `the kernel of the virtual machines can't be fetched: ` +
+        `${oneLine(error instanceof Error ? error.message : String(error))}\n`,
     );
   }
 }

@@ -42,5 +42,8 @@ export async function measureSilence(actors: readonly HostActor[]): Promise<Sile
 }
 
 export function silenceText({ readsPerS, listsPerS, cpuPercent }: Silence): string {
-  return `${readsPerS.toFixed(1)} reads of files and ${listsPerS.toFixed(1)} lists of directories a second for the pair, ${cpuPercent.toFixed(1)} % of a processor for both`;
+  return (
+    `${readsPerS.toFixed(1)} reads of files and ${listsPerS.toFixed(1)} lists of directories a second ` +
+    `for the pair, ${cpuPercent.toFixed(1)} % of a processor for both`
+  );
 }

@@ -10,7 +10,8 @@ import { projectRoot } from '../../scripts/project-root';
 import { FORMAT_VERSION } from '../../src/layout';
 
 const ADVICE =
-  'The bytes of a region changed. Bump FORMAT_VERSION in src/layout/region-file.ts and run `node dist/scripts/freeze-layout.js`.';
+  'The bytes of a region changed. Bump FORMAT_VERSION in src/layout/region-file.ts ' +
+  'and run `node dist/scripts/freeze-layout.js`.';
 
 void t.test('the layouts are those that the format version was frozen with', (t) => {
   const file = path.join(projectRoot(), 'test', 'layout', `layout-v${FORMAT_VERSION}.json`);

@@ -70,7 +70,8 @@ void t.test(
       execArgv: ['--require', PRELOAD],
     });
     const port = await server.run(serve);
-    const link = `${await client.run((kit) => kit.stp.STPgetclientid().process)}-${await server.run((kit) => kit.stp.STPgetclientid().process)}`;
+    const numberOf = (actor: Actor): Promise<number> => actor.run((kit) => kit.stp.STPgetclientid().process);
+    const link = `${await numberOf(client)}-${await numberOf(server)}`;
     const logOf = (): bigint =>
       fs.statSync(path.join(region, 'links', link), { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
     for (let round = 1; round <= 3; round++) {

@@ -1,7 +1,7 @@
 /*
  * The log in mapped memory, with sleeping and waking: one writer W, one reader R, each with its event loop and its poller.
  *
- * Stands for src/storage/ring-log.ts, src/link/link.ts, src/link/poller.ts and src/link/bell.ts. `=` names the function that a line stands for.
+ * Stands for src/storage/ring-log.ts, src/link/link.ts, src/link/record-writer.ts, src/link/poller.ts and src/link/bell.ts. `=` names the function that a line stands for.
  * Memory: the words (HEAD, LAP_END, READ, ASLEEP_*) are read and written by Atomics, which are sequentially consistent, so each access is a step of
  * its own and steps interleave. Records are plain stores before HEAD's. A bell is a FIFO: a byte in it stays until it is read, more bytes say no more.
  * Left out: what only makes things later (spinning, several turns in one go) and the watch timer: no wake-up may need it.
@@ -102,7 +102,7 @@ inline publish() {
   fi
 }
 
-/* = Link.append with the engine's answer to -1 (Peer.block); then Link.publishNow or publishSoon, and Poller.publishLater */
+/* = RecordWriter.append with the engine's answer to -1 (Peer.block); then Link.publishNow or publishSoon, and Poller.publishLater */
 inline append() {
   atomic {
     if

@@ -143,7 +143,8 @@ async function main(): Promise<number> {
       const found = MODELS.filter(({ file }) => model === undefined || file === `${model}.pml`);
       if (found.length === 0)
         throw new Error(
-          `--model ${String(model)}: must be one of ${MODELS.map(({ file }) => path.basename(file, '.pml')).join(', ')}`,
+          `--model ${String(model)}: must be one of ` +
+            MODELS.map(({ file }) => path.basename(file, '.pml')).join(', '),
         );
       return found;
     },

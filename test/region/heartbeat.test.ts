@@ -228,7 +228,10 @@ const PROGRAM = `
   const { FileStorage } = require(${JSON.stringify(path.join(__dirname, '../../src/storage'))});
   const { Pulse } = require(${JSON.stringify(path.join(__dirname, '../../src/region/pulse'))});
   const file = new FileStorage(process.argv[1], { driver: 'direct', local: true }).createBlocks('file');
-  const shown = () => JSON.stringify([process.eventNames().filter((name) => /^SIG/.test(name)), process.getActiveResourcesInfo().filter((name) => !/^(Timeout|CloseReq)$/.test(name))]);
+  const shown = () => JSON.stringify([
+    process.eventNames().filter((name) => /^SIG/.test(name)),
+    process.getActiveResourcesInfo().filter((name) => !/^(Timeout|CloseReq)$/.test(name)),
+  ]);
   const pulse = new Pulse(file, 100);
   const before = shown();
   pulse.startThread();

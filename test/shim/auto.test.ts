@@ -7,15 +7,20 @@ import { node, PACKAGE, REGISTER, scratch } from './kit';
 /** Helpers that the programs share: a server that tells how it was reached, and a client that tells how it went. */
 const PRELUDE = `
   const net = require('node:net');
-  const how = ({ stp }) => (stp === undefined ? 'none' : [stp.transport, stp.reason, stp.error?.code].filter(Boolean).join(' '));
+  const how = ({ stp }) =>
+    stp === undefined ? 'none' : [stp.transport, stp.reason, stp.error?.code].filter(Boolean).join(' ');
   const serve = (...args) => new Promise((resolve, reject) => {
-    const server = net.createServer((socket) => { socket.on('error', () => {}); socket.end(socket.stp ? 'by stp' : 'by tcp'); });
+    const server = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.end(socket.stp ? 'by stp' : 'by tcp');
+    });
     server.on('error', reject).listen(...args, () => resolve(server));
   });
   const call = (...args) => new Promise((resolve) => {
     const socket = net.connect(...args);
     let text = '';
-    socket.on('data', (chunk) => (text += chunk)).on('error', (error) => (text = error.code)).on('close', () => resolve([text, how(socket)].join(', ')));
+    socket.on('data', (chunk) => (text += chunk)).on('error', (error) => (text = error.code));
+    socket.on('close', () => resolve([text, how(socket)].join(', ')));
   });
 `;
 
@@ -26,7 +31,10 @@ async function lines(
   place = scratch(),
 ): Promise<string[]> {
   t.teardown(place.remove);
-  const program = `${PRELUDE}(async () => {${text}})().catch((error) => { console.log('FAILED', error); process.exit(1); });`;
+  const program = `${PRELUDE}(async () => {${text}})().catch((error) => {
+    console.log('FAILED', error);
+    process.exit(1);
+  });`;
   const { stdout, stderr, code } = await node(['--require', REGISTER, '-e', program], {
     STP_REGION: place.region,
     ...env,
@@ -44,14 +52,30 @@ void t.test('a server listens on both, and a client takes STP where the address 
     const server = await serve(0);
     const { port } = server.address();
     console.log(how(server));
-    const own = Object.values(os.networkInterfaces()).flat().find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1';
-    for (const host of [undefined, 'localhost', 'LOCALHOST.', '127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1', '0.0.0.0', '::', os.hostname(), own]) console.log(await call({ port, host }));
-    console.log(await call({ port, host: 'somewhere.example', lookup: (name, options, done) => setImmediate(() => options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)) }));
+    const outward = ({ internal, family }) => !internal && family === 'IPv4';
+    const own = Object.values(os.networkInterfaces()).flat().find(outward)?.address ?? '127.0.0.1';
+    const hosts = [
+      undefined, 'localhost', 'LOCALHOST.', '127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1', '0.0.0.0', '::',
+      os.hostname(), own,
+    ];
+    for (const host of hosts) console.log(await call({ port, host }));
+    const lookup = (name, options, done) => setImmediate(() => {
+      if (options.all) done(null, [{ address: '127.0.0.1', family: 4 }]);
+      else done(null, '127.0.0.1', 4);
+    });
+    console.log(await call({ port, host: 'somewhere.example', lookup }));
     server.close();
   `,
   );
   t.same(seen, ['stp+tcp LISTENING', ...Array<string>(12).fill('by stp, stp LISTENER_FOUND')]);
 });
+
+/** A server that tells its port, and has no hook. */
+const PLAIN = `
+  require('node:net').createServer((socket) => socket.end('plain')).listen(0, '127.0.0.1', function () {
+    console.log(this.address().port);
+  });
+`;
 
 void t.test('without a listener of STP it is TCP: who has no hook is reached as ever', async (t) => {
   const seen = await lines(
@@ -59,7 +83,7 @@ void t.test('without a listener of STP it is TCP: who has no hook is reached as 
     `
     const { spawn } = require('node:child_process');
     const { once } = require('node:events');
-    const child = spawn(process.execPath, ['-e', "require('node:net').createServer((socket) => socket.end('plain')).listen(0, '127.0.0.1', function () { console.log(this.address().port); })"]);
+    const child = spawn(process.execPath, ['-e', ${JSON.stringify(PLAIN)}]);
     const port = Number(String((await once(child.stdout, 'data'))[0]));
     console.log(await call(port));
     console.log(await call(port, '127.0.0.1'));
@@ -82,6 +106,14 @@ void t.test('without a listener of STP it is TCP: who has no hook is reached as 
   ]);
 });
 
+/** A server at a descriptor that it was given. */
+const BY_DESCRIPTOR = `
+  const server = require('node:net').createServer((socket) => socket.end()).listen({ fd: 3 }, () => {
+    console.log(server.stp.transport, server.stp.reason);
+    server.close();
+  });
+`;
+
 void t.test('what is not a host and a port stays with Node', async (t) => {
   const place = scratch();
   const socket = JSON.stringify(path.join(place.directory, 'socket'));
@@ -93,8 +125,10 @@ void t.test('what is not a host and a port stays with Node', async (t) => {
     console.log(how(server), await call(${socket}));
     server.close();
     const other = await serve(0, '127.0.0.1');
-    const program = "const server = require('node:net').createServer((socket) => socket.end()).listen({ fd: 3 }, () => { console.log(server.stp.transport, server.stp.reason); server.close(); })";
-    require('node:child_process').spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', program], { stdio: ['ignore', 'inherit', 'inherit', other._handle] });
+    const program = ${JSON.stringify(BY_DESCRIPTOR)};
+    const stdio = ['ignore', 'inherit', 'inherit', other._handle];
+    const { spawn } = require('node:child_process');
+    spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', program], { stdio });
     other.close();
   `,
     {},
@@ -111,14 +145,19 @@ void t.test('rules decide before addresses do', async (t) => {
     const only = await serve(41008);
     const plain = await serve(41009);
     console.log(how(server), how(only), how(plain));
-    console.log(await call(41007), await call(41007, '127.0.0.1'), await call(41008), await call(41009), await call(41010));
+    const calls = [[41007], [41007, '127.0.0.1'], [41008], [41009], [41010]];
+    for (const args of calls) console.log(await call(...args));
     for (const each of [server, only, plain]) each.close();
   `,
     { STP_RULES: 'tcp 127.0.0.1:41007; stp :41008; tcp :41009; stp :41010; auto *' },
   );
   t.same(seen, [
     'tcp RULE_TCP stp RULE_STP tcp RULE_TCP',
-    'by tcp, tcp NO_LISTENER by tcp, tcp RULE_TCP by stp, stp RULE_STP by tcp, tcp RULE_TCP ECONNREFUSED, stp RULE_STP',
+    'by tcp, tcp NO_LISTENER',
+    'by tcp, tcp RULE_TCP',
+    'by stp, stp RULE_STP',
+    'by tcp, tcp RULE_TCP',
+    'ECONNREFUSED, stp RULE_STP',
   ]);
 });
 
@@ -140,7 +179,11 @@ void t.test('a region that can not be used breaks nothing: TCP, with the reason'
   for (const [env, code] of ways) {
     const [seen = ''] = await lines(
       t,
-      'const server = await serve(0); console.log(how(server) + "; " + await call(server.address().port)); server.close();',
+      `
+      const server = await serve(0);
+      console.log(how(server) + '; ' + await call(server.address().port));
+      server.close();
+      `,
       env,
       place,
     );
@@ -179,11 +222,17 @@ void t.test('under STP_NET=stp there is no TCP and no DNS', async (t) => {
     const dns = require('node:dns');
     const { lookup } = dns;
     // Who refuses asks the system what its localhost is.
-    dns.lookup = (host, ...rest) => { if (host !== 'localhost' && net.isIP(host) === 0) throw new Error('asked DNS'); lookup(host, ...rest); };
-    console.log(await call(41012), await call(41012, '192.0.2.1'), await call(41012, 'fd12::1'), await call(41012, 'no.such.name'), await call(0, '127.0.0.1'));
+    dns.lookup = (host, ...rest) => {
+      if (host !== 'localhost' && net.isIP(host) === 0) throw new Error('asked DNS');
+      lookup(host, ...rest);
+    };
+    const calls = [[41012], [41012, '192.0.2.1'], [41012, 'fd12::1'], [41012, 'no.such.name'], [0, '127.0.0.1']];
+    for (const args of calls) console.log(await call(...args));
     const error = await new Promise((resolve) => net.connect(41012, 'no.such.name').on('error', resolve));
     console.log(error.message, error.hostname, error.syscall, error.errno);
-    const listening = (...args) => new Promise((resolve) => net.createServer().on('error', (e) => resolve(e.message)).listen(...args));
+    const listening = (...args) => new Promise((resolve) => {
+      net.createServer().on('error', (e) => resolve(e.message)).listen(...args);
+    });
     console.log(await listening(41012, '192.0.2.1'));
     console.log(await listening(41012, 'no.such.name'));
     console.log(await listening({ fd: 0 }));
@@ -197,7 +246,11 @@ void t.test('under STP_NET=stp there is no TCP and no DNS', async (t) => {
     { STP_NET: 'stp' },
   );
   t.same(seen, [
-    'ECONNREFUSED, stp MODE_STP ECONNREFUSED, stp MODE_STP ECONNREFUSED, stp MODE_STP ENOTFOUND, stp MODE_STP ECONNREFUSED, stp MODE_STP',
+    'ECONNREFUSED, stp MODE_STP',
+    'ECONNREFUSED, stp MODE_STP',
+    'ECONNREFUSED, stp MODE_STP',
+    'ENOTFOUND, stp MODE_STP',
+    'ECONNREFUSED, stp MODE_STP',
     'getaddrinfo ENOTFOUND no.such.name no.such.name getaddrinfo -3008',
     'listen EADDRNOTAVAIL: address not available 192.0.2.1:41012',
     'getaddrinfo ENOTFOUND no.such.name',
@@ -209,8 +262,9 @@ void t.test('under STP_NET=stp there is no TCP and no DNS', async (t) => {
 
 void t.test('a port that another STP socket has leaves the server on TCP', async (t) => {
   const place = scratch();
+  const calls = path.join(path.dirname(PACKAGE), '..', 'src', 'index.js');
   const program = `
-    const { STPsocket, STPbind, STPlisten, PF_STP, SOCK_STREAM } = require(${JSON.stringify(path.join(path.dirname(PACKAGE), '..', 'src', 'index.js'))});
+    const { STPsocket, STPbind, STPlisten, PF_STP, SOCK_STREAM } = require(${JSON.stringify(calls)});
     const s = STPsocket(PF_STP, SOCK_STREAM, PF_STP);
     STPbind(s, { port: 41013 });
     STPlisten(s, 5);
@@ -252,10 +306,15 @@ void t.test('so are two servers of different processes', async (t) => {
     const server = net.createServer((socket) => socket.end('first')).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address();
-    const other = 'require("node:net").createServer((socket) => socket.end("second")).listen(' + port + ', "127.0.0.2", () => console.log("listens"))';
-    const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', other], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const other = [
+      'const server = require("node:net").createServer((socket) => socket.end("second"));',
+      'server.listen(' + port + ', "127.0.0.2", () => console.log("listens"));',
+    ].join('');
+    const stdio = ['ignore', 'pipe', 'inherit'];
+    const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', other], { stdio });
     await once(child.stdout, 'data');
-    for (const host of ['127.0.0.1', '127.0.0.2', 'localhost', '0.0.0.0', '::ffff:127.0.0.1']) console.log(host, await call(port, host));
+    for (const host of ['127.0.0.1', '127.0.0.2', 'localhost', '0.0.0.0', '::ffff:127.0.0.1'])
+      console.log(host, await call(port, host));
     child.kill();
     server.close();
   `,
@@ -269,6 +328,15 @@ void t.test('so are two servers of different processes', async (t) => {
   ]);
 });
 
+/** A server that tells each client what addresses it sees. */
+const TELLS_ADDRESSES = `
+  const server = require('node:net').createServer((socket) => {
+    const addresses = [socket.remoteAddress, socket.remoteFamily, socket.localAddress];
+    socket.on('error', () => {}).end(addresses.join(' '));
+  });
+  server.listen(41014, () => console.log('up'));
+`;
+
 void t.test('systems of the region are known by name and by their address, and show it', async (t) => {
   const place = scratch();
   t.teardown(place.remove);
@@ -277,7 +345,11 @@ void t.test('systems of the region are known by name and by their address, and s
     const { spawn } = require('node:child_process');
     const { once } = require('node:events');
     (async () => {
-      const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', "const server = require('node:net').createServer((socket) => { socket.on('error', () => {}).end(socket.remoteAddress + ' ' + socket.remoteFamily + ' ' + socket.localAddress); }).listen(41014, () => console.log('up'));"], { env: { ...process.env, STP_SYSTEM: 'Other-System' }, stdio: ['ignore', 'pipe', 'inherit'] });
+      const program = ${JSON.stringify(TELLS_ADDRESSES)};
+      const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', program], {
+        env: { ...process.env, STP_SYSTEM: 'Other-System' },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       await once(child.stdout, 'data');
       console.log(await call(41014));
       for (const host of ['other-system', 'OTHER-SYSTEM']) {
@@ -288,7 +360,8 @@ void t.test('systems of the region are known by name and by their address, and s
         for await (const chunk of socket) text += chunk;
         const again = net.connect(41014, address);
         await once(again, 'connect');
-        console.log(/^fd/.test(address), family, local, /^fd/.test(text), text.split(' ').slice(1).join(' '), again.remoteAddress === address);
+        const rest = text.split(' ').slice(1).join(' ');
+        console.log(/^fd/.test(address), family, local, /^fd/.test(text), rest, again.remoteAddress === address);
         again.destroy();
       }
       child.kill();

@@ -3,20 +3,22 @@ import t from 'tap';
 import { exitPrograms } from './exit-programs';
 import { node, REGISTER, scratch } from './kit';
 
+const PRELUDE = `
+  const net = require('node:net');
+  const { spawn, fork } = require('node:child_process');
+  const { once } = require('node:events');
+`;
+
 async function program(
   text: string,
   env: Record<string, string> = {},
 ): Promise<{ lines: string[]; code: number | null; stderr: string }> {
   const place = scratch();
-  const { stdout, stderr, code } = await node(
-    [
-      '--require',
-      REGISTER,
-      '-e',
-      `const net = require('node:net'); const { spawn, fork } = require('node:child_process'); const { once } = require('node:events'); ${text}`,
-    ],
-    { STP_REGION: place.region, STP_NET: 'stp', ...env },
-  );
+  const { stdout, stderr, code } = await node(['--require', REGISTER, '-e', PRELUDE + text], {
+    STP_REGION: place.region,
+    STP_NET: 'stp',
+    ...env,
+  });
   place.remove();
   return { lines: stdout.trim().split('\n'), code, stderr };
 }
@@ -39,7 +41,8 @@ void t.test('what keeps a process alive over TCP does so over STP, and nothing e
 
 void t.test('an open server or socket keeps the process alive, and ref takes an unref back', async (t) => {
   const { lines } = await program(`
-    const server = net.createServer((socket) => socket.on('end', () => console.log('end at the server'))).listen(0, () => {
+    const server = net.createServer((socket) => socket.on('end', () => console.log('end at the server')));
+    server.listen(0, () => {
       const socket = net.connect(server.address().port, () => {
         server.close();
         socket.unref().ref();
@@ -77,8 +80,11 @@ void t.test('an idle process with open connections uses next to no processor tim
 });
 
 void t.test('what a process sent before it ended arrives, however it ends', async (t) => {
-  const child = (how: string): string =>
-    `const socket = require('node:net').connect(Number(process.argv[1]), () => { socket.write('last words', () => { ${how} }); });`;
+  const child = (how: string): string => `
+    const socket = require('node:net').connect(Number(process.argv[1]), () => {
+      socket.write('last words', () => { ${how} });
+    });
+  `;
   const ways: Record<string, [string, RegExp]> = {
     'process.exit': ['process.exit();', /^last words (end|ECONNRESET)$/],
     'an uncaught exception': ["throw new Error('oh');", /^last words (end|ECONNRESET)$/],
@@ -89,19 +95,29 @@ void t.test('what a process sent before it ended arrives, however it ends', asyn
     const { lines } = await program(`
       const server = net.createServer((socket) => {
         let text = '';
-        socket.on('data', (chunk) => (text += chunk)).on('end', () => console.log(text, 'end')).on('error', (error) => console.log(text, error.code));
+        socket.on('data', (chunk) => (text += chunk));
+        socket.on('end', () => console.log(text, 'end')).on('error', (error) => console.log(text, error.code));
         server.close();
       }).listen(0, () => {
-        spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', ${JSON.stringify(child(how))}, String(server.address().port)], { stdio: 'ignore' });
+        const program = [...process.execArgv.slice(0, 2), '-e', ${JSON.stringify(child(how))}];
+        spawn(process.execPath, [...program, String(server.address().port)], { stdio: 'ignore' });
       });
     `);
     t.match(lines[0], expected, name);
   }
 });
 
+/** A server that tells its port. */
+const HELLO = `
+  const server = require('node:net').createServer((socket) => socket.write('hello'));
+  server.listen(0, () => console.log(server.address().port));
+`;
+
 void t.test('a client whose server dies learns of it, also while it only waits', async (t) => {
   const { lines, stderr } = await program(`
-    const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', "const server = require('node:net').createServer((socket) => socket.write('hello')).listen(0, () => console.log(server.address().port))"], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const program = ${JSON.stringify(HELLO)};
+    const stdio = ['ignore', 'pipe', 'inherit'];
+    const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', program], { stdio });
     child.stdout.once('data', (port) => {
       const socket = net.connect(Number(port));
       socket.once('data', () => child.kill('SIGKILL'));

@@ -38,7 +38,9 @@ const PROGRAM = `
     },
     take: ({ token, giveAt = Infinity }) => {
       const socket = net.stpTake(token, { allowHalfOpen: true });
-      socket.on('connect', () => tell({ taken: socket.remoteAddress, connecting: socket.connecting, stp: socket.stp.reason }));
+      socket.on('connect', () => {
+        tell({ taken: socket.remoteAddress, connecting: socket.connecting, stp: socket.stp.reason });
+      });
       echo(socket, giveAt);
     },
     call: ({ port, bytes }) => {
@@ -46,7 +48,12 @@ const PROGRAM = `
       const byteAt = (at) => (at * 31 + (at >> 8) * 7) & 0xff;
       let received = 0;
       let wrong = 0;
-      socket.on('data', (chunk) => { for (const byte of chunk) { if (byte !== byteAt(received)) wrong += 1; received += 1; } });
+      socket.on('data', (chunk) => {
+        for (const byte of chunk) {
+          if (byte !== byteAt(received)) wrong += 1;
+          received += 1;
+        }
+      });
       socket.on('error', fail);
       socket.on('end', () => tell({ received, wrong }));
       const send = (at) => {
@@ -112,13 +119,18 @@ void t.test('what can not be given or taken is refused, by code', async (t) => {
     const net = require(${JSON.stringify(PACKAGE)});
     const tls = require('node:tls');
     const code = (promise) => promise.then(() => 'fine', (error) => error.code);
-    const taking = (token) => new Promise((resolve) => net.stpTake(token).on('error', (error) => resolve(error.code)).on('connect', () => resolve('connected')));
+    const taking = (token) => new Promise((resolve) => {
+      net.stpTake(token).on('error', (error) => resolve(error.code)).on('connect', () => resolve('connected'));
+    });
     (async () => {
       for (const wrong of [undefined, 7]) { try { net.stpTake(wrong); } catch (error) { console.log(error.code); } }
       try { net.stpTake('x', { fd: 0 }); } catch (error) { console.log(error.code); }
       console.log(await taking('nonsense'), await taking(''));
       const server = net.createServer((socket) => { socket.on('error', () => {}); socket.write('hello'); }).listen(0);
-      const connect = () => new Promise((resolve) => { const socket = net.connect(server.address().port, () => resolve(socket)); socket.on('error', () => {}); });
+      const connect = () => new Promise((resolve) => {
+        const socket = net.connect(server.address().port, () => resolve(socket));
+        socket.on('error', () => {});
+      });
       console.log(await code(net.connect(server.address().port).on('error', () => {}).stpGive()), 'connecting');
       const decoding = await connect();
       decoding.setEncoding('utf8');
@@ -135,7 +147,12 @@ void t.test('what can not be given or taken is refused, by code', async (t) => {
       console.log(await code(given.stpGive()), 'given');
       const taken = net.stpTake(token);
       let text = '';
-      taken.on('data', (chunk) => { text += chunk; if (text === 'hello') { console.log(text, taken.remotePort === server.address().port, taken.bytesRead); taken.destroy(); } });
+      taken.on('data', (chunk) => {
+        text += chunk;
+        if (text !== 'hello') return;
+        console.log(text, taken.remotePort === server.address().port, taken.bytesRead);
+        taken.destroy();
+      });
       await new Promise((resolve) => taken.on('close', resolve));
       console.log(await taking(token), 'taken before');
       const lost = await connect();
@@ -173,7 +190,10 @@ void t.test('a connection that was given and is not taken in time is reset at bo
   const program = `
     const net = require(${JSON.stringify(PACKAGE)});
     const { STPsetopt, STP_GIVE_TIMEOUT } = require(${JSON.stringify(CALLS)});
-    const server = net.createServer((socket) => { socket.on('error', (error) => console.log('peer', error.message)).resume(); server.close(); }).listen(0, () => {
+    const server = net.createServer((socket) => {
+      socket.on('error', (error) => console.log('peer', error.message)).resume();
+      server.close();
+    }).listen(0, () => {
       const socket = net.connect(server.address().port, async () => {
         for (let s = 0; s < 3; s += 1) try { STPsetopt(s, STP_GIVE_TIMEOUT, 40); } catch {}
         await socket.stpGive();
@@ -197,7 +217,11 @@ void t.test('a give to one client is for that client alone, and what was read an
   const program = `
     const net = require(${JSON.stringify(PACKAGE)});
     const { STPgetclientid } = require(${JSON.stringify(CALLS)});
-    const server = net.createServer((socket) => { socket.resume(); socket.write('abcdefghij'); socket.end('klm'); }).listen(0, async () => {
+    const server = net.createServer((socket) => {
+      socket.resume();
+      socket.write('abcdefghij');
+      socket.end('klm');
+    }).listen(0, async () => {
       const socket = net.connect({ port: server.address().port, allowHalfOpen: true });
       await new Promise((resolve) => socket.once('readable', resolve));
       const read = String(socket.read(3));
@@ -229,9 +253,12 @@ void t.test('a connection whose taker dies in mid-take is back with its giver, a
   fs.writeFileSync(
     taker,
     `
-    globalThis[Symbol.for('stp-net.crash-hook')] = (point) => { if (point === 'take.ready') process.kill(process.pid, 'SIGKILL'); };
+    globalThis[Symbol.for('stp-net.crash-hook')] = (point) => {
+      if (point === 'take.ready') process.kill(process.pid, 'SIGKILL');
+    };
     const net = require(${JSON.stringify(PACKAGE)});
-    net.stpTake(process.argv[2]).on('connect', () => console.log('connected')).on('error', (error) => console.log(error.message));
+    const socket = net.stpTake(process.argv[2]).on('connect', () => console.log('connected'));
+    socket.on('error', (error) => console.log(error.message));
   `,
   );
   const program = `
@@ -240,7 +267,8 @@ void t.test('a connection whose taker dies in mid-take is back with its giver, a
     const { spawn } = require('node:child_process');
     const server = net.createServer(async (socket) => {
       server.close();
-      socket.pause().on('close', (hadError) => console.log('giver closed', hadError)).on('error', (error) => console.log(error.message));
+      socket.pause().on('close', (hadError) => console.log('giver closed', hadError));
+      socket.on('error', (error) => console.log(error.message));
       await once(socket, 'readable');
       const token = await socket.stpGive();
       socket.write('held ', (error) => console.log('write', error?.code ?? 'fine'));

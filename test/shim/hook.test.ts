@@ -36,9 +36,12 @@ const PORTRAIT = `
       const { value, get, set, enumerable, writable, configurable } = Object.getOwnPropertyDescriptor(object, key);
       const attributes = [enumerable, writable, configurable].join();
       const id = name + '.' + String(key);
-      if (typeof value === 'function' || get) into[id] = [value?.name, value?.length, attributes, source(value ?? get), set && source(set)].join(' ');
+      const sources = () => [source(value ?? get), set && source(set)];
+      if (typeof value === 'function' || get)
+        into[id] = [value?.name, value?.length, attributes, ...sources()].join(' ');
       else into[id] = attributes;
-      if (typeof value === 'function' && depth === 0 && value.prototype) look(value.prototype, id + '.prototype', into, depth + 1);
+      if (typeof value === 'function' && depth === 0 && value.prototype)
+        look(value.prototype, id + '.prototype', into, depth + 1);
     }
     return into;
   };
@@ -49,7 +52,12 @@ const PORTRAIT = `
     process: process.eventNames().map((name) => [String(name), process.listenerCount(name)]),
     exit: process._exiting,
     modules: { ...look(require('node:net'), 'net', {}), ...look(require('node:tls'), 'tls', {}) },
-    functions: { ...look(require('node:dns'), 'dns', {}), ...look(require('node:fs'), 'fs', {}), ...look(process, 'process', {}), ...look(require('node:http'), 'http', {}) },
+    functions: {
+      ...look(require('node:dns'), 'dns', {}),
+      ...look(require('node:fs'), 'fs', {}),
+      ...look(process, 'process', {}),
+      ...look(require('node:http'), 'http', {}),
+    },
   });
 `;
 
@@ -154,7 +162,12 @@ void t.test('two copies and several ways of loading make one hook, which can be 
     console.log(hook.patches.list().map((patch) => patch.name).join());
     const patched = [net.Socket.prototype.resetAndDestroy, net.Server.prototype.listen];
     hook.uninstall();
-    console.log(connect !== net.Socket.prototype.connect, patched[0] !== net.Socket.prototype.resetAndDestroy, patched[1] !== net.Server.prototype.listen, hook.patches.list().length);
+    console.log(
+      connect !== net.Socket.prototype.connect,
+      patched[0] !== net.Socket.prototype.resetAndDestroy,
+      patched[1] !== net.Server.prototype.listen,
+      hook.patches.list().length,
+    );
     console.log(net.Socket.prototype.stpGive);
   `;
   const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], { STP_REGION: region });

@@ -51,7 +51,10 @@ void t.test('an import swap is enough, in ESM and in CommonJS, also for subclass
       });
       let text = '';
       socket.on('data', (chunk) => (text += chunk));
-      socket.on('close', () => console.log(text, socket.stp.transport, socket instanceof Caller, socket.constructor.name, Caller.made, Object.keys(net).includes('stpTake'), typeof net.stpTake));
+      socket.on('close', () => {
+        console.log(text, socket.stp.transport, socket instanceof Caller, socket.constructor.name, Caller.made,
+          Object.keys(net).includes('stpTake'), typeof net.stpTake);
+      });
     });
   `;
   const path = JSON.stringify(PACKAGE);
@@ -64,7 +67,8 @@ void t.test('an import swap is enough, in ESM and in CommonJS, also for subclass
       'named imports',
       ['--input-type=module'],
       program(
-        `import { connect, createServer, Socket, stpTake } from ${esm}; const net = { connect, createServer, Socket, stpTake };`,
+        `import { connect, createServer, Socket, stpTake } from ${esm};
+        const net = { connect, createServer, Socket, stpTake };`,
       ),
     ],
     ['import of the CommonJS file', ['--input-type=module'], program(`import net from ${path};`)],

@@ -65,7 +65,8 @@ async function recordHere(plays: number, add: boolean): Promise<void> {
   const traces: Traces = { ...before, [LINE]: Object.fromEntries(varied) };
   writeTraces(traces);
   process.stdout.write(
-    `Node ${process.versions.node}: ${shown.size} scenarios, ${plays * (QUIET + BUSY)} plays each, ${varied.length} that differ\n`,
+    `Node ${process.versions.node}: ${shown.size} scenarios, ${plays * (QUIET + BUSY)} plays each, ` +
+      `${varied.length} that differ\n`,
   );
   for (const [name, seen] of varied) process.stdout.write(`  ${seen.length} traces: ${name}\n`);
 }

@@ -56,6 +56,19 @@ function replacer(_key: string, value: unknown): unknown {
   return value === undefined ? 'undefined' : value;
 }
 
+/** An argument of a call, as a log shows it. */
+export function argumentText(value: unknown): string {
+  return typeof value === 'function'
+    ? 'function'
+    : typeof value === 'symbol'
+      ? String(value)
+      : Array.isArray(value)
+        ? `[${value.map(argumentText).join()}]`
+        : value === undefined
+          ? 'undefined'
+          : JSON.stringify(value);
+}
+
 /** All that programs look at in an error, in the order of its properties. */
 export function errorText(error: Error): string {
   const fields = Object.entries(error).filter(([, value]) => typeof value !== 'object');

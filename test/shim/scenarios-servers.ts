@@ -1,24 +1,13 @@
-/** Scenarios: servers, how they are told to listen, and by what names and addresses they are reached. */
+/** Scenarios: servers, how they are told to listen, and how they drop and close. */
 import net from 'node:net';
-import os from 'node:os';
-import { closed, event, freePort, type Log, type Scenario, silent, until, watch } from './scenario-kit';
+import { argumentText, closed, event, freePort, type Log, type Scenario, silent, watch } from './scenario-kit';
 
-function shown(value: unknown): string {
-  return typeof value === 'function'
-    ? 'function'
-    : typeof value === 'symbol'
-      ? String(value)
-      : Array.isArray(value)
-        ? `[${value.map(shown).join()}]`
-        : value === undefined
-          ? 'undefined'
-          : JSON.stringify(value);
-}
+const HOST = '127.0.0.1';
 
 /** The outcome of one listen: what it throws, its error, or its address, the port by a name. */
 async function listened(values: readonly unknown[], log: Log): Promise<void> {
   const server = net.createServer();
-  const what = values.map(shown).join(', ');
+  const what = values.map(argumentText).join(', ');
   let called = false;
   const callback = (): void => {
     called = true;
@@ -44,7 +33,6 @@ async function listened(values: readonly unknown[], log: Log): Promise<void> {
 }
 
 const CALLBACK = (): undefined => undefined;
-const HOST = '127.0.0.1';
 
 const listens = (values: (port: number) => readonly (readonly unknown[])[]): Scenario => ({
   server: silent,
@@ -54,28 +42,6 @@ const listens = (values: (port: number) => readonly (readonly unknown[])[]): Sce
     for (const each of values(port)) await listened(each, log);
   },
 });
-
-async function visit(options: net.TcpNetConnectOpts, log: Log): Promise<void> {
-  const socket = net.connect(options);
-  try {
-    await event(socket, 'connect');
-  } catch (error) {
-    log.add(options.host, error);
-    return;
-  }
-  log.name(socket.localPort, 'CLIENT');
-  log.add(options.host === os.hostname() ? 'HOSTNAME' : options.host, socket.remotePort, socket.localPort);
-  log.add(socket.remoteAddress, socket.remoteFamily, socket.localAddress, socket.localFamily);
-  socket.end();
-  socket.resume();
-  await closed(socket);
-}
-
-const tellPeers = (log: Log): net.Server =>
-  net.createServer((socket) => {
-    log.add(socket.remoteAddress, socket.remoteFamily, socket.localAddress, socket.localFamily);
-    socket.resume();
-  });
 
 export const serverScenarios: Record<string, Scenario> = {
   'listen in every shape': listens((port) => [
@@ -176,259 +142,6 @@ export const serverScenarios: Record<string, Scenario> = {
         });
         await event(server, 'close');
         log.add(server.listening, server.address());
-      }
-    },
-  },
-
-  'a server at an IPv4 address, reached by every name that leads there': {
-    server: tellPeers,
-    host: '127.0.0.1',
-    client: async (port, log) => {
-      for (const host of ['127.0.0.1', '0.0.0.0', '::ffff:127.0.0.1']) await visit({ port, host }, log);
-      await visit({ port, host: 'localhost', family: 4 }, log);
-    },
-  },
-
-  'a server at ::1': {
-    server: tellPeers,
-    host: '::1',
-    client: async (port, log) => {
-      for (const host of ['::1', '::']) await visit({ port, host }, log);
-    },
-  },
-
-  'a server at 0.0.0.0': {
-    server: tellPeers,
-    host: '0.0.0.0',
-    client: async (port, log) => {
-      for (const host of ['127.0.0.1', '0.0.0.0']) await visit({ port, host }, log);
-    },
-  },
-
-  'a server at any address, reached at one that is neither 127.0.0.1 nor ::1': {
-    server: tellPeers,
-    host: '0.0.0.0',
-    client: async (port, log) => visit({ port, host: '127.0.0.2' }, log),
-  },
-
-  'a server at ::, reached by IPv4': {
-    server: tellPeers,
-    host: '::',
-    client: async (port, log) => {
-      for (const host of ['127.0.0.1', '0.0.0.0']) await visit({ port, host }, log);
-    },
-  },
-
-  'a server at ::, reached by IPv6': {
-    server: tellPeers,
-    host: '::',
-    client: async (port, log) => {
-      for (const host of ['::1', '::']) await visit({ port, host }, log);
-    },
-  },
-
-  'a local address that is another loopback one': {
-    server: tellPeers,
-    client: async (port, log) => visit({ port, host: HOST, localAddress: '127.0.0.3' }, log),
-  },
-
-  'a server at localhost, and the machine by its own name': {
-    server: (log) =>
-      net.createServer((socket) => {
-        log.add('reached');
-        socket.resume();
-      }),
-    host: '0.0.0.0',
-    client: async (port, log) => {
-      for (const host of ['localhost', 'LOCALHOST', os.hostname()]) {
-        const socket = net.connect({ port, host, family: 4 });
-        await event(socket, 'connect');
-        log.add('connected', socket.remotePort, socket.remoteFamily);
-        socket.end();
-        await closed(socket.resume());
-      }
-    },
-  },
-
-  'a port and an address of the client’s own': {
-    server: (log) =>
-      net.createServer((socket) => {
-        log.add(socket.remoteAddress, socket.remotePort === undefined);
-        socket.end(String(socket.remotePort));
-      }),
-    client: async (port, log) => {
-      for (const localAddress of [undefined, '127.0.0.1', '0.0.0.0']) {
-        const localPort = await freePort();
-        const socket = net.connect({
-          port,
-          host: HOST,
-          localPort,
-          ...(localAddress === undefined ? {} : { localAddress }),
-        });
-        let text = '';
-        socket.on('data', (chunk) => (text += String(chunk)));
-        await event(socket, 'connect');
-        log.add(socket.localPort === localPort, socket.localAddress);
-        await closed(socket);
-        log.add(text === String(localPort));
-      }
-      const taken = net.connect({ port, host: HOST, localPort: port });
-      log.name(port, 'SERVER');
-      log.add((await event(taken, 'error'))[0]);
-    },
-  },
-
-  'connect with what it can not take': {
-    server: silent,
-    client: async (port, log) => {
-      const host = HOST;
-      const name = 'localhost';
-      const shapes: unknown[][] = [
-        [],
-        [{}],
-        [null],
-        [undefined],
-        [NaN],
-        [-1],
-        [65_536],
-        ['x'],
-        [''],
-        [true],
-        [[]],
-        [{ host }],
-        [{ port: null }],
-        [{ port: undefined }],
-        [{ port: '' }],
-        [{ port: ' ' }],
-        [{ port: 'x' }],
-        [{ port: {} }],
-        [{ port: true }],
-        [{ port: 1.5 }],
-        [{ port: -1 }],
-        [{ port: 65_536 }],
-        [{ port: '65536' }],
-        [{ port, host: 1 }],
-        [{ port, host: {} }],
-        [{ port, host: true }],
-        [{ port, host: 'a\0b' }],
-        [{ port, host, localAddress: 1 }],
-        [{ port, host, localAddress: 'x' }],
-        [{ port, host, localAddress: {} }],
-        [{ port, host, localPort: 'x' }],
-        [{ port, host, localPort: true }],
-        [{ port, host, localPort: {} }],
-        [{ port, host: name, family: 5 }],
-        [{ port, host: name, family: 'x' }],
-        [{ port, host: name, hints: 'x' }],
-        [{ port, host: name, hints: 1e9 }],
-        [{ port, host: name, lookup: 1 }],
-        [{ port, host: name, lookup: {} }],
-        [{ port, host, autoSelectFamily: 'x' }],
-        [{ port, host, autoSelectFamilyAttemptTimeout: 'x' }],
-        [{ port, host, autoSelectFamilyAttemptTimeout: 0 }],
-        [{ port, host, autoSelectFamilyAttemptTimeout: -1 }],
-        [{ port, host, timeout: 'x' }],
-        [{ port, host, timeout: -1 }],
-        [{ port, host, signal: 'x' }],
-        [{ port, host, signal: {} }],
-        [{ port, host, onread: 'x' }],
-        [{ port, host, onread: {} }],
-        [{ port, host, onread: { buffer: 1, callback: () => true } }],
-        [{ port, host, keepAliveInitialDelay: 'x', keepAlive: 1 }],
-        [{ port, host, noDelay: 'x' }],
-        [{ port, host, highWaterMark: -1 }],
-        [{ port, host, highWaterMark: 'x' }],
-        [{ port, host, blockList: 1 }],
-        [{ port, host, fd: -1 }],
-        [{ port, host, fd: 'x' }],
-        [{ port, host, objectMode: true }],
-        [{ path: 1 }],
-        [{ path: {} }],
-        [port, host, 'x'],
-        [port, 1],
-      ];
-      for (const values of shapes) {
-        const what = values.map(shown).join(', ');
-        let socket: net.Socket;
-        try {
-          socket = Reflect.apply(net.connect, net, values) as net.Socket;
-        } catch (error) {
-          log.add(what, 'throws', error);
-          continue;
-        }
-        const end = await Promise.race([
-          event(socket, 'connect').then(() => 'connects'),
-          event(socket, 'error').then(([error]) => error),
-        ]);
-        log.add(what, end);
-        socket.destroy();
-      }
-    },
-  },
-
-  'an abort signal before the connection, and in it': {
-    server: silent,
-    client: async (port, log) => {
-      // Node destroys it, and connects it for all that.
-      const aborted = watch(
-        net.connect({ port, host: HOST, signal: AbortSignal.abort() }),
-        log.part('aborted before'),
-        'client',
-      );
-      await until(() => !aborted.connecting, 'connected or destroyed');
-      log.add(aborted.destroyed, aborted.errored?.name);
-      if (!aborted.closed) await closed(aborted.destroy());
-      const controller = new AbortController();
-      const socket = watch(
-        net.connect({ port, host: HOST, signal: controller.signal }),
-        log.part('aborted in the tick of connect'),
-        'client',
-      );
-      controller.abort(new Error('enough'));
-      await closed(socket);
-    },
-  },
-
-  'refused: a socket connects again, after an error and in the listener of close': {
-    server: (log) =>
-      net.createServer((socket) => {
-        watch(socket, log, 'server').end('hello');
-      }),
-    client: async (port, log) => {
-      const free = await freePort();
-      log.name(free, 'FREE');
-      const socket = watch(new net.Socket(), log, 'client');
-      socket.connect(free, HOST);
-      await closed(socket);
-      log.add(socket.destroyed, socket.errored?.message);
-      socket.connect(free, HOST);
-      log.add(socket.destroyed, socket.connecting);
-      await new Promise<void>((resolve) => {
-        socket.once('close', () => {
-          socket.connect(port, HOST);
-          socket.end('again');
-          resolve();
-        });
-      });
-      await closed(socket);
-      log.add(socket.bytesRead, socket.bytesWritten, socket.errored?.message);
-    },
-  },
-
-  'refused, with every name of this machine': {
-    server: silent,
-    client: async (_port, log) => {
-      const port = await freePort();
-      log.name(port, 'FREE');
-      for (const options of [
-        { host: '127.0.0.1' },
-        { host: '::1' },
-        { host: '0.0.0.0' },
-        { host: '::' },
-        { host: 'localhost', family: 4 },
-        { host: 'localhost', autoSelectFamily: false, family: 4 },
-      ]) {
-        await closed(watch(net.connect({ port, ...options }), log.part(JSON.stringify(options)), 'client'));
       }
     },
   },

@@ -2,7 +2,9 @@
  * Programs as anyone would write them for TCP; the parity test runs each over TCP and over STP and compares what they
  * saw.
  */
+import { addressScenarios } from './scenarios-addresses';
 import { connectionScenarios } from './scenarios-connections';
+import { connectScenarios } from './scenarios-connects';
 import { contextScenarios } from './scenarios-contexts';
 import { errorScenarios } from './scenarios-errors';
 import { flowScenarios } from './scenarios-flow';
@@ -18,5 +20,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ...stateScenarios,
   ...flowScenarios,
   ...serverScenarios,
+  ...addressScenarios,
+  ...connectScenarios,
   ...contextScenarios,
 };

@@ -9,7 +9,11 @@ const PRELUDE = `
   const { once } = require('node:events');
   const secure = { key: ${JSON.stringify(KEY)}, cert: ${JSON.stringify(CERTIFICATE)} };
   const trust = { ca: secure.cert, servername: 'localhost' };
-  const text = async (stream) => { let all = ''; for await (const chunk of stream.iterator ? stream.iterator({ destroyOnReturn: false }) : stream) all += chunk; return all; };
+  const text = async (stream) => {
+    let all = '';
+    for await (const chunk of stream.iterator ? stream.iterator({ destroyOnReturn: false }) : stream) all += chunk;
+    return all;
+  };
 `;
 
 /** Runs over STP and over TCP; both must print the same. */
@@ -40,15 +44,24 @@ const SCENARIOS: Record<string, string> = {
   `,
   'events, addresses and properties of both ends': `
     const server = tls.createServer(secure, (socket) => {
-      console.log('server', socket.remoteAddress, socket.remotePort > 0, socket.localPort === server.address().port, socket.encrypted, socket.connecting, socket.getProtocol());
+      console.log('server', socket.remoteAddress, socket.remotePort > 0, socket.localPort === server.address().port,
+        socket.encrypted, socket.connecting, socket.getProtocol());
       socket.end(socket.servername);
     }).listen(0, '127.0.0.1', async () => {
       const socket = tls.connect({ port: server.address().port, host: '127.0.0.1', ...trust });
       console.log(socket.connecting, socket.pending, socket.remoteAddress);
-      for (const event of ['lookup', 'connectionAttempt', 'connect', 'ready', 'secureConnect', 'session', 'end', 'close', 'error']) socket.on(event, (...values) => console.log(event, event === 'session' || event === 'connectionAttempt' ? '' : values.join()));
+      const bare = ['session', 'connectionAttempt'];
+      const events = [
+        'lookup', 'connectionAttempt', 'connect', 'ready', 'secureConnect', 'session', 'end', 'close', 'error',
+      ];
+      for (const event of events)
+        socket.on(event, (...values) => console.log(event, bare.includes(event) ? '' : values.join()));
       await once(socket, 'secureConnect');
-      console.log(socket.remoteAddress, socket.remoteFamily, socket.remotePort === server.address().port, socket.localAddress, socket.localPort > 0, socket.authorized, socket.connecting, socket.getPeerCertificate().subject.CN);
-      console.log(socket.setNoDelay() === socket, socket.setKeepAlive(true) === socket, socket.ref() === socket, socket.unref() === socket, socket.ref() === socket);
+      console.log(socket.remoteAddress, socket.remoteFamily, socket.remotePort === server.address().port,
+        socket.localAddress, socket.localPort > 0, socket.authorized, socket.connecting,
+        socket.getPeerCertificate().subject.CN);
+      console.log(socket.setNoDelay() === socket, socket.setKeepAlive(true) === socket,
+        socket.ref() === socket, socket.unref() === socket, socket.ref() === socket);
       console.log(await text(socket));
       server.close();
     });
@@ -56,14 +69,21 @@ const SCENARIOS: Record<string, string> = {
   'the second address of a name, and buffers that a program makes': `
     const server = tls.createServer(secure, (socket) => socket.end('hello')).listen(0, '127.0.0.1', () => {
       let made = 0;
-      const onread = { buffer: () => { made += 1; return Buffer.alloc(8); }, callback: (bytes) => console.log('read', bytes) };
-      const lookup = (name, options, done) => done(null, [{ address: '127.0.0.3', family: 4 }, { address: '127.0.0.1', family: 4 }]);
-      const socket = tls.connect({ port: server.address().port, host: 'localhost', autoSelectFamily: true, lookup, onread, ...trust });
-      socket.on('secureConnect', () => console.log(socket.remoteAddress)).on('end', () => console.log(made)).on('close', () => server.close());
+      const onread = {
+        buffer: () => { made += 1; return Buffer.alloc(8); },
+        callback: (bytes) => console.log('read', bytes),
+      };
+      const both = ['127.0.0.3', '127.0.0.1'].map((address) => ({ address, family: 4 }));
+      const lookup = (name, options, done) => done(null, both);
+      const { port } = server.address();
+      const socket = tls.connect({ port, host: 'localhost', autoSelectFamily: true, lookup, onread, ...trust });
+      socket.on('secureConnect', () => console.log(socket.remoteAddress));
+      socket.on('end', () => console.log(made)).on('close', () => server.close());
     });
   `,
   'half-open, much data, both ways': `
-    const server = tls.createServer({ ...secure, allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(0, async () => {
+    const server = tls.createServer({ ...secure, allowHalfOpen: true }, (socket) => socket.pipe(socket));
+    server.listen(0, async () => {
       const socket = tls.connect({ port: server.address().port, allowHalfOpen: true, ...trust });
       const back = text(socket);
       for (let i = 0; i < 40; i += 1) if (!socket.write(String(i % 10).repeat(50_000))) await once(socket, 'drain');
@@ -78,7 +98,10 @@ const SCENARIOS: Record<string, string> = {
       raw.once('data', (line) => {
         raw.write('go ahead');
         const socket = new tls.TLSSocket(raw, { isServer: true, ...secure });
-        socket.on('data', (chunk) => { console.log('server', String(line), String(chunk), socket.remoteAddress); socket.end('over tls'); });
+        socket.on('data', (chunk) => {
+          console.log('server', String(line), String(chunk), socket.remoteAddress);
+          socket.end('over tls');
+        });
       });
       server.close();
     }).listen(0, '127.0.0.1', async () => {
@@ -91,7 +114,11 @@ const SCENARIOS: Record<string, string> = {
     });
   `,
   'errors: nobody listens, no trust, no TLS at the other end': `
-    const failed = (socket) => new Promise((resolve) => { const seen = []; socket.on('error', (error) => seen.push(error.code, error.syscall, error.address)); socket.on('close', (hadError) => resolve(seen.join() + ' ' + socket.destroyed)); });
+    const failed = (socket) => new Promise((resolve) => {
+      const seen = [];
+      socket.on('error', (error) => seen.push(error.code, error.syscall, error.address));
+      socket.on('close', (hadError) => resolve(seen.join() + ' ' + socket.destroyed));
+    });
     const gone = net.createServer().listen(0, '127.0.0.1');
     await once(gone, 'listening');
     const { port } = gone.address();
@@ -102,7 +129,8 @@ const SCENARIOS: Record<string, string> = {
     await once(server, 'listening');
     console.log(await failed(tls.connect(server.address().port, '127.0.0.1')));
     server.close();
-    const plain = net.createServer((socket) => { socket.on('error', () => {}); socket.end('this is not TLS'); }).listen(0, '127.0.0.1');
+    const plain = net.createServer((socket) => { socket.on('error', () => {}); socket.end('this is not TLS'); });
+    plain.listen(0, '127.0.0.1');
     await once(plain, 'listening');
     console.log((await failed(tls.connect(plain.address().port, '127.0.0.1'))).split(',')[0]);
     plain.close();
@@ -112,7 +140,8 @@ const SCENARIOS: Record<string, string> = {
     await once(server, 'listening');
     const { port } = server.address();
     const options = { ...trust, rejectUnauthorized: true };
-    for (const args of [[port, '127.0.0.1', options], [port, { host: '127.0.0.1', ...options }], [{ port, host: '127.0.0.1', ...options }]]) {
+    const host = '127.0.0.1';
+    for (const args of [[port, host, options], [port, { host, ...options }], [{ port, host, ...options }]]) {
       const socket = tls.connect(...args, () => console.log('secure'));
       console.log(await text(socket));
     }
@@ -122,11 +151,18 @@ const SCENARIOS: Record<string, string> = {
     server.close();
   `,
   'onread, a timeout and an abort signal': `
-    const server = tls.createServer(secure, (socket) => { socket.on('error', () => {}); socket.write('0123456789'); }).listen(0, '127.0.0.1');
+    const server = tls.createServer(secure, (socket) => { socket.on('error', () => {}); socket.write('0123456789'); });
+    server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address();
     let got = '';
-    const reader = tls.connect({ port, host: '127.0.0.1', ...trust, onread: { buffer: Buffer.alloc(4), callback: (bytes, buffer) => { got += buffer.subarray(0, bytes); if (got.length === 10) reader.destroy(); return true; } } });
+    const callback = (bytes, buffer) => {
+      got += buffer.subarray(0, bytes);
+      if (got.length === 10) reader.destroy();
+      return true;
+    };
+    const onread = { buffer: Buffer.alloc(4), callback };
+    const reader = tls.connect({ port, host: '127.0.0.1', ...trust, onread });
     await once(reader, 'close');
     console.log(got);
     const waiting = tls.connect({ port, host: '127.0.0.1', ...trust, timeout: 50 });
@@ -134,7 +170,8 @@ const SCENARIOS: Record<string, string> = {
     console.log('timeout', waiting.timeout);
     waiting.destroy();
     const controller = new AbortController();
-    const aborted = tls.connect({ port, host: '127.0.0.1', ...trust, signal: controller.signal }).on('error', (error) => console.log(error.name));
+    const aborted = tls.connect({ port, host: '127.0.0.1', ...trust, signal: controller.signal });
+    aborted.on('error', (error) => console.log(error.name));
     await once(aborted, 'secureConnect');
     controller.abort();
     await once(aborted, 'close').catch(() => {});

@@ -37,8 +37,17 @@ const expected = new Map<string, string[]>(
  */
 const PRELUDE = `
   const fs = require('node:fs');
-  const settled = async () => { for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setTimeout(resolve, 3)); };
-  const during = async (operation, act) => { await settled(); fs.writeSync(2, '## ' + operation + '\\n'); const value = act(); await settled(); fs.writeSync(2, '## \\n'); return value; };
+  const settled = async () => {
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setTimeout(resolve, 3));
+  };
+  const during = async (operation, act) => {
+    await settled();
+    fs.writeSync(2, '## ' + operation + '\\n');
+    const value = act();
+    await settled();
+    fs.writeSync(2, '## \\n');
+    return value;
+  };
 `;
 
 /** Operation -> the calls that the trace shows under its mark, with the options that tell calls of one name apart. */
@@ -76,7 +85,10 @@ void t.test('a program written for TCP makes the calls of the table', async (t) 
   const { calls, stderr } = await trace(`
     const net = require('node:net');
     let accepted;
-    const server = net.createServer({ allowHalfOpen: true }, (socket) => { accepted = socket; socket.on('error', () => {}); });
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+      accepted = socket;
+      socket.on('error', () => {});
+    });
     await during('listen', () => server.listen(0));
     const { port } = server.address();
     let socket;
@@ -149,7 +161,11 @@ void t.test('giving and taking make the calls of the table', async (t) => {
 });
 
 void t.test('the trace tells each decision, and nothing without STP_TRACE', async (t) => {
-  const program = `const net = require('node:net'); const server = net.createServer((socket) => { socket.end(); server.close(); }).listen(0, () => net.connect(server.address().port).resume());`;
+  const program = `
+    const net = require('node:net');
+    const server = net.createServer((socket) => { socket.end(); server.close(); });
+    server.listen(0, () => net.connect(server.address().port).resume());
+  `;
   const { stderr } = await trace(program);
   t.match(stderr, /^# listen :::0: stp, MODE_STP$/mu);
   t.match(stderr, /^# connect localhost:\d+: stp, MODE_STP$/mu);

@@ -20,7 +20,8 @@ const answer: http.RequestListener = (request, response) => {
   request.on('data', (chunk: Buffer) => hash.update(chunk));
   request.on('end', () => {
     response.end(
-      `${request.method ?? ''} ${request.url ?? ''} ${request.socket.remoteAddress ?? ''} ${hash.digest('hex').slice(0, 8)}`,
+      `${request.method ?? ''} ${request.url ?? ''} ${request.socket.remoteAddress ?? ''} ` +
+        hash.digest('hex').slice(0, 8),
     );
   });
 };

@@ -3,7 +3,7 @@ import diagnostics from 'node:diagnostics_channel';
 import http from 'node:http';
 import type net from 'node:net';
 import { event, type Log, type Scenario, until } from './scenario-kit';
-import { agentOf, counts, webServer } from './web-scenarios-http';
+import { agentOf, counts, webServer } from './web-http-kit';
 import { closing, follow, gone, HOST, sendRaw, sleep, tell } from './web-kit';
 
 /** Not 'finish' and 'socket': whether a short time is over before the connection stands is chance. */

@@ -19,7 +19,7 @@ import {
   tell,
   trust,
 } from './web-kit';
-import { counts } from './web-scenarios-http';
+import { counts } from './web-http-kit';
 
 /**
  * Each is over only where it is meant, also on a busy machine: a handshake takes its time there, as does what follows

@@ -8,9 +8,11 @@ import { http2Scenarios } from './web-scenarios-http2';
 import { layerScenarios } from './web-scenarios-layers';
 import { http2EndScenarios } from './web-scenarios-http2-ends';
 import { tlsScenarios } from './web-scenarios-tls';
+import { upgradeScenarios } from './web-scenarios-upgrades';
 
 export const webScenarios: Readonly<Record<string, Scenario>> = {
   ...httpScenarios,
+  ...upgradeScenarios,
   ...endScenarios,
   ...httpsScenarios,
   ...handshakeScenarios,

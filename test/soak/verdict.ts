@@ -18,7 +18,8 @@ export async function runSoak(soak: Soak, place: SoakPlace, seconds: number): Pr
   const progress = setInterval(() => {
     const { whole, kills, bytes, failures } = soak;
     console.log(
-      `${Math.round((performance.now() - beganMs) / 1000)} s: ${kills} kills, ${whole} connections whole, ${(bytes / 1e9).toFixed(2)} GB, ${failures.length} failures`,
+      `${Math.round((performance.now() - beganMs) / 1000)} s: ` +
+        `${kills} kills, ${whole} connections whole, ${(bytes / 1e9).toFixed(2)} GB, ${failures.length} failures`,
     );
   }, PROGRESS_MS);
   try {
@@ -89,8 +90,10 @@ function conclude(soak: Soak, seconds: number): boolean {
   for (const failure of soak.failures.slice(0, FAILURES_SHOWN)) console.log(`FAILED ${failure}`);
   const { whole, kills, reset, taken, bytes, noticesMs, failures } = soak;
   console.log(
-    `soak: ${seconds} s, ${kills} kills, ${whole} ends of connections whole, ${reset} reset by a death (told within ${median(noticesMs).toFixed(1)} ms, at worst ` +
-      `${Math.max(0, ...noticesMs).toFixed(1)}), ${taken} handed over, ${(bytes / 1e9).toFixed(2)} GB checked, ${failures.length} failed`,
+    `soak: ${seconds} s, ${kills} kills, ${whole} ends of connections whole, ` +
+      `${reset} reset by a death (told within ${median(noticesMs).toFixed(1)} ms, at worst ` +
+      `${Math.max(0, ...noticesMs).toFixed(1)}), ${taken} handed over, ${(bytes / 1e9).toFixed(2)} GB checked, ` +
+      `${failures.length} failed`,
   );
   return failures.length === 0;
 }

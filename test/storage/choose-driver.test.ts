@@ -5,7 +5,7 @@ import path from 'node:path';
 import t from 'tap';
 import { StpError } from '../../src/errors';
 import { chooseDriver, fileError, FileStorage, fileSystemOf, fileSystemOfType, loadNative } from '../../src/storage';
-import { codeOf } from './conformance';
+import { codeOf } from './suite-kit';
 import { freshDirectory } from './kits';
 
 const STORAGE = path.join(__dirname, '../../src/storage/index.js');
@@ -108,9 +108,17 @@ void t.test('without koffi the driver is direct, FIFOs are still made, and mappe
   const found = inProcess(
     `const fails = (action) => { try { action(); } catch (error) { return error.code + ' ' + error.message; } };
      const fifo = directory + '/fifo';
-     return { auto: storage.chooseDriver(directory, 'auto'), mapped: fails(() => storage.chooseDriver(directory, 'mapped')),
-       open: fails(() => new storage.FileStorage(directory, { driver: 'mapped' })), ring: fails(() => new storage.FileStorage(directory, { driver: 'direct' }).openLog('ring')),
-       fifo: storage.makeFifo(fifo), again: storage.makeFifo(fifo), door: storage.openDoor(fifo) !== undefined, native: storage.loadNative() === undefined };`,
+     const open = (driver) => new storage.FileStorage(directory, { driver });
+     return {
+       auto: storage.chooseDriver(directory, 'auto'),
+       mapped: fails(() => storage.chooseDriver(directory, 'mapped')),
+       open: fails(() => open('mapped')),
+       ring: fails(() => open('direct').openLog('ring')),
+       fifo: storage.makeFifo(fifo),
+       again: storage.makeFifo(fifo),
+       door: storage.openDoor(fifo) !== undefined,
+       native: storage.loadNative() === undefined,
+     };`,
     directory,
     ['-r', path.join(__dirname, 'no-koffi.js')],
   );

@@ -1,6 +1,9 @@
+/** What every storage must do, whatever it is made of. */
 import t from 'tap';
-import { blockSuite, frameDamageSuite, logSuite, ringDamageSuite } from './conformance';
+import { blockSuite } from './block-suite';
+import { frameDamageSuite, ringDamageSuite } from './damage-suite';
 import { allKits } from './kits';
+import { logSuite } from './log-suite';
 
 for (const kit of allKits()) {
   void t.test(kit.name, kit.skip === undefined ? {} : { skip: kit.skip }, (tt) => {

@@ -6,7 +6,7 @@ import path from 'node:path';
 import t from 'tap';
 import { makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from '../../src/storage';
 import { PRIVATE } from '../../src/storage/access';
-import { codeOf } from './conformance';
+import { codeOf } from './suite-kit';
 import { freshDirectory } from './kits';
 import { mountTmpfs, whyNoTmpfs } from '../tmpfs';
 import { startPeer } from './start-peer';

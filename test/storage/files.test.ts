@@ -6,7 +6,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { FileStorage, loadNative, makeFifo, TEMPORARY_PREFIX } from '../../src/storage';
-import { codeOf } from './conformance';
+import { codeOf } from './suite-kit';
 import { freshDirectory, IDENTITY } from './kits';
 
 const STORAGE = path.join(__dirname, '../../src/storage/index.js');
@@ -165,7 +165,8 @@ void t.test(
     const fs = require('node:fs'); const { FileStorage } = require(${JSON.stringify(STORAGE)});
     const storage = new FileStorage(${JSON.stringify(root)}, { driver: 'mapped', local: true });
     const identity = ${JSON.stringify(IDENTITY)};
-    const mapped = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\\n').filter((line) => line.includes('log-')).length;
+    const maps = () => fs.readFileSync('/proc/self/maps', 'utf8').split('\\n');
+    const mapped = () => maps().filter((line) => line.includes('log-')).length;
     const virtual = () => Number(/VmSize:\\s+(\\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]);
     const kept = [];
     const round = () => {

@@ -3,7 +3,7 @@ import t from 'tap';
 import { BLOCK_BYTES } from '../../src/layout';
 import { FileStorage, loadNative, makeFifo, type LogWriter, type Storage } from '../../src/storage';
 import { SimulatedDisk, SimulatedStorage } from '../../src/storage/simulated-storage';
-import { codeOf } from './conformance';
+import { codeOf } from './suite-kit';
 import { mountTmpfs, whyNoTmpfs } from '../tmpfs';
 import { IDENTITY } from './kits';
 

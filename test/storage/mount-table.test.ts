@@ -169,10 +169,12 @@ void t.test('real mounts are told apart', { skip: noMounts }, (t) => {
     'what is hidden does not count',
   );
   t.same(inMounts(`mount -t proc proc ${at('point')}`, at('point')), { name: 'proc', local: false, inMemory: false });
-  const overlay = `mount -t overlay overlay -o lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')} ${at('point')}`;
+  const layers = `lowerdir=${at('lower')},upperdir=${at('upper')},workdir=${at('work')}`;
+  const overlay = `mount -t overlay overlay -o ${layers} ${at('point')}`;
   t.same(
     inMounts(
-      `mount -t tmpfs tmpfs ${at('disk')}; mkdir ${at('disk/upper')} ${at('disk/work')}; ${overlay.replaceAll(at('upper'), at('disk/upper')).replaceAll(at('work'), at('disk/work'))}`,
+      `mount -t tmpfs tmpfs ${at('disk')}; mkdir ${at('disk/upper')} ${at('disk/work')}; ` +
+        overlay.replaceAll(at('upper'), at('disk/upper')).replaceAll(at('work'), at('disk/work')),
       at('point'),
     ),
     { name: 'overlay', local: true, inMemory: false },

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { LINK_AT } from '../../src/layout';
 import { FileStorage, loadNative, type LogWriter } from '../../src/storage';
 import { memoryDirectory } from '../memory-directory';
-import { codeOf } from './conformance';
+import { codeOf } from './suite-kit';
 import { freshDirectory, IDENTITY, OPPOSITE } from './kits';
 
 const CAPACITY_BYTES = 65_536;

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { SimulatedDisk, SimulatedStorage } from '../../src/storage/simulated-storage';
-import { codeOf } from './conformance';
+import { codeOf } from './suite-kit';
 import { IDENTITY } from './kits';
 
 /** What a reader on another host saw of a block that is rewritten, look by look, as text. */

@@ -1,0 +1,123 @@
+/**
+ * Processes that made a log for us: met with our end of the link, told that we will not answer, or heard a last time.
+ *
+ * Who can't be met for lack of room or descriptors is tried again by the clock, for a while.
+ */
+import { nowMs } from '../host';
+import { StpError } from '../errors';
+import { type ProcessInfo, type Region } from '../region';
+import { type Ends } from './link-ends';
+import { type LinkFiles } from './link-files';
+
+/**
+ * How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to
+ * give up.
+ */
+export const UNMET_MS_MAX = 2000;
+
+/** What is asked of the table of links. */
+export interface NewcomersTable {
+  /** What we hold of the link with a process, if there is one. */
+  find(number: number): Ends | undefined;
+  /** True where there were too many damaged links with a process. */
+  isBanned(number: number): boolean;
+  /** Makes our end of a link. Throws ENOSPC, EMFILE and the like. */
+  make(info: ProcessInfo): Ends;
+  /** Opens the peer's log if it is there by now. */
+  complete(ends: Ends): void;
+  peerDied(ends: Ends): void;
+}
+
+export class Newcomers {
+  readonly #region: Region;
+  readonly #files: LinkFiles;
+  readonly #table: NewcomersTable;
+  /** Since when we can't make our end of a link that another process has begun, by process. */
+  readonly #unmet = new Map<number, number>();
+
+  constructor(region: Region, files: LinkFiles, table: NewcomersTable) {
+    this.#region = region;
+    this.#files = files;
+    this.#table = table;
+  }
+
+  /** True while some could not be met. */
+  get waiting(): boolean {
+    return this.#unmet.size > 0;
+  }
+
+  /**
+   * `knocked`: somebody has just made a log for us, which may be a known peer's next. By the clock that is looked at
+   * with its life.
+   */
+  meetAll(names: readonly string[], knocked: boolean): void {
+    const suffix = `-${this.#region.self.number}`;
+    // One that gave up waiting may come again, and then has all its time.
+    for (const from of this.#unmet.keys()) if (!names.includes(`${from}${suffix}`)) this.#unmet.delete(from);
+    for (const name of names) {
+      if (!name.endsWith(suffix)) continue;
+      const from = Number(name.slice(0, -suffix.length));
+      if (Number.isSafeInteger(from) && from > 0 && from !== this.#region.self.number) this.#meet(from, knocked);
+    }
+  }
+
+  #meet(from: number, knocked: boolean): void {
+    const known = this.#table.find(from);
+    if (known !== undefined) {
+      if (knocked && !known.heard && this.#files.isReplaced(known))
+        known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
+      else this.#table.complete(known);
+      return;
+    }
+    if (this.#table.isBanned(from)) {
+      // It learns by this that we will not answer.
+      this.#files.removeLog(this.#files.theirs(from));
+      return;
+    }
+    try {
+      const info = this.#region.process(from);
+      if (info !== undefined && this.#region.isAlive(info) !== 'dead') this.#table.make(info);
+      // One that was only taken for dead learns by this that it is no more.
+      else if (this.#region.isGone(from)) {
+        if (!this.#hearLast(from, info)) this.#files.removeLog(this.#files.theirs(from));
+      } else throw new StpError('EIO', `process ${from} can not be read`);
+      this.#unmet.delete(from);
+    } catch {
+      // No room for our end, or no look at its file: the peer waits, and the clock tries again.
+      const now = nowMs();
+      const since = this.#unmet.get(from) ?? now;
+      this.#unmet.set(from, since);
+      if (now - since < UNMET_MS_MAX) return;
+      this.#unmet.delete(from);
+      this.#files.removeLog(this.#files.theirs(from));
+    }
+  }
+
+  /**
+   * A process ended before we had met: what it has published for us is taken in all the same. False: there is nothing.
+   */
+  #hearLast(from: number, info: ProcessInfo | undefined): boolean {
+    const { storage, limits, self } = this.#region;
+    const reader = storage.openLog(this.#files.theirs(from), { ring: limits.ringBytes, frames: limits.framesBytes });
+    if (reader === undefined) return false;
+    const { fromEpoch } = reader.identity;
+    try {
+      if (reader.poll() === 0) return false;
+    } finally {
+      reader.close();
+    }
+    const { bootId } = info ?? self;
+    this.#table.peerDied(
+      this.#table.make({
+        ...self,
+        number: from,
+        epoch: fromEpoch,
+        bootId,
+        hasDoor: false,
+        canMap: false,
+        state: 'left',
+      }),
+    );
+    return true;
+  }
+}
