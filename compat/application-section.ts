@@ -33,18 +33,36 @@ interface Row {
   readonly verdicts: readonly Verdict[];
 }
 
-/** `node`: another version of Node to run them with. */
-export function applicationSection({ node }: { node: string | undefined }): Section {
+export interface ApplicationSettings {
+  /** Another version of Node to run them with. */
+  readonly node: string | undefined;
+  /** Names of settings; undefined: all. What TCP makes of the programs is always wanted. */
+  readonly settings: readonly string[] | undefined;
+}
+
+/** The section, as the command line has set it. */
+export function applicationSection({ node, settings }: ApplicationSettings): Section {
+  const unknown = settings?.find((name) => !SETTINGS.some((each) => each.name === name));
+  if (unknown !== undefined)
+    throw new CliFailure(
+      `--settings: there is no "${unknown}"`,
+      ExitCode.usage,
+      `Settings: ${SETTINGS.map(({ name }) => name).join(', ')}`,
+    );
   return {
     name: 'applications',
     summary:
       `${APPLICATIONS.length} applications in two processes, natively ` +
       `and in ${SETTINGS.length - 1} ways under the hook`,
-    run: (options) => run(options, node === undefined ? process.execPath : nodeBinary(options.cache, node)),
+    run: (options) => run(options, node === undefined ? process.execPath : nodeBinary(options.cache, node), settings),
   };
 }
 
-async function run(options: SectionOptions, node: string): Promise<SectionResult> {
+async function run(
+  options: SectionOptions,
+  node: string,
+  wanted: readonly string[] | undefined,
+): Promise<SectionResult> {
   const applications = APPLICATIONS.filter(({ name }) => name.includes(options.filter ?? ''));
   if (applications.length === 0)
     throw new CliFailure(
@@ -53,7 +71,7 @@ async function run(options: SectionOptions, node: string): Promise<SectionResult
       `Applications: ${APPLICATIONS.map(({ name }) => name).join(', ')}`,
     );
   installPackages();
-  const settings = settingsHere();
+  const settings = settingsHere(wanted);
   const version = command(node, ['--version'], projectRoot(), '').trim();
   say(
     `applications: ${applications.length} under Node ${version} in ${settings.length} settings, ` +
@@ -79,11 +97,13 @@ function networkOf(): string {
         'and STP_NET=stp alone keeps the programs from TCP';
 }
 
-/** What this machine can do; what it can't is said. */
-function settingsHere(): RunSetting[] {
-  if (loadNative() !== undefined) return [...SETTINGS];
+/** What is wanted and this machine can do; what it can't is said. */
+function settingsHere(names: readonly string[] | undefined): RunSetting[] {
+  const wanted =
+    names === undefined ? [...SETTINGS] : SETTINGS.filter((each) => each === NATIVE || names.includes(each.name));
+  if (loadNative() !== undefined) return wanted;
   say(`applications: not over the driver mapped: ${whyNoNative()}`);
-  return SETTINGS.filter(({ driver }) => driver !== 'mapped');
+  return wanted.filter(({ driver }) => driver !== 'mapped');
 }
 
 async function runApplication(

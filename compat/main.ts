@@ -23,6 +23,7 @@ interface Options {
   readonly withoutTransport?: boolean;
   readonly verbose?: boolean;
   readonly every: number;
+  readonly settings?: string[];
 }
 
 /** On the command line: all groups of Node's own tests. */
@@ -35,7 +36,10 @@ function sectionsFor(options: Options): Section[] {
     verbose: options.verbose === true,
     every: options.every,
   };
-  return [...NODE_GROUPS.map((group) => nodeSection(group, settings)), applicationSection({ node: options.node })];
+  return [
+    ...NODE_GROUPS.map((group) => nodeSection(group, settings)),
+    applicationSection({ node: options.node, settings: options.settings }),
+  ];
 }
 
 /** A whole number from the command line. */
@@ -73,6 +77,9 @@ export function program(): Command {
     .option(
       '--verbose',
       "groups of Node's tests: print the output of each test that fails, also where that is expected",
+    )
+    .option('--settings <list>', 'applications: only in these, such as "stp mapped,auto both"', (text: string) =>
+      text.split(',').map((name) => name.trim()),
     )
     .showSuggestionAfterError()
     .showHelpAfterError('Try: npm run compat -- --help')

@@ -82,11 +82,12 @@ export function nodeTestsPart(): string {
   return [
     '## Node’s own tests',
     '',
-    'Each file in a process, a region and a network namespace of its own, run once, in which kernel TCP can’t connect;',
-    'exit code 0 is a pass: `npm run compat -- node`, or a group of them (`-- http2`). Which files a group has is a rule',
-    '(`compat/node-groups.ts`): all that begin with its name; of `child_process`, `diagnostics_channel` and `async_hooks`',
-    `those that load a module of sockets. ${needing.length} of the ${counting(all).length} that pass natively fail where`,
-    `there is no transport at all; of those ${passing(needing)} pass over STP.`,
+    'Each file in a process, a region and a network namespace of its own, run once, in which kernel TCP can’t',
+    'connect; exit code 0 is a pass: `npm run compat -- node`, or a group of them (`-- http2`). Which files a',
+    'group has is a rule (`compat/node-groups.ts`): all that begin with its name; of `child_process`,',
+    '`diagnostics_channel` and `async_hooks` those that load a module of sockets.',
+    `${needing.length} of the ${counting(all).length} that pass natively fail where there is no transport at all;`,
+    `of those ${passing(needing)} pass over STP.`,
     '',
     table(
       ['group', 'tests', 'pass natively', 'skip natively', 'fail natively', 'of the passing over STP'],

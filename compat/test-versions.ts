@@ -20,14 +20,11 @@ const LINES = ['20', '22', '24', '26'] as const;
 
 /**
  * What a version of Node is likely to break, in about a minute: the shim, which stands on Node's internals, whole; of
- * what stands on its public parts one file for each (koffi and files, FIFOs, event loop, command line, cluster). What
- * is arithmetic, or goes over the same parts again, is left to the whole suite.
+ * what stands on its public parts koffi and files, and clusters. What is arithmetic, or goes over the same parts again,
+ * is left to the whole suite.
  */
 const SMOKE = [
-  'calls/connections',
-  'cli/run',
   'e2e/cluster',
-  'region/liveness',
   'shim/auto',
   'shim/exit',
   'shim/give',
