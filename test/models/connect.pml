@@ -1,13 +1,15 @@
 /*
- * Connecting: two clients, each a process, ask one listener whose queue takes one request; each connects up to twice, gives up when it likes (PATIENT: never), and may
- * die, as may the server; the listener ends when it likes.
+ * Connecting: two clients, each a process, ask one listener whose queue takes one request; each connects up to twice,
+ * gives up when it likes (PATIENT: never), and may die, as may the server; the listener ends when it likes.
  *
- * Stands for src/engine/handshake.ts, and `receive`, `peerGone` of engine.ts. `=` names the function that a line stands for; docs/models.md has the table.
- * Logs keep order and are read to their end after the death of the writer; each event is one step. What follows a connect (bytes, credit, ends) is in hand-over.pml;
- * here a connected client says BYE.
+ * Stands for src/engine/handshake.ts, and `receive`, `peerGone` of engine.ts. `=` names the function that a line stands
+ * for; docs/models.md has the table. Logs keep order and are read to their end after the death of the writer; each
+ * event is one step. What follows a connect (bytes, credit, ends) is in hand-over.pml; here a connected client says
+ * BYE.
  *
- * Properties: the queue never holds more than the backlog (assert); ACCEPT reaches only a client that waits for it, or is answered (assert); at the end,
- * when nothing can happen any more, no client waits, and the server has no socket whose client is not there (assert).
+ * Properties: the queue never holds more than the backlog (assert); ACCEPT reaches only a client that waits for it, or
+ * is answered (assert); at the end, when nothing can happen any more, no client waits, and the server has no socket
+ * whose client is not there (assert).
  */
 #ifndef DEATHS
 #define DEATHS 1

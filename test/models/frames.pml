@@ -1,12 +1,15 @@
 /*
- * The log of frames of the direct driver: one writer W, one reader R on another host, and between them a file system D that shows each block when it likes.
+ * The log of frames of the direct driver: one writer W, one reader R on another host, and between them a file system D
+ * that shows each block when it likes.
  *
- * Stands for src/storage/frame-writer.ts and frame-reader.ts. `=` names the function that a line stands for; docs/models.md has the table.
- * A look at a block gives what was there before or what was written last, block by block: so a frame of several may be seen torn, and a status late.
- * Nobody is woken: both look again after a while, which is no more than a step that can be taken at any time. One record per frame.
+ * Stands for src/storage/frame-writer.ts and frame-reader.ts. `=` names the function that a line stands for;
+ * docs/models.md has the table. A look at a block gives what was there before or what was written last, block by block:
+ * so a frame of several may be seen torn, and a status late. Nobody is woken: both look again after a while, which is
+ * no more than a step that can be taken at any time. One record per frame.
  *
- * Properties: R takes in each record once, in order and whole (assert); W never waits for room that R has made (invalid end states). Positions count modulo
- * 32 and begin at 28, so that they wrap as 32 bits do; numbers of frames do not wrap.
+ * Properties: R takes in each record once, in order and whole (assert); W never waits for room that R has made (invalid
+ * end states). Positions count modulo 32 and begin at 28, so that they wrap as 32 bits do; numbers of frames do not
+ * wrap.
  */
 #define CAPACITY 8
 #define MODULUS 32

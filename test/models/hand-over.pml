@@ -1,15 +1,19 @@
 /*
- * The hand-over: G gives its end of a connection to T while O, the other end, goes on; with BOTH, O gives its end to U at the same time.
+ * The hand-over: G gives its end of a connection to T while O, the other end, goes on; with BOTH, O gives its end to U
+ * at the same time.
  *
- * Stands for src/engine/hand-over*.ts, stream.ts, peer.ts, and `abort`, `release`, `peerGone` of engine.ts. `=` names the function that a line stands for.
- * Each process handles one event (a record, a call of its program, room in a log, a death noticed) at a time, and each of these is one step. Logs keep
- * order and are read to their end after the death of the writer; ROOM records fit, control records that find no room wait in the writer and
- * die with it, bytes that find none stay where they are. A process may die between any two events, and between any two records of one.
- * Bytes are their own numbers, so that one that is lost, doubled or out of order shows where it arrives, and again where a program reads it.
- * docs/models.md has the table. Left out: reading shut down, linger times, links that can't be made for the moment, and what damage would do.
+ * Stands for src/engine/hand-over*.ts, stream.ts, peer.ts, and `abort`, `release`, `peerGone` of engine.ts. `=` names
+ * the function that a line stands for. Each process handles one event (a record, a call of its program, room in a log,
+ * a death noticed) at a time, and each of these is one step. Logs keep order and are read to their end after the death
+ * of the writer; ROOM records fit, control records that find no room wait in the writer and die with it, bytes that
+ * find none stay where they are. A process may die between any two events, and between any two records of one. Bytes
+ * are their own numbers, so that one that is lost, doubled or out of order shows where it arrives, and again where a
+ * program reads it. docs/models.md has the table. Left out: reading shut down, linger times, links that can't be made
+ * for the moment, and what damage would do.
  *
- * Properties: see the assertions; at the end, when nothing can happen any more (timeout), every socket in a living process is closed, and without
- * harm (a death of a process that held an end, an expiry, a close before the end) every byte has been read. With harm both ends come to an end all the same.
+ * Properties: see the assertions; at the end, when nothing can happen any more (timeout), every socket in a living
+ * process is closed, and without harm (a death of a process that held an end, an expiry, a close before the end) every
+ * byte has been read. With harm both ends come to an end all the same.
  */
 #ifdef BOTH
 #define PROCESSES 4

@@ -1,13 +1,16 @@
 /*
- * Connected before the accept: two client processes ask one listener whose backlog is one, one of them twice at a time. Where a client process has a
- * place in the listener's queue its program is told as soon as CONNECT is published, and may send a byte, close, or die; else it waits for ACCEPT, as in
- * connect.pml. The listener ends when it likes, and processes die.
+ * Connected before the accept: two client processes ask one listener whose backlog is one, one of them twice at a time.
+ * Where a client process has a place in the listener's queue its program is told as soon as CONNECT is published, and
+ * may send a byte, close, or die; else it waits for ACCEPT, as in connect.pml. The listener ends when it likes, and
+ * processes die.
  *
- * Stands for src/engine/early.ts, request.ts, queued-counts.ts; `=` names the function that a line stands for; docs/models.md has the table.
- * Logs keep order and are read to their end after the death of the writer; each event is one step.
+ * Stands for src/engine/early.ts, request.ts, queued-counts.ts; `=` names the function that a line stands for;
+ * docs/models.md has the table. Logs keep order and are read to their end after the death of the writer; each event is
+ * one step.
  *
- * Properties: a request whose program was told is accepted with all that was sent, unless its listener ends, whatever becomes of the client (assert); the
- * queue holds no more of a client process than the backlog (assert); at the end no program waits (assert).
+ * Properties: a request whose program was told is accepted with all that was sent, unless its listener ends, whatever
+ * becomes of the client (assert); the queue holds no more of a client process than the backlog (assert); at the end no
+ * program waits (assert).
  */
 #ifndef DEATHS
 #define DEATHS 1
