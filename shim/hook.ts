@@ -302,18 +302,23 @@ function portOf([first]: readonly unknown[]): number | undefined {
 function translatorFor(settings: Configuration, port: number | undefined): Translator | undefined {
   const loaded = loadedTranslator();
   if (loaded !== undefined) return loaded;
-  if (settings.mode === 'auto' && settings.rules.length === 0 && !loadGlance().mayListen(settings.directories, port))
-    return undefined;
-  return translatorToListen();
+  const everything = settings.mode !== 'auto' || settings.rules.length > 0;
+  return unlessScarce(() =>
+    everything || loadGlance().mayListen(settings.directories, port) ? loadTranslator() : undefined,
+  );
+}
+
+function translatorToListen(): Translator | undefined {
+  return unlessScarce(loadTranslator);
 }
 
 /**
- * Undefined where it can't be loaded just now, because the program has no descriptor or no memory left; the next call
- * tries again.
+ * Undefined where nothing can be loaded just now, because the program has no descriptor or no memory left; the next
+ * call tries again.
  */
-function translatorToListen(): Translator | undefined {
+function unlessScarce(load: () => Translator | undefined): Translator | undefined {
   try {
-    return loadTranslator();
+    return load();
   } catch (error) {
     if (error instanceof Error && SCARCE.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
