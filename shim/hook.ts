@@ -179,10 +179,15 @@ function patchServers(patches: Patches, settings: Configuration): void {
   );
 }
 
+/** The options of a connect or listen, or its port or path; net.js hands on arguments that it has put in an array. */
+function firstOf([first]: readonly unknown[]): unknown {
+  return Array.isArray(first) ? first[0] : first;
+}
+
 /** A Unix socket or a pipe: those stay with Node. */
-function hasPath([first]: readonly unknown[]): boolean {
-  if (typeof first === 'string') return Number.isNaN(Number(first));
-  const options: unknown = Array.isArray(first) ? first[0] : first;
+function hasPath(args: readonly unknown[]): boolean {
+  if (typeof args[0] === 'string') return Number.isNaN(Number(args[0]));
+  const options = firstOf(args);
   return (
     typeof options === 'object' &&
     options !== null &&
@@ -290,8 +295,8 @@ type Translator = ReturnType<typeof loadTranslator>;
 const SCARCE: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM'];
 
 /** The port that a connect names, where it is a plain one. */
-function portOf([first]: readonly unknown[]): number | undefined {
-  const options: unknown = Array.isArray(first) ? first[0] : first;
+function portOf(args: readonly unknown[]): number | undefined {
+  const options = firstOf(args);
   const port: unknown =
     typeof options === 'object' && options !== null ? (options as { port?: unknown }).port : options;
   const number = typeof port === 'string' && port.trim() !== '' ? Number(port) : port;

@@ -103,6 +103,6 @@ function lookAt(file: string, { ports, groups }: Heard): void {
   }
   for (let i = 0; i < BindingsHead.fields.portGroups.size; i += 1) {
     const bits = block[GROUPS_AT + i] ?? 0;
-    for (let bit = 0; bit < 8; bit += 1) if ((bits & (1 << bit)) !== 0) groups.add(i * 8 + bit);
+    for (let bit = 0; bits >> bit !== 0; bit += 1) if ((bits & (1 << bit)) !== 0) groups.add(i * 8 + bit);
   }
 }

@@ -29,3 +29,15 @@ export function told() {
 export function must(truth, what) {
   if (!truth) throw new Error(`wrong: ${what}`);
 }
+
+/** What fake timers take over: all but nextTick and queueMicrotask, without which http itself stands still. */
+export const FAKED = [
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'setImmediate',
+  'Date',
+  'performance',
+  'hrtime',
+];

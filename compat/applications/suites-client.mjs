@@ -3,23 +3,11 @@ import { createRequire } from 'node:module';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { must, tell, told } from './kit.mjs';
+import { FAKED, must, tell, told } from './kit.mjs';
 
 const require = createRequire(import.meta.url);
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-suites-'));
 process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
-
-/** Without nextTick and queueMicrotask, by which http itself would stand still. */
-const FAKED = [
-  'setTimeout',
-  'clearTimeout',
-  'setInterval',
-  'clearInterval',
-  'setImmediate',
-  'Date',
-  'performance',
-  'hrtime',
-];
 
 const body = (clock) => `
   const http = require('node:http');

@@ -2,7 +2,7 @@
 import http from 'node:http';
 import FakeTimers from '@sinonjs/fake-timers';
 import request from 'supertest';
-import { bytes, checksum, must, tell, told } from './kit.mjs';
+import { bytes, checksum, FAKED, must, tell, told } from './kit.mjs';
 
 // nock 15 asks for it, and Node 20 has it not.
 Promise.withResolvers ??= function withResolvers() {
@@ -41,16 +41,7 @@ nock.restore();
 
 const clock = FakeTimers.install({
   now: 0,
-  toFake: [
-    'setTimeout',
-    'clearTimeout',
-    'setInterval',
-    'clearInterval',
-    'setImmediate',
-    'Date',
-    'performance',
-    'hrtime',
-  ],
+  toFake: FAKED,
 });
 const faked = JSON.parse(await get('/hello/frozen')).hello;
 const fetched = await (await fetch(`${base}/hello/fetched`)).json();

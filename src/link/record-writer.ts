@@ -68,19 +68,25 @@ export abstract class RecordWriter {
     to: number,
   ): number {
     if (this.failure !== null) return payload === null ? 0 : to - from;
-    const partial = type === RecordType.data || type === RecordType.handReceived || type === RecordType.handUnsent;
-    let taken =
-      partial && payload !== null
-        ? this.#appendPart(type, source, socket, generation, payload, from, to)
-        : this.#appendWhole(type, source, socket, generation, payload, from, to);
-    if (taken < 0 && this.refreshRoom()) {
-      taken =
-        partial && payload !== null
-          ? this.#appendPart(type, source, socket, generation, payload, from, to)
-          : this.#appendWhole(type, source, socket, generation, payload, from, to);
-    }
+    let taken = this.#tryAppend(type, source, socket, generation, payload, from, to);
+    if (taken < 0 && this.refreshRoom()) taken = this.#tryAppend(type, source, socket, generation, payload, from, to);
     if (taken < 0 && !this.needsRoom) this.waitForRoom();
     return taken;
+  }
+
+  #tryAppend(
+    type: number,
+    source: number,
+    socket: number,
+    generation: number,
+    payload: Uint8Array | null,
+    from: number,
+    to: number,
+  ): number {
+    const partial = type === RecordType.data || type === RecordType.handReceived || type === RecordType.handUnsent;
+    return partial && payload !== null
+      ? this.#appendPart(type, source, socket, generation, payload, from, to)
+      : this.#appendWhole(type, source, socket, generation, payload, from, to);
   }
 
   /**

@@ -15,7 +15,10 @@
  */
 #define CAPACITY 4
 #define MODULUS 16
-/* Room that is told of, see Link.roomy: twice the largest record, or what waits might not fit where a lap ends, and W would look again without end. */
+/*
+ * Room that is told of, see Link.roomy: twice the largest record, or what waits might not fit where a lap ends, and W
+ * would look again without end.
+ */
 #ifdef ROOMY_TOO_SMALL
 #define ROOMY 2
 #else
@@ -106,7 +109,10 @@ inline publish() {
   fi
 }
 
-/* = RecordWriter.append with the engine's answer to -1 (Peer.block); then Link.publishNow or publishSoon, and Poller.publishLater */
+/*
+ * = RecordWriter.append with the engine's answer to -1 (Peer.block); then Link.publishNow or publishSoon, and
+ * Poller.publishLater
+ */
 inline append() {
   atomic {
     if

@@ -125,12 +125,13 @@ void t.test('a client whose servers are all on TCP loads no call library, whoeve
   const serve = `require('node:net').createServer((socket) => socket.end()).listen(0, '127.0.0.1', function () {
     console.log(this.address().port);
   })`;
-  const spoken = async (args: string[]): Promise<{ port: number; end: () => void }> => {
+  const portOf = async (args: string[]): Promise<number> => {
     const child = spawn(process.execPath, [...args, '-e', serve], { env: { ...environment(), ...env }, stdio: 'pipe' });
+    t.teardown(() => child.kill());
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
-    return { port: Number(String(line)), end: () => child.kill() };
+    return Number(String(line));
   };
-  const [ofTcp, ofRegion] = await Promise.all([spoken([]), spoken(['--require', REGISTER])]);
+  const [ofTcp, ofRegion] = await Promise.all([portOf([]), portOf(['--require', REGISTER])]);
   const program = `
     const net = require('node:net');
     const loaded = () => Object.keys(require.cache).some((file) => /[\\\\/]src[\\\\/]calls/.test(file));
@@ -138,10 +139,9 @@ void t.test('a client whose servers are all on TCP loads no call library, whoeve
       const socket = net.connect(port, 'localhost', () => console.log(loaded() || socket.stp?.reason));
       socket.on('close', resolve).resume();
     });
-    call(${ofTcp.port}).then(() => call(${ofRegion.port}));
+    call(${ofTcp}).then(() => call(${ofRegion}));
   `;
   const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], env);
-  for (const { end } of [ofTcp, ofRegion]) end();
   t.same(stdout.trim().split('\n'), ['NO_LISTENER', 'true'], stderr);
 });
 
