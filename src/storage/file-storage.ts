@@ -324,7 +324,7 @@ export class FileStorage implements Storage {
   #own(name: string): string {
     const place = this.#place(name);
     if (this.#pinned !== undefined && inodeOf(this.#pinned.place) !== this.#pinned.inode)
-      throw new StpError('ENOENT', `${this.root} was removed; what is in its place is another region`);
+      throw new StpError('ENOENT', `${this.#pinned.place} is not this process's any more: the region was removed`);
     return place;
   }
 

@@ -51,10 +51,14 @@ const ERRORS: ReadonlySet<string> = new Set([
   'EACCES',
   'ENOTCONN',
   'EIO',
+  // Its own file is not in its place any more: for that process the region was removed.
+  'ENOENT',
 ]);
 
 /** Ways that leave the file as long as it is, and itself. */
 const OVERWRITES: ReadonlySet<string> = new Set(['scribble', 'words', 'whole']);
+/** Ways after which another file, or none, is in the place of the one that processes have open. */
+const REPLACES: ReadonlySet<string> = new Set(['replace', 'remove', 'link', 'directory']);
 
 interface Scene {
   readonly region: string;
@@ -73,8 +77,8 @@ type Next = 'same' | 'client' | 'region';
 
 interface Spoil {
   readonly title: string;
-  /** The pair goes on with a file that has no name any more: nothing can be done to it again. */
-  readonly spent: boolean;
+  /** What of the scene goes on with a file that has no name any more: nothing can be done to it again. */
+  readonly next: Next;
   undo(): void;
 }
 
@@ -223,7 +227,8 @@ class LiveFuzz {
       return 'region';
     }
     if (this.done % PROGRESS_DAMAGES === 0) this.#run.progress?.(this.done);
-    return what.spent ? 'client' : 'same';
+    if (what.next === 'region') await this.#clear();
+    return what.next;
   }
 
   #isPromised(outcome: string): boolean {
@@ -324,17 +329,19 @@ class LiveFuzz {
     // Most of a log is empty: what is cut off counts near its beginning.
     const cutAt = random.chance(0.7) ? random.below(9000) : random.below((good?.length ?? 0) + 1);
     // What outlives the damage is put right after it, so that the next is not only about this one.
+    const replaces = good !== undefined && REPLACES.has(way);
     const undo = (): void => {
-      if (ring !== undefined || (good !== undefined && name.startsWith('links/') && !spent)) return;
+      if (ring !== undefined || (good !== undefined && name.startsWith('links/') && !replaces)) return;
       fs.rmSync(file, { recursive: true, force: true });
       if (good !== undefined && !name.startsWith('links/')) fs.writeFileSync(file, good, { mode: 0o600 });
     };
-    const spent =
-      good !== undefined && ['replace', 'remove', 'link', 'directory'].includes(way) && name.startsWith('links/');
+    let next: Next = 'same';
+    if (replaces && name === `processes/${serverNumber}`) next = 'region';
+    else if (replaces && name !== 'region') next = 'client';
     const title = `${way} ${name.replace(/\d+/gu, 'N')}`;
     if (good === undefined) {
       fs.writeFileSync(file, random.bytes(random.below(9000)), { mode: 0o600 });
-      return { title: `invent ${title}`, spent, undo };
+      return { title: `invent ${title}`, next, undo };
     }
     switch (way) {
       case 'scribble':
@@ -371,7 +378,7 @@ class LiveFuzz {
         fs.rmSync(file);
         fs.mkdirSync(file);
     }
-    return { title, spent, undo };
+    return { title, next, undo };
   }
 }
 
