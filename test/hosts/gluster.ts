@@ -87,6 +87,7 @@ export async function glusterStand(directory: string): Promise<Stand> {
     directory: at('A'),
     pageCache: true,
     leaseMs: 5000,
+    waitsInKernel: false,
     hosts: [new LocalHost('A', at('A')), new LocalHost('B', at('B'))],
     stopServer: () => {
       server.kill('SIGSTOP');

@@ -44,6 +44,11 @@ export interface Stand {
   readonly pageCache: boolean;
   /** Of the regions in it, milliseconds: as by default, more where a host may get no processor for that long. */
   readonly leaseMs: number;
+  /**
+   * True where each call of a process waits in its kernel while the file server stands still. Both ends then stand
+   * still with it, and which of them sees that the other was silent depends on which is first to go on.
+   */
+  readonly waitsInKernel: boolean;
   /** Stops the file server where it stands, and lets it go on. */
   stopServer(): void;
   continueServer(): void;

@@ -57,6 +57,7 @@ export async function nfsStand(directory: string): Promise<Stand> {
     title: 'two kernels on NFSv4.1',
     shared,
     pageCache: true,
+    waitsInKernel: false,
     guest: () => ({ device: () => Promise.resolve(DEVICE), mount: MOUNT, mountType: 'nfs4' }),
     signalServers: (name) => {
       server.kill(name);

@@ -34,6 +34,7 @@ export function p9Stand(directory: string): Promise<Stand> {
     title: 'two kernels on 9p',
     shared,
     pageCache: false,
+    waitsInKernel: true,
     guest: (name) => ({ device: () => device(name), mount: MOUNT, mountType: '9p' }),
     signalServers: (name) => {
       for (const helper of helpers.values()) helper.kill(name);

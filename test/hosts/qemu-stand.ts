@@ -16,6 +16,7 @@ export interface Storage {
   /** The shared directory as this machine sees it. */
   readonly shared: string;
   readonly pageCache: boolean;
+  readonly waitsInKernel: boolean;
   /** How a guest comes to it. */
   guest(name: string): Pick<QemuOptions, 'device' | 'mount' | 'mountType'>;
   /** Stops the file servers that were started for it, lets them go on, or ends them. */
@@ -50,6 +51,7 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
     title: storage.title,
     directory: storage.shared,
     pageCache: storage.pageCache,
+    waitsInKernel: storage.waitsInKernel,
     leaseMs: LEASE_MS,
     hosts,
     stopServer: () => {

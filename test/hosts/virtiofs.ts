@@ -25,6 +25,7 @@ export function virtiofsStand(directory: string): Promise<Stand> {
     title: 'two kernels on virtiofs',
     shared,
     pageCache: true,
+    waitsInKernel: false,
     guest: (name) => ({
       device: () => device(name),
       mount: `mount -t virtiofs ${TAG} ${SHARED}`,
