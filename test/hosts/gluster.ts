@@ -8,6 +8,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { FULL_LOAD } from '../soak/place';
 import { LocalHost, type Stand } from './host';
 
 const PORT = 24_999;
@@ -88,6 +89,7 @@ export async function glusterStand(directory: string): Promise<Stand> {
     pageCache: true,
     leaseMs: 5000,
     waitsInKernel: false,
+    soakLoad: FULL_LOAD,
     hosts: [new LocalHost('A', at('A')), new LocalHost('B', at('B'))],
     stopServer: () => {
       server.kill('SIGSTOP');

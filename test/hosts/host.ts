@@ -6,6 +6,7 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { projectRoot } from '../../scripts/project-root';
 import { registerPath } from '../../src/cli/run';
+import { type SoakLoad } from '../soak/place';
 
 export interface HostEnd {
   readonly code: number | null;
@@ -49,6 +50,8 @@ export interface Stand {
    * still with it, and which of them sees that the other was silent depends on which is first to go on.
    */
   readonly waitsInKernel: boolean;
+  /** What a soak between them bears. */
+  readonly soakLoad: SoakLoad;
   /** Stops the file server where it stands, and lets it go on. */
   stopServer(): void;
   continueServer(): void;

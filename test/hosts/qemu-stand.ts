@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fetchGuestKernel, type GuestStand } from './guest-kernel';
 import { writeGuestImage } from './guest-image';
 import { type Stand } from './host';
+import { type SoakLoad } from '../soak/place';
 import { QemuHost, type QemuOptions } from './qemu-host';
 
 /** What lies between the two. */
@@ -28,6 +29,9 @@ export interface Storage {
  * what takes a real one 60 ms, to start the thread that beats, takes it more than one second.
  */
 const LEASE_MS = 10_000;
+
+/** An emulated processor starts a process in seconds, and moves 2 MB/s or so through all of its connections. */
+const LOAD: SoakLoad = { processes: 4, connections: 2, bytesMax: 100_000 };
 
 /** Starts both kernels; their files are under `directory`. */
 export async function qemuStand(directory: string, storage: Storage): Promise<Stand> {
@@ -53,6 +57,7 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
     pageCache: storage.pageCache,
     waitsInKernel: storage.waitsInKernel,
     leaseMs: LEASE_MS,
+    soakLoad: LOAD,
     hosts,
     stopServer: () => {
       storage.signalServers('SIGSTOP');

@@ -13,6 +13,7 @@ const REGION = 'region-soak';
 
 function twoHosts(stand: Stand): SoakPlace {
   return {
+    load: stand.soakLoad,
     region: path.join(stand.directory, REGION),
     leaseMs: stand.leaseMs,
     clockMs: CLOCK_MS,

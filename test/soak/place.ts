@@ -17,7 +17,19 @@ export interface SoakChild {
   kill(): void;
 }
 
+/** How much goes on at once. */
+export interface SoakLoad {
+  readonly processes: number;
+  /** Connections that each process has opened at once. */
+  readonly connections: number;
+  /** Most bytes that one of them carries each way. */
+  readonly bytesMax: number;
+}
+
+export const FULL_LOAD: SoakLoad = { processes: 8, connections: 4, bytesMax: 1_500_000 };
+
 export interface SoakPlace {
+  readonly load: SoakLoad;
   /** The region's directory as this process sees it. */
   readonly region: string;
   /** How long a death may go unnoticed where it can't be seen at once, milliseconds. */
@@ -39,6 +51,7 @@ export const SOAK_PROCESS = path.join(__dirname, 'soak-process.js');
 /** All of them on this host. */
 export function oneHost(region: string): SoakPlace {
   return {
+    load: FULL_LOAD,
     region,
     leaseMs: 0,
     clockMs: 1,

@@ -1,6 +1,6 @@
 /**
  * A process of a soak: serves at its port, talks to the others at random, takes over what they hand to it, and reports.
- * `argv`: slot, life, seed, slots.
+ * `argv`: slot, life, seed, slots, connections at once, bytes at most.
  */
 import fs from 'node:fs';
 import * as stp from '../../src/index';
@@ -18,16 +18,14 @@ import {
   type ToProcess,
 } from './messages';
 
-const ASKING_MAX = 4;
 const PAUSE_MS_MAX = 40;
-const BYTES_MAX = 1_500_000;
 /** On a machine without a processor to spare an answer may take long. */
 const CONNECT_MS_MAX = 120_000;
 const GIVE_MS = 2000;
 /** What the death of the other end, or of one on the way, may show as. */
 const OF_DEATH: ReadonlySet<string> = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'EBADF']);
 
-const [slot = 0, life = 0, seed = 0, slots = 8] = process.argv.slice(2).map(Number);
+const [slot = 0, life = 0, seed = 0, slots = 0, connections = 0, bytesMax = 0] = process.argv.slice(2).map(Number);
 const self: Life = { slot, life };
 const random = new Random(seed * 1000 + slot * 100 + life);
 
@@ -82,7 +80,7 @@ async function client(): Promise<void> {
     const opening: Opening = {
       ...self,
       stream: random.below(100_000) * 2,
-      bytes: random.chance(0.4) ? random.below(2000) : random.below(BYTES_MAX),
+      bytes: random.chance(0.4) ? random.below(2000) : random.below(bytesMax),
       moves: random.chance(0.1),
     };
     let server: Life | undefined;
@@ -202,4 +200,4 @@ stp.STPsetopt(listener, stp.STP_WATCHER, {
   },
 });
 tell({ kind: 'ready' });
-for (let i = 0; i < ASKING_MAX; i++) void client();
+for (let i = 0; i < connections; i++) void client();

@@ -39,7 +39,6 @@ export interface Sample {
  * never given back.
  */
 const EXEC_ARGV = ['--expose-gc', '--max-semi-space-size=1'];
-const SLOTS = 8;
 /** The first so many are never killed: growth shows in those who live. */
 const ELDERS = 2;
 const SAMPLE_MS = 2000;
@@ -58,8 +57,8 @@ interface Running {
 export class Soak {
   readonly #options: SoakOptions;
   readonly #random: Random;
-  readonly #running: (Running | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
-  readonly #lives: number[] = Array.from({ length: SLOTS }, () => 0);
+  readonly #running: (Running | undefined)[];
+  readonly #lives: number[];
   /** When each life was killed. */
   readonly #killedMs = new Map<string, number>();
   readonly #resets: Reset[] = [];
@@ -80,11 +79,14 @@ export class Soak {
   constructor(options: SoakOptions) {
     this.#options = options;
     this.#random = new Random(options.seed);
+    const { processes } = options.place.load;
+    this.#running = Array.from({ length: processes }, () => undefined);
+    this.#lives = Array.from({ length: processes }, () => 0);
   }
 
   async run(): Promise<void> {
     const { seconds, killEveryMs } = this.#options;
-    for (let slot = 0; slot < SLOTS; slot++) this.#start(slot);
+    for (let slot = 0; slot < this.#lives.length; slot++) this.#start(slot);
     const endMs = nowMs() + seconds * 1000;
     let killMs = nowMs() + 2 * killEveryMs;
     let sampleMs = nowMs() + SAMPLE_MS;
@@ -109,7 +111,10 @@ export class Soak {
     const life = (this.#lives[slot] ?? 0) + 1;
     this.#lives[slot] = life;
     const env = { STP_SYSTEM: 'soak', STP_DRIVER: slot % 4 === 3 ? 'direct' : 'auto' };
-    const child = this.#options.place.start(slot, [slot, life, this.#options.seed, SLOTS].map(String), EXEC_ARGV, env);
+    const { place, seed } = this.#options;
+    const { processes, connections, bytesMax } = place.load;
+    const args = [slot, life, seed, processes, connections, bytesMax].map(String);
+    const child = place.start(slot, args, EXEC_ARGV, env);
     child.onMessage = (message) => {
       this.#hear(slot, message);
     };
@@ -149,7 +154,7 @@ export class Soak {
   }
 
   async #killOne(): Promise<void> {
-    const slot = this.#random.between(ELDERS, SLOTS - 1);
+    const slot = this.#random.between(ELDERS, this.#lives.length - 1);
     const running = this.#running[slot];
     if (running === undefined) return;
     this.#killedMs.set(`${running.slot}.${running.life}`, nowMs());
