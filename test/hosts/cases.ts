@@ -316,7 +316,7 @@ async function figures(scene: Scene): Promise<string> {
 
 /** What the doctor measures between the two hosts. */
 async function doctor(scene: Scene): Promise<string> {
-  const command = path.join(projectRoot(), 'dist', 'src', 'cli', 'stp.js');
+  const command = path.join(projectRoot(), 'dist', 'lib', 'cli.js');
   const joined = scene.program(scene.b, [command, 'doctor', scene.b.directory, '--join'], 'beta');
   const measuring = scene.program(scene.a, [command, 'doctor', scene.a.directory, '--peer'], 'alpha');
   const [{ code }, { code: other }] = await Promise.all([measuring.process.ended, joined.process.ended]);

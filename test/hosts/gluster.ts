@@ -89,6 +89,7 @@ export async function glusterStand(directory: string): Promise<Stand> {
     pageCache: true,
     leaseMs: 5000,
     waitsInKernel: false,
+    clockMs: 1,
     soakLoad: FULL_LOAD,
     hosts: [new LocalHost('A', at('A')), new LocalHost('B', at('B'))],
     stopServer: () => {

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import readline from 'node:readline';
 import * as stp from '../../src';
 import { Region } from '../../src/region';
+import { makeOld } from '../soak/place';
 import { Kit } from '../calls/kit';
 import { OUTCOME_PREFIX, type Outcome, type Step } from './host-actor';
 import { RawFile } from './raw-file';
@@ -59,6 +60,11 @@ export class HostKit extends Kit {
       if (n === 0) throw new Error(`the stream ended after ${at} bytes`);
       at += n;
     }
+  }
+
+  /** Sets the times of all files in a directory back. */
+  makeOld(directory: string): void {
+    makeOld(directory);
   }
 
   /** A plain file to write (`out`, made with all its bytes) or to read. */

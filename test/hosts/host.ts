@@ -50,6 +50,8 @@ export interface Stand {
    * still with it, and which of them sees that the other was silent depends on which is first to go on.
    */
   readonly waitsInKernel: boolean;
+  /** By how much the clocks of the hosts may differ, milliseconds. */
+  readonly clockMs: number;
   /** What a soak between them bears. */
   readonly soakLoad: SoakLoad;
   /** Stops the file server where it stands, and lets it go on. */

@@ -30,6 +30,9 @@ export interface Storage {
  */
 const LEASE_MS = 10_000;
 
+/** A guest has its time from a clock of whole seconds, once, and what emulates it may stand still for a while. */
+const CLOCK_MS = 2000;
+
 /** An emulated processor starts a process in seconds, and moves 2 MB/s or so through all of its connections. */
 const LOAD: SoakLoad = { processes: 4, connections: 2, bytesMax: 100_000 };
 
@@ -57,6 +60,7 @@ export async function qemuStand(directory: string, storage: Storage): Promise<St
     pageCache: storage.pageCache,
     waitsInKernel: storage.waitsInKernel,
     leaseMs: LEASE_MS,
+    clockMs: CLOCK_MS,
     soakLoad: LOAD,
     hosts,
     stopServer: () => {

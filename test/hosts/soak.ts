@@ -8,7 +8,6 @@ import { runSoak } from '../soak/verdict';
 import { type Stand } from './host';
 import { HostActor } from './host-actor';
 
-const CLOCK_MS = 250;
 const REGION = 'region-soak';
 
 function twoHosts(stand: Stand): SoakPlace {
@@ -16,7 +15,19 @@ function twoHosts(stand: Stand): SoakPlace {
     load: stand.soakLoad,
     region: path.join(stand.directory, REGION),
     leaseMs: stand.leaseMs,
-    clockMs: CLOCK_MS,
+    clockMs: stand.clockMs,
+    // On a host: what is done beside a file server, its clients see after a minute or two.
+    makeOld: async () => {
+      const [host] = stand.hosts;
+      const actor = await HostActor.start(host, { region: REGION, system: 'soak', leaseMs: stand.leaseMs });
+      await actor.run(
+        (kit, directory) => {
+          kit.makeOld(directory);
+        },
+        path.posix.join(host.directory, REGION, 'processes'),
+      );
+      await actor.kill();
+    },
     visit: async () => {
       const numbers: number[] = [];
       for (const host of stand.hosts) {

@@ -1,5 +1,6 @@
 /** Where the processes of a soak run, and how they are talked to. */
 import { fork } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { Region } from '../../src/region';
 import { type ToProcess, type ToSupervisor } from './messages';
@@ -36,6 +37,11 @@ export interface SoakPlace {
   readonly leaseMs: number;
   /** By how much the clocks of the processes may differ, milliseconds. */
   readonly clockMs: number;
+  /**
+   * Makes all processes' files old: one without an identity stays until then, as its owner may be just opening the
+   * region.
+   */
+  makeOld(): Promise<void>;
   /** Somebody comes on each host and leaves again: clears up after the dead. Resolves with their numbers. */
   visit(): Promise<readonly number[]>;
   start(
@@ -48,6 +54,11 @@ export interface SoakPlace {
 
 export const SOAK_PROCESS = path.join(__dirname, 'soak-process.js');
 
+/** Sets the times of all files in a directory back. */
+export function makeOld(directory: string): void {
+  for (const name of fs.readdirSync(directory)) fs.utimesSync(path.join(directory, name), new Date(0), new Date(0));
+}
+
 /** All of them on this host. */
 export function oneHost(region: string): SoakPlace {
   return {
@@ -55,6 +66,10 @@ export function oneHost(region: string): SoakPlace {
     region,
     leaseMs: 0,
     clockMs: 1,
+    makeOld: () => {
+      makeOld(path.join(region, 'processes'));
+      return Promise.resolve();
+    },
     visit: () => {
       const visitor = Region.open({ directory: region, system: 'soak', group: 'STG', driver: 'auto' });
       visitor.close();

@@ -192,7 +192,7 @@ export class Soak {
       this.reset += 1;
       const { by, code, beganMs, atMs } = reset;
       if (by === undefined) {
-        if (!this.#isExcused(reset)) this.failures.push(`${code} where nobody was killed`);
+        if (!this.#isExcused(reset)) this.failures.push(`${code} where nobody was killed, ${this.#story(reset)}`);
         continue;
       }
       const killedMs = this.#killedMs.get(`${by.slot}.${by.life}`);
@@ -200,6 +200,16 @@ export class Soak {
         this.failures.push(`${code} from process ${by.slot}.${by.life}, which was not killed`);
       else if (killedMs > beganMs) this.noticesMs.push(Math.max(0, atMs - killedMs));
     }
+  }
+
+  /** What happened to the process that was asked, before and after. */
+  #story({ asked, beganMs, atMs }: Reset): string {
+    const seconds = (ms: number): string => ((ms - atMs) / 1000).toFixed(1);
+    const gaps = this.#gaps
+      .filter((gap) => gap.slot === asked)
+      .slice(-3)
+      .map(({ fromMs, toMs }) => `${seconds(fromMs)} to ${seconds(toMs)} s`);
+    return `begun at ${seconds(beganMs)} s, process ${asked ?? 'unknown'} away from ${gaps.join(', ')}`;
   }
 
   /**

@@ -62,9 +62,7 @@ function trends(samples: readonly Sample[]): Trend[] {
 
 /** After the last process has left: nothing of the many is there any more. */
 async function leftBehind(place: SoakPlace): Promise<string[]> {
-  const processes = path.join(place.region, 'processes');
-  // A file without an identity stays until it is old: its owner may be just opening the region.
-  for (const name of fs.readdirSync(processes)) fs.utimesSync(path.join(processes, name), new Date(0), new Date(0));
+  await place.makeOld();
   const stay = new Set(['region']);
   for (const endMs = performance.now() + SEEN_MS; ;) {
     for (const number of await place.visit()) stay.add(`processes/${number}`);
