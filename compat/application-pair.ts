@@ -133,7 +133,7 @@ function environmentOf(role: 'server' | 'client', { setting, region, scratch }: 
   const env: NodeJS.ProcessEnv = { ...kept, COMPAT_WITNESS: witnessFile(scratch, role) };
   if (setting.hooked !== role && setting.hooked !== 'both')
     return { ...env, NODE_OPTIONS: withRequire(undefined, witness) };
-  const hook = withRequire(undefined, path.join(projectRoot(), 'dist/shim/register.js'));
+  const hook = withRequire(undefined, path.join(projectRoot(), 'dist/lib/register.js'));
   return {
     ...env,
     NODE_OPTIONS: withRequire(hook, witness),

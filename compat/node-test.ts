@@ -79,7 +79,7 @@ function environment(mode: Mode, region: string): NodeJS.ProcessEnv {
   const driver = process.env['STP_DRIVER'];
   return {
     ...env,
-    ...withPreload(path.join(dist, 'shim/register.js')),
+    ...withPreload(path.join(dist, 'lib/register.js')),
     STP_NET: 'stp',
     STP_REGION: region,
     ...(driver === undefined ? {} : { STP_DRIVER: driver }),

@@ -181,7 +181,7 @@ function tcpWorksHere(): Promise<boolean> {
 
 /** Runs `stp` as a person would, and returns what it prints. */
 async function stp(region: string, ...args: string[]): Promise<string> {
-  const command = path.join(path.dirname(registerPath()), '..', 'src', 'cli', 'stp.js');
+  const command = path.join(path.dirname(registerPath()), 'cli.js');
   const { stdout } = await promisify(execFile)(process.execPath, [command, ...args, '--region', region]);
   return stdout;
 }

@@ -1,5 +1,5 @@
 /**
- * The second half of `npm run build`: removes from dist what no source makes any more, so that tests that are gone do
+ * Part of `npm run build`: removes from dist what no source makes any more, so that tests that are gone do
  * not run on. Says what it removed.
  */
 import fs from 'node:fs';
@@ -9,12 +9,16 @@ import { projectRoot } from './project-root';
 /** How tsc names what it makes of a source. */
 const OUTPUT = /^(?<stem>.+?)(?:\.d)?\.(?<kind>[cm]?)[jt]s(?:\.map)?$/u;
 
+/** What is not made by tsc. */
+const BUNDLES = `lib${path.sep}`;
+
 /**
  * Files below `dist`, by their path in it, whose source is not below `root`. What tsc does not make is none of them.
  */
 export function staleOutputs(root: string, dist: string): string[] {
   const files = fs.readdirSync(dist, { recursive: true, encoding: 'utf8' });
   return files.filter((file) => {
+    if (file.startsWith(BUNDLES)) return false;
     const { stem, kind } = OUTPUT.exec(file)?.groups ?? {};
     return stem !== undefined && !fs.existsSync(path.join(root, `${stem}.${kind ?? ''}ts`));
   });

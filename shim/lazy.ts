@@ -10,6 +10,7 @@ import type * as Calls from '../src/index';
 import Module from 'node:module';
 import type childProcess from 'node:child_process';
 import type * as Rules from './connect/rules';
+import type * as Library from './library';
 import type * as Translator from './translator';
 
 interface Loader {
@@ -40,9 +41,13 @@ function unseen<T>(load: () => T): T {
   }
 }
 
+function loadLibrary(): typeof Library {
+  return unseen(() => require('./library') as typeof Library);
+}
+
 /** The call library. */
 export function loadCalls(): typeof Calls {
-  return unseen(() => require('../src/index') as typeof Calls);
+  return loadLibrary().calls;
 }
 
 let glance: typeof Glance | undefined;
@@ -61,7 +66,7 @@ let translator: typeof Translator | undefined;
 
 /** The translator, and with it the call library. */
 export function loadTranslator(): typeof Translator {
-  return (translator ??= unseen(() => require('./translator') as typeof Translator));
+  return (translator ??= loadLibrary().translator);
 }
 
 /** The translator where something has loaded it. */

@@ -5,16 +5,15 @@
  * by NODE_OPTIONS is not preloaded there. It is named in what the thread starts with, and gone before the first line of
  * the program's own.
  */
-import path from 'node:path';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
+import { REGISTER_PATH } from '../register-path';
 
-const REGISTER = path.join(__dirname, '..', 'register.js');
 /** Marks a NODE_OPTIONS that is not the program's. */
 const MARK = 'STP_NET_OWN_NODE_OPTIONS';
 
 /** Whether the hook came by NODE_OPTIONS. */
 export function cameByNodeOptions(env: NodeJS.ProcessEnv): boolean {
-  return env['NODE_OPTIONS']?.includes(REGISTER) === true;
+  return env['NODE_OPTIONS']?.includes(REGISTER_PATH) === true;
 }
 
 /** In place of the class; `new`, `extends` and `instanceof` see the class itself. */
@@ -31,7 +30,7 @@ function withHook(options: WorkerOptions | undefined): WorkerOptions | undefined
   const env: unknown = options?.env;
   if (options === undefined || typeof env !== 'object' || env === null || env === process.env || 'NODE_OPTIONS' in env)
     return options;
-  return { ...options, env: { ...env, NODE_OPTIONS: `--require ${JSON.stringify(REGISTER)}`, [MARK]: '1' } };
+  return { ...options, env: { ...env, NODE_OPTIONS: `--require ${JSON.stringify(REGISTER_PATH)}`, [MARK]: '1' } };
 }
 
 /** In the thread: the environment is what the program gave. */

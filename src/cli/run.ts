@@ -30,7 +30,7 @@ const RAISE_MS = 500;
 
 /** The hook that programs preload. */
 export function registerPath(): string {
-  return path.join(__dirname, '..', '..', 'shim', 'register.js');
+  return require.resolve('stp-net/register');
 }
 
 /** The environment of the command: ours, with what the options say and the hook in NODE_OPTIONS. */

@@ -3,7 +3,6 @@
  * The command `stp`: what it takes, what it tells, and how it ends. The work is in one file for each of its commands.
  */
 import fs from 'node:fs';
-import path from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { isErrorCode } from '../errors';
 import { doctor, type DoctorOptions } from './doctor';
@@ -129,8 +128,8 @@ function addDoctor(stp: Command): void {
 }
 
 function version(): string {
-  const manifest = path.join(__dirname, '..', '..', '..', 'package.json');
-  return (JSON.parse(fs.readFileSync(manifest, 'utf8')) as { version: string }).version;
+  const manifest = fs.readFileSync(require.resolve('stp-net/package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** Says what went wrong, and returns the exit code for it. */

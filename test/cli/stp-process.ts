@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import path from 'node:path';
 
-export const STP = path.join(__dirname, '..', '..', 'src', 'cli', 'stp.js');
+export const STP = path.join(__dirname, '..', '..', 'lib', 'cli.js');
 
 export interface StpEnd {
   readonly status: number | null;

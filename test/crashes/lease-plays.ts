@@ -165,7 +165,7 @@ const serverReplaced: LeasePlay = {
     'of a listen, and can listen at another port',
   async run(test) {
     const region = freshRegion(test);
-    const execArgv = ['other-host.js', '../../shim/register.js'].flatMap((name) => [
+    const execArgv = ['other-host.js', '../../lib/register.js'].flatMap((name) => [
       '--require',
       path.join(__dirname, name),
     ]);

@@ -13,7 +13,7 @@ import { loadNative, whyNoNative } from '../../src/storage';
 
 const ROOT = path.join(__dirname, '../../..');
 const PROGRAMS = path.join(ROOT, 'test/e2e/programs');
-const HOOK = path.join(ROOT, 'dist/shim/register.js');
+const HOOK = path.join(ROOT, 'dist/lib/register.js');
 const WATCHDOG_MS = 60_000;
 
 const RIGHT = {

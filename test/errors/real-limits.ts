@@ -13,7 +13,7 @@ import { Region } from '../../src/region';
 import { freshRegion } from '../calls/actor';
 import { type Went } from './real-program';
 
-const HOOK = path.join(__dirname, '../../shim/register.js');
+const HOOK = path.join(__dirname, '../../lib/register.js');
 const PROGRAM = path.join(__dirname, 'real-program.js');
 const ANSWER_MS = 30_000;
 /** Room for so many more descriptors is tried, one after the other: from too few for anything to enough for all. */

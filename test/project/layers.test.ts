@@ -20,6 +20,9 @@ const PACKAGES: Readonly<Record<string, { files: RegExp; lazy: boolean }>> = {
   eventemitter3: { files: /^src\//, lazy: false },
 };
 
+/** Where the package itself lies, however its files are put together. */
+const SELF = /^stp-net\/(register|package\.json)$/;
+
 /**
  * Files of a region are worked on through src/storage/file-calls.ts, so that a test can let each call fail. These
  * measure, or look at /proc.
@@ -98,6 +101,7 @@ function packageBreach(found: Import, where: string): string | undefined {
   if (/(^|:|\/)internal\//.test(found.specifier)) return `${where}: an internal of Node`;
   if (builtin)
     return /^src\/(layout|engine)\//.test(found.from) && !isPure(found) ? `${where}: the layer is pure` : undefined;
+  if (SELF.test(found.specifier) && /^src\/cli\//.test(found.from)) return undefined;
   const rule = PACKAGES[found.specifier];
   if (rule === undefined) return `${where}: no such dependency (builtins are imported as node:NAME)`;
   if (!rule.files.test(found.from)) return `${where}: only ${String(rule.files)} may`;

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { node, PACKAGE, scratch, spawnNode, type Spawned } from './kit';
 
 /** `stp-net/stp` */
-const CALLS = path.join(path.dirname(PACKAGE), '..', 'src', 'index.js');
+const CALLS = path.join(path.dirname(PACKAGE), 'stp.js');
 const BYTES = 8_000_000;
 
 /**

@@ -134,7 +134,7 @@ void t.test('a client whose servers are all on TCP loads no call library, whoeve
   const [ofTcp, ofRegion] = await Promise.all([portOf([]), portOf(['--require', REGISTER])]);
   const program = `
     const net = require('node:net');
-    const loaded = () => Object.keys(require.cache).some((file) => /[\\\\/]src[\\\\/]calls/.test(file));
+    const loaded = () => Object.keys(require.cache).some((file) => /[\\\\/]library\\.js$/.test(file));
     const call = (port) => new Promise((resolve) => {
       const socket = net.connect(port, 'localhost', () => console.log(loaded() || socket.stp?.reason));
       socket.on('close', resolve).resume();
@@ -149,12 +149,11 @@ void t.test('two copies and several ways of loading make one hook, which can be 
   const { directory, region, remove } = scratch();
   t.teardown(remove);
   const copy = path.join(directory, 'copy');
-  for (const part of ['shim', 'src'])
-    fs.cpSync(path.join(path.dirname(REGISTER), '..', part), path.join(copy, part), { recursive: true });
+  fs.cpSync(path.dirname(REGISTER), copy, { recursive: true });
   const program = `
     const net = require('node:net');
     const { connect } = net.Socket.prototype;
-    require(${JSON.stringify(path.join(copy, 'shim', 'register.js'))});
+    require(${JSON.stringify(path.join(copy, 'register.js'))});
     require(${JSON.stringify(REGISTER)});
     require(${JSON.stringify(PACKAGE)});
     console.log(connect === net.Socket.prototype.connect);

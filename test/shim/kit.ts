@@ -9,8 +9,8 @@ import path from 'node:path';
 import { memoryDirectory } from '../memory-directory';
 
 const OUT = path.join(__dirname, '..', '..');
-export const REGISTER = path.join(OUT, 'shim', 'register.js');
-export const PACKAGE = path.join(OUT, 'shim', 'index.js');
+export const REGISTER = path.join(OUT, 'lib', 'register.js');
+export const PACKAGE = path.join(OUT, 'lib', 'index.js');
 
 /** How long a process may take before it counts as hung, milliseconds. */
 export const PATIENCE_MS = 60_000;

@@ -8,7 +8,7 @@ import { loadNative, whyNoNative } from '../../src/storage';
 import { type Answer } from './volume-main';
 
 const MAIN = path.join(__dirname, 'volume-main.js');
-const HOOK = path.join(__dirname, '../../shim/register.js');
+const HOOK = path.join(__dirname, '../../lib/register.js');
 /** Window, log and what the streams buffer on both sides: far less than what is sent. */
 const STALLED_BYTES_MAX = 2 << 20;
 /** Garbage that waits to be collected counts as growth; what would grow without backpressure is 1 to 2 GiB. */

@@ -1,0 +1,173 @@
+/**
+ * Part of `npm run build`: makes of the files of src/ and shim/ the few files that programs load, in dist/lib. To find
+ * and compile 180 small files takes a program longer than to run what is in them.
+ *
+ * - `hook.js`: what the preload loads. `library.js`: what the first socket loads, the call library among it.
+ * - `register.js`, `index.js`, `index-esm.mjs` and `stp.js`: the entries of the package, a line each.
+ * - `beat-thread.js`, `cli.js` and `trial-main.js`: the thread of heartbeats, the command `stp`, and the processes with
+ *   which it tries a directory.
+ *
+ * Invariant: each source is in one of the two and no more, as both keep state. What the library shares with the hook it
+ * takes from there.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { projectRoot } from './project-root';
+
+const ROOT = projectRoot();
+const OUT = path.join(ROOT, 'dist', 'lib');
+const HOOK_SOURCES: readonly string[] = ['shim/hook.ts', 'shim/index.ts'];
+const LIBRARY_SOURCE = 'shim/library.ts';
+const LIBRARY_FILE = './library.js';
+const HOOK_FILE = './hook.js';
+
+const COMMON = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  packages: 'external',
+  minifySyntax: true,
+  sourcemap: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+} as const satisfies BuildOptions;
+
+/** esbuild takes no expression with the flag `u`. */
+const matching = (source: string): RegExp => new RegExp(source);
+
+/** A module's name in the shared table: its path from the root. */
+const nameOf = (file: string): string => path.relative(ROOT, file).replaceAll(path.sep, '/');
+
+/**
+ * Node's own modules, once for each bundle and without a copy of all that they export, which costs a millisecond.
+ * A name is taken when the bundle is loaded, as what the program replaces later is not what we want.
+ */
+const builtinModules: Plugin = {
+  name: 'builtin-modules',
+  setup: (hooks) => {
+    hooks.onResolve({ filter: matching('^node:') }, ({ path: wanted, kind, namespace }) =>
+      kind === 'require-call' || namespace === 'builtin'
+        ? { path: wanted, external: true }
+        : { path: wanted, namespace: 'builtin' },
+    );
+    hooks.onLoad({ filter: matching('.'), namespace: 'builtin' }, async ({ path: wanted }) => {
+      const names = Object.keys((await import(wanted)) as object).filter((name) => /^[A-Za-z_]\w*$/u.test(name));
+      const taken = names
+        .filter((name) => name !== 'default')
+        .map((name) => `const $${name} = /* @__PURE__ */ (() => builtin.${name})(); export { $${name} as ${name} };`);
+      return {
+        contents: [`const builtin = require(${JSON.stringify(wanted)});`, 'export default builtin;', ...taken].join(
+          '\n',
+        ),
+        loader: 'js',
+        resolveDir: ROOT,
+      };
+    });
+  },
+};
+
+/** Leaves the library where it is, to be loaded later. */
+const libraryLater: Plugin = {
+  name: 'library-later',
+  setup: (hooks) => {
+    hooks.onResolve({ filter: matching('/library$') }, () => ({ path: LIBRARY_FILE, external: true }));
+  },
+};
+
+/** Takes each source that the hook has from the hook. */
+function fromHook(shared: ReadonlySet<string>): Plugin {
+  return {
+    name: 'from-hook',
+    setup: (hooks) => {
+      hooks.onResolve({ filter: matching('^[.]') }, ({ path: wanted, importer, namespace }) => {
+        if (namespace !== 'file') return undefined;
+        const place = path.resolve(path.dirname(importer), wanted);
+        const name = [`${place}.ts`, path.join(place, 'index.ts')].map(nameOf).find((one) => shared.has(one));
+        return name === undefined ? undefined : { path: name, namespace: 'hook' };
+      });
+      hooks.onResolve({ filter: matching('^[.]/hook[.]js$'), namespace: 'hook' }, () => ({
+        path: HOOK_FILE,
+        external: true,
+      }));
+      hooks.onLoad({ filter: matching('.'), namespace: 'hook' }, ({ path: name }) => ({
+        contents: `module.exports = require(${JSON.stringify(HOOK_FILE)}).shared[${JSON.stringify(name)}]();`,
+        loader: 'js',
+        resolveDir: ROOT,
+      }));
+    },
+  };
+}
+
+function bundleHook(shared: readonly string[], outfile: string): Promise<readonly string[]> {
+  const entries = shared.map((name) => `${JSON.stringify(name)}: () => require(${JSON.stringify(`./${name}`)})`);
+  return bundle({
+    stdin: {
+      contents: [
+        `exports.shared = {${entries.join(', ')}};`,
+        `exports.install = () => require('./shim/hook.ts').install();`,
+      ].join('\n'),
+      resolveDir: ROOT,
+      sourcefile: 'hook-entry.js',
+    },
+    outfile,
+    plugins: [libraryLater],
+  });
+}
+
+/** The sources that went into the bundle, by their paths from the root. */
+async function bundle(options: BuildOptions): Promise<readonly string[]> {
+  const plugins = [builtinModules, ...(options.plugins ?? [])];
+  const { metafile } = await build({ ...COMMON, ...options, plugins, metafile: true });
+  return Object.keys(metafile.inputs).filter((name) => name.endsWith('.ts'));
+}
+
+const shim = (name: string): string => `require('./hook.js').shared['shim/${name}.ts']()`;
+
+/** What runs in a process or a thread of its own, and shares nothing with the others. */
+const ALONE = [
+  ['src/region/beat-thread.ts', 'beat-thread.js'],
+  ['src/cli/stp.ts', 'cli.js'],
+  ['src/cli/trial-main.ts', 'trial-main.js'],
+] as const;
+
+/** The entries of the package. An old Node must be able to read `register.js`, which is why it is not in the hook. */
+const ENTRIES: Readonly<Record<string, string>> = {
+  'index.js': `module.exports = ${shim('index')};\n`,
+  'stp.js': `module.exports = require('./library.js').calls;\n`,
+};
+
+/** A line that never runs: an ESM import reads from it which names there are. */
+async function namesForEsm(): Promise<string> {
+  const { calls } = (await import(path.join(OUT, 'library.js'))) as { calls: object };
+  return `0 && (module.exports = { ${Object.keys(calls).join(', ')} });\n`;
+}
+
+async function main(): Promise<void> {
+  fs.rmSync(OUT, { recursive: true, force: true });
+  fs.mkdirSync(OUT, { recursive: true });
+  const hook = path.join(OUT, 'hook.js');
+  // Once to learn what belongs to it, and again with all of that in its table.
+  const shared = await bundleHook(HOOK_SOURCES, hook);
+  await bundleHook(shared, hook);
+  const inLibrary = await bundle({
+    entryPoints: [LIBRARY_SOURCE],
+    outfile: path.join(OUT, 'library.js'),
+    plugins: [fromHook(new Set(shared))],
+  });
+  const twice = inLibrary.filter((name) => shared.includes(name));
+  if (twice.length > 0) throw new Error(`in both bundles: ${twice.join(', ')}`);
+  await Promise.all([
+    bundle({ entryPoints: ['shim/register.ts'], outfile: path.join(OUT, 'register.js'), external: ['./hook'] }),
+    ...ALONE.map(([source, file]) =>
+      bundle({ entryPoints: [source], outfile: path.join(OUT, file), sourcemap: false }),
+    ),
+  ]);
+  for (const [name, contents] of Object.entries(ENTRIES)) fs.writeFileSync(path.join(OUT, name), contents);
+  fs.appendFileSync(path.join(OUT, 'stp.js'), await namesForEsm());
+  fs.copyFileSync(path.join(ROOT, 'dist/shim/index-esm.mjs'), path.join(OUT, 'index-esm.mjs'));
+}
+
+void main();
