@@ -42,6 +42,23 @@ const matching = (source: string): RegExp => new RegExp(source);
 const nameOf = (file: string): string => path.relative(ROOT, file).replaceAll(path.sep, '/');
 
 /**
+ * An ES module of the names that `source` has. They are constants: what esbuild makes by itself is a getter for each,
+ * which is called wherever the name is used, and a copy of all names for each importer.
+ */
+function taking(source: string, names: readonly string[]): string {
+  const taken = names
+    .filter((name) => /^[A-Za-z_]\w*$/u.test(name))
+    .map((name) => `const $${name} = /* @__PURE__ */ (() => all.${name})(); export { $${name} as ${name} };`);
+  return [`const all = ${source};`, ...taken].join('\n');
+}
+
+/** What a source that the hook has exports. */
+async function namesIn(source: string): Promise<readonly string[]> {
+  const { shared } = (await import(path.join(OUT, HOOK_FILE))) as { shared: Record<string, () => object> };
+  return Object.keys(shared[source]?.() ?? {});
+}
+
+/**
  * Node's own modules, once for each bundle and without a copy of all that they export, which costs a millisecond.
  * A name is taken when the bundle is loaded, as what the program replaces later is not what we want.
  */
@@ -54,14 +71,9 @@ const builtinModules: Plugin = {
         : { path: wanted, namespace: 'builtin' },
     );
     hooks.onLoad({ filter: matching('.'), namespace: 'builtin' }, async ({ path: wanted }) => {
-      const names = Object.keys((await import(wanted)) as object).filter((name) => /^[A-Za-z_]\w*$/u.test(name));
-      const taken = names
-        .filter((name) => name !== 'default')
-        .map((name) => `const $${name} = /* @__PURE__ */ (() => builtin.${name})(); export { $${name} as ${name} };`);
+      const names = Object.keys((await import(wanted)) as object).filter((name) => name !== 'default');
       return {
-        contents: [`const builtin = require(${JSON.stringify(wanted)});`, 'export default builtin;', ...taken].join(
-          '\n',
-        ),
+        contents: `${taking(`require(${JSON.stringify(wanted)})`, names)}\nexport default all;`,
         loader: 'js',
         resolveDir: ROOT,
       };
@@ -92,8 +104,11 @@ function fromHook(shared: ReadonlySet<string>): Plugin {
         path: HOOK_FILE,
         external: true,
       }));
-      hooks.onLoad({ filter: matching('.'), namespace: 'hook' }, ({ path: name }) => ({
-        contents: `module.exports = require(${JSON.stringify(HOOK_FILE)}).shared[${JSON.stringify(name)}]();`,
+      hooks.onLoad({ filter: matching('.'), namespace: 'hook' }, async ({ path: name }) => ({
+        contents: taking(
+          `require(${JSON.stringify(HOOK_FILE)}).shared[${JSON.stringify(name)}]()`,
+          await namesIn(name),
+        ),
         loader: 'js',
         resolveDir: ROOT,
       }));
@@ -136,7 +151,7 @@ const ALONE = [
 /** The entries of the package. An old Node must be able to read `register.js`, which is why it is not in the hook. */
 const ENTRIES: Readonly<Record<string, string>> = {
   'index.js': `module.exports = ${shim('index')};\n`,
-  'stp.js': `module.exports = require('./library.js').calls;\n`,
+  'stp.js': `module.exports = { ...require('./library.js').calls };\n`,
 };
 
 /** A line that never runs: an ESM import reads from it which names there are. */

@@ -66,7 +66,8 @@ let translator: typeof Translator | undefined;
 
 /** The translator, and with it the call library. */
 export function loadTranslator(): typeof Translator {
-  return (translator ??= loadLibrary().translator);
+  // A copy, as each name of a namespace is a getter, and some are asked for with each write.
+  return (translator ??= { ...loadLibrary().translator });
 }
 
 /** The translator where something has loaded it. */

@@ -2,9 +2,9 @@
  * A link: this process's end of the two logs that join it with one other process (or with itself).
  *
  * Outgoing, records are built in the log in place (record-writer.ts) and published once: at once for the first of a
- * turn of the event loop, at its end for what follows, so that many small sends of a turn become one record. Incoming,
- * each record is checked before it is used and given to the sink; at most one per socket and turn, so that a program's
- * ticks and microtasks run between two reads of a socket as they do with TCP.
+ * socket in a turn of the event loop, at its end for what follows from that socket, so that many small sends of a turn
+ * become one record. Incoming, each record is checked before it is used and given to the sink; at most one per socket
+ * and turn, so that a program's ticks and microtasks run between two reads of a socket as they do with TCP.
  *
  * Invariants: nothing read from the peer is used before its bounds are checked, and nothing is read twice. A damaged
  * log ends the link, not the process. We are the only writer of the outgoing log; the peer of the incoming one.
@@ -104,6 +104,8 @@ export class Link extends RecordWriter {
   #lastRung = 0;
   #unacknowledged = 0;
   #publishedTurn = -1;
+  /** Of what was published last. */
+  #publishedSource = -1;
   #settled: Settled | null = null;
   /** Turns that what is left behind them may still wait. */
   #restTurns = 0;
@@ -141,8 +143,16 @@ export class Link extends RecordWriter {
 
   publishNow(): void {
     // Where it is a trip to a file server, what follows in this turn goes with it.
-    if (!this.distant && this.#publishedTurn !== this.#owner.turn) this.publish();
+    if (!this.distant && this.#isFirst()) this.publish();
     this.#owner.publishLater(this);
+  }
+
+  /**
+   * The peer is to work on the answer of one socket while we make that of the next; only what follows from the same
+   * socket in this turn waits, to go as one record.
+   */
+  #isFirst(): boolean {
+    return this.#publishedTurn !== this.#owner.turn || (this.#eager && this.#publishedSource !== this.tailSource);
   }
 
   publishSoon(): void {
@@ -163,6 +173,7 @@ export class Link extends RecordWriter {
   publish(): void {
     if (!this.out.dirty || this.failure !== null) return;
     this.#publishedTurn = this.#owner.turn;
+    this.#publishedSource = this.tailSource;
     this.tailAt = -1;
     this.#restTurns = 0;
     crashPoint('publish.begun');

@@ -30,9 +30,10 @@ export abstract class RecordWriter {
   protected readonly reserveBytes: number;
   // The record appended last, while it is not published: bytes for the same socket are added to it.
   protected tailAt = -1;
+  /** Our socket that the record appended last is of. */
+  protected tailSource = 0;
   #tailLength = 0;
   #tailType = 0;
-  #tailSource = 0;
   #tailSocket = 0;
   readonly #wholeBytes: number;
   /** Full frames that claims have sent out, as far as they are noticed. */
@@ -124,6 +125,7 @@ export abstract class RecordWriter {
     if (payload !== null) copyBytes(payload, from, to, out.bytes, out.at + RECORD_HEADER_BYTES);
     out.commit(need);
     this.tailAt = -1;
+    this.tailSource = source;
     return lengthBytes;
   }
 
@@ -138,7 +140,7 @@ export abstract class RecordWriter {
   ): number {
     const { out } = this;
     if (out.freeBytes < this.reserveBytes) return -1;
-    if (this.tailAt >= 0 && this.#tailType === type && this.#tailSource === source && this.#tailSocket === socket) {
+    if (this.tailAt >= 0 && this.#tailType === type && this.tailSource === source && this.#tailSocket === socket) {
       const taken = this.#extend(payload, from, to);
       if (taken > 0) return taken;
     }
@@ -151,7 +153,7 @@ export abstract class RecordWriter {
     this.tailAt = out.at;
     this.#tailLength = taken;
     this.#tailType = type;
-    this.#tailSource = source;
+    this.tailSource = source;
     this.#tailSocket = socket;
     out.commit(RECORD_HEADER_BYTES + padded(taken));
     return taken;
