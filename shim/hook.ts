@@ -8,6 +8,7 @@
 // First, so that what the program replaces later is not what we have.
 import { fixEnvironment } from '../src/host';
 import type { StpClientId } from '../src/index';
+import type { ChildProcess } from 'node:child_process';
 import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 import workerThreads from 'node:worker_threads';
@@ -265,7 +266,12 @@ function patchChannels(patches: Patches): void {
     'spawn',
     (native) =>
       function spawn(...args) {
-        const result = Reflect.apply(native, this, args);
+        const translator = loadedTranslator();
+        const [options] = args;
+        const result =
+          translator?.hasSocketStdio(options) === true
+            ? translator.spawnWithSockets(this as ChildProcess, native, options)
+            : Reflect.apply(native, this, args);
         watchChannel(this as ChannelTarget);
         return result;
       },

@@ -6,5 +6,6 @@ export { StpStream } from './handle/stream';
 export { getServer, sharedHandle } from './handoff/cluster';
 export { giveSocket } from './handoff/give';
 export { goesByStp, receiveFrom, sendThrough } from './handoff/send';
+export { hasSocketStdio, spawnWithSockets } from './handoff/stdio';
 export { take } from './handoff/take';
 export { writeGeneric } from './handle/write-generic';

@@ -27,6 +27,7 @@ const EXPECTED: Readonly<Record<string, unknown>> = {
   'onread-await': [32, 32_768],
   overrides: ['_destroy', '_final', '_read', '_write', '_writeGeneric', 'push', 'setNoDelay'],
   'replaced-globals': ['hi'],
+  stdio: [null, null, null, true, ',error,in,out', 0, 'enough\nand more', 'ENOENT'],
   'sync-child': ['open'],
   'thread-environment': ['hi', ['ONLY']],
   'worker-listeners': ['worker', 'ECONNREFUSED', 'worker'],
