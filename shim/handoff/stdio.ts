@@ -1,6 +1,6 @@
 /**
- * A socket of STP as a standard stream of a child, as inetd does it: the child gets a pipe, and this process carries the
- * bytes between the two.
+ * A socket of STP as a standard stream of a child, as inetd does it: the child gets a pipe, and this process carries
+ * the bytes between the two.
  *
  * With TCP the child has the connection itself. So what it has written arrives also where this process destroys the
  * socket as soon as the child has ended, which is why a destroy waits for the pipe. What can not be had is a child that
