@@ -18,6 +18,11 @@ import { nowMs } from '../host';
 export const TEAR_BYTES: readonly number[] = [64, 512, 4096, 65_536, 1_048_576];
 /** How long one side does something while the other looks, milliseconds. */
 const LOOK_MS = 200;
+/**
+ * A side that gets no processor begins so late at most, milliseconds: the other waits for it, and both do each thing once
+ * at least.
+ */
+const MEET_MS = 10_000;
 /** For what a network file system shows late, milliseconds. */
 const LATE_MS = 500;
 
@@ -33,12 +38,12 @@ export interface TornReads {
 export function countTorn(side: Side, bytes: number): TornReads {
   let reads = 0;
   let torn = 0;
-  const ends = nowMs() + LOOK_MS;
   const length = Math.max(bytes, BLOCK_BYTES);
-  const file = side.awaitFile(`data-${bytes}`, length, ends);
+  const file = side.awaitFile(`data-${bytes}`, length, nowMs() + MEET_MS);
   if (file === undefined) return { bytes, reads, torn };
   const memory = file.takeMemory(length);
-  while (nowMs() < ends) {
+  const began = nowMs();
+  while (nowMs() - began < (reads === 0 ? MEET_MS : LOOK_MS)) {
     if (file.readAt(memory, 0, length, 0) !== length) continue;
     reads += 1;
     // All bytes are the same where each is like the next.
@@ -55,7 +60,7 @@ export function writeAgainAndAgain(side: Side, bytes: number): void {
   const file = side.create(`data-${bytes}`);
   const memory = file.takeMemory(Math.max(bytes, BLOCK_BYTES));
   const ends = nowMs() + LOOK_MS;
-  for (let value = 1; nowMs() < ends; value = (value % 255) + 1) {
+  for (let value = 1, writes = 0; writes === 0 || nowMs() < ends; value = (value % 255) + 1, writes++) {
     memory.fill(value, 0, bytes);
     file.writeAt(memory, 0, memory.length, 0);
   }
@@ -77,7 +82,7 @@ export function writeStream(side: Side): void {
   const file = side.create(STREAM);
   const memory = file.takeMemory(CHUNK_BYTES);
   const ends = nowMs() + STREAM_MS;
-  for (let n = 1; nowMs() < ends; n++) {
+  for (let n = 1; n === 1 || nowMs() < ends; n++) {
     memory.writeUInt32LE(n, 0);
     memory.writeUInt32LE(n, CHUNK_BYTES - 4);
     file.writeAt(memory, 0, CHUNK_BYTES, ((n - 1) % CHUNKS) * CHUNK_BYTES);
@@ -88,13 +93,12 @@ export function writeStream(side: Side): void {
 
 /** MB/s of whole chunks that were read while the other side wrote them; 0 where none was. */
 export function readStream(side: Side): number {
-  const ends = nowMs() + STREAM_MS;
-  const file = side.awaitFile(STREAM, CHUNK_BYTES, ends);
+  const file = side.awaitFile(STREAM, CHUNK_BYTES, nowMs() + MEET_MS);
   if (file === undefined) return 0;
   const memory = file.takeMemory(CHUNK_BYTES);
   let [chunks, last] = [0, 0];
   const began = nowMs();
-  while (nowMs() < ends) {
+  while (nowMs() - began < (chunks === 0 ? MEET_MS : STREAM_MS)) {
     if (file.readAt(memory, 0, CHUNK_BYTES, (last % CHUNKS) * CHUNK_BYTES) !== CHUNK_BYTES) continue;
     const n = memory.readUInt32LE(0);
     if (n <= last || memory.readUInt32LE(CHUNK_BYTES - 4) !== n) continue;
@@ -192,7 +196,7 @@ export function renameAgainAndAgain(side: Side): void {
   const place = side.fresh(NAMED);
   const next = side.fresh(`${NAMED}-next`);
   const ends = nowMs() + LOOK_MS;
-  for (let value = 1; nowMs() < ends; value = (value % 255) + 1) {
+  for (let value = 1, renames = 0; renames === 0 || nowMs() < ends; value = (value % 255) + 1, renames++) {
     const file = createFile(next, side.direct, side.access);
     const memory = file.takeMemory(BLOCK_BYTES).fill(value);
     file.writeAt(memory, 0, BLOCK_BYTES, 0);
@@ -204,9 +208,9 @@ export function renameAgainAndAgain(side: Side): void {
 
 export function lookByName(side: Side): Renames {
   let [reads, missing, wrong] = [0, 0, 0];
+  side.awaitFile(NAMED, BLOCK_BYTES, nowMs() + MEET_MS)?.close();
   const ends = nowMs() + LOOK_MS;
-  side.awaitFile(NAMED, BLOCK_BYTES, ends)?.close();
-  while (nowMs() < ends) {
+  while (reads === 0 || nowMs() < ends) {
     reads += 1;
     const found = lookOnce(side);
     if (found === 'missing') missing += 1;
@@ -286,7 +290,7 @@ export function countUnderLock(side: Side): LockCount {
     writer.write(0, Buffer.from(String(value)));
   };
   write();
-  const file = side.awaitFile(countName(!side.leads), BLOCK_BYTES, nowMs() + LATE_MS);
+  const file = side.awaitFile(countName(!side.leads), BLOCK_BYTES, nowMs() + MEET_MS);
   if (file === undefined) return { updates: 0, value: 0, p50Ms: 0, p99Ms: 0 };
   const theirs = new FileBlockReader(file);
   side.atEnd(() => {
@@ -294,7 +298,7 @@ export function countUnderLock(side: Side): LockCount {
   });
   const times: number[] = [];
   const ends = nowMs() + LOCK_MS;
-  while (times.length < LOCK_ROUNDS_MAX && nowMs() < ends) {
+  while (times.length === 0 || (times.length < LOCK_ROUNDS_MAX && nowMs() < ends)) {
     const lockedMs = timed(() => {
       lock(side);
     });
