@@ -36,8 +36,8 @@ export interface Asked {
 
 /** What one client process asks of one listener. */
 export interface AskLine {
-  /** Index of the socket that was made an offer, -1 none. */
-  offered: number;
+  /** The socket that was made an offer. */
+  offered: { readonly index: number; readonly generation: number } | null;
   /** Generations of those that wait, by index, in their order. */
   readonly waiting: Map<number, number>;
 }
@@ -173,7 +173,7 @@ export function lineUp(listening: EngineSocket, peer: Peer, index: number, gener
   const { listener } = listening;
   if (listener === null) return false;
   let line = listener.asks.get(peer);
-  if (line === undefined) listener.asks.set(peer, (line = { offered: -1, waiting: new Map() }));
+  if (line === undefined) listener.asks.set(peer, (line = { offered: null, waiting: new Map() }));
   if (line.waiting.size >= listener.backlog && !line.waiting.has(index)) return false;
   line.waiting.set(index, generation);
   offer(listening, peer, line);
@@ -182,7 +182,7 @@ export function lineUp(listening: EngineSocket, peer: Peer, index: number, gener
 
 /** Makes an offer to the first in line, if all that went before is settled. */
 function offer({ index, listener }: EngineSocket, peer: Peer, line: AskLine): void {
-  if (line.offered >= 0 || (listener?.queue.length ?? 1) > 0) return;
+  if (line.offered !== null || (listener?.queue.length ?? 1) > 0) return;
   const [first] = line.waiting;
   if (first === undefined) {
     listener?.asks.delete(peer);
@@ -190,7 +190,7 @@ function offer({ index, listener }: EngineSocket, peer: Peer, line: AskLine): vo
   }
   const [socket, generation] = first;
   line.waiting.delete(socket);
-  line.offered = socket;
+  line.offered = { index: socket, generation };
   peer.control(RecordType.offer, index, socket, generation, null);
   crashPoint('ask.offered');
 }
@@ -205,7 +205,7 @@ export function offerAll(listening: EngineSocket): void {
 /** Whether a socket of `peer` has asked before it connects, as at a port that several share. */
 export function isAskedBy({ listener }: EngineSocket, peer: Peer, index: number): boolean {
   const line = listener?.asks.get(peer);
-  return line !== undefined && (line.offered === index || line.waiting.has(index));
+  return line !== undefined && (line.offered?.index === index || line.waiting.has(index));
 }
 
 /** A request was taken up or withdrawn. */
@@ -213,16 +213,20 @@ export function settleAsk(listening: EngineSocket, peer: Peer, index: number): v
   const line = listening.listener?.asks.get(peer);
   if (line === undefined) return;
   line.waiting.delete(index);
-  if (line.offered === index) line.offered = -1;
+  if (line.offered?.index === index) line.offered = null;
   offer(listening, peer, line);
 }
 
-/** Ends listening: whoever asks is turned away. */
+/**
+ * Ends listening: whoever asks is turned away. Who was made an offer is refused now, though its CONNECT is on its way:
+ * this process may end before it comes, and then nobody can tell that it was never read.
+ */
 export function refuseAsks({ listener }: EngineSocket): void {
-  for (const [peer, line] of listener?.asks ?? []) {
-    for (const [index, generation] of line.waiting) {
+  for (const [peer, { offered, waiting }] of listener?.asks ?? []) {
+    if (offered !== null)
+      peer.control(RecordType.refuse, 0, offered.index, offered.generation, reason(errnoOf('ECONNRESET')));
+    for (const [index, generation] of waiting)
       peer.control(RecordType.decline, 0, index, generation, reason(errnoOf('ECONNRESET')));
-    }
   }
   listener?.asks.clear();
 }

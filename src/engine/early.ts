@@ -77,6 +77,8 @@ export function connectTakenBack(engine: Engine, socket: EngineSocket): void {
   const { early } = socket;
   if (early === null) return;
   engine.queued.sent(socket, null);
+  // Bytes that came after the refusal are answered GONE, which is none of the next listener's.
+  socket.remoteSocket = socket.remoteGeneration = 0;
   early.sent = false;
   early.pushedBytes = 0;
   socket.finSent = false;

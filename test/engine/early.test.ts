@@ -200,6 +200,42 @@ eachMechanism(
 );
 
 eachMechanism(
+  'who was offered a place by one that closes or leaves before it reads of that goes to the next, with what was sent',
+  (tt, mechanism) => {
+    for (const leaves of [false, true]) {
+      const network = new Network({ mechanism, processes: 3 });
+      const listeners = [network.listen(1, 7), network.listen(2, 7)] as const;
+      network.stalled.add(1);
+      const client = network.connect(3, 1, 7, { early, anyListener: true });
+      network.until(() => client.told.length > 0);
+      client.sendAll('hello');
+      client.shutdown('w');
+      network.settle();
+      network.stalled.clear();
+      network.stalled.add(3);
+      network.settle();
+      tt.ok([...(listeners[0].socket.listener?.asks.values() ?? [])].some(({ offered }) => offered !== null));
+      tt.ok(listeners[0].close());
+      if (leaves) network.end(1, true);
+      network.stalled.clear();
+      network.settle();
+      network.wait(600);
+      tt.same(client.told, ['connected 0']);
+      tt.equal(queued(listeners[1]), 1);
+      const server = network.accept(listeners[1]);
+      tt.equal(server.receiveAll().toString(), 'hello');
+      tt.ok(server.atEnd);
+      tt.equal(client.socket.state, SocketState.finWait);
+      client.close();
+      server.close();
+      network.settle();
+      tt.equal(network.socketCount, 1, 'the other listener');
+      tt.equal(network.process(3).engine.queued.size, 0);
+    }
+  },
+);
+
+eachMechanism(
   'a client that exits while all that share a port are busy leaves what it sent with one of them',
   (tt, mechanism) => {
     const network = new Network({ mechanism, processes: 3 });
