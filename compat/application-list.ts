@@ -15,7 +15,14 @@ export interface Application {
   readonly prepare?: string;
   /** The server program connects to itself too, by what is there for it alone. */
   readonly callsItself?: true;
+  /** Settings that it is run in beside the native one; undefined: all. */
+  readonly settings?: readonly string[];
+  /** How long the server program may take to end what it has started. */
+  readonly endMs?: number;
 }
+
+/** Development servers compile for seconds: of what may be wrong with a region other applications tell as well. */
+const SLOW = ['auto both', 'auto server', 'auto client'];
 
 export const APPLICATIONS: readonly Application[] = [
   {
@@ -128,5 +135,32 @@ export const APPLICATIONS: readonly Application[] = [
     server: 'express-server',
     client: 'telemetry-client',
     about: 'instrumentation of net and http: each request has its spans',
+  },
+  {
+    name: 'NATS server + nats',
+    server: 'nats-server',
+    client: 'nats-client',
+    about: '300 requests at once to a queue group, headers, 3 MiB message, nobody there, a dropped connection',
+  },
+  {
+    name: 'pm2 cluster',
+    server: 'pm2-server',
+    client: 'pm2-client',
+    about: 'two workers reloaded under load: no request fails, and those under way are finished',
+    endMs: 20_000,
+  },
+  {
+    name: 'vite + ws',
+    server: 'vite-server',
+    client: 'vite-client',
+    about: 'the development server: page, transformed modules, a change of a file told by WebSocket',
+  },
+  {
+    name: 'next',
+    server: 'next-server',
+    client: 'next-client',
+    about: 'the development server: a rendered page, its script, 20 calls of an API route, a missing page',
+    settings: SLOW,
+    endMs: 5000,
   },
 ];

@@ -11,6 +11,7 @@ import { projectRoot } from '../scripts/project-root';
 import { withRequire } from '../src/cli/node-options';
 import { type Application } from './application-list';
 import { type RunSetting } from './application-settings';
+import { endLeftovers, RUN_VARIABLE } from './application-leftovers';
 import { spoil } from './application-region';
 import { KERNEL_FILES, type KernelFiles, kernelTcp, type KernelTcp } from './kernel-tcp';
 import { inNamespace } from './namespace';
@@ -49,6 +50,7 @@ export interface PairOptions {
 
 const KEPT = ['PATH', 'HOME', 'USER', 'LANG', 'TMPDIR'];
 const ERRORS_CHARS_MAX = 4000;
+const END_MS = 1000;
 
 interface Witnessed extends KernelFiles {
   readonly side?: 'client' | 'server';
@@ -130,7 +132,7 @@ function environmentOf(role: 'server' | 'client', { setting, region, scratch }: 
     KEPT.flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]])),
   );
   const witness = path.join(projectRoot(), 'compat/applications/witness.cjs');
-  const env: NodeJS.ProcessEnv = { ...kept, COMPAT_WITNESS: witnessFile(scratch, role) };
+  const env: NodeJS.ProcessEnv = { ...kept, [RUN_VARIABLE]: scratch, COMPAT_WITNESS: witnessFile(scratch, role) };
   if (setting.hooked !== role && setting.hooked !== 'both')
     return { ...env, NODE_OPTIONS: withRequire(undefined, witness) };
   const hook = withRequire(undefined, path.join(projectRoot(), 'dist/lib/register.js'));
@@ -180,9 +182,10 @@ export async function runPair(options: PairOptions): Promise<PairOutcome> {
     clearTimeout(limit);
     // The client is over, or must be; the server may clean up, and some do so slowly.
     await programs[1]?.stop('SIGKILL');
-    const impatience = setTimeout(() => server.process.kill('SIGKILL'), 1000);
+    const impatience = setTimeout(() => server.process.kill('SIGKILL'), options.application.endMs ?? END_MS);
     await server.stop('SIGTERM');
     clearTimeout(impatience);
+    endLeftovers(options.scratch);
   }
   const seen = witnessed(options, 'client');
   return {

@@ -106,6 +106,11 @@ function settingsHere(names: readonly string[] | undefined): RunSetting[] {
   return wanted.filter(({ driver }) => driver !== 'mapped');
 }
 
+/** Those that the application is run in. */
+export function settingsOf({ settings: own }: Application, settings: readonly RunSetting[]): RunSetting[] {
+  return settings.filter((setting) => setting === NATIVE || own === undefined || own.includes(setting.name));
+}
+
 async function runApplication(
   application: Application,
   settings: readonly RunSetting[],
@@ -114,7 +119,7 @@ async function runApplication(
 ): Promise<Row> {
   const order: HostOrder = {
     application,
-    settings,
+    settings: settingsOf(application, settings),
     limitMs,
     ownNetwork: hasNamespaces(),
     prepared: prepared(application),
@@ -131,8 +136,9 @@ async function runApplication(
       wrong: outcome === undefined ? [] : whatIsWrong(setting, outcome, native, application.callsItself),
     });
   }
-  if (verdicts.length !== settings.length)
-    throw new CliFailure(`${application.name}: its host ended after ${verdicts.length} of ${settings.length} settings`);
+  const { length } = order.settings;
+  if (verdicts.length !== length)
+    throw new CliFailure(`${application.name}: its host ended after ${verdicts.length} of ${length} settings`);
   return { application, verdicts };
 }
 
@@ -196,7 +202,7 @@ function outcomeOf({ outcome, wrong }: Verdict): 'pass' | 'fail' | 'not run' {
 function tell(rows: readonly Row[], settings: readonly RunSetting[], version: string): SectionResult {
   const table = rows.map(({ application, verdicts }) => [
     application.name,
-    ...verdicts.map((verdict) => cell(verdict)),
+    ...settings.map((setting) => cell(verdicts.find((verdict) => verdict.setting === setting))),
   ]);
   const lines = tableLines([{ title: 'application' }, ...settings.map(({ name }) => ({ title: name }))], table);
   const all = rows.flatMap(({ application, verdicts }) => verdicts.map((verdict) => ({ application, verdict })));
@@ -224,7 +230,9 @@ function tell(rows: readonly Row[], settings: readonly RunSetting[], version: st
   return { ok: all.every(({ verdict }) => verdict.wrong.length === 0), data: record(rows, version) };
 }
 
-function cell(verdict: Verdict): string {
+/** Empty where the application is not run in the setting. */
+function cell(verdict: Verdict | undefined): string {
+  if (verdict === undefined) return '';
   const { outcome } = verdict;
   if (outcome === undefined) return '-';
   const { stp, tcp } = outcome.client;

@@ -1,0 +1,2 @@
+/** Tells what it was told. */
+process.stdout.write(`${process.argv[2]}\n`);
