@@ -13,6 +13,7 @@ import { ConnectPayload, ipBytes, RecordType, SocketName } from '../layout';
 import { takePlace, tellSoon } from './early';
 import { type Engine, reason } from './engine';
 import { type Peer } from './peer';
+import { nameOf } from './queued-counts';
 import { type EngineSocket } from './socket';
 
 /**
@@ -223,8 +224,12 @@ export function settleAsk(listening: EngineSocket, peer: Peer, index: number): v
  */
 export function refuseAsks({ listener }: EngineSocket): void {
   for (const [peer, { offered, waiting }] of listener?.asks ?? []) {
-    if (offered !== null)
-      peer.control(RecordType.refuse, 0, offered.index, offered.generation, reason(errnoOf('ECONNRESET')));
+    if (offered !== null) {
+      const { index, generation } = offered;
+      peer.control(RecordType.refuse, 0, index, generation, reason(errnoOf('ECONNRESET')));
+      // It may ask again, here as well, and what it sent before must not be taken for that.
+      peer.refusedOffers.add(nameOf(index, generation));
+    }
     for (const [index, generation] of waiting)
       peer.control(RecordType.decline, 0, index, generation, reason(errnoOf('ECONNRESET')));
   }

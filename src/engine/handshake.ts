@@ -209,6 +209,7 @@ export function onDecline(engine: Engine, peer: Peer, index: number, generation:
 export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
   if (payload.length < ConnectPayload.sizeBytes) return;
   const asked = ConnectPayload.decode(payload);
+  if (peer.refusedOffers.delete(nameOf(asked.socket, asked.generation))) return;
   const refuse = (errno: number): void => {
     peer.control(RecordType.refuse, 0, asked.socket, asked.generation, reason(errno));
   };
@@ -245,6 +246,7 @@ export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buf
 export function onCancel(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
   if (payload.length < SocketName.sizeBytes) return;
   const name = SocketName.decode(payload);
+  peer.refusedOffers.delete(nameOf(name.socket, name.generation));
   for (const socket of engine.listeners.values()) {
     if (socket.local.port !== port) continue;
     const queue = socket.listener?.queue ?? [];
