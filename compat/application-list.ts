@@ -143,13 +143,6 @@ export const APPLICATIONS: readonly Application[] = [
     about: '300 requests at once to a queue group, headers, 3 MiB message, nobody there, a dropped connection',
   },
   {
-    name: 'pm2 cluster',
-    server: 'pm2-server',
-    client: 'pm2-client',
-    about: 'two workers reloaded under load: no request fails, and those under way are finished',
-    endMs: 20_000,
-  },
-  {
     name: 'vite + ws',
     server: 'vite-server',
     client: 'vite-client',

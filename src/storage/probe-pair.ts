@@ -19,8 +19,8 @@ export const TEAR_BYTES: readonly number[] = [64, 512, 4096, 65_536, 1_048_576];
 /** How long one side does something while the other looks, milliseconds. */
 const LOOK_MS = 200;
 /**
- * A side that gets no processor begins so late at most, milliseconds: the other waits for it, and both do each thing once
- * at least.
+ * A side that gets no processor begins so late at most, milliseconds: the other waits for it, and both do each thing at
+ * least once.
  */
 const MEET_MS = 10_000;
 /** For what a network file system shows late, milliseconds. */
