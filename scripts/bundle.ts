@@ -139,8 +139,6 @@ async function bundle(options: BuildOptions): Promise<readonly string[]> {
   return Object.keys(metafile.inputs).filter((name) => name.endsWith('.ts'));
 }
 
-const shim = (name: string): string => `require('./hook.js').shared['shim/${name}.ts']()`;
-
 /** What runs in a process or a thread of its own, and shares nothing with the others. */
 const ALONE = [
   ['src/region/beat-thread.ts', 'beat-thread.js'],
@@ -150,7 +148,7 @@ const ALONE = [
 
 /** The entries of the package. An old Node must be able to read `register.js`, which is why it is not in the hook. */
 const ENTRIES: Readonly<Record<string, string>> = {
-  'index.js': `module.exports = ${shim('index')};\n`,
+  'index.js': `module.exports = require('./hook.js').shared['shim/index.ts']();\n`,
   'stp.js': `module.exports = { ...require('./library.js').calls };\n`,
 };
 

@@ -1,6 +1,6 @@
 /**
- * Part of `npm run build`: removes from dist what no source makes any more, so that tests that are gone do
- * not run on. Says what it removed.
+ * Part of `npm run build`: removes from dist what no source makes any more, so that tests that are gone do not run on.
+ * Says what it removed.
  */
 import fs from 'node:fs';
 import path from 'node:path';

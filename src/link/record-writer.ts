@@ -69,25 +69,16 @@ export abstract class RecordWriter {
     to: number,
   ): number {
     if (this.failure !== null) return payload === null ? 0 : to - from;
-    let taken = this.#tryAppend(type, source, socket, generation, payload, from, to);
-    if (taken < 0 && this.refreshRoom()) taken = this.#tryAppend(type, source, socket, generation, payload, from, to);
+    const partial = type === RecordType.data || type === RecordType.handReceived || type === RecordType.handUnsent;
+    let taken = -1;
+    // Once more where the peer has read on.
+    for (let tries = 0; taken < 0 && (tries === 0 || (tries === 1 && this.refreshRoom())); tries += 1)
+      taken =
+        partial && payload !== null
+          ? this.#appendPart(type, source, socket, generation, payload, from, to)
+          : this.#appendWhole(type, source, socket, generation, payload, from, to);
     if (taken < 0 && !this.needsRoom) this.waitForRoom();
     return taken;
-  }
-
-  #tryAppend(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    payload: Uint8Array | null,
-    from: number,
-    to: number,
-  ): number {
-    const partial = type === RecordType.data || type === RecordType.handReceived || type === RecordType.handUnsent;
-    return partial && payload !== null
-      ? this.#appendPart(type, source, socket, generation, payload, from, to)
-      : this.#appendWhole(type, source, socket, generation, payload, from, to);
   }
 
   /**
