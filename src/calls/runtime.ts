@@ -136,6 +136,10 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     return this.links.to(process, epoch);
   }
 
+  holds(process: number): boolean {
+    return this.links.holds(process);
+  }
+
   another(socket: EngineSocket): PeerPort | undefined {
     const found = this.findListener(socket, socket.remote);
     return found === undefined ? undefined : this.links.to(found.process.number, found.process.epoch);

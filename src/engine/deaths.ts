@@ -8,7 +8,7 @@ import { offerAll } from './asking';
 import { type Engine } from './engine';
 import { forEach } from './for-each';
 import { listenerLost } from './handshake';
-import { handPeerGone, handProcessGone } from './hand-over';
+import { attachLost, handPeerGone, handProcessGone } from './hand-over';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
 import { pump } from './stream';
@@ -63,10 +63,12 @@ function lost(engine: Engine, socket: EngineSocket, peer: Peer, errno: number, r
   if (listenerLost(engine, socket, peer, errno)) return;
   // A socket closed by its owner, all of it acknowledged, would be released already: the rest is lost.
   const closed = socket.orphaned && socket.hand === null;
+  const { attachedBy } = socket;
   if (closed || socket.resetWhenThawedErrno !== 0) engine.abort(socket, errno, false);
   else if (socket.finReceived) endWhole(engine, socket, false);
   else if (remains !== undefined && endsAsTcp(socket) && !remains.hasUnread(socket)) endAsTcp(engine, socket, errno);
   else engine.abort(socket, errno, false);
+  if (attachedBy !== null) attachLost(engine, attachedBy);
 }
 
 /**

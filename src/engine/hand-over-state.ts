@@ -6,7 +6,7 @@
  * it to the taker. Until then the death of the taker gives it back, and from then on the death of the giver changes
  * nothing.
  */
-import { FreezePayload, SocketState } from '../layout';
+import { FreezePayload, type MovePayload, SocketState } from '../layout';
 import { type Engine } from './engine';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
@@ -43,6 +43,9 @@ export interface Taker {
 }
 
 export type HandOver = Giver | Taker;
+
+/** What MOVE says of the taker. */
+export type Move = ReturnType<typeof MovePayload.decode>;
 
 export const SECRET_BYTES = 32;
 export const EMPTY = Buffer.alloc(0);

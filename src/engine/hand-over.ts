@@ -20,7 +20,7 @@ import { FreezePayload, MovePayload, RecordType } from '../layout';
 import { answerFreeze, flushEarly } from './early';
 import { type Engine, reason } from './engine';
 import { freeze, letGo, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
-import { type Giver, type HandOver, socketAt } from './hand-over-state';
+import { type Giver, type HandOver, type Move, socketAt } from './hand-over-state';
 import {
   claimFromGiver,
   claimPayload,
@@ -37,8 +37,6 @@ import { finishIfDone, pump } from './stream';
 
 /** How soon a link to the taker is tried again, milliseconds. */
 const MOVE_RETRY_MS = 100;
-
-type Move = ReturnType<typeof MovePayload.decode>;
 
 /** Records of the hand-over; false where `type` is none of them. */
 export function onHandOver(
@@ -144,11 +142,15 @@ function onMove(engine: Engine, peer: Peer, index: number, generation: number, p
 /** Joins a socket with the taker; undefined: it is no more, and the taker has to know. */
 function moveTo(engine: Engine, moved: EngineSocket | undefined, move: Move): void {
   let taker: Peer | undefined;
+  let isReached = engine.ports.holds(move.process);
   try {
-    taker = engine.peer(move.process, move.epoch);
+    if (isReached) taker = engine.peer(move.process, move.epoch);
   } catch {
-    // No link can be made now (a full disk). The taker waits for us alone, and the giver has let go: nothing may end
-    // that but we.
+    isReached = false;
+  }
+  if (!isReached) {
+    // The taker waits at its end of the next link, or no link can be made now (a full disk). It waits for us alone, and
+    // the giver has let go: nothing may end that but we.
     if (moved !== undefined) engine.part(moved);
     engine.timer(MOVE_RETRY_MS, () => {
       moveTo(engine, moved, move);
@@ -165,7 +167,13 @@ function moveTo(engine: Engine, moved: EngineSocket | undefined, move: Move): vo
   }
 }
 
+/** The link to the taker was lost, ATTACH perhaps with it: a taker that still waits for that has to know. */
+export function attachLost(engine: Engine, move: Move): void {
+  moveTo(engine, undefined, move);
+}
+
 function attach(engine: Engine, socket: EngineSocket, taker: Peer, move: Move): void {
+  socket.attachedBy = move;
   // Whoever claims it is the one that gets it now.
   socket.claimant = null;
   engine.join(socket, taker, move.socket, move.generation);

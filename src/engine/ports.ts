@@ -47,6 +47,11 @@ export interface EnginePorts {
    */
   peer(process: number, epoch?: number): PeerPort | undefined;
   /**
+   * False where a process has given up the link that `peer` still gives: that one ends soon, then there can be another.
+   * For what a third process says of it, which may be about the next link.
+   */
+  holds(process: number): boolean;
+  /**
    * Where else a socket may connect that is not accepted yet and asked at a port that several processes share, see
    * `reluctance`; undefined: nowhere.
    */

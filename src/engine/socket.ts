@@ -6,7 +6,7 @@
  */
 import { SocketState } from '../layout';
 import { type Asked, type AskLine } from './asking';
-import { type HandOver } from './hand-over-state';
+import { type HandOver, type Move } from './hand-over-state';
 import { type SocketOwner } from './ports';
 import { type Peer } from './peer';
 import { type Early, type EarlyWish } from './early';
@@ -107,6 +107,8 @@ export class EngineSocket {
   /** The socket control block that others can read tells of unread bytes. */
   unreadShown = false;
   hand: HandOver | null = null;
+  /** What told of the process that has the other end now; null where that one has always had it. */
+  attachedBy: Move | null = null;
   /** The number of hand-overs begun. */
   rounds = 0;
   /** The port came or goes with a hand-over: it is not ours to give out again. */

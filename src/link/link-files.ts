@@ -67,13 +67,29 @@ export class LinkFiles {
     }
   }
 
-  /** True where what lies under the peer's name is for our next link. */
-  hasBegunAnew(ends: Ends): boolean {
+  /** True where the peer is known to have given this link up; false where that can't be told. */
+  isLeft(ends: Ends): boolean {
     try {
-      return ends.forsaken || this.isReplaced(ends);
+      return this.isForsaken(ends) || this.isReplaced(ends);
     } catch {
       return false;
     }
+  }
+
+  /** True where what lies, or is about to lie, under the peer's name is for our next link. */
+  #hasBegunAnew({ forsaken, link, info, peerFile }: Ends): boolean {
+    if (forsaken || link.in === null || peerFile === 0) return forsaken;
+    try {
+      // Where nothing lies there now, the peer may be putting its next log there while we go on.
+      return this.id(this.theirs(info.number)) !== peerFile;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Removes the peer's log of a link that ended, so that nobody takes it for that of the next one. */
+  removeTheirs(ends: Ends): void {
+    if (!this.#hasBegunAnew(ends)) this.removeLog(this.theirs(ends.info.number));
   }
 
   /** Removes a log; what can't be removed now is left to recovery. */

@@ -141,6 +141,15 @@ export class LinkTable implements PollerEvents {
     return heard ? ends.link : undefined;
   }
 
+  /** False where the process has given up the link that we still have with it: it ends with the next turn. */
+  holds(number: number): boolean {
+    const ends = this.#ends.get(number);
+    if (ends === undefined) return true;
+    if (!ends.link.peerGone && ends.link.failure === null && !this.#files.isLeft(ends)) return true;
+    this.#peerDied(ends);
+    return false;
+  }
+
   #isBanned(number: number): boolean {
     return (this.#failures.get(number) ?? 0) >= FAILURES_MAX;
   }
@@ -454,8 +463,7 @@ export class LinkTable implements PollerEvents {
     this.poller.links.delete(link);
     this.#files.removeLog(this.#files.ours(peer));
     if (link.peerGone) crashPoint('death.log-removed');
-    if ((link.peerGone || link.failure !== null) && !this.#files.hasBegunAnew(ends))
-      this.#files.removeLog(this.#files.theirs(peer));
+    if (link.peerGone || link.failure !== null) this.#files.removeTheirs(ends);
     if (link.peerGone && this.#hasDied(ends)) {
       // The dead do not clean up; whoever comes first does. A peer that lives uses them for its next link.
       for (const name of this.#bells.names(peer)) this.#files.remove(name);

@@ -1,4 +1,6 @@
-/** How a test tells a process of its own where to kill itself. Its last words go to standard error. */
+/**
+ * How a test tells a process of its own where to kill itself, or to stand still. Its last words go to standard error.
+ */
 import fs from 'node:fs';
 import { type CrashPoint } from '../../src/crash-points';
 
@@ -15,7 +17,15 @@ export const CRASH_CONTROL = Symbol.for('stp-net.test.crash-control');
 export class CrashControl {
   #point: CrashPoint | undefined;
   #spare = 0;
+  #stalls: readonly CrashPoint[] = [];
+  #stallMs = 0;
   acknowledged = 0;
+
+  /** This process stands still for `ms` at each of `points`, once, in their order. */
+  stall(points: readonly CrashPoint[], ms: number): void {
+    this.#stalls = points;
+    this.#stallMs = ms;
+  }
 
   /** Kills this process when `point` comes; `spare`: how often it is passed before. */
   arm(point: CrashPoint, spare = 0): void {
@@ -25,6 +35,7 @@ export class CrashControl {
 
   /** Installed as the hook of src/crash-points.ts. */
   readonly hook = (name: CrashPoint): void => {
+    if (name === this.#stalls[0]) this.#passStall();
     if (name !== this.#point || this.#spare-- > 0) return;
     const words: LastWords = {
       point: name,
@@ -34,6 +45,11 @@ export class CrashControl {
     fs.writeSync(2, `${JSON.stringify(words)}\n`);
     process.kill(process.pid, 'SIGKILL');
   };
+
+  #passStall(): void {
+    this.#stalls = this.#stalls.slice(1);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, this.#stallMs);
+  }
 }
 
 /** What a process said last; undefined where it died of something else. */

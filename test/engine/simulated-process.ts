@@ -132,6 +132,10 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     return this.#makeLink(other);
   }
 
+  holds(): boolean {
+    return true;
+  }
+
   changed(socket: EngineSocket, begins: boolean): void {
     if (begins && this.faults && this.world.random.chance(0.1)) throw new StpError('ENOSPC');
     if (socket.state === SocketState.free && this.engine.sockets[socket.index] === socket)
