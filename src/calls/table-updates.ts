@@ -1,10 +1,10 @@
 /**
- * When the control blocks of our sockets are written for others to read: a change of state at the end of the turn, byte
- * counts late.
+ * When the control blocks of our sockets are written for others to read: a change of state at the end of the turn, but
+ * no two writes within PAUSE_MS, so that many short connections share one; byte counts late.
  *
  * What others must know of a process that has died is whether it had read what was sent to it. So a receive queue that
- * begins to hold bytes, or is read empty, is shown in the same turn; where that goes to and fro, once in
- * UNREAD_PAUSE_MS. A direct log does not tell soon how far it was read: there counts are shown as soon.
+ * begins to hold bytes, or is read empty, is shown as soon as a change of state. A direct log does not tell soon how far
+ * it was read: there counts are shown as soon, too.
  */
 import { type AsyncResource } from 'node:async_hooks';
 import { StpError } from '../errors';
@@ -15,7 +15,8 @@ import { clearImmediate, clearTimeout, dateMs, nextTick, nowMs, setImmediate, se
 
 /** Byte counts reach the socket table so late at most, milliseconds. */
 const COUNTS_FLUSH_MS = 250;
-const UNREAD_PAUSE_MS = 20;
+/** From one write to the next, where changes follow each other. */
+const PAUSE_MS = 20;
 
 export class TableUpdates {
   readonly #region: Region;
@@ -24,10 +25,11 @@ export class TableUpdates {
   readonly #changed = new Set<EngineSocket>();
   readonly #unread = new Set<EngineSocket>();
   readonly #countsSoon: boolean;
-  #flushQueued = false;
   #countsTimer: NodeJS.Timeout | null = null;
+  /** A write will come soon: a tick, or what {@link #soon} holds. */
+  #queued = false;
   #soon: NodeJS.Timeout | NodeJS.Immediate | null = null;
-  #soonAtMs = -Infinity;
+  #writtenAtMs = -Infinity;
   #closed = false;
 
   constructor(region: Region, engine: Engine, root: AsyncResource) {
@@ -46,9 +48,11 @@ export class TableUpdates {
     if (begins) sockets.allocate(socket.index);
     if (socket.state === SocketState.free) sockets.free(socket.index);
     else this.#changed.add(socket);
-    if (this.#flushQueued) return;
-    this.#flushQueued = true;
-    nextTick(flushOf, this);
+    if (this.#queued) return;
+    this.#queued = true;
+    const pauseMs = this.#pauseMs();
+    if (pauseMs > 0) this.#flushAfter(pauseMs);
+    else nextTick(flushOf, this);
   }
 
   /** Bytes moved. */
@@ -74,33 +78,29 @@ export class TableUpdates {
     this.#flushSoon();
   }
 
-  #flushSoon(): void {
-    if (this.#soon !== null || this.#closed) return;
-    const pauseMs = this.#soonAtMs + UNREAD_PAUSE_MS - nowMs();
-    const run = (): void => {
-      this.#runSoon();
-    };
-    // An immediate without reference would wait for the next event.
-    if (pauseMs <= 0)
-      this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Immediate>(setImmediate, undefined, run);
-    else
-      this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, run, pauseMs).unref();
+  #pauseMs(): number {
+    return this.#writtenAtMs + PAUSE_MS - nowMs();
   }
 
-  #runSoon(): void {
-    this.#soon = null;
-    let any = this.#countsSoon;
-    for (const socket of this.#unread) {
-      // It may be as it was shown last by now.
-      if (this.#engine.sockets[socket.index] !== socket || socket.unreadShown === socket.received.lengthBytes > 0)
-        continue;
-      this.#region.sockets.touch(socket.index);
-      any = true;
-    }
-    this.#unread.clear();
-    if (!any) return;
-    this.#soonAtMs = nowMs();
-    this.flush();
+  #flushSoon(): void {
+    if (this.#queued || this.#closed) return;
+    this.#queued = true;
+    const pauseMs = this.#pauseMs();
+    if (pauseMs > 0) this.#flushAfter(pauseMs);
+    // An immediate without reference would wait for the next event.
+    else
+      this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Immediate>(setImmediate, undefined, () => {
+        this.#soon = null;
+        this.flush();
+      });
+  }
+
+  #flushAfter(pauseMs: number): void {
+    const run = (): void => {
+      this.#soon = null;
+      this.flush();
+    };
+    this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, run, pauseMs).unref();
   }
 
   /**
@@ -108,18 +108,31 @@ export class TableUpdates {
    * dirty.
    */
   flush(): void {
-    this.#flushQueued = false;
+    this.#queued = false;
+    this.#clearSoon();
     if (this.#closed) return;
     const { sockets } = this.#region;
     try {
       for (const socket of this.#changed) {
-        if (this.#engine.sockets[socket.index] === socket) sockets.set(socket.index, scbOf(socket));
+        if (this.#isOpen(socket)) sockets.set(socket.index, scbOf(socket));
       }
       this.#changed.clear();
+      for (const socket of this.#unread) {
+        // It may be as it was shown last by now.
+        const isUnread = socket.received.lengthBytes > 0;
+        if (this.#isOpen(socket) && socket.unreadShown !== isUnread) sockets.touch(socket.index);
+      }
+      this.#unread.clear();
+      if (!sockets.dirty) return;
+      this.#writtenAtMs = nowMs();
       sockets.flush();
     } catch (error) {
       if (!(error instanceof StpError)) throw error;
     }
+  }
+
+  #isOpen(socket: EngineSocket): boolean {
+    return this.#engine.sockets[socket.index] === socket;
   }
 
   #fill(index: number, counters: ScbCounters): void {
@@ -131,12 +144,18 @@ export class TableUpdates {
     counters.sendQueuedBytes = socket.unsentBytes;
   }
 
+  #clearSoon(): void {
+    const soon = this.#soon;
+    this.#soon = null;
+    if (soon === null) return;
+    if ('hasRef' in soon && 'refresh' in soon) clearTimeout(soon);
+    else clearImmediate(soon);
+  }
+
   close(): void {
     this.#closed = true;
     if (this.#countsTimer !== null) clearTimeout(this.#countsTimer);
-    if (this.#soon === null) return;
-    if ('hasRef' in this.#soon && 'refresh' in this.#soon) clearTimeout(this.#soon);
-    else clearImmediate(this.#soon);
+    this.#clearSoon();
   }
 }
 
