@@ -253,7 +253,10 @@ export class LinkTable implements PollerEvents {
     const place = this.#files.theirs(info.number);
     try {
       // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
-      ends.peerFile = this.#files.id(place);
+      const file = storage.info(place);
+      // One that is put there in this moment could not be told from its next: whoever puts it there tells us then.
+      if (file === undefined) return false;
+      ends.peerFile = file.id;
       const reader = storage.openLog(place, { ring: limits.ringBytes, frames: limits.framesBytes });
       if (reader === undefined) return false;
       const { from, to, fromEpoch, toEpoch, regionId } = reader.identity;

@@ -74,6 +74,11 @@ export class Duplex {
     return this.ended;
   }
 
+  /** Closes the socket, as a program does that has seen something wrong. */
+  async close(): Promise<void> {
+    await stp.STPclose(this.#s).catch(() => undefined);
+  }
+
   /** Leaves the socket alone, with some sends still waiting; it may be given away then. */
   stop(waiting = 3): DuplexState {
     stp.STPsetopt(this.#s, stp.STP_WATCHER, null);
