@@ -4,13 +4,16 @@
  *
  * - `hook.js`: what the preload loads. `library.js`: what the first socket loads, the call library among it.
  * - `register.js`, `index.js`, `index-esm.mjs` and `stp.js`: the entries of the package, a line each.
+ * - `library.js.VERSION.cache`: what V8 has made of the library, for the Node that builds, see shim/compiled.ts.
  * - `beat-thread.js`, `cli.js` and `trial-main.js`: the thread of heartbeats, the command `stp`, and the processes with
  *   which it tries a directory.
  *
  * Invariant: each source is in one of the two and no more, as both keep state. What the library shares with the hook it
  * takes from there.
  */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { projectRoot } from './project-root';
@@ -19,7 +22,6 @@ const ROOT = projectRoot();
 const OUT = path.join(ROOT, 'dist', 'lib');
 const HOOK_SOURCES: readonly string[] = ['shim/hook.ts', 'shim/index.ts'];
 const LIBRARY_SOURCE = 'shim/library.ts';
-const LIBRARY_FILE = './library.js';
 const HOOK_FILE = './hook.js';
 
 const COMMON = {
@@ -81,14 +83,6 @@ const builtinModules: Plugin = {
   },
 };
 
-/** Leaves the library where it is, to be loaded later. */
-const libraryLater: Plugin = {
-  name: 'library-later',
-  setup: (hooks) => {
-    hooks.onResolve({ filter: matching('/library$') }, () => ({ path: LIBRARY_FILE, external: true }));
-  },
-};
-
 /** Takes each source that the hook has from the hook. */
 function fromHook(shared: ReadonlySet<string>): Plugin {
   return {
@@ -128,7 +122,6 @@ function bundleHook(shared: readonly string[], outfile: string): Promise<readonl
       sourcefile: 'hook-entry.js',
     },
     outfile,
-    plugins: [libraryLater],
   });
 }
 
@@ -149,13 +142,27 @@ const ALONE = [
 /** The entries of the package. An old Node must be able to read `register.js`, which is why it is not in the hook. */
 const ENTRIES: Readonly<Record<string, string>> = {
   'index.js': `module.exports = require('./hook.js').shared['shim/index.ts']();\n`,
-  'stp.js': `module.exports = { ...require('./library.js').calls };\n`,
+  'stp.js': `module.exports = { ...require('./hook.js').shared['shim/lazy.ts']().loadCalls() };\n`,
 };
 
 /** A line that never runs: an ESM import reads from it which names there are. */
 async function namesForEsm(): Promise<string> {
   const { calls } = (await import(path.join(OUT, 'library.js'))) as { calls: object };
   return `0 && (module.exports = { ${Object.keys(calls).join(', ')} });\n`;
+}
+
+/** Makes the code cache of the library for the Node that builds, in a process like any other. */
+function makeCodeCache(): void {
+  const region = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-build-'));
+  try {
+    execFileSync(
+      process.execPath,
+      ['--require', path.join(OUT, 'register.js'), path.join(ROOT, 'dist/scripts/first-connection.js')],
+      { env: { ...process.env, STP_NET: 'stp', STP_REGION: region }, stdio: 'inherit' },
+    );
+  } finally {
+    fs.rmSync(region, { recursive: true, force: true });
+  }
 }
 
 async function main(): Promise<void> {
@@ -181,6 +188,7 @@ async function main(): Promise<void> {
   for (const [name, contents] of Object.entries(ENTRIES)) fs.writeFileSync(path.join(OUT, name), contents);
   fs.appendFileSync(path.join(OUT, 'stp.js'), await namesForEsm());
   fs.copyFileSync(path.join(ROOT, 'dist/shim/index-esm.mjs'), path.join(OUT, 'index-esm.mjs'));
+  makeCodeCache();
 }
 
 void main();

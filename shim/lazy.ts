@@ -9,9 +9,13 @@ import type * as Glance from '../src/glance';
 import type * as Calls from '../src/index';
 import Module from 'node:module';
 import type childProcess from 'node:child_process';
+import path from 'node:path';
+import { loadCompiled } from './compiled';
 import type * as Rules from './connect/rules';
 import type * as Library from './library';
 import type * as Translator from './translator';
+
+const LIBRARY_PATH = path.join(__dirname, 'library.js');
 
 interface Loader {
   readonly prototype: { require: unknown };
@@ -42,7 +46,7 @@ function unseen<T>(load: () => T): T {
 }
 
 function loadLibrary(): typeof Library {
-  return unseen(() => require('./library') as typeof Library);
+  return unseen(() => loadCompiled(LIBRARY_PATH) as typeof Library);
 }
 
 /** The call library. */

@@ -7,7 +7,7 @@
 import net from 'node:net';
 import os from 'node:os';
 import { STPgethostbyname, StpError } from '../../src/index';
-import { isOwnAddress, shortest, withoutZone } from './own-addresses';
+import { isIpv6, isOwnAddress, shortest, withoutZone } from './own-addresses';
 
 export type Family = 4 | 6;
 
@@ -33,7 +33,7 @@ function isOwnName(name: string): boolean {
 }
 
 export function familyOf(ip: string): Family {
-  return net.isIPv6(ip) ? 6 : 4;
+  return isIpv6(ip) ? 6 : 4;
 }
 
 export function loopbackOf(family: Family): string {

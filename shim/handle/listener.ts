@@ -6,7 +6,7 @@
  * worker has. What net.js asks the handle afterwards (close, ref, unref, its name) is answered here first.
  */
 import { AsyncResource } from 'node:async_hooks';
-import net from 'node:net';
+import type net from 'node:net';
 import {
   MSG_DONTWAIT,
   PF_STP,
@@ -28,6 +28,7 @@ import {
   STPsocket,
 } from '../../src/index';
 import { clearTimeout, setTimeout } from '../../src/host';
+import { isIpv6 } from '../connect/own-addresses';
 import { statusOf } from '../node/errors';
 import { type Handle, ownerOf, type SocketName } from '../node/internals';
 import { inRoot } from '../node/root';
@@ -173,7 +174,7 @@ export class Listener implements SocketWatcher {
 
   /** Of what is accepted. */
   get #ends(): Ends {
-    return { mapped: net.isIPv6(this.address.ip) };
+    return { mapped: isIpv6(this.address.ip) };
   }
 
   #run(fn: () => void): void {

@@ -3,8 +3,8 @@
  * no two writes within PAUSE_MS, so that many short connections share one; byte counts late.
  *
  * What others must know of a process that has died is whether it had read what was sent to it. So a receive queue that
- * begins to hold bytes, or is read empty, is shown as soon as a change of state. A direct log does not tell soon how far
- * it was read: there counts are shown as soon, too.
+ * begins to hold bytes, or is read empty, is shown as soon as a change of state. A direct log does not tell soon how
+ * far it was read: there counts are shown as soon, too.
  */
 import { type AsyncResource } from 'node:async_hooks';
 import { StpError } from '../errors';
