@@ -15,7 +15,6 @@ export interface FieldSnapshot {
 
 export interface LayoutSnapshot {
   readonly sizeBytes: number;
-  readonly isolationBytes: number;
   readonly fields: Readonly<Record<string, FieldSnapshot>>;
 }
 
@@ -58,5 +57,5 @@ function layoutSnapshot(layout: Layout): LayoutSnapshot {
   for (const [name, field] of Object.entries(layout.fields)) {
     fields[name] = { at: field.at, kind: field.kind, sizeBytes: fieldSize(field), writer: field.writer };
   }
-  return { sizeBytes: layout.sizeBytes, isolationBytes: layout.isolationBytes, fields };
+  return { sizeBytes: layout.sizeBytes, fields };
 }

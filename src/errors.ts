@@ -46,7 +46,6 @@ export const ERRORS = {
   EIO: { text: 'i/o error', doc: 'The file system failed to read or write a file of the region.' },
   EISCONN: { text: 'socket is already connected', doc: 'The socket is connected and the call wants one that is not.' },
   EMFILE: { text: 'too many open sockets', doc: 'The process holds as many sockets as the region allows one process.' },
-  EMSGSIZE: { text: 'message too long', doc: 'A value is longer than its field in the region.' },
   ENOBUFS: { text: 'no buffer space available', doc: 'The backlog of requests to a peer is full.' },
   ENOENT: { text: 'no such file or directory', doc: 'The region, or the host that was asked for, does not exist.' },
   ENOPROTOOPT: { text: 'protocol not available', doc: 'There is no such option at this level.' },

@@ -1,10 +1,10 @@
 /** Checks of what callers pass. Each throws an StpError that names the argument and what it was. */
 import { StpError } from '../errors';
 import { normalizeIp } from '../layout';
+import { PORT_MAX } from '../region';
 import { AF_STP } from './constants';
 import { type StpAddressInput, type StpClientId } from './types';
 
-const PORT_MAX = 65_535;
 const NAME = /^[A-Za-z0-9._-]+$/u;
 
 /** A value as it may stand in a message: short, and never a secret or a page of bytes. */

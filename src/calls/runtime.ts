@@ -269,10 +269,6 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     );
   }
 
-  turnOver(): void {
-    // The table is flushed by ticks and the counts timer; nothing to do per turn.
-  }
-
   // --- life ---
 
   /** Also where the storage is our own: this may be the host that serves it to others. */

@@ -41,9 +41,6 @@ const FLAG_NAMES: readonly [number, string][] = [
   [constants.MSG_DONTWAIT, 'MSG_DONTWAIT'],
   [constants.MSG_MORE, 'MSG_MORE'],
 ];
-const OPTION_NAMES = new Map<number, string>();
-for (const [key, value] of Object.entries(constants))
-  if (/^(?:SO|STP|TCP)_/u.test(key) && typeof value === 'number') OPTION_NAMES.set(value, key);
 
 function isAddress(value: object): value is StpAddressInput {
   return 'port' in value;

@@ -35,8 +35,6 @@ export interface Layout<F extends Fields = Fields> {
   readonly sizeBytes: number;
   readonly doc: string;
   readonly fields: F;
-  /** Fields of different writers never share a block of this many bytes (a cache line); 0: one writer for all. */
-  readonly isolationBytes: number;
   /**
    * Writes every field into `target` at `at`; a value that does not fit its field throws EINVAL and names the field.
    */
@@ -60,17 +58,15 @@ export function defineLayout<const F extends Fields>(
   name: string,
   sizeBytes: number,
   fields: F,
-  about: { doc: string; isolationBytes?: number },
+  about: { doc: string },
 ): Layout<F> {
-  const isolationBytes = about.isolationBytes ?? 0;
-  checkFields(name, sizeBytes, fields, isolationBytes);
+  checkFields(name, sizeBytes, fields);
   const entries = Object.entries(fields);
   return Object.freeze({
     name,
     sizeBytes,
     doc: about.doc,
     fields,
-    isolationBytes,
     encode(values: LayoutValues<F>, target: Uint8Array, at = 0): void {
       if (at < 0 || at + sizeBytes > target.length) throw new StpError('EINVAL', `${name} does not fit its buffer`);
       const view = new DataView(target.buffer, target.byteOffset + at, sizeBytes);
@@ -89,12 +85,11 @@ export function defineLayout<const F extends Fields>(
   });
 }
 
-function checkFields(name: string, sizeBytes: number, fields: Fields, isolationBytes: number): void {
+function checkFields(name: string, sizeBytes: number, fields: Fields): void {
   const fail = (why: string): never => {
     throw new Error(`layout ${name}: ${why}`);
   };
   let end = 0;
-  let previous: Field | undefined;
   for (const [key, field] of Object.entries(fields)) {
     const size = fieldSize(field);
     if (size <= 0) fail(`${key} has no size`);
@@ -104,12 +99,6 @@ function checkFields(name: string, sizeBytes: number, fields: Fields, isolationB
     if (field.at < end) fail(`${key} overlaps the field before it, or is declared out of order`);
     end = field.at + size;
     if (end > sizeBytes) fail(`${key} ends at ${end}, past ${sizeBytes}`);
-    const shares =
-      isolationBytes > 0 &&
-      previous !== undefined &&
-      Math.floor((previous.at + fieldSize(previous) - 1) / isolationBytes) === Math.floor(field.at / isolationBytes);
-    if (shares && previous?.writer !== field.writer) fail(`${key} shares an isolation block with another writer`);
-    previous = field;
   }
 }
 

@@ -71,7 +71,7 @@ export const RingWords = defineLayout(
         'from there to the start of the next lap lies nothing; stored before head',
     },
   },
-  { doc: 'Words of a ring, at LINK_AT.words.', isolationBytes: 0 },
+  { doc: 'Words of a ring, at LINK_AT.words.' },
 );
 
 export const LinkStatus = defineLayout(

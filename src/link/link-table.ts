@@ -37,8 +37,6 @@ export interface LinkTableEvents extends LinkSink {
   peerGone(link: Link, errno: number, left?: Leftovers): void;
   /** The other process has its end of the link now. */
   attached(link: Link): void;
-  /** The end of a turn in which something happened. */
-  turnOver(): void;
 }
 
 /** How often the life of a peer without a bell is looked at. */
@@ -482,10 +480,6 @@ export class LinkTable implements PollerEvents {
     } catch {
       return true;
     }
-  }
-
-  turnOver(): void {
-    this.#events.turnOver();
   }
 
   /** Before the end: sockets for which bytes have come that nobody will look at, by index. */

@@ -70,8 +70,6 @@ export interface PollerEvents {
    * lives.
    */
   care(): void;
-  /** End of a turn in which something happened. */
-  turnOver(): void;
 }
 
 export class Poller implements LinkOwner {
@@ -255,7 +253,6 @@ export class Poller implements LinkOwner {
       if (this.distant) this.#flushAfterProgram();
       else this.flush();
     }
-    if (any) this.#events.turnOver();
     return any;
   }
 

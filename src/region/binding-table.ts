@@ -66,7 +66,8 @@ export interface PortSpan {
   readonly last: number;
 }
 
-const PORT_MAX = 65_535;
+/** The highest port. */
+export const PORT_MAX = 65_535;
 const ALL_PORTS: PortSpan = { first: 0, last: PORT_MAX };
 const STATE_MAX = Math.max(...Object.values(BindingState));
 const STATE_AT = Binding.fields.state.at;

@@ -14,6 +14,7 @@ import {
   findListening,
   groupBytes,
   type ListeningEntry,
+  PORT_MAX,
   readBindings,
   type WantedListener,
 } from './binding-table';
@@ -72,7 +73,6 @@ interface WantedPort {
   readonly reach: string;
 }
 
-const PORT_MAX = 65_535;
 /** Divides by every small number of processes, so that turns go round evenly. */
 const TURN_MAX = 720_720;
 const STATE_NAMES = Object.fromEntries(Object.entries(BindingState).map(([name, value]) => [value, name])) as Record<

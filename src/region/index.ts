@@ -1,5 +1,6 @@
 /** The region layer: who is here, who listens where, which sockets there are, and who is dead. */
 export { type BindOptions, type FoundListener, type ListenerQuery, type PortInfo, Bindings } from './bindings';
+export { PORT_MAX } from './binding-table';
 export { checkRegionDirectory } from './directory';
 export { type RegionFacts, type RegionLimits } from './header';
 export { type Host, Hosts } from './hosts';
@@ -11,7 +12,6 @@ export {
   DEFAULT_GROUP,
   defaultRegionDirectory,
   defaultSystem,
-  type DriverWish,
   type RegionOptions,
   regionOptions,
 } from './options';

@@ -17,7 +17,7 @@ import {
   SOCKETS_MAX,
 } from '../layout';
 import { accessOf, type BlockReader, FileStorage, fileSystemOf, type Storage } from '../storage';
-import { type BindingEntry, readBindings } from './binding-table';
+import { type BindingEntry, PORT_MAX, readBindings } from './binding-table';
 import { checkRegionDirectory } from './directory';
 import { probeDoor } from './door';
 import { readHeader, type RegionFacts, REMOVING_PATH } from './header';
@@ -79,7 +79,6 @@ const SOCKET_STATES = new Map<number, SocketStateName>(
 const BINDING_STATES = new Map<number, keyof typeof BindingState>(
   Object.entries(BindingState).map(([name, value]) => [value, name as keyof typeof BindingState]),
 );
-const PORT_MAX = 65_535;
 
 /**
  * Looks at the region in `directory`. Throws only where there is no such directory (ENOENT), it is none (ESTPREGION) or

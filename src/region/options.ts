@@ -8,12 +8,10 @@ import { constants } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { StpError } from '../errors';
-import { io } from '../storage';
+import { io, type WantedDriver } from '../storage';
 import { REGION_MODES, type RegionMode } from './directory';
 import { LEASE_MS_MAX, LEASE_MS_MIN } from './header';
 import { GROUP_BYTES_MAX, isGroupName, isSystemName, SYSTEM_BYTES_MAX } from './names';
-
-export type DriverWish = 'auto' | 'mapped' | 'direct';
 
 export interface RegionOptions {
   /** Absolute path of the region's directory. */
@@ -22,7 +20,7 @@ export interface RegionOptions {
   readonly system: string;
   /** Default transport group: 1 to 15 of the same characters; compared exactly. */
   readonly group: string;
-  readonly driver: DriverWish;
+  readonly driver: WantedDriver;
   /**
    * After so long without a heartbeat a process is dead for those of other hosts, milliseconds; for a region that is
    * made now, others have theirs.
@@ -38,7 +36,7 @@ export interface RegionOptions {
 export const DEFAULT_GROUP = 'STG';
 const SHARED_MEMORY_DIRECTORY = '/dev/shm';
 const MODE_RULE = 'must be 0700 (this user alone) or 0770 (its group as well)';
-const DRIVERS: readonly string[] = ['auto', 'mapped', 'direct'] satisfies DriverWish[];
+const DRIVERS: readonly string[] = ['auto', 'mapped', 'direct'] satisfies WantedDriver[];
 
 /** Reads the environment; ESTPCONFIG names the variable that is wrong and its value. */
 export function regionOptions(env: Readonly<Record<string, string | undefined>>): RegionOptions {
@@ -46,7 +44,7 @@ export function regionOptions(env: Readonly<Record<string, string | undefined>>)
     directory: directoryOption(env['STP_REGION']),
     system: env['STP_SYSTEM'] ?? defaultSystem(),
     group: env['STP_GROUP'] ?? DEFAULT_GROUP,
-    driver: (env['STP_DRIVER'] ?? 'auto') as DriverWish,
+    driver: (env['STP_DRIVER'] ?? 'auto') as WantedDriver,
     leaseMs: leaseOption(env['STP_LEASE_MS']),
     mode: modeOption(env['STP_REGION_MODE']),
   });
@@ -76,7 +74,7 @@ export function checkRegionOptions(options: RegionOptions): RegionOptions {
       `must be a whole number from ${LEASE_MS_MIN} to ${LEASE_MS_MAX}`,
     );
   if (mode !== undefined && !isRegionMode(mode)) fail('STP_REGION_MODE', mode, MODE_RULE);
-  return { directory: path.resolve(directory), system, group, driver: driver as DriverWish, leaseMs, mode };
+  return { directory: path.resolve(directory), system, group, driver: driver as WantedDriver, leaseMs, mode };
 }
 
 function leaseOption(value: string | undefined): number | undefined {

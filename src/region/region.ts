@@ -162,11 +162,6 @@ export class Region {
     return info === undefined ? this.#processes.isGone(number) : this.#processes.isAlive(info) === 'dead';
   }
 
-  /** True where a process may be watched by another kernel: somebody must call beat() several times in each lease. */
-  get needsHeartbeat(): boolean {
-    return this.storage.shared || this.#processes.list().some((info) => info.bootId !== this.#self.bootId);
-  }
-
   /** Called once, as soon as a process of another host is seen; at once where one has been. */
   set onOtherHost(told: () => void) {
     this.#processes.onOtherHost = told;

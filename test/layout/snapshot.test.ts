@@ -31,13 +31,3 @@ void t.test('the layouts are those that the format version was frozen with', (t)
   t.strictSame(JSON.parse(JSON.stringify(now.constants)), frozen.constants, ADVICE);
   t.end();
 });
-
-void t.test('every older format version is still on file', (t) => {
-  for (let version = 1; version <= FORMAT_VERSION; version++) {
-    t.ok(
-      fs.existsSync(path.join(projectRoot(), 'test', 'layout', `layout-v${version}.json`)),
-      `layout-v${version}.json`,
-    );
-  }
-  t.end();
-});

@@ -192,7 +192,6 @@ void t.test(
     };
     const region = open(1);
     const other = open(2);
-    t.ok(region.needsHeartbeat);
     const info = region.process(2);
     if (info === undefined) throw new Error('not seen');
     t.equal(region.isAlive(info), 'unknown', 'at first sight');
