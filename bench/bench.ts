@@ -11,7 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultRegionDirectory } from '../src/region/options';
-import { BENCH_NAMES, type BenchName, type BenchValues } from './client';
+import { BENCH_NAMES, type BenchName, type BenchValues } from './measures';
 import { type Metric, METRICS, type Result, resultsMarkdown, resultsTable } from './results';
 import { Transport, TRANSPORT_NAMES, type TransportName } from './transport';
 

@@ -1,5 +1,5 @@
 /** What the benches measure, and how the figures are told. */
-import { type BenchName } from './client';
+import { type BenchName } from './measures';
 import { type TransportName } from './transport';
 
 export interface Metric {
@@ -11,19 +11,30 @@ export interface Metric {
   readonly better: 'more' | 'less';
 }
 
+function less(name: string, bench: BenchName, value: string, unit: string): Metric {
+  return { name, bench, value, unit, better: 'less' };
+}
+
+function more(name: string, bench: BenchName, value: string, unit: string): Metric {
+  return { name, bench, value, unit, better: 'more' };
+}
+
 export const METRICS: readonly Metric[] = [
-  { name: 'round trip 64 B, p50', bench: 'round-trip', value: 'p50Us', unit: 'us', better: 'less' },
-  { name: 'round trip 64 B, p99', bench: 'round-trip', value: 'p99Us', unit: 'us', better: 'less' },
-  { name: 'stream of 64 B writes', bench: 'stream-64b', value: 'messagesPerS', unit: 'writes/s', better: 'more' },
-  { name: 'stream of 64 KiB writes', bench: 'stream-64kib', value: 'megabytesPerS', unit: 'MB/s', better: 'more' },
-  { name: 'http keep-alive, 1 connection', bench: 'http-1', value: 'requestsPerS', unit: 'requests/s', better: 'more' },
-  {
-    name: 'http keep-alive, 50 connections',
-    bench: 'http-50',
-    value: 'requestsPerS',
-    unit: 'requests/s',
-    better: 'more',
-  },
+  less('round trip 64 B, p50', 'round-trip', 'p50Us', 'us'),
+  less('round trip 64 B, p99', 'round-trip', 'p99Us', 'us'),
+  less('round trip after 5 ms of silence, p50', 'round-trip-idle', 'p50Us', 'us'),
+  less('round trip after 5 ms of silence, p99', 'round-trip-idle', 'p99Us', 'us'),
+  more('stream of 64 B writes', 'stream-64b', 'messagesPerS', 'writes/s'),
+  more('stream of 1 KiB writes', 'stream-1kib', 'megabytesPerS', 'MB/s'),
+  more('stream of 64 KiB writes', 'stream-64kib', 'megabytesPerS', 'MB/s'),
+  more('stream of 1 MiB writes', 'stream-1mib', 'megabytesPerS', 'MB/s'),
+  more('http keep-alive, 1 connection', 'http-1', 'requestsPerS', 'requests/s'),
+  more('http keep-alive, 50 connections', 'http-50', 'requestsPerS', 'requests/s'),
+  more('http keep-alive, 500 connections', 'http-500', 'requestsPerS', 'requests/s'),
+  more('http by a lean client, 100 connections', 'http-lean-1', 'requestsPerS', 'requests/s'),
+  more('the same, 10 in flight on each', 'http-lean-10', 'requestsPerS', 'requests/s'),
+  more('connect and close, one by one', 'connect-1', 'connectsPerS', 'connects/s'),
+  more('connect and close, 20 at once', 'connect-20', 'connectsPerS', 'connects/s'),
 ];
 
 /** One metric: medians, and how many times better STP is (more than 1 is in its favour). */

@@ -9,6 +9,8 @@ import http from 'node:http';
 import net from 'node:net';
 
 const ECHO = 'e'.charCodeAt(0);
+/** An address, so that no name is looked up with each connect. */
+export const HOST = '127.0.0.1';
 const HTTP_BODY = 'hello from the bench\n';
 
 /** Where a server listens: a port or the path of a Unix socket. */
@@ -44,7 +46,7 @@ function swallow(socket: net.Socket, already: number): void {
 function listen(server: net.Server, path: string | undefined): Promise<number | string> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    if (path === undefined) server.listen(0, 'localhost');
+    if (path === undefined) server.listen(0, HOST);
     else server.listen(path);
     server.once('listening', () => {
       const address = server.address();

@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { registerPath } from '../src/cli/run';
 import { BLOCK_BYTES, BlockHeader, LinkFormat, LinkHeader } from '../src/layout';
-import { type BenchAnswer, type BenchRequest, type BenchValues } from './client';
+import { type BenchAnswer, type BenchRequest } from './client';
+import { type BenchValues } from './measures';
 import { type BenchTargets } from './server';
 
 export const TRANSPORT_NAMES = ['tcp', 'unix', 'stp'] as const;

@@ -1,0 +1,203 @@
+/** What the benches do: an ordinary program's work, which knows nothing of how its bytes travel. */
+import http from 'node:http';
+import net from 'node:net';
+import { type BenchTargets, HOST } from './server';
+
+/** Metric -> value, in the unit that the metric's name ends with. */
+export type BenchValues = Readonly<Record<string, number>>;
+export type Target = number | string;
+type Measure = (targets: BenchTargets, count: (full: number) => number) => Promise<BenchValues>;
+
+export const BENCHES = {
+  'round-trip': (to, count) => roundTrip(to.net, { messageBytes: 64, trips: count(20_000) }),
+  'round-trip-idle': (to, count) => roundTrip(to.net, { messageBytes: 64, trips: count(300), pauseMs: 5 }),
+  'stream-64b': (to, count) => stream(to.net, 64, count(400_000)),
+  'stream-1kib': (to, count) => stream(to.net, 1024, count(300_000)),
+  'stream-64kib': (to, count) => stream(to.net, 65_536, count(30_000)),
+  'stream-1mib': (to, count) => stream(to.net, 1 << 20, count(2000)),
+  'http-1': (to, count) => requests(to.http, 1, count(8_000)),
+  'http-50': (to, count) => requests(to.http, 50, count(20_000)),
+  'http-500': (to, count) => requests(to.http, 500, count(20_000)),
+  'http-lean-1': (to, count) => leanRequests(to.http, 1, count(40_000)),
+  'http-lean-10': (to, count) => leanRequests(to.http, 10, count(60_000)),
+  'connect-1': (to, count) => connects(to.net, 1, count(4_000)),
+  'connect-20': (to, count) => connects(to.net, 20, count(8_000)),
+} as const satisfies Record<string, Measure>;
+
+export type BenchName = keyof typeof BENCHES;
+export const BENCH_NAMES = Object.keys(BENCHES) as BenchName[];
+
+/** Connections of the lean load. */
+const LEAN_CONNECTIONS = 100;
+const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+/** Ends the head of an answer. */
+const HEAD_END = '\r\n\r\n';
+
+interface Trips {
+  readonly messageBytes: number;
+  readonly trips: number;
+  /** From the end of one trip to the begin of the next. */
+  readonly pauseMs?: number;
+}
+
+function connect(target: Target): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = typeof target === 'string' ? net.connect(target) : net.connect(target, HOST);
+    socket.setNoDelay(true);
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      resolve(socket);
+    });
+  });
+}
+
+/** One message at a time there and back; each trip is timed. */
+async function roundTrip(target: Target, { messageBytes, trips, pauseMs = 0 }: Trips): Promise<BenchValues> {
+  const socket = await connect(target);
+  const message = Buffer.alloc(messageBytes, 1);
+  const warmup = Math.ceil(trips / 10);
+  const micros = new Float64Array(trips);
+  socket.write('e');
+  await new Promise<void>((resolve, reject) => {
+    let trip = -warmup;
+    let left = messageBytes;
+    let began = 0;
+    const start = (): void => {
+      began = performance.now();
+      socket.write(message);
+    };
+    socket.once('error', reject);
+    socket.on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left > 0) return;
+      if (trip >= 0) micros[trip] = (performance.now() - began) * 1000;
+      trip += 1;
+      left = messageBytes;
+      if (trip === trips) resolve();
+      else if (pauseMs > 0) setTimeout(start, pauseMs);
+      else start();
+    });
+    start();
+  });
+  socket.destroy();
+  micros.sort();
+  return { p50Us: micros[Math.floor(trips * 0.5)] ?? NaN, p99Us: micros[Math.floor(trips * 0.99)] ?? NaN };
+}
+
+/** Messages one way, as fast as the socket takes them, until the other side has them all. */
+async function stream(target: Target, messageBytes: number, messages: number): Promise<BenchValues> {
+  const socket = await connect(target);
+  const message = Buffer.alloc(messageBytes, 1);
+  let left = messages;
+  let answer = '';
+  const began = performance.now();
+  await new Promise<void>((resolve, reject) => {
+    const more = (): void => {
+      while (left > 0) {
+        left -= 1;
+        if (!socket.write(message) && left > 0) {
+          socket.once('drain', more);
+          return;
+        }
+      }
+      socket.end();
+    };
+    socket.once('error', reject);
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString('latin1');
+    });
+    socket.once('end', resolve);
+    socket.write('s');
+    more();
+  });
+  const seconds = (performance.now() - began) / 1000;
+  socket.destroy();
+  if (Number(answer) !== messages * messageBytes)
+    throw new Error(`${answer} bytes arrived of ${messages * messageBytes}`);
+  return { messagesPerS: messages / seconds, megabytesPerS: (messages * messageBytes) / seconds / 1e6 };
+}
+
+/** Keep-alive requests, one at a time on each of so many connections. */
+async function requests(target: Target, connections: number, total: number): Promise<BenchValues> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
+  const where = typeof target === 'string' ? { socketPath: target } : { host: HOST, port: target };
+  const once = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      http
+        .get({ ...where, agent, path: '/' }, (response) => {
+          response.on('error', reject);
+          response.on('end', resolve);
+          response.resume();
+        })
+        .on('error', reject);
+    });
+  await Promise.all(Array.from({ length: connections }, once));
+  let left = total;
+  const work = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      await once();
+    }
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: connections }, work));
+  const seconds = (performance.now() - began) / 1000;
+  agent.destroy();
+  return { requestsPerS: total / seconds };
+}
+
+/** Keep-alive requests of a client that hardly parses: so many in flight on each of a hundred connections. */
+async function leanRequests(target: Target, inFlight: number, total: number): Promise<BenchValues> {
+  const sockets = await Promise.all(Array.from({ length: LEAN_CONNECTIONS }, () => connect(target)));
+  const began = performance.now();
+  let sent = 0;
+  let answered = 0;
+  await new Promise<void>((resolve, reject) => {
+    const ask = (socket: net.Socket): void => {
+      sent += 1;
+      socket.write(REQUEST);
+    };
+    for (const socket of sockets) {
+      socket.on('error', reject);
+      let rest = '';
+      socket.on('data', (chunk: Buffer) => {
+        const text = rest + chunk.toString('latin1');
+        // Too short for an end of its own, long enough for the begin of one.
+        rest = text.slice(1 - HEAD_END.length);
+        for (let at = text.indexOf(HEAD_END); at >= 0; at = text.indexOf(HEAD_END, at + 1)) {
+          answered += 1;
+          if (sent < total) ask(socket);
+        }
+        if (answered >= total) resolve();
+      });
+      for (let i = 0; i < inFlight && sent < total; i++) ask(socket);
+    }
+  });
+  const seconds = (performance.now() - began) / 1000;
+  for (const socket of sockets) socket.destroy();
+  return { requestsPerS: total / seconds };
+}
+
+/** Connections that are opened and closed in good order, so many at once. */
+async function connects(target: Target, atOnce: number, total: number): Promise<BenchValues> {
+  const once = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const socket = typeof target === 'string' ? net.connect(target) : net.connect(target, HOST);
+      socket.once('connect', () => socket.end('s'));
+      socket.on('error', reject);
+      socket.once('close', () => {
+        resolve();
+      });
+      socket.resume();
+    });
+  let left = total;
+  const work = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      await once();
+    }
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return { connectsPerS: total / ((performance.now() - began) / 1000) };
+}
