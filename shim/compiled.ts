@@ -88,7 +88,7 @@ export function saveCaches(): void {
   for (const { script, cacheFile, textCrc } of fresh.values()) {
     const temporary = `${cacheFile}.${process.pid}`;
     try {
-      // First, as it is cheap: most who have no cache after the first process can't write one.
+      // First, as it is cheap: most processes that have no cache after the first process can't write one.
       fs.accessSync(path.dirname(cacheFile), fs.constants.W_OK);
       const cache = script.createCachedData();
       const head = Buffer.alloc(HEAD_BYTES);

@@ -309,7 +309,7 @@ function portOf(args: readonly unknown[]): number | undefined {
   return typeof number === 'number' && number >= 0 ? number : undefined;
 }
 
-/** The translator, for a client: one in `auto` has no use for it while nobody in the region listens at the port. */
+/** The translator, for a client: one in `auto` has no use for it while no process in the region listens at the port. */
 function translatorFor(settings: Configuration, port: number | undefined): Translator | undefined {
   const loaded = loadedTranslator();
   if (loaded !== undefined) return loaded;

@@ -25,9 +25,9 @@ declare namespace stpNet {
   interface StpSocket extends net.Socket {
     readonly stp: StpNote;
     /**
-     * Hands the connection to another process: resolves with the token that its `stpTake` takes. `clientId` says who
-     * may take it (STPgetclientid of the taker), by default anyone who has the token. The socket closes when it has
-     * been taken; it emits 'stpBack' and goes on where the taker died before it had it.
+     * Hands the connection to another process: resolves with the token that its `stpTake` takes. `clientId` says which
+     * process may take it (STPgetclientid of the taker), by default any that has the token. The socket closes when it
+     * has been taken; it emits 'stpBack' and goes on where the taker died before it had it.
      */
     stpGive(clientId?: ClientId | null): Promise<string>;
   }

@@ -1,6 +1,6 @@
 /**
- * Whether anybody in the region may listen at a port: what a client in `auto` asks before the call library is loaded
- * for it. A program whose servers are all on TCP never loads it.
+ * Whether any process in the region may listen at a port: what a client in `auto` asks before the call library is
+ * loaded for it. A program whose servers are all on TCP never loads it.
  *
  * The answer may be yes without need, for then the library looks closely. It is no only where that is certain: the
  * glance reads the tables of ports where a plain read sees what the others have written, in the memory of this machine.
@@ -30,7 +30,7 @@ const HEAD_AT = BlockHeader.sizeBytes;
 const ENTRIES_AT = HEAD_AT + BindingsHead.sizeBytes;
 const GROUPS_AT = HEAD_AT + BindingsHead.fields.portGroups.at;
 
-/** Ports at which somebody listens, and the groups of 64 ports at one of which somebody may. */
+/** Ports at which a process listens, and the groups of 64 ports at one of which a process may listen. */
 interface Heard {
   readonly ports: Set<number>;
   readonly groups: Set<number>;

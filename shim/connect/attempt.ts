@@ -173,7 +173,7 @@ function failedLater(stream: StpStream, attempt: Attempt, reason: ReasonCode, er
 }
 
 /**
- * The listener ended before the program was told of a connection, and nothing was sent to it: the kernel has nobody who
+ * The listener ended before the program was told of a connection, and nothing was sent to it: for the kernel no socket
  * listens there. A connect of TCP never fails with ECONNRESET, and programs that connect again look for ECONNREFUSED.
  */
 function refusal(failed: number): number {

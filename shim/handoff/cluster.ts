@@ -59,8 +59,8 @@ interface HeldAddress {
 
 /**
  * Takes a port of the region for as long as the handle is open, also while no worker listens: the handle accepts
- * nothing. Nobody else may have the port, another cluster included; from then on the workers share it. Throws what the
- * calls throw.
+ * nothing. No other process may have the port, another cluster included; from then on the workers share it. Throws what
+ * the calls throw.
  * @note Node 20 to 26: the primary takes the handle from its server, sets `onconnection`, and calls getsockname and
  * close.
  */

@@ -23,7 +23,7 @@ import { carriesTls, type InternalSocket } from '../node/internals';
 
 const SYSCALL = 'stpGive';
 
-/** Resolves with the token; `clientId` null: for anyone who has it. */
+/** Resolves with the token; `clientId` null: for any process that has it. */
 export async function giveSocket(socket: InternalSocket, clientId: StpClientId | null): Promise<string> {
   const stream = streamOf(socket);
   check(socket, stream);

@@ -187,8 +187,8 @@ function namesOf(value: unknown): EndNames | undefined {
 }
 
 /**
- * Emits 'message', or keeps it until somebody listens.
- * @note Node 20 to 26: the channel keeps the messages that nobody listens to under a symbol that is not exported, as
+ * Emits 'message', or keeps it until there is a listener.
+ * @note Node 20 to 26: the channel keeps the messages that have no listener under a symbol that is not exported, as
  * arguments of `emit`.
  */
 function deliver(target: ChannelTarget, message: unknown, handle: net.Socket | net.Server): void {

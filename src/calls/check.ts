@@ -95,7 +95,7 @@ export function address(call: string, value: StpAddressInput | null | undefined,
   };
 }
 
-/** A client id; null, undefined and a blank one (process 0) stand for anyone. Returns the process number, 0 anyone. */
+/** A client id; null, undefined and a blank one (process 0) stand for any process. Returns its number, 0 for any. */
 export function clientProcess(call: string, value: StpClientId | null | undefined): number {
   if (value === null || value === undefined) return 0;
   if (typeof value !== 'object') throw new StpError('EINVAL', `clientId must be an object, not ${shown(value)}`, call);

@@ -74,8 +74,8 @@ export class Endpoint implements SocketOwner {
   }
 
   /**
-   * Sets the watcher. What is there already, of an accepted socket mostly, is told soon: nobody has been told of it, or
-   * may have read it by then.
+   * Sets the watcher. What is there already, of an accepted socket mostly, is told soon: no watcher has been told of
+   * it, and the program may have read it by then.
    */
   watch(watcher: SocketWatcher | null): void {
     this.watcher = watcher;

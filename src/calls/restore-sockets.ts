@@ -39,7 +39,7 @@ export function resetConnections({ engine }: Runtime): void {
   });
 }
 
-/** False for a socket whose port somebody else has now. */
+/** False for a socket whose port another process has now. */
 function restored(runtime: Runtime, socket: EngineSocket): boolean {
   const { owner, local } = socket;
   try {
@@ -47,7 +47,7 @@ function restored(runtime: Runtime, socket: EngineSocket): boolean {
     if (!(owner instanceof Endpoint) || owner.portKind === 'none') return true;
     const { portKind } = owner;
     owner.portKind = 'none';
-    // A connection that is about to be reset, and was bound by nobody: its port is not wanted any more.
+    // A connection that is about to be reset, and was not bound by the program: its port is not wanted any more.
     if (portKind === 'ephemeral' && socket.peer !== null) return true;
     runtime.region.bindings.bind(local.port, local.group, socket.index, {
       shared: owner.reusePort,

@@ -28,7 +28,7 @@ import { traceComment } from './trace';
 import { DeadProcess } from './dead-process';
 import { Endpoint } from './endpoint';
 
-/** Every so many beats we look whether somebody took us for dead. */
+/** Every so many beats we look whether another process took us for dead. */
 const BEATS_PER_LOOK = 5;
 /** How often a process to which the directory is local looks for those of other hosts, milliseconds. */
 const LOOK_OUT_MS = 1000;
@@ -146,7 +146,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   /**
-   * Who listens at an address; of several that share it the next that `socket` has not asked, or one that is known to
+   * The listener at an address; of several that share it the next that `socket` has not asked, or one that is known to
    * be slow.
    */
   findListener(socket: EngineSocket, { system, group, port, ip }: EngineAddress): FoundListener | undefined {
@@ -287,8 +287,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   /**
-   * The host that serves the directory hears no knock from elsewhere: it looks who is there, and once somebody is,
-   * which links they have made.
+   * The host that serves the directory hears no knock from elsewhere: it looks which processes of other hosts are
+   * there, and once there are any, which links they have made.
    */
   #startLookingOut(): void {
     this.#lookOutTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
@@ -313,8 +313,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     const stoodStill = nowMs() - this.#beatAtMs >= this.region.limits.leaseMs;
     this.#beats += 1;
     try {
-      // Where we stood still it is the first question, else one now and then: somebody's clock may have run faster than
-      // ours.
+      // Where we stood still it is the first question, else one now and then: the clock of another host may have run
+      // faster than ours.
       const lost =
         this.#adrift ||
         this.region.outOfReach ||
@@ -331,9 +331,9 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   /**
    * Others took us for dead: our ports may be theirs, our files removed. Or the storage did not answer for so long that
-   * nobody can tell us from the dead. We come back as a new process of the region; connections are reset, at once also
-   * where the region can't be had yet, and what is bound or listens goes on under the new number where nobody has taken
-   * the port.
+   * no process can tell us from a dead one. We come back as a new process of the region; connections are reset, at once
+   * also where the region can't be had yet, and what is bound or listens goes on under the new number where no other
+   * process has taken the port.
    */
   #rejoin(): void {
     const { spinUs } = this.links.poller;

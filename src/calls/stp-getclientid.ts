@@ -3,7 +3,7 @@ import { runtime } from './runtime';
 import { type StpClientId } from './types';
 
 /**
- * Names this process (thread) to those who want to give it a socket: see STPgivesocket. Does not wait.
+ * Names this process (thread) to programs that want to give it a socket: see STPgivesocket. Does not wait.
  *
  * Source: the client id of "STPgivesocket", as z/OS getclientid.
  */

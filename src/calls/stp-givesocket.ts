@@ -14,7 +14,8 @@ import { type StpClientId } from './types';
  *
  * Source: "STPgivesocket"; as z/OS givesocket.
  * @param s - a connected descriptor
- * @param clientId - who may take it (STPgetclientid of the taker); null or process 0: anyone who has the token
+ * @param clientId - the process that may take it (STPgetclientid of the taker); null or process 0: any process that has
+ * the token
  * @returns the token
  * @throws EBADF, EINVAL (bad client id), ENOTCONN, ECONNRESET, ESTPGIVEN (given already)
  */

@@ -53,7 +53,7 @@ export function STPsetsockopt(s: number, level: number, name: number, value: num
   }
 }
 
-/** A port that is bound already is shared from now on; somebody may have joined it since, so there is no way back. */
+/** A port already bound is shared from now on; another socket may have joined it since, so there is no way back. */
 function reusePort(call: string, endpoint: Endpoint, shares: boolean): void {
   if (endpoint.portKind === 'bound' && shares !== endpoint.reusePort) {
     if (!shares) throw new StpError('EINVAL', 'a port that is shared stays shared', call);

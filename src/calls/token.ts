@@ -1,4 +1,4 @@
-/** Tokens of given sockets: where the socket is, and a secret that nobody can guess. Printable, without spaces. */
+/** Tokens of given sockets: where the socket is, and a secret that can't be guessed. Printable, without spaces. */
 import { StpError } from '../errors';
 import { SECRET_BYTES } from '../engine';
 

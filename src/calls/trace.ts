@@ -33,7 +33,7 @@ export function traceComment(text: string): void {
   if (wanted) print(`# ${text}`);
 }
 
-/** Whether anything is traced: for those who would have to make up a comment first. */
+/** Whether anything is traced: for callers that would have to make up a comment first. */
 export const tracing = wanted;
 
 const FLAG_NAMES: readonly [number, string][] = [

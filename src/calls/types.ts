@@ -38,7 +38,7 @@ export interface LookupOptions {
   readonly sameNetwork?: boolean | undefined;
 }
 
-/** Who may take a socket: a process (its number in the region), and a task of it; `task` 0 stands for any. */
+/** What may take a socket: a process (its number in the region), and a task of it; `task` 0 stands for any. */
 export interface StpClientId {
   readonly system: string;
   readonly process: number;
@@ -86,7 +86,7 @@ export interface SocketWatcher {
    * EMFILE or ENOSPC. Called from inside that call, with the address of the client and the one that it called.
    */
   dropped?(client: StpAddress, called: StpAddress): void;
-  /** The connection was reset (also while there are bytes left to read, and while nobody reads). */
+  /** The connection was reset (also while there are bytes left to read, and while the program does not read). */
   reset?(): void;
   /**
    * The socket that was given has been taken (`true`), or the give ran out or failed and the socket is back (`false`).

@@ -1,4 +1,4 @@
-/** `stp reset`: removes a region that nobody lives in. */
+/** `stp reset`: removes a region that no live process uses. */
 import { StpError } from '../errors';
 import { inspectRegion, type InspectedProcess, removeRegion, type RemovedRegion } from '../region';
 import { CliFailure, ExitCode } from './failure';
@@ -6,7 +6,7 @@ import { noRegion, regionDirectory, type RegionOption } from './region-option';
 
 export type ResetOptions = RegionOption;
 
-/** Removes the region, or fails with who lives in it. */
+/** Removes the region, or fails and names the processes that use it. */
 export function reset(options: ResetOptions): void {
   const directory = regionDirectory(options);
   let removed: RemovedRegion;

@@ -57,7 +57,7 @@ export function runEnvironment(options: RunOptions, base: NodeJS.ProcessEnv, reg
   return environment;
 }
 
-/** In `auto` a program falls back to TCP when something here is wrong; whoever typed it should hear of it at once. */
+/** In `auto` a program falls back to TCP when something here is wrong; the user who typed it should be told at once. */
 function checkEnvironment(environment: NodeJS.ProcessEnv): void {
   const { directory } = regionOptions(environment);
   const { mode } = configuration(environment);
@@ -138,7 +138,7 @@ function notStarted(file: string, error: NodeJS.ErrnoException): CliFailure {
   return new CliFailure(`${file}: ${error.message}`, ExitCode.notExecutable, hint);
 }
 
-/** Ends this process by the signal that ended the command, so that whoever waits for us sees the same. */
+/** Ends this process by the signal that ended the command, so that the process that waits for us sees the same. */
 async function raise(signal: NodeJS.Signals): Promise<void> {
   const number = os.constants.signals[signal];
   process.exitCode = ExitCode.signalBase + number;

@@ -26,7 +26,7 @@ const PATIENCE_MOST_MS = 100;
 const PATIENCE_MAX_MS = 500;
 /** So much does the newest answer count in the mean. */
 const ANSWER_WEIGHT = 1 / 8;
-/** So long is who did not answer asked after the others, milliseconds. */
+/** For so long a process that did not answer is asked after the others, milliseconds. */
 const LATE_MS = 1000;
 
 /** A listener that a client has asked. */
@@ -68,7 +68,7 @@ function awaitOffer(engine: Engine, socket: EngineSocket): void {
   });
 }
 
-/** Nobody has offered in time. */
+/** No listener has made an offer in time. */
 function askMore(engine: Engine, socket: EngineSocket): void {
   const last = socket.asked.at(-1);
   if (last !== undefined) last.peer.lateUntilMs = engine.ports.nowMs() + LATE_MS;
@@ -124,7 +124,7 @@ export function withdraw(engine: Engine, socket: EngineSocket, chosen?: Peer): v
   socket.retryTimer = null;
 }
 
-/** One that was asked is no longer: true where nobody is left to answer. */
+/** `peer` was asked and is no longer: true where no process is left to answer. */
 export function turnedAway(socket: EngineSocket, peer: Peer): boolean {
   const at = socket.asked.findIndex((asked) => asked.peer === peer);
   if (at < 0) return false;
@@ -219,8 +219,8 @@ export function settleAsk(listening: EngineSocket, peer: Peer, index: number): v
 }
 
 /**
- * Ends listening: whoever asks is turned away. Who was made an offer is refused now, though its CONNECT is on its way:
- * this process may end before it comes, and then nobody can tell that it was never read.
+ * Ends listening: requests that wait for an offer are declined. A request that was made an offer is refused now, though
+ * its CONNECT is on its way: this process may end before it comes, and then no process can tell that it was never read.
  */
 export function refuseAsks({ listener }: EngineSocket): void {
   for (const [peer, { offered, waiting }] of listener?.asks ?? []) {

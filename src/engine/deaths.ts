@@ -19,7 +19,7 @@ export interface Remains {
   hasUnread(socket: EngineSocket): boolean;
 }
 
-/** A process died or left. Without `remains` nobody can tell what it had read. */
+/** A process died or left. Without `remains` it can't be told what it had read. */
 export function peerGone(engine: Engine, peer: Peer, errno: number, remains?: Remains): void {
   if (peer.gone) return;
   peer.gone = true;
@@ -86,7 +86,7 @@ function endsAsTcp(socket: EngineSocket): boolean {
   );
 }
 
-/** The stream ends here, and nobody is left to write to. `errno` stays to be asked for. */
+/** The stream ends here, and no process is left to write to. `errno` stays to be asked for. */
 export function endAsTcp(engine: Engine, socket: EngineSocket, errno: number): void {
   const known = socket.finReceived;
   if (!known) socket.deathErrno = errno;

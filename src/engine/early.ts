@@ -103,7 +103,7 @@ function tellQueued(engine: Engine, socket: EngineSocket): void {
   )
     return;
   const peers = early.sent ? [socket.peer] : socket.asked.map(({ peer }) => peer);
-  // Where nobody is asked at the moment, the next question comes back here.
+  // Where no process is asked at the moment, the next question comes back here.
   if (peers.length === 0) return;
   if (!peers.some((peer) => peer !== null && isPublished(socket, peer))) {
     for (const peer of peers) peer?.untold.add(socket);
@@ -117,7 +117,10 @@ function tellQueued(engine: Engine, socket: EngineSocket): void {
   socket.owner?.connected(0);
 }
 
-/** Who is connected is not given up, also where another of those that were asked never gets its end of the link. */
+/**
+ * A request whose program is connected is not given up, also where another process that was asked never gets its end
+ * of the link.
+ */
 function endLimits(engine: Engine, socket: EngineSocket): void {
   engine.timers.clear(socket.timer);
   engine.timers.clear(socket.linkTimer);
@@ -209,7 +212,7 @@ export function answerFreeze(socket: EngineSocket): void {
   socket.peer?.control(RecordType.frozen, socket.index, socket.remoteSocket, socket.remoteGeneration, payload);
 }
 
-/** The errno that a request ends with: who was told of a connection is not refused. */
+/** The errno that a request ends with: one whose program was told of a connection is not refused. */
 export function endErrno({ early }: EngineSocket, errno: number): number {
   return early?.told === true ? errnoOf('ECONNRESET') : errno;
 }

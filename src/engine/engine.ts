@@ -90,8 +90,8 @@ export class Engine {
   }
 
   /**
-   * Takes a socket out of the table; nothing may use it afterwards. Sends that still wait fail, and who claims it is
-   * told.
+   * Takes a socket out of the table; nothing may use it afterwards. Sends that still wait fail, and a taker that claims
+   * it is told.
    */
   release(socket: EngineSocket): void {
     if (this.sockets[socket.index] !== socket) return;
@@ -395,7 +395,7 @@ export class Engine {
     }
   }
 
-  /** The log to `peer` has room again: those who wait for it are served in turn until it is full. */
+  /** The log to `peer` has room again: the sockets that wait for it are served in turn until it is full. */
   roomMade(peer: Peer): void {
     peer.full = false;
     if (!peer.drainControl()) return;
@@ -415,7 +415,7 @@ export class Engine {
     });
   }
 
-  /** Those who wait, each once, as long as there is room. */
+  /** The sockets that wait, each once, as long as there is room. */
   *#inLine(peer: Peer): Iterable<EngineSocket> {
     for (let left = peer.blocked.size; left > 0 && !peer.full; left--) {
       const socket = peer.blocked.takeFirst();

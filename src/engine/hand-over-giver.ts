@@ -11,7 +11,7 @@ import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
 import { pump } from './stream';
 
-/** Offers a connected socket; returns the secret of the token. `client` 0: anyone who has the token. */
+/** Offers a connected socket; returns the secret of the token. `client` 0: any process that has the token. */
 export function give(engine: Engine, socket: EngineSocket, client: number, timeoutMs: number): Uint8Array {
   const secret = engine.ports.secret(SECRET_BYTES);
   const hand: Giver = {
@@ -123,7 +123,7 @@ export function onFrozen(engine: Engine, peer: Peer, index: number, generation: 
   else startSending(socket, hand);
 }
 
-/** FREEZE found that the other end has closed for good: there is nobody to move, only bytes to hand over. */
+/** FREEZE found that the other end has closed for good: there is no end to move, only bytes to hand over. */
 export function otherEndGone(engine: Engine, socket: EngineSocket): void {
   const hand = socket.hand;
   if (hand?.role !== 'giver' || hand.phase !== 'freezing') return;
@@ -278,7 +278,7 @@ function sendMove({ peer, index, remoteSocket, remoteGeneration }: EngineSocket,
   return true;
 }
 
-/** The log to the other end has room again, or nobody reads it any more. */
+/** The log to the other end has room again, or no process reads it any more. */
 export function moveOn(engine: Engine, socket: EngineSocket): void {
   const hand = socket.hand;
   if (hand?.role === 'giver' && hand.phase === 'moving' && hand.taker !== null)
@@ -286,8 +286,8 @@ export function moveOn(engine: Engine, socket: EngineSocket): void {
 }
 
 /**
- * The taker, which is ready, says that the other end is gone: nobody is left to be moved. True where it has the socket
- * now.
+ * The taker, which is ready, says that the other end is gone: no end is left to be moved. True where the taker has the
+ * socket now.
  */
 export function letGo(engine: Engine, socket: EngineSocket, hand: Giver): boolean {
   if (hand.phase !== 'moving') return false;

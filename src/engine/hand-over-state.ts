@@ -68,7 +68,7 @@ export function stateOf(socket: EngineSocket): number {
   return socket.finReceived ? SocketState.closeWait : SocketState.established;
 }
 
-/** A socket by index and generation, whoever holds its other end. */
+/** A socket by index and generation, whichever process holds its other end. */
 export function socketAt(engine: Engine, index: number, generation: number): EngineSocket | undefined {
   const socket = engine.sockets[index];
   return socket?.generation === generation ? socket : undefined;

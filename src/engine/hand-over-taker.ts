@@ -90,7 +90,8 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
     refuseState(engine, socket, hand, error instanceof StpError ? -error.errno : errnoOf('EIO'));
     return;
   }
-  // An end that had sent all it wanted, and whose process is gone since, leaves bytes to read, and nobody to send to.
+  // An end that had sent all it wanted, and whose process is gone since, leaves bytes to read, and no process to send
+  // to.
   socket.peerGone = other === undefined;
   if (other === undefined && (state.flags & (FLAG.peerGone | FLAG.finReceived)) === 0) {
     refuseState(engine, socket, hand, errnoOf('ECONNRESET'));
@@ -177,7 +178,7 @@ function filled(engine: Engine, socket: EngineSocket, hand: Taker): void {
 }
 
 /**
- * Nobody is left who could attach us: whether the bytes of the other end are ours is the giver's to say. Without the
+ * No process is left that could attach us: the giver says whether the bytes of the other end are ours. Without the
  * giver they are.
  */
 export function claimFromGiver(engine: Engine, socket: EngineSocket, hand: Taker): void {

@@ -174,7 +174,7 @@ export function attachLost(engine: Engine, move: Move): void {
 
 function attach(engine: Engine, socket: EngineSocket, taker: Peer, move: Move): void {
   socket.attachedBy = move;
-  // Whoever claims it is the one that gets it now.
+  // A taker that claims it is the one that gets it now.
   socket.claimant = null;
   engine.join(socket, taker, move.socket, move.generation);
   if (socket.resetWhenThawedErrno === 0) {
@@ -215,8 +215,8 @@ function isTaker(hand: Giver, peer: Peer, claim: Move): boolean {
 }
 
 /**
- * A taker that is ready learns that it was given nothing, and by whom: by the other end, which knows of no MOVE, or by
- * the giver, which has let go and was the last who could have had the socket back.
+ * A taker that is ready gets the answer to its CLAIM: from the other end, which knows of no MOVE, so that the taker was
+ * given nothing; or from the giver, which has let go and was the last process that could have had the socket back.
  */
 export function onClaimAnswered(
   engine: Engine,
@@ -253,7 +253,7 @@ export function handAborted(engine: Engine, socket: EngineSocket, errno: number)
 }
 
 /**
- * The process of the connection's other end, which had sent all it wanted, is gone: there is nobody to move, only bytes
+ * The process of the connection's other end, which had sent all it wanted, is gone: there is no end to move, only bytes
  * to hand over.
  */
 export function handPeerGone(engine: Engine, socket: EngineSocket, hand: HandOver): void {

@@ -74,7 +74,7 @@ export function listen(engine: Engine, socket: EngineSocket, backlog: number): v
   engine.setState(socket, SocketState.listening);
 }
 
-/** Ends listening; whoever waits in the queue is refused. */
+/** Ends listening; requests that wait in the queue are refused. */
 export function stopListening(engine: Engine, socket: EngineSocket): void {
   engine.listeners.delete(socket);
   const queue = socket.listener?.queue.splice(0) ?? [];
@@ -116,8 +116,8 @@ function limit(engine: Engine, socket: EngineSocket, timeoutMs: number): void {
 }
 
 /**
- * CONNECT waits with it: nobody is to accept who was given up. ASK need not, for a request is accepted only after its
- * CONNECT.
+ * CONNECT waits for the link: no listener may accept a request that was given up. ASK need not wait, for a request is
+ * accepted only after its CONNECT.
  */
 function limitLink(engine: Engine, socket: EngineSocket, timeoutMs: number): void {
   socket.awaitsLink = !socket.anyListener;
@@ -151,8 +151,8 @@ function sendConnect(engine: Engine, socket: EngineSocket): void {
 }
 
 /**
- * At exit: who was told that it is connected, and has no listener yet, goes to one of those that it asks, without an
- * offer.
+ * At exit: a socket whose program was told that it is connected, and which has no listener yet, goes to one of the
+ * processes that it asks, without an offer.
  */
 export function connectAtExit(engine: Engine, socket: EngineSocket): void {
   if (socket.early === null || socket.early.sent) return;
@@ -364,8 +364,8 @@ export function listenerLost(engine: Engine, socket: EngineSocket, peer: Peer, e
 }
 
 /**
- * Asks again, soon at first. The limit, if any, is the connect timer. `errno` is what it fails with where nobody else
- * listens.
+ * Asks again, soon at first. The limit, if any, is the connect timer. `errno` is what it fails with where no other
+ * process listens.
  */
 function askAgain(engine: Engine, socket: EngineSocket, errno: number): void {
   if (errno !== errnoOf('EAGAIN') && socket.retries >= REFUSALS_MAX) {

@@ -98,7 +98,7 @@ export class Peer {
     this.port.publishSoon();
   }
 
-  /** Sends a control record if there is room now, in front of nobody. */
+  /** Sends a control record if there is room now and none is queued before it. */
   controlNow(type: number, source: number, socket: number, generation: number, payload: Uint8Array): boolean {
     if (this.gone) return true;
     if (this.#queue.length > 0 || this.port.append(type, source, socket, generation, payload, 0, payload.length) < 0) {

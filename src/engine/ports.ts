@@ -56,7 +56,7 @@ export interface EnginePorts {
    * `reluctance`; undefined: nowhere.
    */
   another(socket: EngineSocket): PeerPort | undefined;
-  /** Random bytes that nobody can guess. */
+  /** Random bytes that can't be guessed. */
   secret(bytes: number): Uint8Array;
   /**
    * A socket began, changed its state or ended: its control block is to be written soon. May throw ENOSPC when
@@ -76,8 +76,8 @@ export interface EnginePorts {
 }
 
 /**
- * Who is told about one socket. All calls are made from `receive`, `roomMade`, `peerGone` and `advance`, never from
- * inside a call of the owner.
+ * The owner of one socket, which is told about it. All calls are made from `receive`, `roomMade`, `peerGone` and
+ * `advance`, never from inside a call of the owner.
  */
 export interface SocketOwner {
   readable(availableBytes: number): void;

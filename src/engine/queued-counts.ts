@@ -32,7 +32,7 @@ export class QueuedCounts {
     return true;
   }
 
-  /** `peer` will answer, or nobody (null). */
+  /** `peer` will answer, or no process (null). */
   sent(socket: EngineSocket, peer: Peer | null): void {
     const place = this.#places.get(nameOf(socket.index, socket.generation));
     if (place !== undefined) place.peer = peer;

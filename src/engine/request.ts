@@ -97,7 +97,7 @@ function breach(request: Request): void {
   request.peer.control(RecordType.reset, 0, request.socket, request.generation, reason(request.resetErrno));
 }
 
-/** The accepted socket takes over what came. Its owner is not there yet, so nobody is told. */
+/** The accepted socket takes over what came. It has no owner yet, so none is told. */
 export function takeOver(engine: Engine, socket: EngineSocket, request: Request): void {
   if (request.received !== null) socket.received = request.received;
   request.received = null;

@@ -61,7 +61,7 @@ export class EngineSocket {
   initiator = false;
   /** Bytes that the peer may send before our owner has read the first of them. */
   windowBytes = DEFAULT_WINDOW_BYTES;
-  /** The same as the owner wants it, whoever the peer is; 0: it does not care. */
+  /** The same as the owner wants it, whichever process the peer is; 0: the owner does not care. */
   windowWantedBytes = 0;
 
   bytesSent = 0;

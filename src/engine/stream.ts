@@ -321,7 +321,7 @@ export function close(engine: Engine, socket: EngineSocket, lingerMs: number): b
   return false;
 }
 
-/** The peer may still send. It learns that nobody is here from the answer to that, so it must be able to. */
+/** The peer may still send. The answer tells it that no socket is here any more, so it must be able to send. */
 function leaveOpenEnd(engine: Engine, socket: EngineSocket): void {
   if (socket.discarded) {
     tellDiscarded(engine, socket);

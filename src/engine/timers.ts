@@ -1,5 +1,5 @@
 /**
- * Coarse timers over the world's clock: connect retries and limits, lingering closes, gives that nobody takes. A
+ * Coarse timers over the world's clock: connect retries and limits, lingering closes, gives that no process takes. A
  * process may have one for each of ten thousand sockets, and asks for the next of them each turn: they lie in a heap.
  *
  * Invariants: a timer at `place` p is due no earlier than the one at (p - 1) / 2; those due at one time run in the

@@ -12,7 +12,7 @@ import { StpError } from '../errors';
 
 export type FieldKind = 'u8' | 'u16' | 'u24' | 'u32' | 'u64' | 'bytes' | 'text';
 
-/** Who may write a field. `creator` writes once, before anybody else looks. */
+/** Which process may write a field. `creator` writes once, before any other process looks. */
 export type FieldWriter = 'creator' | 'owner' | 'sender';
 
 export interface Field {

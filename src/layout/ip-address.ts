@@ -39,7 +39,7 @@ export function normalizeIp(text: string): string | undefined {
   return isMapped(words) ? dotted(words) : formatIpv6(words);
 }
 
-/** The bytes of an address; EINVAL where `text` is none. They are nobody's to change. */
+/** The bytes of an address; EINVAL where `text` is none. The caller must not change them. */
 export function ipBytes(text: string): IpBytes {
   let found = known.get(text);
   if (found !== undefined) return found;

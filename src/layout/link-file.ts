@@ -3,9 +3,9 @@
  *
  * Block 0 is an ordinary block, written once, and names the two processes and the format. A `ring` is memory that both
  * map: words, each alone in its cache line, then the data. It lies in a file of its own, `links/A-B.N`, which begins
- * with the same block 0 and loses its name as soon as B has mapped it: what has no name can't be cut short under those
- * who have it mapped, which would end them. `frames` are for plain file I/O and follow block 0: a status block, then
- * frames at multiples of 4096 bytes. Records are the same in both (see records.ts).
+ * with the same block 0 and loses its name as soon as B has mapped it: what has no name can't be cut short while
+ * processes have it mapped, which would end them. `frames` are for plain file I/O and follow block 0: a status block,
+ * then frames at multiples of 4096 bytes. Records are the same in both (see records.ts).
  */
 import { defineLayout } from './define-layout';
 
@@ -137,7 +137,7 @@ export const FrameHeader = defineLayout(
 
 /**
  * Where the CRC of a frame begins. It starts from a seed, CRC-32 of the payload of block 0, that is also the frame's
- * tag: the epochs in it are known to nobody outside the region, so that bytes sent through a log can't pass for a frame
- * of it.
+ * tag: the epochs in it are not known outside the region, so that bytes sent through a log can't pass for a frame of
+ * it.
  */
 export const FRAME_CRC_FROM = 8;

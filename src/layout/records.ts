@@ -49,7 +49,7 @@ export const RecordType = {
   cancel: 2,
   /** The server accepted. */
   accept: 3,
-  /** Nobody listens, or the backlog is full. */
+  /** No socket listens, or the backlog is full. */
   refuse: 4,
   data: 5,
   /** More may be sent. */
@@ -90,8 +90,8 @@ export const RecordType = {
   /** The answer to ASK: connect now. */
   offer: 24,
   /**
-   * The answer to ASK: nobody listens, or so many ask already. Never to CONNECT, so that an answer to an older ASK is
-   * not taken for one to that.
+   * The answer to ASK: no socket listens, or so many ask already. Never to CONNECT, so that an answer to an older ASK
+   * is not taken for one to that.
    */
   decline: 25,
 } as const;

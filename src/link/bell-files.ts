@@ -1,8 +1,8 @@
 /**
  * The FIFOs behind the bells of this process, and the doors of others: made, opened, rung and removed by name.
  *
- * Whoever comes first makes both bells of a pair; each is read by one process and rung by the other. They keep their
- * names, and stay where a link is given up and begun again between two that live.
+ * The process that comes first makes both bells of a pair; each is read by one process and rung by the other. They keep
+ * their names, and stay where a link is given up and begun again between two that live.
  */
 import path from 'node:path';
 import { StpError } from '../errors';
@@ -19,9 +19,9 @@ export class BellFiles {
   }
 
   /**
-   * Makes both bells between us and `peer`, who have doors, unless they are there. Where there are doors there are
-   * FIFOs: what refuses one now is a failure (EIO). A peer that finds the bells made, and us not listening, would take
-   * us for dead.
+   * Makes both bells between us and `peer`, which both have doors, unless they are there. Where there are doors there
+   * are FIFOs: what refuses one now is a failure (EIO). A peer that finds the bells made, and us not listening, would
+   * take us for dead.
    */
   make(peer: number): void {
     for (const name of this.names(peer)) {
@@ -41,7 +41,7 @@ export class BellFiles {
     return openFifoWriter(this.#absolute(this.names(peer)[0]), this.#region.storage.access);
   }
 
-  /** Knocks at the door of a process; false where nobody lives there any more. */
+  /** Knocks at the door of a process; false where that process is gone. */
   knock(number: number): boolean {
     const fd = openFifoWriter(this.#absolute(doorPathOf(number)), this.#region.storage.access);
     if (fd === undefined) return false;

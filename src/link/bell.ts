@@ -57,12 +57,12 @@ export class BellReader {
   }
 }
 
-/** Rings; false where nobody is there to hear it any more. */
+/** Rings; false where no process is there to hear it any more. */
 export function ring(fd: number): boolean {
   return ringFifo(fd);
 }
 
-/** False where nobody hears it: then the end of the other bell tells more. */
+/** False where no process hears it: then the end of the other bell tells more. */
 export function ringQuietly(fd: number): boolean {
   try {
     return ring(fd);

@@ -1,4 +1,4 @@
-/** What lies in a log that nobody will deliver any more: whose bytes they are. */
+/** What lies in a log and will not be delivered any more: whose bytes they are. */
 import {
   RECORD_HEADER_BYTES,
   RECORD_LENGTH_MASK,

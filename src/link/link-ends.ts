@@ -14,7 +14,7 @@ export interface Ends {
   readonly hasBells: boolean;
   /** Listens to the peer's bell. */
   bell: BellReader | null;
-  /** The bell where nobody can listen to it: the peer must find it open all the same. */
+  /** The bell where this process can't listen to it: the peer must find it open all the same. */
   readonly heldFd: number | undefined;
   /** Which file the peer's log is; 0: it is not open, or that can't be told. */
   peerFile: number;

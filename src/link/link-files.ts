@@ -2,8 +2,8 @@
  * The names of the logs between this process and others, and which files lie under them.
  *
  * A link that is given up and begun again between two that live has the same names. What tells the two apart is the
- * file: each end knows which one it made, and which one of the peer it opened. Our own log loses its name only by the
- * peer, or by who knows that we are dead.
+ * file: each end knows which one it made, and which one of the peer it opened. Only the peer, or a process that knows
+ * that we are dead, takes away the name of our own log.
  */
 import { REGION_PATHS } from '../layout';
 import { pairOfName, type Region } from '../region';
@@ -87,7 +87,7 @@ export class LinkFiles {
     }
   }
 
-  /** Removes the peer's log of a link that ended, so that nobody takes it for that of the next one. */
+  /** Removes the peer's log of a link that ended, so that no process takes it for that of the next one. */
   removeTheirs(ends: Ends): void {
     if (!this.#hasBegunAnew(ends)) this.removeLog(this.theirs(ends.info.number));
   }

@@ -1,14 +1,14 @@
 /**
  * The links of this process: making them, joining those that others made (newcomers.ts), and ending them.
  *
- * Order that matters. Each end opens the reading end of its bell before it creates its log, so that whoever sees the
- * log can open the writing end; a log is found by listing the directory (a look-up by name may be answered from a stale
- * cache on another host), after a knock at the door where there is one. The peer's death is the end of its bell and a
- * shut door; before it is taken as final, all that the peer published is delivered.
+ * Order that matters. Each end opens the reading end of its bell before it creates its log, so that the process that
+ * sees the log can open the writing end; a log is found by listing the directory (a look-up by name may be answered
+ * from a stale cache on another host), after a knock at the door where there is one. The peer's death is the end of its
+ * bell and a shut door; before it is taken as final, all that the peer published is delivered.
  *
- * Who gives a link up, because the peer is dead or what it wrote is damaged, removes the files of both directions
- * before it lets go of the bells: nobody must take an old log for a new one. A living peer learns of it by the end of
- * the bell, or by the missing file.
+ * A process that gives a link up, because the peer is dead or what it wrote is damaged, removes the files of both
+ * directions before it closes the bells: no process must take an old log for a new one. A living peer learns of it by
+ * the end of the bell, or by the missing file.
  *
  * Nothing here throws into the event loop: what fails for lack of room or descriptors is tried again by the clock.
  */
@@ -44,13 +44,13 @@ const LIFE_CHECK_MS = 250;
 const LIFE_CHECKS_PER_LEASE = 20;
 /** The same where each takes trips to a file server. */
 const LIFE_CHECKS_PER_SHARED_LEASE = 10;
-/** How often the directory is looked at for those who want to meet us, while nobody is being met. */
+/** How often the directory is looked at for processes that want a link with us, while no link is being made. */
 const LIST_MS = 20;
 /** The same where records come and go, and each list is a trip to a file server that they wait behind. */
 const LIST_BUSY_MS = 200;
-/** How often we look for what the dead left us, where nobody can knock. */
+/** How often we look for what dead processes left us, where no process can knock. */
 const BURY_MS = 5000;
-/** So long we then go on to clear up after the dead, where our opening had no time to finish it. */
+/** So long we then go on to clear up after dead processes, where our opening had no time to finish it. */
 const CLEAR_MS = 100;
 /** Failures that are none of the peer's, and may pass. */
 const MAY_PASS: ReadonlySet<string> = new Set(['EMFILE', 'ENOBUFS', 'EIO', 'ENOSPC', 'EDQUOT']);
@@ -235,7 +235,7 @@ export class LinkTable implements PollerEvents {
     );
   }
 
-  /** Tells the peer that there is a new link. False: nobody lives there any more. */
+  /** Tells the peer that there is a new link. False: that process is gone. */
   #knock(ends: Ends): boolean {
     if (!ends.hasBells) return true;
     const heard = this.#bells.knock(ends.info.number);
@@ -252,7 +252,8 @@ export class LinkTable implements PollerEvents {
     try {
       // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
       const file = storage.info(place);
-      // One that is put there in this moment could not be told from its next: whoever puts it there tells us then.
+      // One that is put there in this moment could not be told from its next: the process that puts it there tells us
+      // then.
       if (file === undefined) return false;
       ends.peerFile = file.id;
       const reader = storage.openLog(place, { ring: limits.ringBytes, frames: limits.framesBytes });
@@ -357,7 +358,10 @@ export class LinkTable implements PollerEvents {
     this.poller.wake();
   }
 
-  /** Somebody knocked: looks for logs that others made for us, and else for what the dead left between them and us. */
+  /**
+   * A process knocked: looks for logs that others made for us, and else for what dead processes left between them and
+   * us.
+   */
   #discover(): void {
     if (this.#closed) return;
     try {
@@ -404,8 +408,8 @@ export class LinkTable implements PollerEvents {
   }
 
   /**
-   * While data come and go, the trips of a list to a file server are theirs: newcomers wait as long as they do for one
-   * who sleeps.
+   * While data come and go, the trips of a list to a file server are left to the data: newcomers wait as long as for a
+   * process that sleeps.
    */
   #listGoodMs(): number {
     return this.poller.distant && !this.poller.asleep ? LIST_BUSY_MS : LIST_MS;
@@ -466,7 +470,8 @@ export class LinkTable implements PollerEvents {
     if (link.peerGone) crashPoint('death.log-removed');
     if (link.peerGone || link.failure !== null) this.#files.removeTheirs(ends);
     if (link.peerGone && this.#hasDied(ends)) {
-      // The dead do not clean up; whoever comes first does. A peer that lives uses them for its next link.
+      // A dead process does not clean up; the process that comes first does. A peer that lives uses them for its next
+      // link.
       for (const name of this.#bells.names(peer)) this.#files.remove(name);
     }
     closeBells(ends);
@@ -482,7 +487,7 @@ export class LinkTable implements PollerEvents {
     }
   }
 
-  /** Before the end: sockets for which bytes have come that nobody will look at, by index. */
+  /** Before the end: sockets for which bytes have come that will not be looked at, by index. */
   takeUnseen(): Set<number> {
     return new Set([...this.#ends.values()].flatMap(({ link }) => [...link.takeUnseen()]));
   }
@@ -492,7 +497,7 @@ export class LinkTable implements PollerEvents {
     if (this.#closed) return;
     this.poller.flush(true);
     this.#closed = true;
-    // First: whoever sees the end of a bell looks here whether we live.
+    // First: a process that sees the end of a bell looks here whether we live.
     this.#door?.close();
     for (const ends of [...this.#ends.values()]) {
       closeBells(ends);

@@ -95,7 +95,7 @@ export class Link extends RecordWriter {
   unheard = false;
   /** A look at the log is a trip to a file server: none is made that the next turn makes as well. */
   distant = false;
-  /** Rings the peer; false: nobody hears. null while there is no bell. */
+  /** Rings the peer; false: no process hears it. null while there is no bell. */
   ringPeer: (() => boolean) | null = null;
 
   readonly #owner: LinkOwner;
@@ -110,7 +110,7 @@ export class Link extends RecordWriter {
   /** Turns that what is left behind them may still wait. */
   #restTurns = 0;
 
-  /** `eager`: publishing costs no more than a store, so that nobody needs to wait for the end of the turn with it. */
+  /** `eager`: publishing costs no more than a store, so that no caller needs to put it off to the end of the turn. */
   constructor(owner: LinkOwner, process: number, epoch: number, out: LogWriter, eager = false) {
     super(out);
     this.#owner = owner;
@@ -127,15 +127,15 @@ export class Link extends RecordWriter {
   }
 
   /**
-   * A peer that makes room rings only who says in its asleep word that it waits for it: one that sleeps already wakes,
-   * and says it.
+   * A peer that makes room rings only a process that says in its asleep word that it waits for it: one that sleeps
+   * already wakes, and says it.
    */
   protected override waitForRoom(): void {
     this.needsRoom = true;
     this.#owner.publishLater(this);
   }
 
-  /** A full frame went out, and with it all that anybody waits to see published. */
+  /** A full frame went out, and with it all that callers wait to see published. */
   protected override spilled(): void {
     if (this.distant) this.#restTurns = REST_TURNS;
     if (this.#settled !== null) this.#settle();
@@ -190,8 +190,8 @@ export class Link extends RecordWriter {
   }
 
   /**
-   * For those who acknowledge: undefined where all that was appended is visible now, whatever becomes of this process;
-   * else a promise of that, or of the failure that took it.
+   * For callers that acknowledge: undefined where all that was appended is visible now, whatever becomes of this
+   * process; else a promise of that, or of the failure that took it.
    */
   settle(): Promise<StpError | null> | undefined {
     if (this.#eager) this.publish();
@@ -229,7 +229,7 @@ export class Link extends RecordWriter {
 
   /**
    * Rings the peer once more where it has not read all that we published, as far as it told: its asleep word may be
-   * damaged, and a sleeper that nobody wakes is worse than a ring for nothing.
+   * damaged, and a peer that sleeps and is not woken is worse than a ring for nothing.
    */
   ringAgain(): void {
     this.unwatched = false;

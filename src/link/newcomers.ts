@@ -1,7 +1,7 @@
 /**
  * Processes that made a log for us: met with our end of the link, told that we will not answer, or heard a last time.
  *
- * Who can't be met for lack of room or descriptors is tried again by the clock, for a while.
+ * A process that can't be met for lack of room or descriptors is tried again by the clock, for a while.
  */
 import { nowMs } from '../host';
 import { StpError } from '../errors';
@@ -47,7 +47,7 @@ export class Newcomers {
   }
 
   /**
-   * `knocked`: somebody has just made a log for us, which may be a known peer's next. By the clock that is looked at
+   * `knocked`: a process has just made a log for us, which may be a known peer's next. By the clock that is looked at
    * with its life.
    */
   meetAll(names: readonly string[], knocked: boolean): void {

@@ -28,8 +28,8 @@ const TURNS_PER_GO = 4;
 /** Looks at the links between two turns of the event loop while spinning. */
 const LOOKS_PER_TURN = 6;
 /**
- * A yield that took so long gave the processor to somebody who works, and if it brought nothing, to a stranger: the
- * machine is busy.
+ * A yield that took so long gave the processor to a process that works, and if it brought nothing, to one that is no
+ * peer: the machine is busy.
  */
 const CONTENDED_US = 300;
 /**
@@ -66,8 +66,8 @@ export interface PollerEvents {
   /** A link failed or its peer is gone, and all it sent has been delivered. */
   linkOver(link: Link): void;
   /**
-   * Called while there are links that have no bell or are not fully open: complete them, look for new ones, check who
-   * lives.
+   * Called while there are links that have no bell or are not fully open: complete them, look for new ones, check which
+   * peers live.
    */
   care(): void;
 }
@@ -160,7 +160,7 @@ export class Poller implements LinkOwner {
     // While we publish, links may fail and be added: the list is read by index until it ends.
     for (let i = 0; i < this.#dirty.length; i++) {
       const link = this.#dirty[i];
-      // To sleepers nobody would come back.
+      // While we sleep, no later turn would publish it.
       if (!all && !this.asleep && link?.mayWait() === true) this.#dirty[waiting++] = link;
       else link?.publish();
     }
@@ -290,7 +290,7 @@ export class Poller implements LinkOwner {
     return this.links.size > 0 && now - this.#idleSinceMs < DISTANT_WAIT_MS;
   }
 
-  /** Records that keep coming must not hold up those who want to meet us, nor hide that a peer is dead. */
+  /** Records that keep coming must not hold up processes that want to meet us, nor hide that a peer is dead. */
   #careAwake(): void {
     this.#careTurns = (this.#careTurns + 1) % CARE_TURNS;
     if (this.#careTurns !== 0) return;

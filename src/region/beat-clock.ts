@@ -6,11 +6,11 @@
  * that keeps us waiting. What does not answer for too long is an outage.
  *
  * The facts lie in shared memory, because a thread of its own may beat (beat-thread.ts) and the program's thread
- * judges. One of the two writes at a time, whoever holds the baton: into the slot that nobody reads, then the turn is
- * stored. A writer that ends anywhere leaves a whole slot.
+ * judges. Only one of the two writes at a time, the one that holds the baton. It writes into the slot that is not read
+ * at that time, then stores the turn. A writer that ends anywhere leaves a whole slot.
  */
 
-/** Who may beat. */
+/** Which of the two may beat. */
 export const Baton = { free: 0, timer: 1, thread: 2 } as const;
 export type BatonHolder = typeof Baton.timer | typeof Baton.thread;
 
@@ -76,7 +76,7 @@ export class BeatClock {
     return this.#read().beats;
   }
 
-  /** An attempt to beat begins. Only for who holds the baton, as is `end`. */
+  /** An attempt to beat begins. Only the holder of the baton calls this, and `end`. */
   begin(nowMs: number): void {
     const facts = this.#read();
     if (facts.sinceMs === 0) this.#publish({ ...facts, sinceMs: nowMs });
@@ -98,8 +98,8 @@ export class BeatClock {
   }
 
   /**
-   * Time in which the storage has answered, milliseconds from some beginning. Stands while it does not, and where
-   * nobody beats.
+   * Time in which the storage has answered, milliseconds from some beginning. Does not grow while the storage does not
+   * answer, or where no process beats.
    */
   ableMs(nowMs: number): number {
     const { answeredMs, sinceMs, lostMs } = this.#read();

@@ -2,7 +2,7 @@
  * The thread that beats while the program's own thread is held up: the entry of a worker, see pulse.ts.
  *
  * It writes one block of processes/N, the heartbeat, by a descriptor of its own, and nothing else; it holds nothing
- * that anybody else waits for. From the moment it has the baton nobody else writes that block.
+ * that another thread or process waits for. From the moment it has the baton only this thread writes that block.
  */
 import { workerData } from 'node:worker_threads';
 import { PlainFile, type SameFile } from '../storage/positioned-file';

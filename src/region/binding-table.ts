@@ -144,7 +144,7 @@ export class BindingTable {
     this.#file = file;
   }
 
-  /** Publishes an empty table; before this nobody can tell that there is one. */
+  /** Publishes an empty table; before this no other process can tell that there is one. */
   begin(): void {
     this.#write(0);
   }
@@ -225,7 +225,7 @@ export class BindingTable {
     return own;
   }
 
-  /** The block first, then what tells of it: nobody looks for a block that is not there. */
+  /** The block first, then what tells of it: so no reader looks for a block that is not there. */
   #publish(block: number): void {
     if (block === 0) {
       this.#write(0);

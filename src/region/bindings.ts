@@ -1,5 +1,5 @@
 /**
- * The ports of this process, and who listens where in the region.
+ * The ports of this process, and which process listens where in the region.
  *
  * (system, group, port) is the key: systems compare without case, groups exactly. A port bound by number may lie in the
  * range that another process holds for its unbound sockets; only two that bind the same number for a common address are
@@ -92,8 +92,8 @@ export class Bindings {
   /** Why a table could not be read in the last search, where that may pass. */
   #unread: StpError | undefined;
   /**
-   * Whose turn it is among those that share a port. Begins anywhere, so that many clients with one connection each
-   * spread as well.
+   * Which is next among those that share a port. Begins anywhere, so that many clients with one connection each spread
+   * as well.
    */
   #turn = Math.floor(Math.random() * TURN_MAX);
 
@@ -172,8 +172,8 @@ export class Bindings {
   }
 
   /**
-   * A port for a socket that was not bound; cheap, and seen by nobody. Where none is left it is another connection's as
-   * well.
+   * A port for a socket that was not bound. Cheap, and not visible to other processes. Where none is left, the port is
+   * another connection's as well.
    */
   ephemeral(group: string): number {
     return this.#rangesOf(group).takeOrShare();
@@ -195,15 +195,15 @@ export class Bindings {
   }
 
   /**
-   * Who listens at an address: a process that is not known to be dead. Of several that share the port and are as close
-   * to the address each call takes the next. Costs one small read per process of the system.
+   * The process that listens at an address; it is not known to be dead. Where several share the port and are as close
+   * to the address, each call takes the next. Costs one small read per process of the system.
    */
   findListener(system: string, group: string, port: number, query: ListenerQuery = {}): FoundListener | undefined {
     const listeners = this.#listeners(system, group, port, query);
     return this.#next(query.reluctance === undefined ? listeners : least(listeners, query.reluctance));
   }
 
-  /** Whether anybody listens at an address; takes nobody's turn. */
+  /** Whether any process listens at an address. Does not change which process is next. */
   hasListener(system: string, group: string, port: number, query: ListenerQuery = {}): boolean {
     return this.#listeners(system, group, port, query).length > 0;
   }
@@ -259,7 +259,9 @@ export class Bindings {
     return closest(sharing);
   }
 
-  /** Nobody was found, and it may be somebody whose file can't be read now: that is not the same as nobody. */
+  /**
+   * No listener was found, but there may be one in a file that can't be read now: that is not the same as no listener.
+   */
   #checkUnread(): void {
     if (this.#unread !== undefined) throw this.#unread;
   }
@@ -311,7 +313,7 @@ export class Bindings {
       return this.#bindInRange(wanted);
     } catch (error) {
       if (!(error instanceof StpError && error.code === 'EADDRNOTAVAIL')) throw error;
-      // Others hold all ranges, for sockets that only connect: those are in nobody's way.
+      // Other processes hold all ranges, for sockets that only connect: those do not keep us from binding.
       return this.#bindAnywhere(wanted, error);
     }
   }

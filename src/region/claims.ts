@@ -1,10 +1,10 @@
 /**
  * Claiming a port or a range of ports against all other processes of the system, without a lock.
  *
- * We publish the claim, then read everybody else's table; whoever claims the same does so too, so of two rivals at
- * least one sees the other. What is held already wins. Of two claims the lower process number wins: the higher
- * withdraws, waits for the outcome and tries again; the lower waits until the higher has withdrawn or, having looked
- * before we published, holds it. All waits are bounded, and a dead process is nobody's rival.
+ * We publish the claim, then read the tables of all other processes. A process that claims the same does so too, so of
+ * two rivals at least one sees the other. What is held already wins. Of two claims the lower process number wins: the
+ * higher withdraws, waits for the outcome and tries again; the lower waits until the higher has withdrawn or, having
+ * looked before we published, holds it. All waits are bounded, and a dead process is no rival.
  */
 import { crashPoint } from '../crash-points';
 import { BindingState, reachesMeet } from '../layout';
@@ -21,7 +21,7 @@ const PAUSE_MS = 1;
 const SPIN_LOOKS = 3;
 
 interface Rivals {
-  /** Held by somebody already. */
+  /** Held by another process already. */
   held: boolean;
   lower: KnownProcess | undefined;
   higher: boolean;
@@ -193,7 +193,7 @@ function claimingOf(state: number): number {
   return state === BindingState.range ? BindingState.claimingRange : BindingState.claiming;
 }
 
-/** Who share a port are not in each other's way, nor those of different addresses. */
+/** Two entries that share a port do not contend, nor do entries of different addresses. */
 function contends(a: BindingEntry, b: BindingEntry): boolean {
   return overlaps(a, b) && reachesMeet(a.reach, b.reach) && !(a.shared && b.shared);
 }

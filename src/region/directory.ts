@@ -1,8 +1,8 @@
 /**
  * The directory of a region: made where there is none, and looked at before anything in it is believed.
  *
- * It must belong to us, or to another user who lets our group in: whoever owns it can put anything in the place of what
- * we read, and default directories lie where everybody may create files.
+ * It must belong to us, or to another user who lets our group in: its owner can put anything in the place of what we
+ * read, and default directories lie where all users may create files.
  */
 import { constants } from 'node:fs';
 import path from 'node:path';
@@ -87,8 +87,8 @@ function letGroupIn(directory: string): void {
 }
 
 /**
- * Checks that the directory is one, that we may believe and use it, and that it is for whom `mode` says. ENOENT,
- * ESTPREGION, EACCES, EROFS.
+ * Checks that the directory is one, that we may believe and use it, and that it is for the users that `mode` says.
+ * ENOENT, ESTPREGION, EACCES, EROFS.
  */
 export function checkRegionDirectory(directory: string, access: 'read' | 'write', mode?: RegionMode): void {
   const { R_OK, W_OK, X_OK } = constants;
@@ -126,8 +126,8 @@ function checkOwner(directory: string): void {
 }
 
 /**
- * A wish that was told is never dropped in silence: who asked for privacy does not get a group, nor the other way
- * round.
+ * A mode that was asked for is never ignored without an error: a user who asked for privacy does not get a group, nor
+ * the other way round.
  */
 function checkMode(directory: string, mode: RegionMode | undefined): void {
   if (mode === undefined || process.getuid === undefined) return;

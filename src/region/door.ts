@@ -14,7 +14,7 @@ export interface Door {
   readonly path: string;
   /** Readable and non-blocking. */
   readonly fd: number;
-  /** Which FIFO it is, to tell it from what may get its number after somebody else has closed it. */
+  /** Which FIFO it is, to tell it from a file that gets its descriptor number after its reader has closed it. */
   readonly inode: number;
 }
 
@@ -27,7 +27,7 @@ export type DoorState = 'open' | 'shut' | 'missing';
 export function makeDoor(storage: Storage, number: number): Door | undefined {
   const absolute = absoluteDoorPath(storage, number);
   if (absolute === undefined) return undefined;
-  // Numbers are never used twice: what may lie here was made by somebody who is no process of this region.
+  // Numbers are never used twice: what may lie here was not made by a process of this region.
   storage.remove(doorPathOf(number));
   if (!makeFifo(absolute, storage.access)) return undefined;
   crashPoint('open.door-made');
@@ -36,7 +36,7 @@ export function makeDoor(storage: Storage, number: number): Door | undefined {
   return { path: absolute, fd, inode: io.fstatSync(fd).ino };
 }
 
-/** Closes a door, unless whoever reads it has done so already. Never throws. */
+/** Closes a door, unless its reader has done so already. Never throws. */
 export function shutDoor(door: Door): void {
   try {
     const stat = io.fstatSync(door.fd);
@@ -46,7 +46,7 @@ export function shutDoor(door: Door): void {
   }
 }
 
-/** Knocks. 'shut': the FIFO is there and nobody holds it; 'missing': it is not there. */
+/** Knocks. 'shut': the FIFO is there and no process holds it open; 'missing': it is not there. */
 export function probeDoor(storage: Storage, number: number): DoorState {
   const absolute = absoluteDoorPath(storage, number);
   if (absolute === undefined) return 'missing';
@@ -59,7 +59,7 @@ export function probeDoor(storage: Storage, number: number): DoorState {
   return storage.info(doorPathOf(number)) === undefined ? 'missing' : 'shut';
 }
 
-/** Makes who lives behind a door look around. Does nothing where nobody does. */
+/** Makes the process behind a door look around. Does nothing where no process holds the door open. */
 export function knockAtDoor(storage: Storage, number: number): void {
   const absolute = absoluteDoorPath(storage, number);
   const fd = absolute === undefined ? undefined : openFifoWriter(absolute, storage.access);

@@ -1,9 +1,9 @@
 /**
  * The file `region`: created once, read by every opener, checked field by field.
  *
- * The creator puts it in place in one step, after the directories, so whoever finds it finds a whole region. While the
- * mark of a reset (REMOVING_PATH) is there, the header counts for nothing: openers wait until it is gone, with the
- * region or without.
+ * The creator puts it in place in one step, after the directories, so a process that finds it finds a whole region.
+ * While the mark of a reset (REMOVING_PATH) is there, the header counts for nothing: openers wait until it is gone,
+ * with the region or without.
  */
 import { StpError } from '../errors';
 import { FORMAT_VERSION, REGION_MAGIC, REGION_PATHS, RegionHeader, SOCKETS_MAX } from '../layout';
@@ -44,7 +44,7 @@ const FRAMES_BYTES = 1536 * 1024;
 /** As many as a system lets one process open files, by default. */
 const SOCKETS_USUAL = 1_000_000;
 
-/** Limits of a region made on a volume with so many bytes free; undefined: nobody knows. */
+/** Limits of a region made on a volume with so many bytes free; undefined: not known. */
 export function defaultLimits(freeBytes: number | undefined): RegionLimits {
   const roomy = freeBytes !== undefined && freeBytes >= ROOM_FOR_RINGS_BYTES;
   return {
@@ -125,7 +125,7 @@ export function readHeader(storage: Storage): RegionFacts | undefined {
 }
 
 /**
- * Makes the directories and the header with the limits that were chosen and the usual ones, unless somebody else does
+ * Makes the directories and the header with the limits that were chosen and the usual ones, unless another process does
  * it first; false then.
  */
 export function createHeader(storage: Storage, chosen: Partial<RegionLimits>): boolean {

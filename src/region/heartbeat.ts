@@ -12,7 +12,7 @@ export const BEATS_PER_LEASE = 5;
 
 /**
  * After so many leases without an answer of the storage our connections end with ECONNRESET, milliseconds of a region
- * of `leaseMs`: others could not have told us from the dead, and whoever waits is to know.
+ * of `leaseMs`: other processes could not have told us from a dead process, and a caller that waits must be told.
  */
 export function outageMsMax(leaseMs: number): number {
   return leaseMs * OUTAGE_LEASES;

@@ -1,4 +1,4 @@
-/** The region layer: who is here, who listens where, which sockets there are, and who is dead. */
+/** The region layer: which processes are here, where they listen, which sockets there are, which processes are dead. */
 export { type BindOptions, type FoundListener, type ListenerQuery, type PortInfo, Bindings } from './bindings';
 export { PORT_MAX } from './binding-table';
 export { checkRegionDirectory } from './directory';

@@ -112,8 +112,9 @@ function darwinBootId(): string | undefined {
 }
 
 /**
- * Who shares FIFOs and a page cache with us, as one id: our kernel, and on a shared file system the mount as well. One
- * kernel may have mounted a volume twice, and those two see no more of each other than two hosts do.
+ * Which processes share FIFOs and a page cache with us, as one id: those of our kernel, and on a shared file system of
+ * the same mount as well. One kernel may have mounted a volume twice, and those two mounts see no more of each other
+ * than two hosts do.
  */
 export function sharingId(bootId: string, mount: string | undefined): string {
   if (mount === undefined || isGuessedBootId(bootId)) return bootId;

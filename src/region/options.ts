@@ -1,5 +1,5 @@
 /**
- * Where the region is and who we are in it: STP_REGION, STP_REGION_MODE, STP_SYSTEM, STP_GROUP, STP_DRIVER and
+ * Where the region is and what we are in it: STP_REGION, STP_REGION_MODE, STP_SYSTEM, STP_GROUP, STP_DRIVER and
  * STP_LEASE_MS, read and checked.
  *
  * A value that is set and wrong is an error that names the variable and the value; it is never replaced by a default.
@@ -27,8 +27,8 @@ export interface RegionOptions {
    */
   readonly leaseMs?: number | undefined;
   /**
-   * For whom a region is made, 0o700 or 0o770, and has to be; undefined: 0o700 where it is made, whatever it is where
-   * it is there.
+   * For which users a region is made, 0o700 or 0o770, and has to be; undefined: 0o700 where it is made, whatever it is
+   * where it is there.
    */
   readonly mode?: RegionMode | undefined;
 }
@@ -101,7 +101,7 @@ export function defaultSystem(): string {
 }
 
 /**
- * Octal digits, with or without a leading 0; what would let in everybody, or a group that can't take part, is no mode.
+ * Octal digits, with or without a leading 0; what would let in all users, or a group that can't take part, is no mode.
  */
 function modeOption(value: string | undefined): RegionMode | undefined {
   if (value === undefined) return undefined;

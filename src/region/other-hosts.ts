@@ -1,9 +1,9 @@
 /**
- * The view of the host that serves a directory to others: a local file system to it, in which nobody beats and nobody
- * knocks from elsewhere. So it looks now and then whether somebody of another host has come.
+ * The view of the host that serves a directory to others: a local file system to it, in which no process beats and no
+ * process of another host knocks. So it looks now and then whether a process of another host has come.
  *
- * A look costs one stat while nobody comes or goes, and keeps nothing open: a program of one host pays two microseconds
- * for it.
+ * A look costs one stat while no process comes or goes, and keeps nothing open: a program of one host pays two
+ * microseconds for it.
  */
 import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
 import { type BlockReader, type Storage } from '../storage';
@@ -62,7 +62,7 @@ export class OtherHostWatch {
       if (block === undefined) return 'untold';
       return decodeIdentity(block.payload, number).bootId === this.#bootId ? 'ours' : 'other';
     } catch (error) {
-      // What is damaged is nobody who could call us.
+      // A damaged file is of no process that could call us.
       if (isDamage(error)) return 'ours';
       throw error;
     } finally {

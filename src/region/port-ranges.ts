@@ -2,8 +2,9 @@
  * Ports for sockets that were not bound: numbers from ranges that this process holds for itself, one system and group
  * each.
  *
- * A range is claimed from everybody else once; a number in it then costs no look at anybody. Numbers are handed out in
- * turn, so that one just given back is not used again at once. There are 32,768 of them; connections beyond that share.
+ * A range is claimed once, against all other processes; after that a number in it costs no look at any of them. Numbers
+ * are handed out in turn, so that one just given back is not used again at once. There are 32,768 of them; connections
+ * beyond that share.
  */
 import { StpError } from '../errors';
 import { BindingState } from '../layout';
@@ -153,7 +154,7 @@ export class PortRanges {
     return range;
   }
 
-  /** Ports of a range that somebody, we included, has bound by number. */
+  /** Ports of a range that any process, this one included, has bound by number. */
   #boundIn(first: number): Set<number> {
     const bound = this.#claims.boundByOthers(this.#group, first, RANGE_PORTS);
     for (const entry of this.#table.entriesIn({ first, last: first + RANGE_PORTS - 1 })) {

@@ -1,7 +1,7 @@
 /**
- * Who a process is: the decoded and checked identity block of its file.
+ * The identity of a process: the decoded and checked identity block of its file.
  *
- * All but `state` is written once, before anybody is told of the process, so that it can be kept as long as the number.
+ * All but `state` is written once, before others are told of the process, so that it can be kept as long as the number.
  */
 import path from 'node:path';
 import { threadId } from 'node:worker_threads';
@@ -45,7 +45,7 @@ export interface ProcessInfo {
   readonly title: string;
 }
 
-/** What the registry may do and nobody else: note that a process has moved on. */
+/** What only the registry may do: note that a process has moved on to another state. */
 export type MutableProcessInfo = { -readonly [K in keyof ProcessInfo]: ProcessInfo[K] };
 
 const DRIVER_MAP = 1;

@@ -4,7 +4,7 @@
  * What makes that true: a number is claimed by creating its file exclusively (on a file server by link, see
  * storage/temporary.ts), one above the highest there is; the claim is good only if no higher one has appeared meanwhile
  * (else the number may have been used and reclaimed between our look and our claim); and the highest-numbered file is
- * never removed by anybody.
+ * never removed by any process.
  */
 import { StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
@@ -24,12 +24,12 @@ export function numberOfName(name: string): number {
   return number <= PROCESS_NUMBER_MAX ? number : 0;
 }
 
-/** The number of a process that somebody took for dead, by the name of its mark; 0 for any other name. */
+/** The number of a process that another process took for dead, by the name of its mark; 0 for any other name. */
 export function numberOfMark(name: string): number {
   return name.endsWith(DEAD_SUFFIX) ? numberOfName(name.slice(0, -DEAD_SUFFIX.length)) : 0;
 }
 
-/** Path of the mark that tells a process, and everybody else, that its lease ran out. */
+/** Path of the mark that tells a process, and all others, that its lease ran out. */
 export function markPath(number: number): string {
   return `${processPath(number)}${DEAD_SUFFIX}`;
 }
@@ -49,7 +49,7 @@ export function listProcesses(storage: Storage): { numbers: Set<number>; marked:
 
 /**
  * True where process `number` has no file. A list of a directory on a file server that others change meanwhile may lack
- * a name that is there all the time; who is not in it is dead only if a look at the name itself finds nothing.
+ * a name that is there all the time; a process not in it is dead only if a look at the name itself finds nothing.
  */
 export function lacksFile(storage: Storage, listed: ReadonlySet<number>, number: number): boolean {
   return !listed.has(number) && !(storage.shared && storage.info(processPath(number)) !== undefined);

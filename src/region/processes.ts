@@ -31,8 +31,8 @@ interface Entry {
 }
 
 /**
- * On a shared storage a list is good for so long, where nobody relies on the newest: listing is a trip to a file
- * server.
+ * On a shared storage a list is good for so long, where the caller does not need the newest: listing is a trip to a
+ * file server.
  */
 const LIST_GOOD_MS = 50;
 /** So is a look at a heartbeat, for this part of the lease. */
@@ -66,13 +66,13 @@ export class Processes {
   readonly #unusable = new Set<number>();
   /**
    * Listed, but without an identity yet: just being opened, or its owner died in that moment. Their files are held
-   * open: to open one again for each look costs a file server several trips, and an NFS client may hold up for 5 s
-   * whoever opens a file that another process of its host is just closing.
+   * open. To open one again for each look costs a file server several trips. And an NFS client may hold up for 5 s a
+   * process that opens a file which another process of its host is just closing.
    */
   readonly #unannounced = new Map<number, BlockReader | undefined>();
   /** Some file could not be read for a reason that may pass. */
   #failed = false;
-  /** Of other kernels, and taken for dead by somebody: for everybody then. */
+  /** Of other kernels, and taken for dead by one process: dead for all processes then. */
   #marked = new Set<number>();
   #listedModifiedAtMs = -1;
   #listedAtMs = -Infinity;
@@ -163,7 +163,7 @@ export class Processes {
     return undefined;
   }
 
-  /** True where others(false) may miss who came a moment ago. */
+  /** True where others(false) may miss a process that came a moment ago. */
   get mayMiss(): boolean {
     return this.#storage.shared;
   }
@@ -206,7 +206,7 @@ export class Processes {
 
   /**
    * True where we have been taken for dead: another kernel did not see our heartbeat for a lease. Whatever we hold in
-   * the region may be somebody else's by now.
+   * the region may belong to another process by now.
    */
   takenForDead(): boolean {
     const { number } = this.#self;
@@ -219,7 +219,7 @@ export class Processes {
     return this.#unannounced.has(number);
   }
 
-  /** The table of a process turned out damaged: that process is dropped, and nobody else with it. */
+  /** The table of a process turned out damaged: that process is dropped, and no other. */
   disown(number: number): void {
     const entry = this.#entries.get(number);
     if (entry !== undefined) this.#drop(entry);
@@ -286,7 +286,7 @@ export class Processes {
       this.#unannounced.delete(number);
       const code = error instanceof StpError ? error.code : 'EIO';
       if (code === 'EMFILE') throw error;
-      // A damaged or foreign file is the end of that process for us, and of nobody else; other failures may pass.
+      // We drop a process for a damaged or foreign file, and no other with it; other failures may pass.
       if (isDamage(error) || code === 'EACCES') this.#unusable.add(number);
       else this.#failed = true;
     } finally {
@@ -343,8 +343,8 @@ export class Processes {
   }
 
   /**
-   * A process without a usable file. A file is removed by its owner when it leaves, or by who knows that the owner is
-   * dead.
+   * A process without a usable file. A file is removed by its owner when it leaves, or by a process that knows that the
+   * owner is dead.
    */
   #withoutEntry(number: number, knock: Liveness): Liveness {
     if (this.#dead.has(number)) return 'dead';

@@ -1,9 +1,9 @@
 /**
- * Who writes our heartbeat: a timer of the program's thread, and from the moment processes of other hosts are seen a
+ * What writes our heartbeat: a timer of the program's thread, and from the moment processes of other hosts are seen a
  * thread of its own, which goes on while the program's event loop is held up. A stopped process (SIGSTOP) stops both.
  *
- * The thread must not show: it keeps nobody alive, has no stdio, no environment and no preloads, and where it can not
- * be had the timer goes on.
+ * The program must not notice the thread: it does not keep the process alive, has no stdio, no environment and no
+ * preloads. Where the thread can not be had the timer goes on.
  */
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -12,7 +12,7 @@ import { Baton, BeatClock, monotonicMs } from './beat-clock';
 import { type BeatOrders } from './beat-thread';
 import { BEATS_PER_LEASE, HeartbeatWriter } from './heartbeat';
 
-/** Stable codes of who beats, and why. */
+/** Stable codes of what beats, and why. */
 export type PulseReason =
   /** The timer: no other host has been seen. */
   | 'NO_OTHER_HOST'

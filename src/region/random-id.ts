@@ -1,4 +1,4 @@
-/** Numbers that nobody else has: ids of regions and of lives of processes. */
+/** Numbers that are used only once: ids of regions and of lives of processes. */
 import { randomBytes } from 'node:crypto';
 
 /** A random integer of 48 bits, never 0. */

@@ -33,7 +33,7 @@ export interface RecoverySummary {
  */
 const ABANDONED_MS = 30_000;
 const ABANDONED_SHARED_MS = 600_000;
-/** A link or pair bell, or the ring of a link that nobody has opened. */
+/** A link or pair bell, or the ring of a link that no process has opened. */
 const PAIR = /^([0-9]+)-([0-9]+)(?:\.[0-9]+)?$/u;
 
 /**
@@ -164,8 +164,8 @@ class Sweep implements RecoverySummary {
   #judge(number: number): boolean {
     if (number > this.#top) return false;
     if (lacksFile(this.#storage, this.#listed, number)) return true;
-    // Each look that lists again is a trip to a file server, and there may be hundreds of dead: only who may live is
-    // looked at.
+    // Each look that lists again is a trip to a file server, and there may be hundreds of dead processes: only those
+    // that may live are looked at.
     if (this.#known.isDead(number)) return true;
     const info = this.#known.seen(number);
     if (info !== undefined) return this.#known.isAlive(info) === 'dead';

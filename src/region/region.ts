@@ -2,9 +2,9 @@
  * A region, opened: this thread is a process in it, with a number, a file of its own and (where there are FIFOs) a
  * door.
  *
- * Steps of opening, each safe against whoever opens, resets or recovers at the same time and against our death between
- * any two: directory, header, number (an empty process file), door, identity `starting`, a look whether header and file
- * are still there, tables, identity `live`, recovery of what the dead left.
+ * Steps of opening, each safe against processes that open, reset or recover at the same time and against our death
+ * between any two: directory, header, number (an empty process file), door, identity `starting`, a look whether header
+ * and file are still there, tables, identity `live`, recovery of what dead processes left.
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
@@ -47,7 +47,7 @@ export class Region {
   readonly bindings: Bindings;
   readonly sockets: SocketTable;
   readonly hosts: Hosts;
-  /** Who writes our heartbeat, and how long the storage has answered. */
+  /** What writes our heartbeat, and how long the storage has answered. */
   readonly pulse: Pulse;
   /** What recovery did when this process opened the region. */
   readonly recovered: RecoverySummary;
@@ -77,7 +77,7 @@ export class Region {
         return new Region(seat);
       } catch (error) {
         giveSeatBack(seat);
-        // Somebody removes the region while we open it. Anything else is told at once.
+        // Another process removes the region while we open it. Anything else is told at once.
         if (!(error instanceof StpError) || error.code !== 'ENOENT') throw error;
         failure = error;
       }
@@ -100,7 +100,7 @@ export class Region {
     this.#file = seat.file;
     this.#door = seat.door;
     this.pulse = new Pulse(seat.file, facts.limits.leaseMs);
-    // Where nobody of another host can be, nobody beats, and our own clock is as good.
+    // Where there can be no process of another host, no process beats, and our own clock is as good.
     const clock = storage.shared ? (): number => this.pulse.ableMs() : (): number => nowMs();
     this.#processes = new Processes(storage, seat.machine, self, facts.limits.leaseMs, clock);
     // Before the first identity: a process of a shared storage that never beat must be one of another time.
@@ -126,7 +126,7 @@ export class Region {
   }
 
   /**
-   * The open door, readable and non-blocking; undefined where FIFOs are impossible. Whoever reads it may close it, just
+   * The open door, readable and non-blocking; undefined where FIFOs are impossible. Its reader may close it, just
    * before close(): a process whose door is shut is dead. What is still open is closed by close().
    */
   get doorFd(): number | undefined {
@@ -168,7 +168,7 @@ export class Region {
   }
 
   /**
-   * True where the directory is local to us, and may be served to other hosts: then somebody must call
+   * True where the directory is local to us, and may be served to other hosts: then the owner of this object must call
    * lookForOtherHosts() now and then.
    */
   get mayBeServed(): boolean {
@@ -179,7 +179,7 @@ export class Region {
     return this.#processes.otherHostSeen;
   }
 
-  /** Looks whether somebody of another host has come, and tells `onOtherHost`. Throws what the storage throws. */
+  /** Looks whether a process of another host has come, and tells `onOtherHost`. Throws what the storage throws. */
   lookForOtherHosts(): void {
     const number = this.otherHostSeen ? undefined : this.#watch?.look();
     if (number !== undefined) this.#processes.get(number);
@@ -213,8 +213,8 @@ export class Region {
   }
 
   /**
-   * Leaves the region in good order: state `left`, door closed, own files removed where nobody needs them. Sockets must
-   * have been closed. Never throws: what can't be written any more is left to recovery.
+   * Leaves the region in good order: state `left`, door closed, own files removed where no process needs them. Sockets
+   * must have been closed. Never throws: what can't be written any more is left to recovery.
    */
   close(): void {
     if (this.#closed) return;
@@ -229,7 +229,7 @@ export class Region {
     quietly(() => {
       dropPair(this.storage, number, number);
     });
-    // After the state: who finds the door shut finds a process that has left.
+    // After the state: a process that finds the door shut finds that we have left.
     giveUpPlace(this.storage, number, this.#file, this.#door);
     this.#door = undefined;
   }

@@ -1,12 +1,12 @@
 /**
- * Removing a region that nobody lives in. For the `stp reset` command only: this is the one place that loads
+ * Removing a region that no live process uses. For the `stp reset` command only: this is the one place that loads
  * proper-lockfile, which adds listeners to the process.
  *
- * Order: two resets exclude each other by a lock; then a mark tells openers to wait for the outcome. Whoever had read
- * the header before finds the mark before it goes live, and whoever is live is seen when we look after making the mark;
- * if one is, the mark is taken away and nothing has changed. Process files go in order and after all else but the
- * header, so that no new process gets a number that is still to be removed. The header goes next, the mark last. Only
- * names that a region makes are touched; nothing is followed, or removed with what is in it.
+ * Order: two resets exclude each other by a lock; then a mark tells openers to wait for the outcome. A process that had
+ * read the header before finds the mark before it goes live, and a process that is live is seen when we look after
+ * making the mark; if there is one, the mark is taken away and nothing has changed. Process files go in order and after
+ * all else but the header, so that no new process gets a number that is still to be removed. The header goes next, the
+ * mark last. Only names that a region makes are touched; nothing is followed, or removed with what is in it.
  */
 import path from 'node:path';
 import type * as ProperLockfile from 'proper-lockfile';
@@ -36,7 +36,7 @@ const LOCK_NAME = 'reset.lock';
 const LOCK_STALE_MS = 15_000;
 
 /**
- * Removes the region in `directory`. EBUSY: somebody lives there (the message names who), may live there, or another
+ * Removes the region in `directory`. EBUSY: a live process uses it (the message names it), or may use it, or another
  * reset is under way; ESTPREGION: it is no region; ENOENT, EACCES, EROFS.
  */
 export function removeRegion(directory: string): RemovedRegion {
@@ -130,7 +130,8 @@ function removeNames(
 ): number {
   let removed = 0;
   for (const name of names) {
-    // Who waits for us too long takes us for dead and takes the mark away: from then on nothing here is ours to remove.
+    // A process that waits for us too long takes us for dead and takes the mark away: from then on nothing here is ours
+    // to remove.
     if (storage.info(REMOVING_PATH) === undefined)
       throw new StpError('EBUSY', 'somebody opened the region while it was removed');
     if (

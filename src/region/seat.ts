@@ -89,7 +89,7 @@ export function giveUpPlace(storage: Storage, number: number, file: BlockWriter,
   crashPoint('leave.door');
 }
 
-/** For the way out: what fails now can't be done better by anybody, and recovery finds what is left. */
+/** For closing: no caller can do more about what fails now, and recovery finds what is left. */
 export function quietly(act: () => unknown): void {
   try {
     act();

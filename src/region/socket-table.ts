@@ -2,8 +2,8 @@
  * The socket control blocks of this process: values in memory, published to its file by the block, when the caller says
  * so.
  *
- * The hot path only sets a bit ({@link SocketTable.touch}); counters are fetched when a block is written. Nobody but us
- * ever writes a control block; everybody may read them, also after our death.
+ * The hot path only sets a bit ({@link SocketTable.touch}); counters are fetched when a block is written. Only this
+ * process ever writes its control blocks; all processes may read them, also after our death.
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
@@ -37,7 +37,7 @@ interface ScbBlock {
 }
 
 export class SocketTable {
-  /** Fetches the counters of a touched socket; must set all of them. Set by who owns the sockets. */
+  /** Fetches the counters of a touched socket; must set all of them. Set by the owner of the sockets. */
   fill: ((index: number, counters: ScbCounters) => void) | undefined;
   readonly #file: BlockWriter;
   readonly #socketsMax: number;

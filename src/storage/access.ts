@@ -1,11 +1,11 @@
 /**
- * Who may use the files of a region: its user alone, or a group as well. Decided by the region's directory, so that all
- * who share it agree.
+ * Which users may use the files of a region: its user alone, or a group as well. Decided by the region's directory, so
+ * that all processes that share it agree.
  *
- * For a group, files are 0640 and not 0660: each has one writer, and nobody else needs to write (what others can not
- * open for writing they can not cut short under who has mapped it, as long as it has a name). Bells are 0660, as they
- * are rung by others; directories 2770, so that what is made in them belongs to the group. Modes are set on the
- * descriptor: neither the umask nor a link put in a file's place gets in between.
+ * For a group, files are 0640 and not 0660: each has one writer, and no other process needs to write. A process that
+ * can't open a file for writing can't cut it short while another has it mapped, as long as the file has a name. Bells
+ * are 0660, as they are rung by other processes; directories 2770, so that what is made in them belongs to the group.
+ * Modes are set on the descriptor: neither the umask nor a link put in a file's place gets in between.
  */
 import { constants, type Stats } from 'node:fs';
 import { StpError } from '../errors';
@@ -34,7 +34,7 @@ const O_DIRECTORY = (constants.O_DIRECTORY as number | undefined) ?? 0;
 const O_NOFOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
 const O_NONBLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
 
-/** For one user, and for who looks only. */
+/** For one user, and for a process that only looks. */
 export const PRIVATE: Access = {
   fileMode: 0o600,
   bellMode: 0o600,
@@ -112,7 +112,7 @@ function admitGroupByPath(path: string, flags: number, mode: number, groupId: nu
 
 /**
  * Waits until what another user has just made is open to the group too, for as long as that can take: its maker does so
- * in the next step. Returns in any case; who then may not use it is told by the system.
+ * in the next step. Returns in any case; a caller that may not use it then is told so by the system.
  */
 export function awaitGroup(path: string, access: Access, mode: number): void {
   if (access.groupId === undefined) return;

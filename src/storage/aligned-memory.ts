@@ -50,7 +50,8 @@ export function takeAligned(bytes: number): Buffer {
 }
 
 /**
- * Gives memory of {@link takeAligned} back; nobody may hold on to it. Other memory is left to the garbage collector.
+ * Gives memory of {@link takeAligned} back; the caller must not use it after that. Other memory is left to the garbage
+ * collector.
  */
 export function giveAligned(slice: Buffer): void {
   if (!taken.delete(slice)) return;

@@ -1,13 +1,13 @@
 /**
  * FIFOs as bells: one byte wakes a sleeper, and the end of one tells of a death. Same kernel only.
  *
- * Ends: the door of a process is opened by openDoor and written by anyone; a pair bell is read by one process and
+ * Ends: the door of a process is opened by openDoor and written by any process; a pair bell is read by one process and
  * written by one other. All ends are non-blocking. What is no FIFO in a bell's place is damage and is never read or
  * written.
  *
- * Who reads a FIFO leaves its descriptor to a socket, which closes it. In a worker thread that must be one that fs did
- * not open: when the thread ends, Node closes what fs opened and has not closed, though the number may be a file of
- * another thread by then. @note Node 20-26
+ * A process that reads a FIFO leaves its descriptor to a socket, which closes it. In a worker thread that must be one
+ * that fs did not open: when the thread ends, Node closes what fs opened and has not closed, though the number may be a
+ * file of another thread by then. @note Node 20-26
  */
 import type * as ChildProcess from 'node:child_process';
 import { constants, type Stats } from 'node:fs';
@@ -132,7 +132,7 @@ export function openDoor(path: string, access: Access = PRIVATE): number | undef
   return openFifo(path, O_RDWR, access);
 }
 
-/** Opens the writing end; undefined where nobody has it open for reading (its process is gone), or there is none. */
+/** Opens the writing end; undefined where no process has it open for reading (its owner is gone), or there is none. */
 export function openFifoWriter(path: string, access: Access = PRIVATE): number | undefined {
   return openFifo(path, O_WRONLY, access);
 }
@@ -177,7 +177,7 @@ function errnoName(errno: number): string {
   return Object.entries(os.constants.errno).find(([, value]) => value === errno)?.[0] ?? 'EIO';
 }
 
-/** Rings: one byte. True where it rang or was already rung and not heard; false where nobody listens any more. */
+/** Rings: one byte. True where it rang or was already rung and not heard; false where no process listens any more. */
 export function ringFifo(fd: number): boolean {
   for (let tries = 1; ; tries++) {
     try {

@@ -1,6 +1,6 @@
 /**
- * Every call by which files of a region are opened, read, written, made or removed, in one table: whoever works on them
- * calls `io`, and nothing of `node:fs`. src/storage/native.ts has those that Node lacks.
+ * Every call by which files of a region are opened, read, written, made or removed, in one table: code that works on
+ * them calls `io`, and nothing of `node:fs`. src/storage/native.ts has those that Node lacks.
  *
  * The table is what a test walks (`npm run test:errors`): its preload leaves a hook before this file is loaded, which
  * may put a failing call in the place of each. In a program there is no hook, and the table holds the functions of

@@ -15,7 +15,7 @@ const RENAMED: Readonly<Record<string, ErrorCode>> = {
   ENXIO: 'ESTPCORRUPT',
 };
 
-/** Codes that Node does not name, so that nobody else finds them in the error. */
+/** Codes that Node does not name, so that a caller does not find them in the error. */
 const NAMELESS: Readonly<Record<string, ErrorCode>> = { EDQUOT: 'EDQUOT' };
 
 /**
@@ -44,7 +44,7 @@ export function fileError(error: unknown, call: string, path: string): StpError 
     : new StpError(renamed, detail, call, { cause: error });
 }
 
-/** Closes a descriptor; what the file system has to say at this point helps nobody. */
+/** Closes a descriptor; what the file system reports at this point is of no use to the caller. */
 export function closeQuietly(fd: number): void {
   try {
     io.closeSync(fd);

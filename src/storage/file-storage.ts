@@ -40,7 +40,10 @@ import {
 
 export interface FileStorageOptions {
   readonly driver: 'mapped' | 'direct';
-  /** Who may use what is made here, and whose files are believed; default: our user alone, and everybody's. */
+  /**
+   * Which users may use what is made here, and whose files are believed; default: our user alone, and the files of
+   * all users.
+   */
   readonly access?: Access;
   /** True where all readers share one page cache; default: what the file system says. */
   readonly local?: boolean;
@@ -66,7 +69,7 @@ export class FileStorage implements Storage {
   /** Of rings: their words live in the page cache. */
   readonly #memory: PlainFileOptions;
   readonly #options: FileStorageOptions;
-  /** Where it is still found, the directory is ours. It is open, so that its inode is nobody else's. */
+  /** Where it is still found, the directory is ours. It is open, so that no other directory gets its inode. */
   #pinned: { readonly place: string; readonly inode: string } | undefined;
 
   /** `root` need not exist yet. ESTPDRIVER where `mapped` is not possible here. */
@@ -184,7 +187,7 @@ export class FileStorage implements Storage {
       writer =
         mechanism === 'ring' ? this.#createRing(ringPath(place, link), link, header) : this.#createFrames(file, link);
       crashPoint('link.log-reserved');
-      // Last: an opener who finds the header finds the rest in place.
+      // Last: an opener that finds the header finds the rest in place.
       new FileBlockWriter(file).write(LINK_AT.header / BLOCK_BYTES, header);
       if (mechanism === 'ring') file.close();
       return writer;
@@ -200,7 +203,7 @@ export class FileStorage implements Storage {
   removeLog(name: string): boolean {
     const place = this.#own(name);
     const ring = this.mechanisms.has('ring') ? this.#ringOf(place) : undefined;
-    // First: who opens a ring that is gone looks whether the log still is there.
+    // First: a process that opens a ring that is gone looks whether the log still is there.
     const was = removeFile(place);
     if (ring !== undefined) removeFile(ring);
     return was;

@@ -1,5 +1,5 @@
 /**
- * What kind of file system a directory lies on, and whether all who see it share one page cache.
+ * What kind of file system a directory lies on, and whether all processes that see it share one page cache.
  *
  * On Linux the list of mounts tells. The number in statfs(2) is believed only where that list can't be had, and on
  * macOS: 9p passes on the number of the server's file system. A type that is not known to be local counts as shared
@@ -15,7 +15,7 @@ export interface FileSystemInfo {
   readonly name: string;
   /** True where every reader is on this kernel, or sees the same page cache. */
   readonly local: boolean;
-  /** True where it lies in the memory of this host, which hardly anybody serves to others. */
+  /** True where it lies in the memory of this host, which is hardly ever served to other hosts. */
   readonly inMemory: boolean;
 }
 

@@ -15,7 +15,7 @@ export { closeQuietly, codeOf, fileError };
 
 // Windows has none of these three; 0 leaves a flag out.
 const O_NOFOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
-/** Without it, opening a FIFO that somebody put in a file's place would wait for ever. */
+/** Without it, opening a FIFO that another process put in a file's place would wait for ever. */
 const O_NONBLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
 
 /** Attribute caches of network file systems give ESTALE once after a rename or a recreation. */

@@ -1,5 +1,5 @@
 /**
- * Block 0 of a link file: which log it is. Written last by its creator, so that an opener who finds it finds the rest
+ * Block 0 of a link file: which log it is. Written last by its creator, so that an opener that finds it finds the rest
  * too.
  */
 import { randomInt } from 'node:crypto';
@@ -20,7 +20,7 @@ export interface LinkInfo {
   readonly seed: number;
 }
 
-/** Positions are compared by signed differences of 32 bits; half of what those hold is more than anyone wants. */
+/** Positions are compared by signed differences of 32 bits; half of what those hold is more than any log needs. */
 export const CAPACITY_MAX_BYTES = 0x4000_0000;
 export const RING_MIN_BYTES = BLOCK_BYTES;
 export const FRAMES_MIN_BYTES = 4 * BLOCK_BYTES;

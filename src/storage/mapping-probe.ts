@@ -2,8 +2,8 @@
  * Whether files of a directory can be mapped as rings need it, tried with one: what is stored into one mapping is read
  * by another, by another descriptor, and by a plain read, and the other way round.
  *
- * It tells of one kernel only. That nobody else sees the directory can't be measured from here: that is for the type of
- * the file system to say.
+ * It tells of one kernel only. That no other host sees the directory can't be measured from here: that is for the type
+ * of the file system to say.
  */
 import { StpError } from '../errors';
 import { BLOCK_BYTES } from '../layout';

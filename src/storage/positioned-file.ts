@@ -123,7 +123,7 @@ export class PlainFile implements PositionedFile {
 
   static #made(path: string, fd: number, options: PlainFileOptions): PlainFile {
     const plain = new PlainFile(path, fd, false, options.direct, true, options.access);
-    // Not in one step: some file systems create the file and then refuse the flag, and nobody could tell whose it is.
+    // Not in one step: some file systems create the file and then refuse the flag, and we could not tell whose it is.
     if (options.direct && O_DIRECT !== undefined && canAlign()) plain.#tryDirect(O_DIRECT);
     return plain;
   }

@@ -72,7 +72,7 @@ export function writeAgainAndAgain(side: Side, bytes: number): void {
 
 /** What is written at once, bytes: as a log of frames under load. */
 const CHUNK_BYTES = 1 << 20;
-/** Chunks that lie in the file: a reader who is late by more has missed some. */
+/** Chunks that lie in the file: a reader that is late by more has missed some. */
 const CHUNKS = 4;
 const STREAM = 'stream';
 const STREAM_MS = 500;
@@ -316,7 +316,7 @@ export function countUnderLock(side: Side): LockCount {
           }),
       );
     }
-    // Who has just had it is too quick for the other.
+    // The side that has just had the lock is too quick for the other.
     pauseMs(1);
   }
   return { updates: times.length, value, p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) };

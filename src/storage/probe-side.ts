@@ -48,7 +48,7 @@ export function tryTo(act: () => void): boolean {
   }
 }
 
-/** Where measurements lie, and who may use them: those who may use a region there. */
+/** Where measurements lie, and which users may use them: those who may use a region there. */
 export interface Place {
   readonly path: string;
   readonly access: Access;
@@ -77,7 +77,7 @@ function checkPlace({ path: place, access }: Place): void {
   if (why !== undefined) throw new StpError('EACCES', `${place} ${why}`, 'mkdir');
 }
 
-/** What is so old is of nobody who still measures, milliseconds; clocks of hosts differ. */
+/** What is so old belongs to no side that still measures, milliseconds; clocks of hosts differ. */
 const OLD_MS = 3_600_000;
 
 function clearOld(place: string): void {
@@ -92,7 +92,7 @@ function clearOld(place: string): void {
   }
 }
 
-/** Makes a file for us and whom the place is for, in the place of one that an earlier run may have left. */
+/** Makes a file for us and the users the place is for, in the place of one that an earlier run may have left. */
 export function createFile(place: string, direct: boolean, access: Access): PlainFile {
   removeFile(place);
   const file = PlainFile.create(place, { direct, access });
@@ -197,7 +197,9 @@ function decodeTurn(text: string, place: string): Turn {
   };
 }
 
-/** The place, and the file that a side speaks through. Whoever has just ended may take the place away in between. */
+/**
+ * The place, and the file that a side speaks through. A side that has just ended may take the place away in between.
+ */
 function openWith(directory: string, name: string, direct: boolean): { place: Place; file: PlainFile } {
   for (let tries = 1; ; tries++) {
     const place = openPlace(directory);
@@ -349,7 +351,7 @@ export class Side {
     if (this.#otherIdentity === undefined) return;
     const theirs = identityOf(this.at(this.#otherName));
     if (theirs !== undefined && isSame(theirs, this.#otherIdentity)) return;
-    // Who answers answers the next one too: the first may have been left by one that was killed.
+    // The answering side answers the next one too: the first may have been left by one that was killed.
     if (this.#met && (this.leads || theirs === undefined))
       throw new StpError(
         theirs === undefined ? 'ECONNRESET' : 'EBUSY',

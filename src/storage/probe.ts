@@ -54,11 +54,11 @@ const ANSWER_MS = 60_000;
 
 export interface OneSide {
   readonly fileSystem: string;
-  /** All who see it share one page cache. */
+  /** All processes that see it share one page cache. */
   readonly local: boolean;
   /** It lies in the memory of this host. */
   readonly inMemory: boolean;
-  /** Reads and writes pass the page cache by when they are asked to. Where it is local, nobody asks. */
+  /** Reads and writes pass the page cache by when they are asked to. Where it is local, we do not ask. */
   readonly odirect: boolean;
   readonly fifos: boolean;
   /** link(2), which puts a region's header in place in one step. */
@@ -305,7 +305,10 @@ function lockBoth(side: Side, ask: Ask): TwoSides['lock'] {
   return { updates: all, lost: all - Math.max(ours.value, value), p50Ms: ours.p50Ms, p99Ms: ours.p99Ms };
 }
 
-/** The side that answers, until the other has all it wants. ETIMEDOUT where nobody asks within `limitMs`. Who asked. */
+/**
+ * The side that answers, until the other has all it wants. ETIMEDOUT where no side asks within `limitMs`. Returns what
+ * the side that asked calls itself.
+ */
 export function answerProbe(directory: string, who: string, limitMs: number): string {
   const side = new Side(directory, false);
   try {

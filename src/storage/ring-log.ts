@@ -1,9 +1,10 @@
 /**
  * Logs as rings in memory that both ends see (see layout/link-file.ts).
  *
- * Who writes: everything in the file is written by the writer of the log; the reader maps it read-only. Order: records,
- * then lapEnd, then head; head is stored last and loaded first, and both are sequentially consistent, so that an asleep
- * word stored before a look at head can't be missed by a writer that stores head before it looks at asleep.
+ * Which process writes: everything in the file is written by the writer of the log; the reader maps it read-only.
+ * Order: records, then lapEnd, then head; head is stored last and loaded first, and both are sequentially consistent,
+ * so that an asleep word stored before a look at head can't be missed by a writer that stores head before it looks at
+ * asleep.
  *
  * Records never wrap: where the end of a lap is too short, the lap ends early (lapEnd tells the reader where).
  *
@@ -163,7 +164,7 @@ export class RingWriter implements LogWriter {
 
   close(): void {
     if (this.#capacity === 0) return;
-    // Whoever still calls gets no room and writes into words of nobody.
+    // A call that still comes gets no room and writes into words that no process reads.
     this.#capacity = 0;
     this.#head = this.#published = this.#tail = this.#claimed = 0;
     this.#control = new Int32Array(CONTROL_WORDS);

@@ -47,7 +47,7 @@ export class SimulatedStorage implements Storage {
   constructor(disk: SimulatedDisk, options: SimulatedStorageOptions) {
     this.#disk = disk;
     this.process = options.process;
-    // Hosts that nobody named are apart from those that somebody did.
+    // Hosts without a given number are apart from those with one.
     this.host = options.host ?? -1 - options.process;
     this.shared = options.host === undefined;
     this.#startPosition = options.startPosition ?? 0;

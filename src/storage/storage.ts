@@ -35,7 +35,7 @@ export interface ReadBlock {
   readonly payload: Uint8Array;
 }
 
-/** A file of blocks, as anyone else sees it. */
+/** A file of blocks, as other processes see it. */
 export interface BlockReader {
   /**
    * Reads one block; undefined where it was never written (a hole or the end of the file). A torn block is read again a
@@ -157,12 +157,12 @@ export interface LogReader {
   peerAsleep(): number;
   /**
    * True where something was published that poll() can't read yet (or ever: then it throws after a while, if it is
-   * asked again). Who would sleep must come back by the clock. May cost a read and throw.
+   * asked again). A reader that would sleep must come back by the clock. May cost a read and throw.
    */
   late(): boolean;
   /**
-   * Takes the names away by which others could reach the bytes of a ring, and cut them short under those who have it
-   * mapped. Who can't go on with the log leaves them, and may open it again.
+   * Takes the names away by which other processes could reach the bytes of a ring, and cut them short while a process
+   * has them mapped. A reader that can't go on with the log leaves the names, and may open it again.
    */
   detach(): void;
   close(): void;
@@ -180,7 +180,7 @@ export interface Storage {
   readonly driver: DriverName;
   /** The directory, for messages. */
   readonly root: string;
-  /** Who may use what is made here. */
+  /** Which users may use what is made here. */
   readonly access: Access;
   /** True where readers on other kernels may exist (network or cluster file system): heartbeats are needed. */
   readonly shared: boolean;
@@ -204,7 +204,7 @@ export interface Storage {
   info(path: string): FileInfo | undefined;
   /** Bytes that new files may take, as far as the file system tells; others may take them first. */
   freeBytes(): number | undefined;
-  /** Creates a file of blocks that nobody has yet ; undefined where the path exists already. */
+  /** Creates a file of blocks that does not exist yet; undefined where the path exists already. */
   createBlocks(path: string): BlockWriter | undefined;
   /** Opens a file of blocks for reading; undefined where there is none. */
   openBlocks(path: string): BlockReader | undefined;

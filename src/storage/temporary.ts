@@ -1,6 +1,6 @@
 /**
- * Files that are made under a name of their own and put in place by link(2), in one step: whoever finds the place taken
- * did not make the file.
+ * Files that are made under a name of their own and put in place by link(2), in one step: a process that finds the
+ * place taken did not make the file.
  *
  * O_EXCL promises the same, but not between hosts: an NFS server tells two creators apart by a verifier that each
  * client makes up, and Linux makes it of its clock ticks and the process id. Two kernels that booted at one moment can
@@ -11,7 +11,7 @@ import { io } from './file-calls';
 import { codeOf, fileError, isPassingForNew } from './files';
 
 /**
- * Names of files that are not in place yet begin with this; one left behind by a crash is of no use to anybody, and
+ * Names of files that are not in place yet begin with this; one left behind by a crash is of no use to any process, and
  * recovery removes it from the top of the region.
  */
 export const TEMPORARY_PREFIX = '.new-';
@@ -19,7 +19,7 @@ export const TEMPORARY_PREFIX = '.new-';
 /** Errors of link(2) that mean: not on this file system. */
 const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
-/** A path in `directory` that hardly anybody has; who has it is found out when the file is created. */
+/** A path in `directory` that is hardly ever taken; whether it is taken is found out when the file is created. */
 export function temporaryName(directory: string): string {
   return path.join(directory, `${TEMPORARY_PREFIX}${process.pid}-${Math.random().toString(36).slice(2)}`);
 }
