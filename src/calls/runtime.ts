@@ -17,7 +17,7 @@ import {
   forEach,
   Peer,
   type PeerPort,
-  reluctance,
+  askingCost,
 } from '../engine';
 import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions } from '../region';
@@ -54,7 +54,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   #beats = 0;
   #beatAtMs = 0;
   /** The place in the region is lost, and no new one was to be had yet. */
-  #adrift = false;
+  #detached = false;
 
   constructor(options: RegionOptions) {
     this.#options = options;
@@ -153,12 +153,12 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#checkReach();
     return this.region.bindings.findListener(system, group, port, {
       ip,
-      reluctance: (process) => reluctance(this.engine, socket, process),
+      cost: (process) => askingCost(this.engine, socket, process),
     });
   }
 
   #checkReach(): void {
-    if (this.#adrift) throw new StpError('EIO', 'the region is out of reach');
+    if (this.#detached) throw new StpError('EIO', 'the region is out of reach');
   }
 
   secret(bytes: number): Uint8Array {
@@ -295,7 +295,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
       setInterval,
       undefined,
       () => {
-        if (this.#adrift) return;
+        if (this.#detached) return;
         try {
           this.region.lookForOtherHosts();
         } catch (error) {
@@ -316,7 +316,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
       // Where we stood still it is the first question, else one now and then: the clock of another host may have run
       // faster than ours.
       const lost =
-        this.#adrift ||
+        this.#detached ||
         this.region.outOfReach ||
         ((stoodStill || this.#beats % BEATS_PER_LOOK === 0) && this.region.takenForDead);
       if (lost) this.#rejoin();
@@ -337,12 +337,12 @@ export class Runtime implements EnginePorts, LinkTableEvents {
    */
   #rejoin(): void {
     const { spinUs } = this.links.poller;
-    if (!this.#adrift) {
+    if (!this.#detached) {
       this.links.close();
       this.region.close();
     }
-    const first = !this.#adrift;
-    this.#adrift = true;
+    const first = !this.#detached;
+    this.#detached = true;
     try {
       [this.region, this.links] = this.#join();
       this.#updates.close();
@@ -351,7 +351,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
       if (first) resetConnections(this);
       throw error;
     }
-    this.#adrift = false;
+    this.#detached = false;
     this.links.poller.spinUs = spinUs;
     this.links.poller.setReferenced(this.#holds > 0);
     restoreSockets(this);

@@ -83,7 +83,7 @@ function askMore(engine: Engine, socket: EngineSocket): void {
 }
 
 /** How gladly `socket` asks a listener of `process`; Infinity: not now. */
-export function reluctance(engine: Engine, socket: EngineSocket, process: number): number {
+export function askingCost(engine: Engine, socket: EngineSocket, process: number): number {
   const peer = engine.peers.get(process);
   if (peer === undefined) return 0;
   if (socket.asked.some((asked) => asked.peer === peer)) return Infinity;

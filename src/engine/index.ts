@@ -1,5 +1,5 @@
 /** The engine layer: the connection protocol as a pure state machine. */
-export { reluctance } from './asking';
+export { askingCost } from './asking';
 export type { Remains } from './deaths';
 export type { EarlyWish } from './early';
 export { Engine } from './engine';

@@ -53,7 +53,7 @@ export interface EnginePorts {
   holds(process: number): boolean;
   /**
    * Where else a socket may connect that is not accepted yet and asked at a port that several processes share, see
-   * `reluctance`; undefined: nowhere.
+   * `askingCost`; undefined: nowhere.
    */
   another(socket: EngineSocket): PeerPort | undefined;
   /** Random bytes that can't be guessed. */

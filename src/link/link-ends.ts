@@ -24,7 +24,7 @@ export interface Ends {
    * The peer gave the link up and began another before we had opened its log: what lies under its name is for our next
    * link.
    */
-  forsaken: boolean;
+  superseded: boolean;
   /** Since when the peer's log is there and can't be opened for a reason that may pass; 0: it is not so. */
   unopenedSinceMs: number;
   /** Times in a row that a file which must be there was not. */

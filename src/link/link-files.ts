@@ -51,7 +51,7 @@ export class LinkFiles {
    * True where our log lost its name, which only the peer takes away: it will never read what we write there, though
    * its own log is in place.
    */
-  isForsaken({ info, ownFile }: Ends): boolean {
+  isSuperseded({ info, ownFile }: Ends): boolean {
     if (info === this.#region.self || ownFile === undefined) return false;
     return ownFile === 0 || this.id(this.ours(info.number)) !== ownFile;
   }
@@ -60,7 +60,7 @@ export class LinkFiles {
   isGivenUp(ends: Ends): boolean {
     try {
       return (
-        this.isForsaken(ends) || (ends.link.in !== null && this.id(this.theirs(ends.info.number)) !== ends.peerFile)
+        this.isSuperseded(ends) || (ends.link.in !== null && this.id(this.theirs(ends.info.number)) !== ends.peerFile)
       );
     } catch {
       return true;
@@ -70,15 +70,15 @@ export class LinkFiles {
   /** True where the peer is known to have given this link up; false where that can't be told. */
   isLeft(ends: Ends): boolean {
     try {
-      return this.isForsaken(ends) || this.isReplaced(ends);
+      return this.isSuperseded(ends) || this.isReplaced(ends);
     } catch {
       return false;
     }
   }
 
   /** True where what lies, or is about to lie, under the peer's name is for our next link. */
-  #hasBegunAnew({ forsaken, link, info, peerFile }: Ends): boolean {
-    if (forsaken || link.in === null || peerFile === 0) return forsaken;
+  #hasBegunAnew({ superseded, link, info, peerFile }: Ends): boolean {
+    if (superseded || link.in === null || peerFile === 0) return superseded;
     try {
       // Where nothing lies there now, the peer may be putting its next log there while we go on.
       return this.id(this.theirs(info.number)) !== peerFile;
@@ -114,7 +114,7 @@ export class LinkFiles {
    * Removes links and bells of dead processes that we have no link with: they died before we met. Recovery knows only
    * that we live, so it leaves them to us, and knocks. `met`: those that we have a link with.
    */
-  bury(met: ReadonlyMap<number, unknown>): void {
+  reap(met: ReadonlyMap<number, unknown>): void {
     const { storage, self } = this.#region;
     for (const directory of [REGION_PATHS.links, REGION_PATHS.bells]) {
       for (const name of storage.list(directory)) {

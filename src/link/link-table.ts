@@ -49,7 +49,7 @@ const LIST_MS = 20;
 /** The same where records come and go, and each list is a trip to a file server that they wait behind. */
 const LIST_BUSY_MS = 200;
 /** How often we look for what dead processes left us, where no process can knock. */
-const BURY_MS = 5000;
+const REAP_MS = 5000;
 /** So long we then go on to clear up after dead processes, where our opening had no time to finish it. */
 const CLEAR_MS = 100;
 /** Failures that are none of the peer's, and may pass. */
@@ -73,7 +73,7 @@ export class LinkTable implements PollerEvents {
   #lifeCheckedMs = 0;
   #listedMs = 0;
   readonly #lifeCheckMs: number;
-  #buriedMs = 0;
+  #reapedMs = 0;
   #cleared: boolean;
   #closed = false;
 
@@ -114,7 +114,7 @@ export class LinkTable implements PollerEvents {
         this.poller.setNeedsClock(true);
       },
     );
-    this.poller.keeper = this.#door;
+    this.poller.loopHandle = this.#door;
     this.#updateClock();
   }
 
@@ -206,7 +206,7 @@ export class LinkTable implements PollerEvents {
       missing: 0,
       peerFile: 0,
       ownFile: this.#files.ownId(info.number),
-      forsaken: false,
+      superseded: false,
       unopenedSinceMs: 0,
       heard: false,
     };
@@ -271,8 +271,8 @@ export class LinkTable implements PollerEvents {
       }
       link.in = reader;
       crashPoint('link.opened');
-      if (this.#files.isForsaken(ends)) {
-        ends.forsaken = true;
+      if (this.#files.isSuperseded(ends)) {
+        ends.superseded = true;
         throw new StpError('ECONNRESET', `process ${info.number} began anew`);
       }
       if (ends.hasBells) this.#openBell(ends);
@@ -367,7 +367,7 @@ export class LinkTable implements PollerEvents {
     try {
       const known = this.#ends.size;
       this.#newcomers.meetAll(this.#region.storage.list(REGION_PATHS.links), true);
-      if (this.#ends.size === known) this.#files.bury(this.#ends);
+      if (this.#ends.size === known) this.#files.reap(this.#ends);
       this.#updateClock();
     } catch {
       this.poller.setNeedsClock(true);
@@ -392,9 +392,9 @@ export class LinkTable implements PollerEvents {
     this.#listedMs = now;
     if (checkLife) this.#lifeCheckedMs = now;
     try {
-      if (now - this.#buriedMs >= BURY_MS) {
-        this.#buriedMs = now;
-        this.#files.bury(this.#ends);
+      if (now - this.#reapedMs >= REAP_MS) {
+        this.#reapedMs = now;
+        this.#files.reap(this.#ends);
         if (!this.#cleared) this.#cleared = this.#region.recover(CLEAR_MS).complete;
       }
       const names = this.#region.storage.list(REGION_PATHS.links);

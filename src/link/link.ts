@@ -254,7 +254,7 @@ export class Link extends RecordWriter {
    * True where there is room again for what found none: enough for records of a good size, or the log would fill with
    * crumbs.
    */
-  roomy(): boolean {
+  hasSpace(): boolean {
     if (!this.needsRoom || this.failure !== null) return false;
     this.refreshRoom();
     return this.out.freeBytes >= this.out.claimMaxBytes / 2 && this.out.freeBytes >= 2 * this.reserveBytes;
@@ -262,7 +262,7 @@ export class Link extends RecordWriter {
 
   /** Tells the sink when there is room again for what found none. */
   checkRoom(): boolean {
-    if (!this.roomy()) return false;
+    if (!this.hasSpace()) return false;
     this.needsRoom = false;
     this.#owner.sink.roomMade(this);
     return true;

@@ -107,7 +107,7 @@ export class Poller implements LinkOwner {
   #calmSinceMs = 0;
   #caredMs = 0;
   #careTurns = 0;
-  #keeper: BellReader | NodeJS.Timeout | null = null;
+  #loopHandle: BellReader | NodeJS.Timeout | null = null;
   #closed = false;
 
   constructor(sink: LinkSink, events: PollerEvents, yieldProcessor: (() => void) | undefined) {
@@ -117,8 +117,8 @@ export class Poller implements LinkOwner {
   }
 
   /** The handle that keeps the event loop alive while sockets do; a timer where there is no bell. */
-  set keeper(bell: BellReader) {
-    this.#keeper = bell;
+  set loopHandle(bell: BellReader) {
+    this.#loopHandle = bell;
   }
 
   /** Whether open sockets keep the process alive. */
@@ -126,11 +126,11 @@ export class Poller implements LinkOwner {
     if (this.#referenced === referenced) return;
     this.#referenced = referenced;
     if (referenced) {
-      this.#keeper ??= setInterval(() => undefined, 0x7fff_ffff);
-      this.#keeper.ref();
+      this.#loopHandle ??= setInterval(() => undefined, 0x7fff_ffff);
+      this.#loopHandle.ref();
       this.#clock?.ref();
     } else {
-      this.#keeper?.unref();
+      this.#loopHandle?.unref();
       this.#clock?.unref();
     }
     this.wake();
@@ -227,7 +227,7 @@ export class Poller implements LinkOwner {
   }
 
   #ready(): boolean {
-    for (const link of this.links) if (link.ready() || link.roomy()) return true;
+    for (const link of this.links) if (link.ready() || link.hasSpace()) return true;
     return false;
   }
 
@@ -405,7 +405,7 @@ export class Poller implements LinkOwner {
     this.asleep = true;
     if (this.#clock !== null) clearTimeout(this.#clock);
     if (this.#watch !== null) clearTimeout(this.#watch);
-    if (this.#keeper !== null && 'hasRef' in this.#keeper) clearInterval(this.#keeper);
+    if (this.#loopHandle !== null && 'hasRef' in this.#loopHandle) clearInterval(this.#loopHandle);
     this.links.clear();
   }
 }

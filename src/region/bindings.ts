@@ -51,7 +51,7 @@ export interface ListenerQuery {
   /** Of the processes of this host only those in our network namespace. */
   readonly sameNetwork?: boolean;
   /** Of a process: only those where it is least are taken, and none where it is Infinity. */
-  readonly reluctance?: (process: number) => number;
+  readonly cost?: (process: number) => number;
 }
 
 export interface PortInfo {
@@ -200,7 +200,7 @@ export class Bindings {
    */
   findListener(system: string, group: string, port: number, query: ListenerQuery = {}): FoundListener | undefined {
     const listeners = this.#listeners(system, group, port, query);
-    return this.#next(query.reluctance === undefined ? listeners : least(listeners, query.reluctance));
+    return this.#next(query.cost === undefined ? listeners : least(listeners, query.cost));
   }
 
   /** Whether any process listens at an address. Does not change which process is next. */
@@ -382,12 +382,12 @@ function closest(listeners: readonly FoundListener[]): readonly FoundListener[] 
   return listeners.filter((listener) => listener.closeness === best);
 }
 
-/** Those that are called least reluctantly. */
-function least(listeners: readonly FoundListener[], reluctance: (process: number) => number): readonly FoundListener[] {
+/** Those that cost least to call. */
+function least(listeners: readonly FoundListener[], cost: (process: number) => number): readonly FoundListener[] {
   let best = Infinity;
   let found: FoundListener[] = [];
   for (const listener of listeners) {
-    const value = reluctance(listener.process.number);
+    const value = cost(listener.process.number);
     if (value < best) found = [];
     best = Math.min(best, value);
     if (value === best && value !== Infinity) found.push(listener);

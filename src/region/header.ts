@@ -46,10 +46,10 @@ const SOCKETS_USUAL = 1_000_000;
 
 /** Limits of a region made on a volume with so many bytes free; undefined: not known. */
 export function defaultLimits(freeBytes: number | undefined): RegionLimits {
-  const roomy = freeBytes !== undefined && freeBytes >= ROOM_FOR_RINGS_BYTES;
+  const hasSpace = freeBytes !== undefined && freeBytes >= ROOM_FOR_RINGS_BYTES;
   return {
     socketsMax: SOCKETS_USUAL,
-    ringBytes: roomy ? RING_BYTES : SMALL_RING_BYTES,
+    ringBytes: hasSpace ? RING_BYTES : SMALL_RING_BYTES,
     framesBytes: FRAMES_BYTES,
     leaseMs: 5000,
   };

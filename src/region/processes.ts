@@ -186,7 +186,7 @@ export class Processes {
     const entry = this.#entries.get(number);
     if (entry === undefined) return this.#withoutEntry(number, knock);
     const liveness = this.#reread(entry) ? this.#look(entry, knock) : knock;
-    if (liveness === 'dead') this.#bury(entry);
+    if (liveness === 'dead') this.#reap(entry);
     return liveness;
   }
 
@@ -322,7 +322,7 @@ export class Processes {
     this.#entries.delete(entry.info.number);
   }
 
-  #bury(entry: Entry): void {
+  #reap(entry: Entry): void {
     this.#drop(entry);
     this.#dead.set(entry.info.number, entry.info);
   }

@@ -23,12 +23,20 @@ import { Pulse } from './pulse';
 import { encodeIdentity, type MutableProcessInfo, type ProcessInfo } from './process-info';
 import { Processes } from './processes';
 import { dropPair, recover, type RecoverySummary } from './recovery';
-import { giveSeatBack, giveUpPlace, isStillThere, quietly, type RegionSetup, type Seat, takeSeat } from './seat';
+import {
+  giveUpMembership,
+  giveUpPlace,
+  isStillThere,
+  quietly,
+  type RegionSetup,
+  type Membership,
+  takeMembership,
+} from './membership';
 import { readSockets } from './read-sockets';
 import { type ScbValues, SocketTable } from './socket-table';
 import { nowMs } from '../host';
 
-export { type RegionSetup } from './seat';
+export { type RegionSetup } from './membership';
 
 /** Openings that a reset or a removal by hand may spoil before we give up. */
 const OPEN_TRIES = 5;
@@ -71,12 +79,12 @@ export class Region {
     });
     let failure: unknown;
     for (let tries = 0; tries < OPEN_TRIES; tries += 1) {
-      const seat = takeSeat(checked, limits, setup);
-      if (seat === undefined) continue;
+      const membership = takeMembership(checked, limits, setup);
+      if (membership === undefined) continue;
       try {
-        return new Region(seat);
+        return new Region(membership);
       } catch (error) {
-        giveSeatBack(seat);
+        giveUpMembership(membership);
         // Another process removes the region while we open it. Anything else is told at once.
         if (!(error instanceof StpError) || error.code !== 'ENOENT') throw error;
         failure = error;
@@ -88,25 +96,25 @@ export class Region {
   }
 
   /** Use {@link Region.open}. */
-  constructor(seat: Seat) {
-    const { storage, facts, self } = seat;
+  constructor(membership: Membership) {
+    const { storage, facts, self } = membership;
     this.storage = storage;
     this.id = facts.id;
     this.createdAtMs = facts.createdAtMs;
     this.limits = facts.limits;
-    this.driverDetail = seat.driverDetail;
+    this.driverDetail = membership.driverDetail;
     this.self = self;
     this.#self = self;
-    this.#file = seat.file;
-    this.#door = seat.door;
-    this.pulse = new Pulse(seat.file, facts.limits.leaseMs);
+    this.#file = membership.file;
+    this.#door = membership.door;
+    this.pulse = new Pulse(membership.file, facts.limits.leaseMs);
     // Where there can be no process of another host, no process beats, and our own clock is as good.
     const clock = storage.shared ? (): number => this.pulse.ableMs() : (): number => nowMs();
-    this.#processes = new Processes(storage, seat.machine, self, facts.limits.leaseMs, clock);
+    this.#processes = new Processes(storage, membership.machine, self, facts.limits.leaseMs, clock);
     // Before the first identity: a process of a shared storage that never beat must be one of another time.
     if (storage.shared) this.beat();
-    this.bindings = new Bindings(seat.file, this.#processes, self);
-    this.sockets = new SocketTable(seat.file, facts.limits.socketsMax);
+    this.bindings = new Bindings(membership.file, this.#processes, self);
+    this.sockets = new SocketTable(membership.file, facts.limits.socketsMax);
     this.hosts = new Hosts(this.#processes, this.bindings, self);
     crashPoint('open.tables');
     this.#publish('starting');
@@ -116,7 +124,7 @@ export class Region {
     crashPoint('open.live');
     this.recovered = recover(storage, this.#processes, RECOVERY_MS);
     // Recovery has looked at all that were there.
-    if (seat.mayBeServed)
+    if (membership.mayBeServed)
       this.#watch = new OtherHostWatch(storage, self.bootId, (this.#processes.lowestUnannounced ?? self.number) - 1);
   }
 

@@ -1,7 +1,7 @@
 /** Several processes share a port: clients find one that has time for them, between simulated processes. */
 import t from 'tap';
 import { errnoOf } from '../../src/errors';
-import { reluctance } from '../../src/engine';
+import { askingCost } from '../../src/engine';
 import { eachMechanism } from './mechanisms';
 import { Network, type Probe } from './network';
 
@@ -96,12 +96,12 @@ eachMechanism('who left a request without an answer is asked after the others, f
   const { engine } = network.process(CLIENT);
   const next = network.connect(CLIENT, 2, 7, { anyListener: true });
   network.settle();
-  const cost = (): number => reluctance(engine, next.socket, 1);
+  const cost = (): number => askingCost(engine, next.socket, 1);
   tt.equal(cost(), 0);
   network.stalled.add(1);
   const client = network.connect(CLIENT, 1, 7, { anyListener: true });
   network.settle();
-  tt.equal(reluctance(engine, client.socket, 1), Infinity, 'it is asked already');
+  tt.equal(askingCost(engine, client.socket, 1), Infinity, 'it is asked already');
   network.wait(10);
   tt.same(client.told, ['connected 0']);
   tt.equal(cost(), 1);

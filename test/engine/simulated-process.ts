@@ -8,7 +8,7 @@ import {
   type EngineSocket,
   Peer,
   type PeerPort,
-  reluctance,
+  askingCost,
   type Remains,
 } from '../../src/engine';
 import { errnoOf, StpError } from '../../src/errors';
@@ -108,7 +108,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
 
   another(socket: EngineSocket): PeerPort | undefined {
     const { group, port, ip } = socket.remote;
-    const cost = ({ process }: SimulatedProcess): number => reluctance(this.engine, socket, process);
+    const cost = ({ process }: SimulatedProcess): number => askingCost(this.engine, socket, process);
     const listening = this.world.processes.filter(
       (other) => !other.dead && other.engine.listeners.find(group, port, ip) !== undefined && cost(other) !== Infinity,
     );

@@ -267,7 +267,7 @@ export class Simulation implements World {
     this.tally.deaths++;
     this.#excuseDeathOf(process, torn);
     if (orderly) process.leave();
-    this.#bury(process, torn);
+    this.#reap(process, torn);
   }
 
   /**
@@ -310,10 +310,10 @@ export class Simulation implements World {
         `p${process.process} dies in its turn at ${last?.name ?? 'its end'}, ` +
         `of ${count} moments${torn ? ', torn' : ''}`,
     );
-    this.#bury(process, torn);
+    this.#reap(process, torn);
   }
 
-  #bury(process: ActorProcess, torn: boolean): void {
+  #reap(process: ActorProcess, torn: boolean): void {
     const { random, theme } = this;
     process.dead = true;
     this.disk.crash(process.process, { torn });

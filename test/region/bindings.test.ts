@@ -350,7 +350,7 @@ void t.test(
     const left = Array.from({ length: 4 }, () => region.bindings.findListener('here', 'STG', 4000)?.process.number);
     t.same(left, [4, 4, 4, 4], 'bound is not listening');
     t.equal(
-      region.bindings.findListener('here', 'STG', 4000, { reluctance: () => 2 })?.process.number,
+      region.bindings.findListener('here', 'STG', 4000, { cost: () => 2 })?.process.number,
       4,
       'who was tried already, where there is no other',
     );

@@ -1,6 +1,6 @@
 /**
- * Taking a seat in a region: directory, header, a process number with its empty file, and the door. Nothing tells of
- * the process yet; all of it can be given back.
+ * Becoming a member of a region: directory, header, a process number with its empty file, and the door. Nothing tells
+ * of the process yet; all of it can be given back.
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
@@ -32,7 +32,7 @@ export interface RegionSetup {
   readonly machine?: Machine;
 }
 
-export interface Seat {
+export interface Membership {
   readonly storage: Storage;
   readonly facts: RegionFacts;
   readonly self: MutableProcessInfo;
@@ -45,8 +45,12 @@ export interface Seat {
   readonly driverDetail: string;
 }
 
-/** Takes a seat; undefined where the region was removed meanwhile and one may try again. */
-export function takeSeat(options: RegionOptions, limits: Partial<RegionLimits>, setup: RegionSetup): Seat | undefined {
+/** Becomes a member; undefined where the region was removed meanwhile and one may try again. */
+export function takeMembership(
+  options: RegionOptions,
+  limits: Partial<RegionLimits>,
+  setup: RegionSetup,
+): Membership | undefined {
   if (setup.storage === undefined) makeRegionDirectory(options.directory, options.mode);
   crashPoint('open.directory');
   try {
@@ -66,14 +70,14 @@ export function takeSeat(options: RegionOptions, limits: Partial<RegionLimits>, 
   }
 }
 
-/** Gives a seat back as well as it can be done. Never throws. */
-export function giveSeatBack(seat: Seat): void {
+/** Gives a membership back as well as it can be done. Never throws. */
+export function giveUpMembership(membership: Membership): void {
   // Where the file stays, being the highest, it must not look like a living process of this pid.
-  seat.self.state = 'left';
+  membership.self.state = 'left';
   quietly(() => {
-    seat.file.write(PROCESS_BLOCKS.identity, encodeIdentity(seat.self));
+    membership.file.write(PROCESS_BLOCKS.identity, encodeIdentity(membership.self));
   });
-  giveUpPlace(seat.storage, seat.self.number, seat.file, seat.door);
+  giveUpPlace(membership.storage, membership.self.number, membership.file, membership.door);
 }
 
 /** Closes and removes what a process number brought: its file, unless it is the highest, and its door. Never throws. */
@@ -133,7 +137,7 @@ function sitDown(
   facts: RegionFacts,
   options: RegionOptions,
   machine: Machine,
-): Seat {
+): Membership {
   const bootId = isGuessedBootId(machine.bootId)
     ? agreedBootId(machine.bootId, bootIdsInUse(storage))
     : sharingId(machine.bootId, storage.mount());
