@@ -3,8 +3,8 @@
  * when it is told to.
  *
  * usage (forked): real-program.js server | real-program.js client
- * The server tells the port it listens at, the client 0 when it is ready, and for each message (a port) how one
- * connection to it went.
+ * The server tells the port it listens at, the client 0 when it is ready, for each message that is a port how one
+ * connection to it went, and for the message `listen` the port at which it listens from then on as well.
  */
 import net from 'node:net';
 
@@ -58,8 +58,9 @@ function serve(): void {
 
 if (process.argv[2] === 'server') serve();
 else process.send?.(0);
-process.on('message', (port: number) => {
-  void connect(port).then((went) => process.send?.(went));
+process.on('message', (message: number | 'listen') => {
+  if (message === 'listen') serve();
+  else void connect(message).then((went) => process.send?.(went));
 });
 process.on('disconnect', () => {
   process.exit();
