@@ -117,6 +117,20 @@ async function stream(target: Target, messageBytes: number, messages: number): P
   return { messagesPerS: messages / seconds, megabytesPerS: (messages * messageBytes) / seconds / 1e6 };
 }
 
+/** How long it takes to do `once` so often, with so many under way at once. */
+async function secondsFor(total: number, atOnce: number, once: () => Promise<void>): Promise<number> {
+  let left = total;
+  const work = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      await once();
+    }
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return (performance.now() - began) / 1000;
+}
+
 /** Keep-alive requests, one at a time on each of so many connections. */
 async function requests(target: Target, connections: number, total: number): Promise<BenchValues> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
@@ -132,16 +146,7 @@ async function requests(target: Target, connections: number, total: number): Pro
         .on('error', reject);
     });
   await Promise.all(Array.from({ length: connections }, once));
-  let left = total;
-  const work = async (): Promise<void> => {
-    while (left > 0) {
-      left -= 1;
-      await once();
-    }
-  };
-  const began = performance.now();
-  await Promise.all(Array.from({ length: connections }, work));
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = await secondsFor(total, connections, once);
   agent.destroy();
   return { requestsPerS: total / seconds };
 }
@@ -190,14 +195,5 @@ async function connects(target: Target, atOnce: number, total: number): Promise<
       });
       socket.resume();
     });
-  let left = total;
-  const work = async (): Promise<void> => {
-    while (left > 0) {
-      left -= 1;
-      await once();
-    }
-  };
-  const began = performance.now();
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return { connectsPerS: total / ((performance.now() - began) / 1000) };
+  return { connectsPerS: total / (await secondsFor(total, atOnce, once)) };
 }

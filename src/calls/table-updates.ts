@@ -88,19 +88,12 @@ export class TableUpdates {
     const pauseMs = this.#pauseMs();
     if (pauseMs > 0) this.#flushAfter(pauseMs);
     // An immediate without reference would wait for the next event.
-    else
-      this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Immediate>(setImmediate, undefined, () => {
-        this.#soon = null;
-        this.flush();
-      });
+    else this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Immediate>(setImmediate, undefined, flushOf, this);
   }
 
   #flushAfter(pauseMs: number): void {
-    const run = (): void => {
-      this.#soon = null;
-      this.flush();
-    };
-    this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, run, pauseMs).unref();
+    this.#soon = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, flushOf, pauseMs, this);
+    this.#soon.unref();
   }
 
   /**

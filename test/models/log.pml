@@ -16,8 +16,8 @@
 #define CAPACITY 4
 #define MODULUS 16
 /*
- * Room that is told of, see Link.hasSpace: twice the largest record, or what waits might not fit where a lap ends, and W
- * would look again without end.
+ * Room that is told of, see Link.hasSpace: twice the largest record, or what waits might not fit where a lap ends, and
+ * W would look again without end.
  */
 #ifdef ROOMY_TOO_SMALL
 #define ROOMY 2
