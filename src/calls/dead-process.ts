@@ -2,18 +2,15 @@
  * What a process of this kernel had read of what our sockets sent it, told from its log and its socket control blocks,
  * after its death.
  */
-import { StpError } from '../errors';
 import { type EngineSocket, type Remains } from '../engine';
 import { type Leftovers } from '../link';
-import { type Region, type ScbValues } from '../region';
+import { type ScbValues } from '../region';
 
 export class DeadProcess implements Remains {
   readonly #left: Leftovers;
-  readonly #blocks: ((index: number) => ScbValues | undefined) | undefined;
 
-  constructor(region: Region, process: number, left: Leftovers) {
+  constructor(left: Leftovers) {
     this.#left = left;
-    this.#blocks = blocksOf(region, process);
   }
 
   hasUnread(socket: EngineSocket): boolean {
@@ -27,17 +24,7 @@ export class DeadProcess implements Remains {
   }
 
   #scb(socket: EngineSocket): ScbValues | undefined {
-    const scb = this.#blocks?.(socket.remoteSocket);
+    const scb = this.#left.blocks?.(socket.remoteSocket);
     return scb?.generation === socket.remoteGeneration ? scb : undefined;
-  }
-}
-
-/** Undefined where its file is removed already, or can't be read. */
-function blocksOf(region: Region, process: number): ((index: number) => ScbValues | undefined) | undefined {
-  try {
-    return region.socketsOf(process);
-  } catch (error) {
-    if (error instanceof StpError) return undefined;
-    throw error;
   }
 }

@@ -17,8 +17,10 @@ export function lookupListener(address: StpAddressInput, options: LookupOptions 
   const sameNetwork = boolean(CALL, 'sameNetwork', options.sameNetwork ?? false);
   const own = runtime();
   const wanted = checkAddress(CALL, address, 1);
-  return own.region.bindings.hasListener(wanted.system ?? own.system, wanted.group ?? own.group, wanted.port, {
-    ip: calledIp(wanted.ip),
-    sameNetwork,
-  });
+  const isThere = (): boolean =>
+    own.region.bindings.hasListener(wanted.system ?? own.system, wanted.group ?? own.group, wanted.port, {
+      ip: calledIp(wanted.ip),
+      sameNetwork,
+    });
+  return isThere() || (own.followRemovalNowAndThen() && isThere());
 }

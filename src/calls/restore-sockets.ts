@@ -1,35 +1,44 @@
 /**
- * What becomes of the sockets of a process that was taken for dead, once it is back in the region under a new number:
- * control blocks and ports are taken again, and then, last, for that runs the program, connections are reset.
+ * What becomes of the sockets of a process that is in a region anew: control blocks and ports are taken again, and
+ * then, last, for that runs the program, connections that are lost are reset.
  */
 import { errnoOf, StpError } from '../errors';
 import { SocketState } from '../layout';
-import { type EngineSocket, forEach, stopListening } from '../engine';
+import { type EngineSocket, forEach, type Peer, stopListening } from '../engine';
 import { Endpoint } from './endpoint';
 import { type Runtime } from './runtime';
 
-export function restoreSockets(runtime: Runtime): void {
+/** `lost`: those whose links are no more. */
+export function restoreSockets(runtime: Runtime, lost: readonly Peer[]): void {
   const { engine } = runtime;
   const homeless: EngineSocket[] = [];
-  const peers = [...engine.peers.values()];
   for (const socket of engine.sockets) {
     if (socket === undefined) continue;
     if (!restored(runtime, socket)) homeless.push(socket);
   }
   runtime.flushSockets();
   forEach(
-    peers,
+    lost,
     (peer) => {
       engine.peerGone(peer, errnoOf('ECONNRESET'));
     },
     () => {
-      forEach(homeless, (socket) => {
-        stopListening(engine, socket);
-        socket.listener = null;
-        engine.abort(socket, errnoOf('EADDRINUSE'), false);
-      });
+      if (homeless.length > 0)
+        runtime.later(() => {
+          forEach(homeless, (socket) => {
+            endHomeless(runtime, socket);
+          });
+        });
     },
   );
+}
+
+/** Its port is another's by now. */
+function endHomeless({ engine }: Runtime, socket: EngineSocket): void {
+  if (engine.sockets[socket.index] !== socket) return;
+  stopListening(engine, socket);
+  socket.listener = null;
+  engine.abort(socket, errnoOf('EADDRINUSE'), false);
 }
 
 /** Ends all connections, where the region can't be had: what listens waits for it. */
@@ -47,7 +56,7 @@ function restored(runtime: Runtime, socket: EngineSocket): boolean {
     if (!(owner instanceof Endpoint) || owner.portKind === 'none') return true;
     const { portKind } = owner;
     owner.portKind = 'none';
-    // A connection that is about to be reset, and was not bound by the program: its port is not wanted any more.
+    // A connection that was not bound by the program: its port need not be found.
     if (portKind === 'ephemeral' && socket.peer !== null) return true;
     runtime.region.bindings.bind(local.port, local.group, socket.index, {
       shared: owner.reusePort,
@@ -58,7 +67,8 @@ function restored(runtime: Runtime, socket: EngineSocket): boolean {
       runtime.region.bindings.listen(local.port, local.group, socket.reach, socket.listener?.backlog);
     return true;
   } catch (error) {
-    if (error instanceof StpError) return false;
+    // A connection goes on without its port, where it can.
+    if (error instanceof StpError) return socket.peer !== null;
     throw error;
   }
 }

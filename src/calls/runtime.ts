@@ -22,6 +22,8 @@ import {
 import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions } from '../region';
 import { MSG_DONTWAIT } from './constants';
+import { RemovalWatch } from './removal-watch';
+import { RemovedRegions } from './removed-regions';
 import { resetConnections, restoreSockets } from './restore-sockets';
 import { TableUpdates } from './table-updates';
 import { traceComment } from './trace';
@@ -32,16 +34,21 @@ import { Endpoint } from './endpoint';
 const BEATS_PER_LOOK = 5;
 /** How often a process to which the directory is local looks for those of other hosts, milliseconds. */
 const LOOK_OUT_MS = 1000;
+/** Least time between two looks of a caller that asks often. */
+const REMOVAL_LOOK_MS = 100;
 const TIMER_MAX_MS = 0x7fff_ffff;
 
 export class Runtime implements EnginePorts, LinkTableEvents {
-  /** Both are others after we were taken for dead, see {@link rejoin}. */
+  /** Both are others after we were taken for dead, see {@link rejoin}, or the region was removed. */
   region: Region;
   links: LinkTable;
   readonly engine: Engine;
   readonly endpoints: (Endpoint | undefined)[] = [];
   lastErrno = 0;
   #updates: TableUpdates;
+  readonly #removed = new RemovedRegions();
+  #removalWatch: RemovalWatch | null = null;
+  #removalLookedMs = -Infinity;
   #holds = 0;
   #timer: NodeJS.Timeout | null = null;
   #timerAtMs = Infinity;
@@ -105,6 +112,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   hold(change: 1 | -1): void {
     this.#holds += change;
     this.links.poller.setReferenced(this.#holds > 0);
+    this.#removed.setReferenced(this.#holds > 0);
   }
 
   /** See {@link Link.settle}, for what a socket has sent. */
@@ -151,10 +159,10 @@ export class Runtime implements EnginePorts, LinkTableEvents {
    */
   findListener(socket: EngineSocket, { system, group, port, ip }: EngineAddress): FoundListener | undefined {
     this.#checkReach();
-    return this.region.bindings.findListener(system, group, port, {
-      ip,
-      cost: (process) => askingCost(this.engine, socket, process),
-    });
+    const query = { ip, cost: (process: number): number => askingCost(this.engine, socket, process) };
+    const found = this.region.bindings.findListener(system, group, port, query);
+    if (found !== undefined || !this.followRemoval()) return found;
+    return this.region.bindings.findListener(system, group, port, query);
   }
 
   #checkReach(): void {
@@ -167,7 +175,10 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   changed(socket: EngineSocket, begins: boolean): void {
     this.#updates.changed(socket, begins);
-    if (begins) this.links.poller.count(socket.index);
+    if (begins) {
+      this.links.poller.count(socket.index);
+      this.#removed.count(socket.index);
+    }
     const { owner } = socket;
     if (owner instanceof Endpoint) owner.updateHold();
   }
@@ -220,6 +231,10 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   released(socket: EngineSocket): void {
     const { owner } = socket;
+    if (this.#removed.size > 0)
+      this.later(() => {
+        this.#removed.closeUnused();
+      });
     if (!(owner instanceof Endpoint)) return;
     owner.releaseHold();
     const { group, port } = socket.local;
@@ -251,8 +266,13 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   attached(link: Link): void {
-    const peer = this.engine.peers.get(link.process);
-    if (peer?.port === link) this.engine.attached(peer);
+    const peer = this.#knownPeerOf(link);
+    if (peer !== undefined) this.engine.attached(peer);
+  }
+
+  #knownPeerOf(link: Link): Peer | undefined {
+    const peer = link.tag instanceof Peer ? link.tag : this.engine.peers.get(link.process);
+    return peer?.port === link ? peer : undefined;
   }
 
   roomMade(link: Link): void {
@@ -260,13 +280,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   peerGone(link: Link, errno: number, left?: Leftovers): void {
-    const peer = this.engine.peers.get(link.process);
-    if (peer?.port !== link) return;
-    this.engine.peerGone(
-      peer,
-      errno,
-      left === undefined ? undefined : new DeadProcess(this.region, link.process, left),
-    );
+    const peer = this.#knownPeerOf(link);
+    if (peer !== undefined) this.engine.peerGone(peer, errno, left === undefined ? undefined : new DeadProcess(left));
   }
 
   // --- life ---
@@ -345,22 +360,70 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#detached = true;
     try {
       [this.region, this.links] = this.#join();
-      this.#updates.close();
-      this.#updates = new TableUpdates(this.region, this.engine, this.#root);
     } catch (error) {
       if (first) resetConnections(this);
       throw error;
     }
     this.#detached = false;
+    this.#renewed(spinUs);
+    restoreSockets(this, [...this.engine.peers.values()]);
+  }
+
+  /**
+   * Where the region was removed under us: opens it anew, takes our ports there, and leaves connections to the links
+   * they have. False: it was not, or can't be opened now. `anyhow`: also where a part of it is still there.
+   */
+  followRemoval(anyhow = false): boolean {
+    const { region, links } = this;
+    if (this.#left || this.#detached || !region.removed || !(anyhow || region.replaceable)) return false;
+    try {
+      [this.region, this.links] = this.#join();
+    } catch (error) {
+      // The next look tries again, and a caller does not find what it looks for.
+      if (!(error instanceof StpError)) throw error;
+      traceComment(`the region was removed, and can't be opened anew: ${error.message}`);
+      return false;
+    }
+    this.#removed.add(this.engine, region, links);
+    this.#renewed(links.poller.spinUs);
+    restoreSockets(this, []);
+    if (this.#removalWatch !== null) this.#watchRemoval();
+    this.#removed.closeUnused();
+    return true;
+  }
+
+  /** The same for a caller that asks often. */
+  followRemovalNowAndThen(): boolean {
+    const now = nowMs();
+    if (now - this.#removalLookedMs < REMOVAL_LOOK_MS) return false;
+    this.#removalLookedMs = now;
+    return this.followRemoval();
+  }
+
+  /** From the first listener on, see RemovalWatch. On a shared storage the heartbeat finds out. */
+  watchRemoval(): void {
+    if (this.#removalWatch === null && !this.region.storage.shared) this.#watchRemoval();
+  }
+
+  #watchRemoval(): void {
+    this.#removalWatch?.close();
+    this.#removalWatch = this.#root.runInAsyncScope(
+      () => new RemovalWatch(this.region.headerPath, (last) => this.followRemoval(last)),
+    );
+  }
+
+  /** Region and links are others. */
+  #renewed(spinUs: number): void {
+    this.#updates.close();
+    this.#updates = new TableUpdates(this.region, this.engine, this.#root);
     this.links.poller.spinUs = spinUs;
     this.links.poller.setReferenced(this.#holds > 0);
-    restoreSockets(this);
   }
 
   /** Ends every connection as the kernel would at exit, and leaves the region. */
   readonly leave = (): void => {
     if (this.#left) return;
-    const unseen = this.links.takeUnseen();
+    const unseen = new Set([...this.links.takeUnseen(), ...this.#removed.takeUnseen()]);
     for (const socket of this.engine.sockets)
       if (socket !== undefined) this.engine.endAtExit(socket, unseen.has(socket.index));
     crashPoint('leave.told');
@@ -369,8 +432,10 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     process.removeListener('exit', this.leave);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#updates.close();
+    this.#removalWatch?.close();
     for (const timer of [this.#beatTimer, this.#lookOutTimer]) if (timer !== null) clearInterval(timer);
     this.links.close();
+    this.#removed.close();
     crashPoint('leave.published');
     this.region.close();
   };

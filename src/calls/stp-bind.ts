@@ -30,6 +30,7 @@ export function STPbind(s: number, address: StpBindInput | null, length?: number
     throw new StpError('EADDRNOTAVAIL', `${wanted.system} is not this system (${own.system})`, call);
   }
   const group = wanted.group ?? own.group;
+  own.followRemoval();
   socket.local.port = own.region.bindings.bind(wanted.port, group, socket.index, { shared: endpoint.reusePort, reach });
   socket.local.group = group;
   socket.local.ip = wanted.ip;

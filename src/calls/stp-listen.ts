@@ -34,5 +34,6 @@ export function STPlisten(s: number, backlog: number): number {
   // The engine takes requests before others can find the port.
   listen(own.engine, socket, length);
   own.region.bindings.listen(socket.local.port, socket.local.group, socket.reach, length);
+  own.watchRemoval();
   return 0;
 }

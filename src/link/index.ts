@@ -1,4 +1,5 @@
 /** The link layer: logs between processes, bells, and the loop that looks for records. */
 export { Link, type LinkSink } from './link';
-export { type Leftovers, LinkTable, type LinkTableEvents } from './link-table';
+export { type Leftovers } from './dead-peer';
+export { LinkTable, type LinkTableEvents } from './link-table';
 export { DEFAULT_SPIN_US, Poller, SPIN_US_MAX } from './poller';

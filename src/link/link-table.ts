@@ -16,21 +16,18 @@ import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
 import { type ProcessInfo, type Region } from '../region';
-import { canListen, closeFifo, loadNative, type LogIdentity, type Native } from '../storage';
+import { canListen, closeFifo, loadNative, type LogIdentity } from '../storage';
 import { BellReader, ringQuietly } from './bell';
 import { BellFiles } from './bell-files';
 import { Link, type LinkSink } from './link';
 import { closeBells, type Ends, willHear } from './link-ends';
 import { LinkFiles } from './link-files';
+import { type Leftovers, leftoversOf } from './dead-peer';
+import { checkRoom, mechanismOf } from './mechanism';
 import { Newcomers, UNMET_MS_MAX } from './newcomers';
 import { Poller, type PollerEvents } from './poller';
+import { yieldOf } from './yield';
 import { nowMs } from '../host';
-
-/** What a process of this kernel that died has left behind. */
-export interface Leftovers {
-  /** Sockets here whose bytes it had not taken in, by index; undefined where its log does not tell. */
-  readonly unread: Set<number> | undefined;
-}
 
 export interface LinkTableEvents extends LinkSink {
   /** The peer of a link is gone or the link failed; all it sent has been delivered. */
@@ -75,6 +72,7 @@ export class LinkTable implements PollerEvents {
   readonly #lifeCheckMs: number;
   #reapedMs = 0;
   #cleared: boolean;
+  #abandoned = false;
   #closed = false;
 
   constructor(region: Region, events: LinkTableEvents) {
@@ -128,7 +126,7 @@ export class LinkTable implements PollerEvents {
     const info = number === this.#region.self.number ? this.#region.self : this.#region.process(number);
     if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#isBanned(number)) return undefined;
     if (info !== this.#region.self && this.#region.isAlive(info) === 'dead') return undefined;
-    this.#checkRoom(info);
+    checkRoom(this.#region, info);
     const ends = this.#make(info);
     let heard = false;
     try {
@@ -148,25 +146,25 @@ export class LinkTable implements PollerEvents {
     return false;
   }
 
+  /**
+   * The region was removed: links that are whole go on as long as their ends live, others end. What has a name now is
+   * not of this region.
+   */
+  abandon(): void {
+    if (this.#abandoned || this.#closed) return;
+    this.#abandoned = true;
+    this.#files.abandon();
+    this.#door?.close();
+    this.#door = null;
+    this.poller.loopHandle = null;
+    for (const { link } of this.#ends.values())
+      if (link.in === null) link.fail(new StpError('ECONNRESET', 'the region was removed'));
+    this.#updateClock();
+    this.poller.wake();
+  }
+
   #isBanned(number: number): boolean {
     return (this.#failures.get(number) ?? 0) >= FAILURES_MAX;
-  }
-
-  /** The peer's end of a link needs as much room as ours: better told here than by a peer that can't make it. */
-  #checkRoom(info: ProcessInfo): void {
-    const { storage, limits, self } = this.#region;
-    const bytes = this.#mechanism(info) === 'ring' ? limits.ringBytes : limits.framesBytes;
-    const ends = info === self ? 1 : 2;
-    const free = storage.freeBytes();
-    if (free !== undefined && free < ends * bytes)
-      throw new StpError('ENOSPC', `a link with process ${info.number} takes ${ends * bytes} bytes, ${free} are free`);
-  }
-
-  #mechanism(info: ProcessInfo): 'ring' | 'frames' {
-    const { storage, self } = this.#region;
-    return info.bootId === self.bootId && self.canMap && info.canMap && storage.mechanisms.has('ring')
-      ? 'ring'
-      : 'frames';
   }
 
   #make(info: ProcessInfo): Ends {
@@ -177,7 +175,7 @@ export class LinkTable implements PollerEvents {
     crashPoint('link.bells');
     const bellFd = hasBells ? this.#bells.openReader(info.number) : undefined;
     crashPoint('link.bell-open');
-    const mechanism = this.#mechanism(info);
+    const mechanism = mechanismOf(this.#region, info);
     const capacityBytes = mechanism === 'ring' ? this.#region.limits.ringBytes : this.#region.limits.framesBytes;
     let link: Link;
     try {
@@ -248,6 +246,7 @@ export class LinkTable implements PollerEvents {
     const { link, info } = ends;
     const { self, storage, limits } = this.#region;
     if (link.in !== null) return true;
+    if (this.#abandoned) return false;
     const place = this.#files.theirs(info.number);
     try {
       // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
@@ -330,7 +329,7 @@ export class LinkTable implements PollerEvents {
    */
   #bellEnded(ends: Ends): void {
     if (this.#closed || ends.link.peerGone) return;
-    if (this.#hasDied(ends) || this.#files.isGivenUp(ends)) this.#peerDied(ends);
+    if (this.#abandoned || this.#hasDied(ends) || this.#files.isGivenUp(ends)) this.#peerDied(ends);
     else this.#listenAgain(ends);
   }
 
@@ -363,7 +362,7 @@ export class LinkTable implements PollerEvents {
    * us.
    */
   #discover(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#abandoned) return;
     try {
       const known = this.#ends.size;
       this.#newcomers.meetAll(this.#region.storage.list(REGION_PATHS.links), true);
@@ -377,7 +376,7 @@ export class LinkTable implements PollerEvents {
 
   #updateClock(): void {
     // Processes of another kernel can't knock.
-    let needs = this.#door === null || this.#newcomers.waiting || this.#region.storage.shared;
+    let needs = !this.#abandoned && (this.#door === null || this.#newcomers.waiting || this.#region.storage.shared);
     for (const ends of this.#ends.values()) {
       if (ends.link.in === null || (!willHear(ends) && ends.info !== this.#region.self)) needs = true;
     }
@@ -392,6 +391,10 @@ export class LinkTable implements PollerEvents {
     this.#listedMs = now;
     if (checkLife) this.#lifeCheckedMs = now;
     try {
+      if (this.#abandoned) {
+        for (const ends of [...this.#ends.values()]) this.#careForLife(ends);
+        return;
+      }
       if (now - this.#reapedMs >= REAP_MS) {
         this.#reapedMs = now;
         this.#files.reap(this.#ends);
@@ -419,6 +422,12 @@ export class LinkTable implements PollerEvents {
     if (this.#newcomers.waiting) return true;
     for (const ends of this.#ends.values()) if (ends.link.in === null || ends.hasBells !== willHear(ends)) return true;
     return false;
+  }
+
+  /** Of a removed region: there only the life of a peer can be looked at. */
+  #careForLife(ends: Ends): void {
+    if (ends.info !== this.#region.self && !willHear(ends) && this.#region.isAlive(ends.info) === 'dead')
+      this.#peerDied(ends);
   }
 
   #careFor(ends: Ends, names: readonly string[], checkLife: boolean): void {
@@ -451,7 +460,7 @@ export class LinkTable implements PollerEvents {
       this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
     const left =
       link.peerGone && link.failure === null && ends.info.bootId === this.#region.self.bootId
-        ? { unread: link.unread() }
+        ? leftoversOf(link, this.#abandoned ? undefined : this.#region)
         : undefined;
     this.#drop(ends);
     if (link.peerGone) crashPoint('death.dropped');
@@ -506,12 +515,4 @@ export class LinkTable implements PollerEvents {
     this.#ends.clear();
     this.poller.close();
   }
-}
-
-function yieldOf(native: Native | undefined): (() => void) | undefined {
-  return native === undefined
-    ? undefined
-    : () => {
-        native.yieldProcessor();
-      };
 }

@@ -117,8 +117,11 @@ export class Poller implements LinkOwner {
   }
 
   /** The handle that keeps the event loop alive while sockets do; a timer where there is no bell. */
-  set loopHandle(bell: BellReader) {
+  set loopHandle(bell: BellReader | null) {
     this.#loopHandle = bell;
+    if (bell !== null || !this.#referenced) return;
+    this.#referenced = false;
+    this.setReferenced(true);
   }
 
   /** Whether open sockets keep the process alive. */

@@ -171,6 +171,11 @@ export class Bindings {
     else ranges?.unmark(port);
   }
 
+  /** Takes every port of ours out of the table, so that no process finds a listener here. Throws what it throws. */
+  withdraw(): void {
+    for (const { slot } of this.#own.all()) this.#table.set(slot, undefined);
+  }
+
   /**
    * A port for a socket that was not bound. Cheap, and not visible to other processes. Where none is left, the port is
    * another connection's as well.

@@ -2,10 +2,11 @@
  * Becoming a member of a region: directory, header, a process number with its empty file, and the door. Nothing tells
  * of the process yet; all of it can be given back.
  */
+import path from 'node:path';
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { PROCESS_BLOCKS } from '../layout';
-import { accessOf, type BlockWriter, chooseDriver, FileStorage, loadNative, type Storage } from '../storage';
+import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
+import { accessOf, type BlockWriter, chooseDriver, FileStorage, io, loadNative, type Storage } from '../storage';
 import { checkRegionDirectory, makeRegionDirectory } from './directory';
 import { type Door, makeDoor, shutDoor } from './door';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
@@ -105,6 +106,12 @@ export function quietly(act: () => unknown): void {
 /** True where the region is still the one of `facts`, and the file of process `number` is in it. */
 export function isStillThere(storage: Storage, facts: RegionFacts, number: number): boolean {
   return awaitHeader(storage)?.id === facts.id && listNumbers(storage).includes(number);
+}
+
+/** True where the directory is gone and can be made anew, or holds a region again. */
+export function isReplaceable(storage: Storage): boolean {
+  const { root } = storage;
+  return io.existsSync(root) ? storage.info(REGION_PATHS.header) !== undefined : io.existsSync(path.dirname(root));
 }
 
 interface Opened {

@@ -24,6 +24,10 @@ export class OwnPorts {
     return this.#groups.get(group)?.get(port) ?? [];
   }
 
+  all(): OwnPort[] {
+    return [...this.#groups.values()].flatMap((ports) => [...ports.values()].flat());
+  }
+
   find(group: string, port: number, reach: string): OwnPort | undefined {
     return this.at(group, port).find((own) => own.reach === reach);
   }

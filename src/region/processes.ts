@@ -241,6 +241,8 @@ export class Processes {
     const modifiedAtMs = this.#storage.shared ? 0 : (this.#storage.info(REGION_PATHS.processes)?.modifiedAtMs ?? 0);
     const settled = !this.#storage.shared && !this.#failed && this.#unannounced.size === 0;
     if (!fresh && settled && modifiedAtMs === this.#listedModifiedAtMs) return;
+    // What lies in the place of a region that was removed says nothing of the processes in it.
+    if (this.#storage.isRemoved()) return;
     // The time was read before the list: a change in between makes the next call list again.
     this.#listedModifiedAtMs = dateMs() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
     this.#listedAtMs = now;
@@ -365,7 +367,8 @@ export class Processes {
     try {
       const door = probeDoor(this.#storage, info.number);
       // A missing door proves nothing by itself: temp directories are swept by others.
-      return door === 'open' ? 'alive' : door === 'shut' ? 'dead' : 'unknown';
+      if (door === 'shut') return this.#storage.isRemoved() ? 'unknown' : 'dead';
+      return door === 'open' ? 'alive' : 'unknown';
     } catch {
       return 'unknown';
     }

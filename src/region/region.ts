@@ -6,9 +6,10 @@
  * between any two: directory, header, number (an empty process file), door, identity `starting`, a look whether header
  * and file are still there, tables, identity `live`, recovery of what dead processes left.
  */
+import path from 'node:path';
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { PROCESS_BLOCKS } from '../layout';
+import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
 import { type BlockWriter, type Storage } from '../storage';
 import { Bindings } from './bindings';
 import { type Door } from './door';
@@ -26,6 +27,7 @@ import { dropPair, recover, type RecoverySummary } from './recovery';
 import {
   giveUpMembership,
   giveUpPlace,
+  isReplaceable,
   isStillThere,
   quietly,
   type RegionSetup,
@@ -208,6 +210,31 @@ export class Region {
   /** True where the storage has not answered for so long that our connections are to end, see outageMsMax. */
   get outOfReach(): boolean {
     return this.storage.shared && this.pulse.clock.outageMs(monotonicMs()) > outageMsMax(this.limits.leaseMs);
+  }
+
+  /** True where the region was removed, or moved away, under us; another may lie in its place. */
+  get removed(): boolean {
+    return this.storage.isRemoved();
+  }
+
+  /** True where a removed region can be opened anew: nothing is at work there to remove the rest of it. */
+  get replaceable(): boolean {
+    return isReplaceable(this.storage);
+  }
+
+  /**
+   * The region was removed, and we open it anew: processes that have not noticed are to find no listener of ours here.
+   * Never throws.
+   */
+  withdraw(): void {
+    quietly(() => {
+      this.bindings.withdraw();
+    });
+  }
+
+  /** Path of the file that goes with the region, and which is never written while the region is there. */
+  get headerPath(): string {
+    return path.join(this.storage.root, REGION_PATHS.header);
   }
 
   /** Removes what the dead left behind, for at most about `budgetMs` milliseconds. */

@@ -40,5 +40,6 @@ export const io = {
   statSync: hooked('stat', fs.statSync),
   statfsSync: hooked('statfs', fs.statfsSync),
   unlinkSync: hooked('unlink', fs.unlinkSync),
+  watch: hooked('watch', fs.watch),
   writeSync: hooked('write', fs.writeSync),
 } as const;

@@ -104,6 +104,17 @@ export class FileStorage implements Storage {
     this.#pinned = { place, inode: inodeOf(place) };
   }
 
+  isRemoved(): boolean {
+    const pinned = this.#pinned;
+    if (pinned === undefined) return false;
+    try {
+      return inodeOf(pinned.place) !== pinned.inode;
+    } catch {
+      // What can't be looked at now may be there.
+      return false;
+    }
+  }
+
   makeDirectory(name: string): void {
     const place = this.#place(name);
     if (makeDirectory(place, this.access.directoryMode)) admitGroupToDirectory(place, this.access);

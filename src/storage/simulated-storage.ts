@@ -57,6 +57,10 @@ export class SimulatedStorage implements Storage {
     return undefined;
   }
 
+  isRemoved(): boolean {
+    return false;
+  }
+
   pin(): void {
     // This disk has one directory.
   }

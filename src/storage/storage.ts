@@ -195,6 +195,8 @@ export interface Storage {
    * storage is shared: there inodes may change.
    */
   pin(path: string): void;
+  /** True where the pinned file is not in its place any more: the region was removed, or moved away. */
+  isRemoved(): boolean;
   /** Makes a directory inside the root unless it is there. */
   makeDirectory(path: string): void;
   /** Names in a directory ('' is the root), in no order; empty where there is no such directory. */

@@ -51,6 +51,7 @@ function stepping(storage: Storage, step: () => void): Storage {
     access: storage.access,
     mechanisms: storage.mechanisms,
     mount: () => storage.mount(),
+    isRemoved: () => false,
     pin: (path) => {
       storage.pin(path);
     },

@@ -26,6 +26,7 @@ const EXPECTED: Readonly<Record<string, unknown>> = {
   'in-turn': ['both connected', 0],
   'onread-await': [32, 32_768],
   overrides: ['_destroy', '_final', '_read', '_write', '_writeGeneric', 'push', 'setNoDelay'],
+  'region-removed': ['held', 'begun', 'all bytes', 'hi', 'hi', 'hi', 'hi', 'ended', 'ECONNREFUSED'],
   'replaced-globals': ['hi'],
   stdio: [null, null, null, true, ',error,in,out', 0, 'enough\nand more', 'ENOENT'],
   'sync-child': ['open'],

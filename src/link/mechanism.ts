@@ -1,0 +1,20 @@
+/** By which mechanism two processes are linked, and whether there is room for it. */
+import { StpError } from '../errors';
+import { type ProcessInfo, type Region } from '../region';
+
+/** Rings where both ends can map the same memory, else frames. */
+export function mechanismOf({ storage, self }: Region, peer: ProcessInfo): 'ring' | 'frames' {
+  return peer.bootId === self.bootId && self.canMap && peer.canMap && storage.mechanisms.has('ring')
+    ? 'ring'
+    : 'frames';
+}
+
+/** ENOSPC: the peer's end needs as much room as ours. Better told here than by a peer that can't make it. */
+export function checkRoom(region: Region, peer: ProcessInfo): void {
+  const { storage, limits, self } = region;
+  const bytes = mechanismOf(region, peer) === 'ring' ? limits.ringBytes : limits.framesBytes;
+  const ends = peer === self ? 1 : 2;
+  const free = storage.freeBytes();
+  if (free !== undefined && free < ends * bytes)
+    throw new StpError('ENOSPC', `a link with process ${peer.number} takes ${ends * bytes} bytes, ${free} are free`);
+}
