@@ -12,7 +12,7 @@ import { io } from '../storage';
 
 /** One look, where nothing tells. */
 const LOOK_MS = 1000;
-/** Looks from the first sign on, while the rest is removed: a process that ends with its region leaves nothing behind. */
+/** Looks from the first sign on, while the rest is removed: a process ended with it leaves nothing behind. */
 const SOON_MS = 25;
 const SOON_COUNT = 80;
 
