@@ -29,7 +29,7 @@ import {
 } from './node/internals';
 import { Patches } from './node/patches';
 import { status } from './node/status';
-import { cameByNodeOptions, removeOwnOptions, workerClass } from './node/workers';
+import { cameByNodeOptions, mayHaveComeByImport, removeOwnOptions, workerClass } from './node/workers';
 import { note } from './note';
 // Loaded with the hook for the context and the function that are there now.
 import './node/root';
@@ -84,7 +84,7 @@ function patchAll(patches: Patches, settings: Configuration): void {
   patchHandles(patches, settings);
   patchChannels(patches);
   if (process.channel !== undefined) patchClusterWorker(patches, settings);
-  if (cameByNodeOptions(process.env)) {
+  if (cameByNodeOptions(process.env) || mayHaveComeByImport(process)) {
     patches.replace<typeof workerThreads.Worker>('worker_threads.Worker', workerThreads, 'Worker', workerClass);
     syncBuiltinESMExports();
   }

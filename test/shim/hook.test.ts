@@ -219,6 +219,7 @@ void t.test('the hook reaches forks and workers, and ESM as well as CommonJS', a
     import { fork } from 'node:child_process';
     import { Worker } from 'node:worker_threads';
     import { once } from 'node:events';
+    import { readFileSync } from 'node:fs';
     import { connect } from 'node:net';
     const ask = async (port) => {
       const socket = connect(port);
@@ -229,9 +230,12 @@ void t.test('the hook reaches forks and workers, and ESM as well as CommonJS', a
     const child = fork(${JSON.stringify(server)});
     await ask((await once(child, 'message'))[0]);
     await once(child, 'exit');
-    const worker = new Worker(${JSON.stringify(server)});
-    await ask((await once(worker, 'message'))[0]);
-    await once(worker, 'exit');
+    const code = readFileSync(${JSON.stringify(server)}, 'utf8');
+    for (const begin of [() => new Worker(${JSON.stringify(server)}), () => new Worker(code, { eval: true })]) {
+      const worker = begin();
+      await ask((await once(worker, 'message'))[0]);
+      await once(worker, 'exit');
+    }
   `,
   );
   const env = { STP_REGION: region, STP_NET: 'stp' };
@@ -240,9 +244,9 @@ void t.test('the hook reaches forks and workers, and ESM as well as CommonJS', a
     ['--import', REGISTER, main],
   ]) {
     const { stdout, stderr, code } = await node(args, env);
-    t.same([code, stdout], [0, 'stp stp\nstp stp\n'], `${args[0] ?? ''}: ${stderr}`);
+    t.same([code, stdout], [0, 'stp stp\n'.repeat(3)], `${args[0] ?? ''}: ${stderr}`);
   }
   const { stdout } = await node([main], { ...env, NODE_OPTIONS: `--require ${JSON.stringify(REGISTER)}` });
-  t.equal(stdout, 'stp stp\nstp stp\n', 'NODE_OPTIONS');
+  t.equal(stdout, 'stp stp\n'.repeat(3), 'NODE_OPTIONS');
   t.notOk('STP_REGION' in environment(), 'the tests hand on no region of their own');
 });
