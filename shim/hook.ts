@@ -30,7 +30,7 @@ import {
 import { Patches } from './node/patches';
 import { status } from './node/status';
 import { cameByNodeOptions, mayHaveComeByImport, removeOwnOptions, workerClass } from './node/workers';
-import { note } from './note';
+import { note, stpProperty } from './note';
 // Loaded with the hook for the context and the function that are there now.
 import './node/root';
 import './node/tick';
@@ -140,17 +140,17 @@ function patchSockets(patches: Patches, settings: Configuration): void {
         return this;
       },
   );
-  patches.add(
-    'net.Socket.prototype.stpGive',
-    net.Socket.prototype,
-    'stpGive',
-    function stpGive(this: InternalSocket, clientId: StpClientId | null = null) {
+  patches.add('net.Socket.prototype.stpGive', net.Socket.prototype, 'stpGive', {
+    value: function stpGive(this: InternalSocket, clientId: StpClientId | null = null) {
       return loadTranslator().giveSocket(this, clientId);
     },
-  );
+    writable: true,
+  });
+  patches.add('net.Socket.prototype.stp', net.Socket.prototype, 'stp', stpProperty);
 }
 
 function patchServers(patches: Patches, settings: Configuration): void {
+  patches.add('net.Server.prototype.stp', net.Server.prototype, 'stp', stpProperty);
   patches.replace<Method>(
     'net.Server.prototype.listen',
     net.Server.prototype,
@@ -313,25 +313,29 @@ function portOf(args: readonly unknown[]): number | undefined {
 function translatorFor(settings: Configuration, port: number | undefined): Translator | undefined {
   const loaded = loadedTranslator();
   if (loaded !== undefined) return loaded;
-  const everything = settings.mode !== 'auto' || settings.rules.length > 0;
-  return unlessScarce(() =>
-    everything || loadGlance().mayListen(settings.directories, port) ? loadTranslator() : undefined,
-  );
+  try {
+    const needed =
+      settings.mode !== 'auto' || settings.rules.length > 0 || loadGlance().mayListen(settings.directories, port);
+    return needed ? loadTranslator() : undefined;
+  } catch (error) {
+    if (!isScarce(error)) throw error;
+    return undefined;
+  }
 }
 
 function translatorToListen(): Translator | undefined {
-  return unlessScarce(loadTranslator);
+  try {
+    return loadTranslator();
+  } catch (error) {
+    if (!isScarce(error)) throw error;
+    return undefined;
+  }
 }
 
 /**
- * Undefined where nothing can be loaded just now, because the program has no descriptor or no memory left; the next
- * call tries again.
+ * True where nothing can be loaded just now, because the program has no descriptor or no memory left; the next call
+ * tries again.
  */
-function unlessScarce(load: () => Translator | undefined): Translator | undefined {
-  try {
-    return load();
-  } catch (error) {
-    if (error instanceof Error && SCARCE.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
-  }
+function isScarce(error: unknown): boolean {
+  return error instanceof Error && SCARCE.includes((error as NodeJS.ErrnoException).code ?? '');
 }

@@ -35,9 +35,9 @@ export class Patches {
     this.#applied.push({ name, owner, key, original });
   }
 
-  /** Adds a method that is not enumerable. */
-  add(name: string, owner: object, key: PropertyKey, value: (...args: never[]) => unknown): void {
-    Object.defineProperty(owner, key, { value, configurable: true, writable: true });
+  /** Adds what no object of Node has there; it is not enumerable. */
+  add(name: string, owner: object, key: PropertyKey, property: PropertyDescriptor): void {
+    Object.defineProperty(owner, key, { ...property, enumerable: false, configurable: true });
     this.#applied.push({ name, owner, key, original: undefined });
   }
 

@@ -14,6 +14,8 @@ const OF_NET = [
   'net.Socket.prototype._writeGeneric',
   'net.Socket.prototype.resetAndDestroy',
   'net.Socket.prototype.stpGive',
+  'net.Socket.prototype.stp',
+  'net.Server.prototype.stp',
   'net.Server.prototype.listen',
   'net._createServerHandle',
 ];
