@@ -55,6 +55,8 @@ function* randomChunks(seed, size) {
 }
 
 const server = http.createServer(app);
+// Longer than the client pauses: a server that closes a connection as its next request comes fails that request.
+server.keepAliveTimeout = 60_000;
 const sockets = new WebSocketServer({ server, path: '/echo' });
 sockets.on('connection', (socket) => socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })));
 

@@ -62,6 +62,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   #beatAtMs = 0;
   /** The place in the region is lost, and no new one was to be had yet. */
   #detached = false;
+  /** See {@link barred}. */
+  #barred = false;
 
   constructor(options: RegionOptions) {
     this.#options = options;
@@ -284,6 +286,18 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     if (peer !== undefined) this.engine.peerGone(peer, errno, left === undefined ? undefined : new DeadProcess(left));
   }
 
+  /**
+   * The program has dropped the privileges that it opened the region with. What is connected goes on; a process that
+   * calls us is refused at once, as it would wait for ever.
+   */
+  barred(): void {
+    if (this.#barred || this.#left) return;
+    this.#barred = true;
+    traceComment('this process may not use the region any more: it is not called from now on');
+    this.links.shutDoor();
+    this.region.signOff();
+  }
+
   // --- life ---
 
   /** Also where the storage is our own: this may be the host that serves it to others. */
@@ -370,20 +384,22 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   /**
-   * Where the region was removed under us: opens it anew, takes our ports there, and leaves connections to the links
+   * Where the region was removed under us, or we lost access to it: opens it anew, takes our ports there, and leaves connections to the links
    * they have. False: it was not, or can't be opened now. `anyhow`: also where a part of it is still there.
    */
   followRemoval(anyhow = false): boolean {
     const { region, links } = this;
-    if (this.#left || this.#detached || !region.removed || !(anyhow || region.replaceable)) return false;
+    if (this.#left || this.#detached) return false;
+    if (!this.#barred && !(region.removed && (anyhow || region.replaceable))) return false;
     try {
       [this.region, this.links] = this.#join();
     } catch (error) {
       // The next look tries again, and a caller does not find what it looks for.
       if (!(error instanceof StpError)) throw error;
-      traceComment(`the region was removed, and can't be opened anew: ${error.message}`);
+      traceComment(`the region can't be opened anew: ${error.message}`);
       return false;
     }
+    this.#barred = false;
     this.#removed.add(this.engine, region, links);
     this.#renewed(links.poller.spinUs);
     restoreSockets(this, []);

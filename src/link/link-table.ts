@@ -16,14 +16,14 @@ import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
 import { type ProcessInfo, type Region } from '../region';
-import { canListen, closeFifo, loadNative, type LogIdentity } from '../storage';
+import { canListen, closeFifo, loadNative } from '../storage';
 import { BellReader, ringQuietly } from './bell';
 import { BellFiles } from './bell-files';
 import { Link, type LinkSink } from './link';
 import { closeBells, type Ends, willHear } from './link-ends';
 import { LinkFiles } from './link-files';
 import { type Leftovers, leftoversOf } from './dead-peer';
-import { checkRoom, mechanismOf } from './mechanism';
+import { checkRoom, identityOf, mechanismOf } from './mechanism';
 import { Newcomers, UNMET_MS_MAX } from './newcomers';
 import { Poller, type PollerEvents } from './poller';
 import { yieldOf } from './yield';
@@ -34,6 +34,8 @@ export interface LinkTableEvents extends LinkSink {
   peerGone(link: Link, errno: number, left?: Leftovers): void;
   /** The other process has its end of the link now. */
   attached(link: Link): void;
+  /** A process called us, and we may not look into the region any more. */
+  barred(): void;
 }
 
 /** How often the life of a peer without a bell is looked at. */
@@ -146,6 +148,13 @@ export class LinkTable implements PollerEvents {
     return false;
   }
 
+  /** No process is to find us at home any more. */
+  shutDoor(): void {
+    this.#door?.close();
+    this.#door = null;
+    this.poller.loopHandle = null;
+  }
+
   /**
    * The region was removed: links that are whole go on as long as their ends live, others end. What has a name now is
    * not of this region.
@@ -154,9 +163,7 @@ export class LinkTable implements PollerEvents {
     if (this.#abandoned || this.#closed) return;
     this.#abandoned = true;
     this.#files.abandon();
-    this.#door?.close();
-    this.#door = null;
-    this.poller.loopHandle = null;
+    this.shutDoor();
     for (const { link } of this.#ends.values())
       if (link.in === null) link.fail(new StpError('ECONNRESET', 'the region was removed'));
     this.#updateClock();
@@ -181,7 +188,7 @@ export class LinkTable implements PollerEvents {
     try {
       const out = storage.createLog(
         this.#files.ours(info.number),
-        this.#identity(self, info),
+        identityOf(this.#region, info),
         mechanism,
         capacityBytes,
       );
@@ -215,10 +222,6 @@ export class LinkTable implements PollerEvents {
     this.#complete(ends);
     this.#updateClock();
     return ends;
-  }
-
-  #identity(from: ProcessInfo, to: ProcessInfo): LogIdentity {
-    return { from: from.number, to: to.number, fromEpoch: from.epoch, toEpoch: to.epoch, regionId: this.#region.id };
   }
 
   #listen(ends: Ends, bellFd: number): void {
@@ -368,8 +371,9 @@ export class LinkTable implements PollerEvents {
       this.#newcomers.meetAll(this.#region.storage.list(REGION_PATHS.links), true);
       if (this.#ends.size === known) this.#files.reap(this.#ends);
       this.#updateClock();
-    } catch {
-      this.poller.setNeedsClock(true);
+    } catch (error) {
+      if (error instanceof StpError && error.code === 'EACCES') this.#events.barred();
+      else this.poller.setNeedsClock(true);
     }
     this.poller.wake();
   }

@@ -1,6 +1,7 @@
-/** By which mechanism two processes are linked, and whether there is room for it. */
+/** How two processes are linked: mechanism, names in the log, and whether there is room for it. */
 import { StpError } from '../errors';
 import { type ProcessInfo, type Region } from '../region';
+import { type LogIdentity } from '../storage';
 
 /** Rings where both ends can map the same memory, else frames. */
 export function mechanismOf({ storage, self }: Region, peer: ProcessInfo): 'ring' | 'frames' {
@@ -17,4 +18,9 @@ export function checkRoom(region: Region, peer: ProcessInfo): void {
   const free = storage.freeBytes();
   if (free !== undefined && free < ends * bytes)
     throw new StpError('ENOSPC', `a link with process ${peer.number} takes ${ends * bytes} bytes, ${free} are free`);
+}
+
+/** What the log that we write for `peer` says of itself. */
+export function identityOf({ self, id }: Region, peer: ProcessInfo): LogIdentity {
+  return { from: self.number, to: peer.number, fromEpoch: self.epoch, toEpoch: peer.epoch, regionId: id };
 }

@@ -232,6 +232,14 @@ export class Region {
     });
   }
 
+  /** Tells others that no process is here that they could call. Never throws. Our door must be shut. */
+  signOff(): void {
+    this.withdraw();
+    quietly(() => {
+      this.#publish('left');
+    });
+  }
+
   /** Path of the file that goes with the region, and which is never written while the region is there. */
   get headerPath(): string {
     return path.join(this.storage.root, REGION_PATHS.header);
