@@ -143,6 +143,14 @@ export const APPLICATIONS: readonly Application[] = [
     about: '300 requests at once to a queue group, headers, 3 MiB message, nobody there, a dropped connection',
   },
   {
+    name: 'pm2',
+    server: 'pm2-server',
+    client: 'pm2-client',
+    about: 'two workers of a cluster, reloaded under load: no request fails, and new workers answer',
+    settings: [...SLOW, 'stp mapped', 'stp direct'],
+    endMs: 5000,
+  },
+  {
     name: 'vite + ws',
     server: 'vite-server',
     client: 'vite-client',
