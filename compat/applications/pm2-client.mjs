@@ -7,8 +7,8 @@ process.env.PM2_HOME = path.resolve('pm2');
 const { port } = told();
 
 /**
- * Node's own cluster may hand a connection that came by TCP to a worker which has just closed its server: such a request
- * is never answered, with and without the hook. By STP each one must be.
+ * Node's own cluster may hand a connection that came by TCP to a worker which has just closed its server: such a
+ * request is never answered, with and without the hook. By STP each one must be.
  */
 const UNANSWERED_MS = 2000;
 

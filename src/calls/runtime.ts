@@ -384,8 +384,9 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   /**
-   * Where the region was removed under us, or we lost access to it: opens it anew, takes our ports there, and leaves connections to the links
-   * they have. False: it was not, or can't be opened now. `anyhow`: also where a part of it is still there.
+   * Where the region was removed under us, or we lost access to it: opens it anew, takes our ports there, and leaves
+   * connections to the links they have. False: neither is so, or it can't be opened now. `anyhow`: also where a part of
+   * it is still there.
    */
   followRemoval(anyhow = false): boolean {
     const { region, links } = this;
