@@ -46,6 +46,8 @@ export const LASTING: Readonly<Record<string, readonly string[]>> = {
   closePastNode: ['EIO'],
   fchmod: ['EIO'],
   fchown: ['EIO', 'EDQUOT'],
+  // No caller is told: a look each second takes its place.
+  watch: ['ENOSPC', 'EMFILE', 'ENOMEM'],
 };
 
 /** What no phase comes to, and why. */

@@ -50,6 +50,17 @@ function listen(kit: Kit): Promise<string> {
   });
 }
 
+/** Listens until the region is watched for its removal, see src/calls/removal-watch.ts. */
+function listenForAWhile(kit: Kit): Promise<string> {
+  return kit.code(async () => {
+    const s = kit.socket();
+    kit.stp.STPbind(s, null);
+    kit.stp.STPlisten(s, 5);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await kit.stp.STPclose(s);
+  });
+}
+
 /** So many bytes there and back over a connection that there was before. */
 async function exchange(kit: Kit): Promise<string> {
   const s = kit.fds['kept'] ?? -1;
@@ -129,6 +140,12 @@ export const PHASES: readonly Phase[] = [
   },
   { title: 'leave', armed: 'client', prepare: ({ port }, fresh) => fresh.run(talk, port), act: leave },
   { title: 'listen', armed: 'client', act: ({ client }) => client.run(listen) },
+  {
+    title: 'listen for a while',
+    armed: 'fresh',
+    prepare: (_, fresh) => fresh.run(open),
+    act: (_, fresh) => fresh.run(listenForAWhile),
+  },
   { title: 'connect', armed: 'client', act: ({ client, port }) => client.run(talk, port) },
   { title: 'accept', armed: 'server', act: ({ client, port }) => client.run(talk, port) },
   {
