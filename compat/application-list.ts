@@ -146,7 +146,7 @@ export const APPLICATIONS: readonly Application[] = [
     name: 'pm2',
     server: 'pm2-server',
     client: 'pm2-client',
-    about: 'two workers of a cluster, reloaded under load: no request fails, and new workers answer',
+    about: 'two workers of a cluster, reloaded under load',
     settings: [...SLOW, 'stp mapped', 'stp direct'],
     endMs: 5000,
   },

@@ -313,29 +313,27 @@ function portOf(args: readonly unknown[]): number | undefined {
 function translatorFor(settings: Configuration, port: number | undefined): Translator | undefined {
   const loaded = loadedTranslator();
   if (loaded !== undefined) return loaded;
-  try {
-    const needed =
-      settings.mode !== 'auto' || settings.rules.length > 0 || loadGlance().mayListen(settings.directories, port);
-    return needed ? loadTranslator() : undefined;
-  } catch (error) {
-    if (!isScarce(error)) throw error;
-    return undefined;
-  }
+  return unlessScarce(settings, port);
 }
 
 function translatorToListen(): Translator | undefined {
-  try {
-    return loadTranslator();
-  } catch (error) {
-    if (!isScarce(error)) throw error;
-    return undefined;
-  }
+  return unlessScarce();
 }
 
 /**
- * True where nothing can be loaded just now, because the program has no descriptor or no memory left; the next call
- * tries again.
+ * The translator; undefined where a client of `settings` has no use for it, or where nothing can be loaded just now,
+ * because the program has no descriptor or no memory left; the next call tries again. No closure: each connect by TCP
+ * comes here.
  */
-function isScarce(error: unknown): boolean {
-  return error instanceof Error && SCARCE.includes((error as NodeJS.ErrnoException).code ?? '');
+function unlessScarce(settings?: Configuration, port?: number): Translator | undefined {
+  try {
+    return settings === undefined || mayNeed(settings, port) ? loadTranslator() : undefined;
+  } catch (error) {
+    if (error instanceof Error && SCARCE.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function mayNeed({ mode, rules, directories }: Configuration, port: number | undefined): boolean {
+  return mode !== 'auto' || rules.length > 0 || loadGlance().mayListen(directories, port);
 }

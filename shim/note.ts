@@ -56,7 +56,6 @@ export const stpProperty: PropertyDescriptor & ThisType<object> = {
   set(value: unknown) {
     Object.defineProperty(this, 'stp', { value, configurable: true, enumerable: true, writable: true });
   },
-  configurable: true,
 };
 
 /**

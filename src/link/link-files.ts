@@ -13,15 +13,10 @@ export class LinkFiles {
   readonly #region: Region;
 
   /** Set once the region was removed: its names tell nothing any more. */
-  #abandoned = false;
+  abandoned = false;
 
   constructor(region: Region) {
     this.#region = region;
-  }
-
-  /** The region was removed: what has these names from now on is not of this region. */
-  abandon(): void {
-    this.#abandoned = true;
   }
 
   /** Path of the log that we write and `peer` reads. */
@@ -50,7 +45,7 @@ export class LinkFiles {
 
   /** True where the peer has given the link up and begun another under the same name. */
   isReplaced({ link, info, peerFile }: Ends): boolean {
-    if (this.#abandoned || link.in === null || peerFile === 0) return false;
+    if (this.abandoned || link.in === null || peerFile === 0) return false;
     const now = this.id(this.theirs(info.number));
     return now !== 0 && now !== peerFile;
   }
@@ -60,7 +55,7 @@ export class LinkFiles {
    * its own log is in place.
    */
   isSuperseded({ info, ownFile }: Ends): boolean {
-    if (this.#abandoned || info === this.#region.self || ownFile === undefined) return false;
+    if (this.abandoned || info === this.#region.self || ownFile === undefined) return false;
     return ownFile === 0 || this.id(this.ours(info.number)) !== ownFile;
   }
 
@@ -102,7 +97,6 @@ export class LinkFiles {
 
   /** Removes a log; what can't be removed now is left to recovery. */
   removeLog(name: string): void {
-    if (this.#abandoned) return;
     try {
       this.#region.storage.removeLog(name);
     } catch {
@@ -112,7 +106,6 @@ export class LinkFiles {
 
   /** Removes a file of the region; what can't be removed now is left to recovery. */
   remove(name: string): void {
-    if (this.#abandoned) return;
     try {
       this.#region.storage.remove(name);
     } catch {

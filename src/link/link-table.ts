@@ -74,7 +74,6 @@ export class LinkTable implements PollerEvents {
   readonly #lifeCheckMs: number;
   #reapedMs = 0;
   #cleared: boolean;
-  #abandoned = false;
   #closed = false;
 
   constructor(region: Region, events: LinkTableEvents) {
@@ -160,9 +159,8 @@ export class LinkTable implements PollerEvents {
    * not of this region.
    */
   abandon(): void {
-    if (this.#abandoned || this.#closed) return;
-    this.#abandoned = true;
-    this.#files.abandon();
+    if (this.#files.abandoned || this.#closed) return;
+    this.#files.abandoned = true;
     this.shutDoor();
     for (const { link } of this.#ends.values())
       if (link.in === null) link.fail(new StpError('ECONNRESET', 'the region was removed'));
@@ -249,7 +247,7 @@ export class LinkTable implements PollerEvents {
     const { link, info } = ends;
     const { self, storage, limits } = this.#region;
     if (link.in !== null) return true;
-    if (this.#abandoned) return false;
+    if (this.#files.abandoned) return false;
     const place = this.#files.theirs(info.number);
     try {
       // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
@@ -332,7 +330,7 @@ export class LinkTable implements PollerEvents {
    */
   #bellEnded(ends: Ends): void {
     if (this.#closed || ends.link.peerGone) return;
-    if (this.#abandoned || this.#hasDied(ends) || this.#files.isGivenUp(ends)) this.#peerDied(ends);
+    if (this.#files.abandoned || this.#hasDied(ends) || this.#files.isGivenUp(ends)) this.#peerDied(ends);
     else this.#listenAgain(ends);
   }
 
@@ -365,7 +363,7 @@ export class LinkTable implements PollerEvents {
    * us.
    */
   #discover(): void {
-    if (this.#closed || this.#abandoned) return;
+    if (this.#closed || this.#files.abandoned) return;
     try {
       const known = this.#ends.size;
       this.#newcomers.meetAll(this.#region.storage.list(REGION_PATHS.links), true);
@@ -380,7 +378,8 @@ export class LinkTable implements PollerEvents {
 
   #updateClock(): void {
     // Processes of another kernel can't knock.
-    let needs = !this.#abandoned && (this.#door === null || this.#newcomers.waiting || this.#region.storage.shared);
+    let needs =
+      !this.#files.abandoned && (this.#door === null || this.#newcomers.waiting || this.#region.storage.shared);
     for (const ends of this.#ends.values()) {
       if (ends.link.in === null || (!willHear(ends) && ends.info !== this.#region.self)) needs = true;
     }
@@ -395,7 +394,7 @@ export class LinkTable implements PollerEvents {
     this.#listedMs = now;
     if (checkLife) this.#lifeCheckedMs = now;
     try {
-      if (this.#abandoned) {
+      if (this.#files.abandoned) {
         for (const ends of [...this.#ends.values()]) this.#careForLife(ends);
         return;
       }
@@ -464,7 +463,7 @@ export class LinkTable implements PollerEvents {
       this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
     const left =
       link.peerGone && link.failure === null && ends.info.bootId === this.#region.self.bootId
-        ? leftoversOf(link, this.#abandoned ? undefined : this.#region)
+        ? leftoversOf(link, this.#files.abandoned ? undefined : this.#region)
         : undefined;
     this.#drop(ends);
     if (link.peerGone) crashPoint('death.dropped');

@@ -56,7 +56,7 @@ function listenForAWhile(kit: Kit): Promise<string> {
     const s = kit.socket();
     kit.stp.STPbind(s, null);
     kit.stp.STPlisten(s, 5);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    while (!kit.faults.seen.has('watch region')) await new Promise((resolve) => setTimeout(resolve, 10));
     await kit.stp.STPclose(s);
   });
 }

@@ -5,12 +5,12 @@ const fs = require('node:fs');
 const net = require('node:net');
 
 const BYTES = 64 * 1024 * 1024;
-const [role, port] = process.argv.slice(2);
+const [, , role] = process.argv;
 
 /** Answers each byte; tells the parent its port. */
 function serve() {
   const server = net.createServer({ allowHalfOpen: true }, (socket) => socket.on('error', () => {}).pipe(socket));
-  server.listen(Number(port ?? 0), '127.0.0.1', () => process.send(server.address().port));
+  server.listen(0, '127.0.0.1', () => process.send(server.address().port));
 }
 
 /** Opens connections as the parent says, and tells what became of them. */
@@ -22,7 +22,7 @@ function call() {
       held = net.connect(to, '127.0.0.1').once('connect', () => done('held'));
       held.on('error', () => {});
     },
-    // Many bytes over the one that stays open, and `sent` as soon as some of them came back.
+    // Many bytes over the one that stays open, and `begun` as soon as some of them came back.
     bulk: (to, done) => {
       let got = 0;
       held.on('data', (bytes) => {
