@@ -164,7 +164,9 @@ function failedLater(stream: StpStream, attempt: Attempt, reason: ReasonCode, er
   const { socket, request, ip, port } = attempt;
   const failed = refusal(statusOf(error));
   if (attempt.fallback && stream.request === request && !stream.isClosing()) {
-    const errno = goByTcp(attempt, failed === status('ECONNREFUSED') ? 'NO_LISTENER' : 'REGION_UNUSABLE', error);
+    const refused = failed === status('ECONNREFUSED');
+    if (refused) refuseWhatIsReset(request);
+    const errno = goByTcp(attempt, refused ? 'NO_LISTENER' : 'REGION_UNUSABLE', error);
     if (errno < 0) fail(stream, request, errno);
     return;
   }
@@ -190,6 +192,18 @@ function goByTcp({ socket, request, ip, port }: Attempt, reason: ReasonCode, err
   placeHandle(socket, handle);
   note(socket, reason, `connect ${ip}:${port}`, error);
   return connectByTcp(handle, request, ip, port);
+}
+
+/**
+ * STP knew that the listener is gone. The kernel may close its TCP listener a moment later, and where it does so while
+ * this connect is under way, Linux tells ECONNRESET instead.
+ */
+function refuseWhatIsReset(request: ConnectRequest): void {
+  const { oncomplete } = request;
+  if (oncomplete === undefined) return;
+  request.oncomplete = (failed, ...rest) => {
+    oncomplete.call(request, refusal(failed), ...rest);
+  };
 }
 
 /** Tells of a failure, two turns of the event loop from now. */
