@@ -22,7 +22,7 @@ import {
 import { setImmediate } from '../../src/host';
 import { type Configuration } from '../configuration';
 import { NO_DESCRIPTOR, StpStream } from '../handle/stream';
-import { onlyOfStp, statusOf } from '../node/errors';
+import { regionError, statusOf } from '../node/errors';
 import { status } from '../node/status';
 import {
   carriesTls,
@@ -136,7 +136,7 @@ function begin(stream: StpStream, { target, reason }: StpDecision, attempt: Atte
   const error = tryOpen(stream);
   if (error !== undefined) {
     if (attempt.fallback) return goByTcp(attempt, 'REGION_UNUSABLE', error);
-    note(attempt.socket, reason, `connect ${attempt.ip}:${port}`, onlyOfStp(error));
+    note(attempt.socket, reason, `connect ${attempt.ip}:${port}`, regionError(error));
     return statusOf(error);
   }
   stream.request = request;
@@ -170,7 +170,7 @@ function failedLater(stream: StpStream, attempt: Attempt, reason: ReasonCode, er
     if (errno < 0) fail(stream, request, errno);
     return;
   }
-  if (onlyOfStp(error) !== undefined) note(socket, reason, `connect ${ip}:${port}`, error);
+  if (regionError(error) !== undefined) note(socket, reason, `connect ${ip}:${port}`, error);
   fail(stream, request, failed);
 }
 

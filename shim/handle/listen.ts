@@ -14,7 +14,7 @@ import { boundTo, rememberBound } from '../connect/bound';
 import { wantedFor } from '../connect/decision';
 import { hostOf } from '../connect/host';
 import { holdPort, servesWorkers, sharedAs } from '../handoff/cluster';
-import { onlyOfStp, statusOf, unknownHostError } from '../node/errors';
+import { regionError, statusOf, unknownHostError } from '../node/errors';
 import { status, UV_TCP_IPV6ONLY } from '../node/status';
 import {
   type Handle,
@@ -166,7 +166,7 @@ function listenAlone(
     else watch(server, new Listener(handle, wish, backlog, true), true);
   } catch (thrown) {
     errno = statusOf(thrown);
-    error = onlyOfStp(thrown);
+    error = regionError(thrown);
   }
   note(server, reason, what, error);
   return errno;

@@ -16,9 +16,13 @@ const IN_TCP: Readonly<Record<string, ErrnoName>> = {
   ESTPVERSION: 'EIO',
 };
 
-/** An error of the call library that net.js can't name: sockets and servers tell it by their `stp` property. */
-export function onlyOfStp(error: unknown): StpError | undefined {
-  return error instanceof StpError && error.code.startsWith('ESTP') ? error : undefined;
+/** Codes by which the file system refuses the region: net.js's error of such a code names neither the file nor why. */
+const OF_FILES: ReadonlySet<string> = new Set(['EACCES', 'EDQUOT', 'EIO', 'ENOSPC', 'EROFS']);
+
+/** An error whose cause net.js's own can't tell: sockets and servers tell it by their `stp` property. */
+export function regionError(error: unknown): StpError | undefined {
+  if (!(error instanceof StpError)) return undefined;
+  return error.code.startsWith('ESTP') || OF_FILES.has(error.code) ? error : undefined;
 }
 
 /** What an STP call threw, as a negative errno. Others than StpErrors are bugs and pass through. */

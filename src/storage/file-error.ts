@@ -6,6 +6,8 @@ import { io } from './file-calls';
 /** Codes of the system that have another name among ours. */
 const RENAMED: Readonly<Record<string, ErrorCode>> = {
   EPERM: 'EACCES',
+  // Node's permission model.
+  ERR_ACCESS_DENIED: 'EACCES',
   ENFILE: 'EMFILE',
   ENOMEM: 'ENOBUFS',
   EFBIG: 'ENOSPC',

@@ -252,3 +252,23 @@ void t.test('the hook reaches forks and workers, and ESM as well as CommonJS', a
   t.equal(stdout, 'stp stp\n'.repeat(3), 'NODE_OPTIONS');
   t.notOk('STP_REGION' in environment(), 'the tests hand on no region of their own');
 });
+
+void t.test('without leave to write, a server is told which flag it lacks, or goes by TCP in auto', async (t) => {
+  const { region, remove } = scratch();
+  t.teardown(remove);
+  const program = `
+    const server = require('node:net').createServer();
+    const tell = (code) => console.log(code, server.stp.transport, server.stp.error.code, server.stp.error.detail);
+    server.on('error', ({ code }) => tell(code)).listen(0, () => server.close(() => tell('listens')));
+  `;
+  const args = ['--experimental-permission', '--no-warnings', '--allow-fs-read=*', '--require', REGISTER, '-e', program];
+  for (const [mode, start] of [
+    ['stp', 'EACCES stp EACCES '],
+    ['auto', 'listens tcp EACCES '],
+  ] as const) {
+    const { stdout, stderr, code } = await node(args, { STP_REGION: region, STP_NET: mode });
+    t.equal(code, 0, stderr);
+    t.ok(stdout.startsWith(start), `${mode}: ${stdout}`);
+    t.match(stdout, /restricted/u, `${mode}: what Node says of it`);
+  }
+});
