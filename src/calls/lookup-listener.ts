@@ -16,11 +16,8 @@ export function lookupListener(address: StpAddressInput, options: LookupOptions 
     throw new StpError('EINVAL', `options must be an object, not ${shown(options)}`, CALL);
   const sameNetwork = boolean(CALL, 'sameNetwork', options.sameNetwork ?? false);
   const own = runtime();
-  const wanted = checkAddress(CALL, address, 1);
-  const isThere = (): boolean =>
-    own.region.bindings.hasListener(wanted.system ?? own.system, wanted.group ?? own.group, wanted.port, {
-      ip: calledIp(wanted.ip),
-      sameNetwork,
-    });
+  const { system = own.system, group = own.group, port, ip } = checkAddress(CALL, address, 1);
+  const called = { system, group, port, ip: calledIp(ip) };
+  const isThere = (): boolean => own.seeListener(called, sameNetwork);
   return isThere() || (own.followRemovalNowAndThen() && isThere());
 }

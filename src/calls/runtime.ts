@@ -22,6 +22,7 @@ import {
 import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions } from '../region';
 import { MSG_DONTWAIT } from './constants';
+import { KnownListeners } from './known-listeners';
 import { RemovalWatch } from './removal-watch';
 import { RemovedRegions } from './removed-regions';
 import { resetConnections, restoreSockets } from './restore-sockets';
@@ -47,6 +48,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   lastErrno = 0;
   #updates: TableUpdates;
   readonly #removed = new RemovedRegions();
+  readonly #known = new KnownListeners();
   #removalWatch: RemovalWatch | null = null;
   #removalLookedMs = -Infinity;
   #holds = 0;
@@ -88,6 +90,9 @@ export class Runtime implements EnginePorts, LinkTableEvents {
       });
     };
     const links = new LinkTable(region, this);
+    region.bindings.onChange = (changes) => {
+      links.showPortChanges(changes);
+    };
     links.poller.count(this.engine.sockets.length - 1);
     return [region, links];
   }
@@ -166,6 +171,25 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     if (found !== undefined || !this.followRemoval()) return found;
     return this.region.bindings.findListener(system, group, port, query);
   }
+
+  /** The same for a socket that has asked none yet. */
+  firstListener(socket: EngineSocket, address: EngineAddress): FoundListener | undefined {
+    this.#checkReach();
+    return this.#known.find(address, this.#portChanges, () => this.findListener(socket, address));
+  }
+
+  /** Whether a process listens at an address, and is in our network namespace where that is asked for. */
+  seeListener(address: EngineAddress, sameNetwork: boolean): boolean {
+    const { system, group, port, ip } = address;
+    const { bindings } = this.region;
+    const found = this.#known.find(address, this.#portChanges, () =>
+      bindings.seeListener(system, group, port, { ip, sameNetwork }),
+    );
+    return found !== undefined && (!sameNetwork || bindings.inNetwork(found.process));
+  }
+
+  readonly #portChanges = (process: number, epoch: number): number | undefined =>
+    this.links.portChangesOf(process, epoch);
 
   #checkReach(): void {
     if (this.#detached) throw new StpError('EIO', 'the region is out of reach');
@@ -431,6 +455,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   /** Region and links are others. */
   #renewed(spinUs: number): void {
+    this.#known.clear();
     this.#updates.close();
     this.#updates = new TableUpdates(this.region, this.engine, this.#root);
     this.links.poller.spinUs = spinUs;

@@ -61,7 +61,7 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
   if (remote.ip !== '' && socket.reach !== '' && ipFamily(remote.ip) !== ipFamily(socket.reach)) {
     throw new StpError('EINVAL', `${remote.ip} can't be called from ${socket.reach}`, call);
   }
-  const found = own.findListener(socket, remote);
+  const found = own.firstListener(socket, remote);
   const peer = found === undefined ? undefined : own.engine.peer(found.process.number, found.process.epoch);
   if (peer === undefined) throw new StpError('ECONNREFUSED', addressText(remote), call);
   bindByDefault(endpoint);

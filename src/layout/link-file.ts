@@ -42,7 +42,7 @@ const ASLEEP_DOC =
 /** All words are the writer's own; each has a cache line, so that polling one does not slow stores to another. */
 export const RingWords = defineLayout(
   'RingWords',
-  256,
+  320,
   {
     head: {
       at: 0,
@@ -69,6 +69,12 @@ export const RingWords = defineLayout(
       doc:
         'position where the records of the last finished lap end; ' +
         'from there to the start of the next lap lies nothing; stored before head',
+    },
+    portChanges: {
+      at: 256,
+      kind: 'u32',
+      writer: 'owner',
+      doc: "changes of the writer's port table, counted modulo 2^32; stored after the change is in its file",
     },
   },
   { doc: 'Words of a ring, at LINK_AT.words.' },

@@ -3,7 +3,7 @@
  * (link-table.ts) alone changes it.
  */
 import { type ProcessInfo } from '../region';
-import { closeFifo, closeQuietly } from '../storage';
+import { closeFifo, closeQuietly, hasFifoReader } from '../storage';
 import { type BellReader } from './bell';
 import { type Link } from './link';
 
@@ -34,12 +34,35 @@ export interface Ends {
   heard: boolean;
 }
 
+/** Of a link that has just been made, before the peer has its end. */
+export function newEnds(known: Pick<Ends, 'info' | 'link' | 'hasBells' | 'heldFd' | 'ownFile'>): Ends {
+  return {
+    ...known,
+    bell: null,
+    bellWriter: null,
+    missing: 0,
+    peerFile: 0,
+    superseded: false,
+    unopenedSinceMs: 0,
+    heard: false,
+  };
+}
+
 /**
  * True where the end of the peer's bell tells of its death. A peer that died before it opened its end leaves a bell
  * that never ends.
  */
 export function willHear(ends: Ends): boolean {
   return ends.bell !== null && ends.heard;
+}
+
+/**
+ * How often the peer's port table has changed; undefined where it does not show that in memory, or may be dead. Costs
+ * one system call.
+ */
+export function portChangesOf({ link, bellWriter }: Ends): number | undefined {
+  if (link.in === null || link.peerGone || link.failure !== null) return undefined;
+  return bellWriter !== null && hasFifoReader(bellWriter) ? link.in.peerPortChanges() : undefined;
 }
 
 export function closeBells(ends: Ends): void {

@@ -20,7 +20,7 @@ import { canListen, closeFifo, loadNative } from '../storage';
 import { BellReader, ringQuietly } from './bell';
 import { BellFiles } from './bell-files';
 import { Link, type LinkSink } from './link';
-import { closeBells, type Ends, willHear } from './link-ends';
+import { closeBells, type Ends, newEnds, portChangesOf, willHear } from './link-ends';
 import { LinkFiles } from './link-files';
 import { type Leftovers, leftoversOf } from './dead-peer';
 import { checkRoom, identityOf, mechanismOf } from './mechanism';
@@ -69,6 +69,8 @@ export class LinkTable implements PollerEvents {
   /** Damaged links by process. */
   readonly #failures = new Map<number, number>();
   #door: BellReader | null = null;
+  /** Of our own port table. */
+  #portChanges = 0;
   #lifeCheckedMs = 0;
   #listedMs = 0;
   readonly #lifeCheckMs: number;
@@ -147,6 +149,21 @@ export class LinkTable implements PollerEvents {
     return false;
   }
 
+  /** Our port table has changed, so often by now: peers look at it again. */
+  showPortChanges(count: number): void {
+    this.#portChanges = count;
+    for (const { link } of this.#ends.values()) link.out.showPortChanges(count);
+  }
+
+  /**
+   * How often the port table of a process has changed that certainly lives; undefined where that must be found out in
+   * the region.
+   */
+  portChangesOf(number: number, epoch: number): number | undefined {
+    const ends = this.#ends.get(number);
+    return ends?.info.epoch === epoch ? portChangesOf(ends) : undefined;
+  }
+
   /** No process is to find us at home any more. */
   shutDoor(): void {
     this.#door?.close();
@@ -190,6 +207,7 @@ export class LinkTable implements PollerEvents {
         mechanism,
         capacityBytes,
       );
+      out.showPortChanges(this.#portChanges);
       link = new Link(this.poller, info.number, info.epoch, out, mechanism === 'ring');
       link.unheard = info !== self && !hasBells;
       link.distant = storage.shared;
@@ -199,20 +217,8 @@ export class LinkTable implements PollerEvents {
       throw error;
     }
     const listens = canListen();
-    const ends: Ends = {
-      info,
-      link,
-      hasBells,
-      bell: null,
-      bellWriter: null,
-      heldFd: listens ? undefined : bellFd,
-      missing: 0,
-      peerFile: 0,
-      ownFile: this.#files.ownId(info.number),
-      superseded: false,
-      unopenedSinceMs: 0,
-      heard: false,
-    };
+    const heldFd = listens ? undefined : bellFd;
+    const ends = newEnds({ info, link, hasBells, heldFd, ownFile: this.#files.ownId(info.number) });
     if (bellFd !== undefined && listens) this.#listen(ends, bellFd);
     this.#ends.set(info.number, ends);
     this.poller.links.add(link);

@@ -139,6 +139,10 @@ export class BindingTable {
   /** Blocks in use for each group of ports that has some; others know of them. */
   readonly #rounds = new Map<number, number>();
   readonly #portGroups = new Uint8Array(PORT_GROUPS / 8);
+  #changes = 0;
+
+  /** Told after each change that others can see, with how many there have been. */
+  onChange: ((changes: number) => void) | undefined;
 
   constructor(file: BlockWriter) {
     this.#file = file;
@@ -277,6 +281,8 @@ export class BindingTable {
   #write(block: number): void {
     const blocks = block > 0 && block <= PORT_GROUPS ? (this.#rounds.get(block - 1) ?? 0) : 0;
     this.#file.write(placeOf(block), this.#own(block).payload(blocks, block === 0 ? this.#portGroups : NO_GROUPS));
+    this.#changes += 1;
+    this.onChange?.(this.#changes);
   }
 }
 

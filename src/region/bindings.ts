@@ -105,6 +105,11 @@ export class Bindings {
     this.#table.begin();
   }
 
+  /** Told after each change that other processes can see, with how many there have been. */
+  set onChange(told: (changes: number) => void) {
+    this.#table.onChange = told;
+  }
+
   /**
    * Binds a port of this system for socket `socket`; 0 chooses one. Returns the port. EADDRINUSE: a live socket of this
    * system and group has it for an address that this one covers too; EADDRNOTAVAIL: none is left to choose; EINVAL;
@@ -208,9 +213,13 @@ export class Bindings {
     return this.#next(query.cost === undefined ? listeners : least(listeners, query.cost));
   }
 
-  /** Whether any process listens at an address. Does not change which process is next. */
+  /** One of the processes that listen at an address. Does not change which is next. */
+  seeListener(system: string, group: string, port: number, query: ListenerQuery = {}): FoundListener | undefined {
+    return this.#listeners(system, group, port, query)[0];
+  }
+
   hasListener(system: string, group: string, port: number, query: ListenerQuery = {}): boolean {
-    return this.#listeners(system, group, port, query).length > 0;
+    return this.seeListener(system, group, port, query) !== undefined;
   }
 
   /** One that has the port for itself, or all that share it and are closest. */
@@ -224,7 +233,7 @@ export class Bindings {
     if (alone !== undefined) return [alone];
     const wanted: WantedListener = { group: bytes, port, ip: ipBytes(ip) };
     const mayBe = (info: ProcessInfo): boolean =>
-      info.systemKey === key && info.state !== 'left' && (query.sameNetwork !== true || this.#inNetwork(info));
+      info.systemKey === key && info.state !== 'left' && (query.sameNetwork !== true || this.inNetwork(info));
     const found = this.#search(wanted, mayBe, here, false);
     return found.length === 0 && this.#processes.mayMiss ? this.#search(wanted, mayBe, here, true) : found;
   }
@@ -238,8 +247,8 @@ export class Bindings {
     return found;
   }
 
-  /** Processes of another host can't be told apart so: it has namespaces of its own. */
-  #inNetwork({ bootId, networkNamespace }: ProcessInfo): boolean {
+  /** Whether a process is in our network namespace. One of another host can't be told apart so: it has its own. */
+  inNetwork({ bootId, networkNamespace }: ProcessInfo): boolean {
     return bootId !== this.#self.bootId || networkNamespace === this.#self.networkNamespace;
   }
 

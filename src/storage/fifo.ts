@@ -192,6 +192,11 @@ export function ringFifo(fd: number): boolean {
   }
 }
 
+/** False where no process listens to the bell of a writing end any more, or that can't be told without ringing it. */
+export function hasFifoReader(fd: number): boolean {
+  return loadNative()?.hasReader(fd) ?? false;
+}
+
 /** Removes a FIFO; false where it was not there. */
 export function removeFifo(path: string): boolean {
   return removeFile(path);

@@ -137,6 +137,10 @@ export class FrameReader implements LogReader {
     return this.#peerAsleep >>> 0;
   }
 
+  peerPortChanges(): undefined {
+    return undefined;
+  }
+
   late(): boolean {
     this.#lookAtStatus();
     const written = ((this.#framesWritten - this.#sequenceLow) | 0) >= 0;

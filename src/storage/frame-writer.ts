@@ -143,6 +143,10 @@ export class FrameWriter implements LogWriter {
     this.#writeStatus();
   }
 
+  showPortChanges(): void {
+    // A look at the table costs a reader no more than a look at a status block.
+  }
+
   /** A reader tells too seldom how far it is. */
   unreadFrom(): undefined {
     return undefined;

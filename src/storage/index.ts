@@ -5,7 +5,17 @@
 export * from './storage';
 export { type Access, accessOf, admitGroupToDirectory, isForGroup } from './access';
 export { chooseDriver, COPY_ON_WRITE, type DriverChoice, type DriverReason, type WantedDriver } from './choose-driver';
-export { canListen, closeFifo, makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from './fifo';
+export {
+  canListen,
+  closeFifo,
+  hasFifoReader,
+  makeFifo,
+  openDoor,
+  openFifoReader,
+  openFifoWriter,
+  removeFifo,
+  ringFifo,
+} from './fifo';
 export { io } from './file-calls';
 export { closeQuietly, codeOf, fileError } from './file-error';
 export { FileStorage, type FileStorageOptions } from './file-storage';

@@ -36,6 +36,8 @@ export interface Native {
   close(fd: number): void;
   /** Lets other threads have the processor. */
   yieldProcessor(): void;
+  /** Whether a process has the FIFO open for reading of which `fd` is a writing end. Does not wait. */
+  hasReader(fd: number): boolean;
 }
 
 const PROT_READ = 1;
@@ -73,6 +75,7 @@ interface Calls {
   open(path: string, flags: number): number;
   close(fd: number): number;
   schedYield(): number;
+  poll(fds: Int32Array, count: number, timeoutMs: number): number;
   /** The errno of the last call that failed. */
   errno(): number;
 }
@@ -131,6 +134,7 @@ function loadCalls(): Calls {
     open: hooked('openPastNode', libc.func('int open(const char *path, int flags)') as Calls['open']),
     close: hooked('closePastNode', libc.func('int close(int fd)') as Calls['close']),
     schedYield: libc.func('int sched_yield()') as Calls['schedYield'],
+    poll: libc.func('int poll(void *fds, unsigned long count, int timeout_ms)') as Calls['poll'],
     errno: hooked('errno', () => koffi.errno()),
   };
 }
@@ -140,6 +144,7 @@ function makeNative(calls: Calls): Native {
   const forgotten = new FinalizationRegistry<{ address: bigint; bytes: number }>((mapping) => {
     calls.munmap(mapping.address, mapping.bytes);
   });
+  const asked = new Int32Array(2);
   return {
     map(fd, bytes, writable) {
       const address = calls.mmap(null, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
@@ -182,6 +187,13 @@ function makeNative(calls: Calls): Native {
     },
     yieldProcessor(): void {
       calls.schedYield();
+    },
+    hasReader(fd) {
+      // struct pollfd: the descriptor, the events asked for, and in the upper half those that are so; errors are told
+      // without being asked for.
+      asked[0] = fd;
+      asked[1] = 0;
+      return calls.poll(asked, 1, 0) === 0;
     },
   };
 }

@@ -18,6 +18,7 @@ const HEAD = RingWords.fields.head.at / 4;
 const READ = RingWords.fields.read.at / 4;
 const ASLEEP = RingWords.fields.asleep.at / 4;
 const LAP_END = RingWords.fields.lapEnd.at / 4;
+const PORT_CHANGES = RingWords.fields.portChanges.at / 4;
 const CONTROL_WORDS = RingWords.sizeBytes / 4;
 
 const NO_BYTES = Buffer.alloc(0);
@@ -150,6 +151,10 @@ export class RingWriter implements LogWriter {
     Atomics.store(this.#control, ASLEEP, word | 0);
   }
 
+  showPortChanges(count: number): void {
+    Atomics.store(this.#control, PORT_CHANGES, count | 0);
+  }
+
   unreadFrom(position = this.#start): LogReader {
     this.released(position);
     const control = Int32Array.from(this.#control);
@@ -249,6 +254,10 @@ export class RingReader implements LogReader {
 
   peerAsleep(): number {
     return Atomics.load(this.#control, ASLEEP) >>> 0;
+  }
+
+  peerPortChanges(): number {
+    return Atomics.load(this.#control, PORT_CHANGES) >>> 0;
   }
 
   /** What is published in a ring can be read at once. */

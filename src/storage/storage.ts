@@ -114,6 +114,8 @@ export interface LogWriter {
   acknowledge(position: number): void;
   /** Publishes the asleep word (odd: ring my bell once). Visible on return. */
   setAsleep(word: number): void;
+  /** Shows how often our port table has changed, where that costs no more than a store; see peerPortChanges(). */
+  showPortChanges(count: number): void;
   /**
    * What the reader of this log has not consumed, for a look after its end: from `position`, or from the beginning
    * where it has never read. Must not be used after close(). Undefined where it can't be told so exactly.
@@ -155,6 +157,11 @@ export interface LogReader {
    * The asleep word of the writer of this log. Fresh: may cost a read. Like peerRead it can throw EIO and ESTPCORRUPT.
    */
   peerAsleep(): number;
+  /**
+   * How often the port table of the writer of this log has changed, modulo 2^32. Read before a look at the table: what
+   * was seen there holds while this is the same. Undefined where it can't be told without a trip to the storage.
+   */
+  peerPortChanges(): number | undefined;
   /**
    * True where something was published that poll() can't read yet (or ever: then it throws after a while, if it is
    * asked again). A reader that would sleep must come back by the clock. May cost a read and throw.

@@ -261,12 +261,15 @@ void t.test('without leave to write, a server is told which flag it lacks, or go
     const tell = (code) => console.log(code, server.stp.transport, server.stp.error.code, server.stp.error.detail);
     server.on('error', ({ code }) => tell(code)).listen(0, () => server.close(() => tell('listens')));
   `;
-  const args = ['--experimental-permission', '--no-warnings', '--allow-fs-read=*', '--require', REGISTER, '-e', program];
+  const flags = ['--experimental-permission', '--no-warnings', '--allow-fs-read=*'];
   for (const [mode, start] of [
     ['stp', 'EACCES stp EACCES '],
     ['auto', 'listens tcp EACCES '],
   ] as const) {
-    const { stdout, stderr, code } = await node(args, { STP_REGION: region, STP_NET: mode });
+    const { stdout, stderr, code } = await node([...flags, '--require', REGISTER, '-e', program], {
+      STP_REGION: region,
+      STP_NET: mode,
+    });
     t.equal(code, 0, stderr);
     t.ok(stdout.startsWith(start), `${mode}: ${stdout}`);
     t.match(stdout, /restricted/u, `${mode}: what Node says of it`);

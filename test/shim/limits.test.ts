@@ -53,7 +53,7 @@ const PROGRAM = `
   }
 `;
 
-void t.test('A server without room for another socket emits drop, a client without room fails with EMFILE', async (t) => {
+void t.test('a server without room for a socket emits drop, a client without room fails with EMFILE', async (t) => {
   const place = scratch();
   t.teardown(place.remove);
   Region.open(

@@ -128,6 +128,19 @@ export function logSuite(test: Test, kit: Kit): void {
     tt.end();
   });
 
+  void test.test('changes of the port table are shown by a ring, and frames leave them to a look', (tt) => {
+    const here = site(tt, kit);
+    const pair = pairOf(here, kit);
+    const ring = kit.mechanism === 'ring';
+    tt.equal(pair.in.peerPortChanges(), ring ? 0 : undefined);
+    for (const count of [1, 2, 0xffff_ffff]) {
+      pair.out.showPortChanges(count);
+      here.settle();
+      tt.equal(pair.in.peerPortChanges(), ring ? count : undefined);
+    }
+    tt.end();
+  });
+
   void test.test('a read position that can not be is ESTPCORRUPT', (tt) => {
     const here = site(tt, kit);
     const pair = pairOf(here, kit);
