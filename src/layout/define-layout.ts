@@ -47,6 +47,10 @@ const WORD_SIZES = { u8: 1, u16: 2, u24: 3, u32: 4, u64: 8 } as const;
 const U32 = 0x1_0000_0000;
 const decoder = new TextDecoder('utf-8', { fatal: false });
 const encoder = new TextEncoder();
+const ASCII_MAX = 0x7f;
+const KNOWN_TEXT_BYTES_MAX = 64;
+const KNOWN_TEXTS_MAX = 256;
+const knownTexts = new Map<string, Uint8Array>();
 
 /** Size of a field in bytes. */
 export function fieldSize(field: Field): number {
@@ -61,7 +65,7 @@ export function defineLayout<const F extends Fields>(
   about: { doc: string },
 ): Layout<F> {
   checkFields(name, sizeBytes, fields);
-  const entries = Object.entries(fields);
+  const known = Object.entries(fields).map(([key, field]) => knownField(name, key, field));
   return Object.freeze({
     name,
     sizeBytes,
@@ -71,15 +75,13 @@ export function defineLayout<const F extends Fields>(
       if (at < 0 || at + sizeBytes > target.length) throw new StpError('EINVAL', `${name} does not fit its buffer`);
       const view = new DataView(target.buffer, target.byteOffset + at, sizeBytes);
       target.fill(0, at, at + sizeBytes);
-      for (const [key, field] of entries) {
-        writeField(name, key, field, (values as Record<string, unknown>)[key], view, target, at);
-      }
+      for (const field of known) writeField(field, (values as Record<string, unknown>)[field.key], view);
     },
     decode(source: Uint8Array, at = 0): LayoutValues<F> {
       if (at < 0 || at + sizeBytes > source.length) throw new StpError('ESTPCORRUPT', `${name} is cut short`);
       const view = new DataView(source.buffer, source.byteOffset + at, sizeBytes);
       const values: Record<string, unknown> = {};
-      for (const [key, field] of entries) values[key] = readField(field, view, source, at);
+      for (const field of known) values[field.key] = readField(field, view, source, at);
       return values as LayoutValues<F>;
     },
   });
@@ -102,54 +104,90 @@ function checkFields(name: string, sizeBytes: number, fields: Fields): void {
   }
 }
 
-function writeField(
-  layout: string,
-  key: string,
-  field: Field,
-  value: unknown,
-  view: DataView,
-  target: Uint8Array,
-  at: number,
-): void {
-  const size = fieldSize(field);
-  const bad = (why: string): never => {
-    throw new StpError('EINVAL', `${layout}.${key} ${why}`);
-  };
-  if (field.kind === 'bytes' || field.kind === 'text') {
-    const bytes = typeof value === 'string' ? encoder.encode(value) : value;
-    if (!(bytes instanceof Uint8Array)) return bad('is not bytes');
-    if (bytes.length > size) return bad(`takes at most ${size} bytes`);
-    target.set(bytes, at + field.at);
+/** A field, and what each write of it needs. */
+interface KnownField {
+  /** `Layout.field`, for messages. */
+  readonly path: string;
+  readonly key: string;
+  readonly at: number;
+  readonly kind: FieldKind;
+  readonly sizeBytes: number;
+  /** The largest integer that it holds. */
+  readonly limit: number;
+}
+
+function knownField(layout: string, key: string, field: Field): KnownField {
+  const sizeBytes = fieldSize(field);
+  const limit = sizeBytes >= 8 ? Number.MAX_SAFE_INTEGER : 2 ** (sizeBytes * 8) - 1;
+  return { path: `${layout}.${key}`, key, at: field.at, kind: field.kind, sizeBytes, limit };
+}
+
+function writeField(field: KnownField, value: unknown, view: DataView): void {
+  const { kind, at, limit } = field;
+  if (kind === 'bytes' || kind === 'text') {
+    writeBytes(field, value, view);
     return;
   }
-  const limit = size === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (size * 8) - 1;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > limit) {
-    return bad(`must be an integer from 0 to ${limit}`);
-  }
-  if (size === 1) view.setUint8(field.at, value);
-  else if (size === 2) view.setUint16(field.at, value, true);
-  else if (size === 3) {
-    view.setUint16(field.at, value & 0xffff, true);
-    view.setUint8(field.at + 2, value >>> 16);
-  } else if (size === 4) view.setUint32(field.at, value, true);
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > limit)
+    throw unfit(field, `must be an integer from 0 to ${limit}`);
+  if (kind === 'u8') view.setUint8(at, value);
+  else if (kind === 'u16') view.setUint16(at, value, true);
+  else if (kind === 'u24') {
+    view.setUint16(at, value & 0xffff, true);
+    view.setUint8(at + 2, value >>> 16);
+  } else if (kind === 'u32') view.setUint32(at, value, true);
   else {
-    view.setUint32(field.at, value % U32, true);
-    view.setUint32(field.at + 4, Math.floor(value / U32), true);
+    view.setUint32(at, value % U32, true);
+    view.setUint32(at + 4, Math.floor(value / U32), true);
   }
 }
 
-function readField(field: Field, view: DataView, source: Uint8Array, at: number): unknown {
-  const size = fieldSize(field);
-  if (field.kind === 'bytes') return source.slice(at + field.at, at + field.at + size);
-  if (field.kind === 'text') {
-    const bytes = source.subarray(at + field.at, at + field.at + size);
-    const zero = bytes.indexOf(0);
-    return decoder.decode(zero < 0 ? bytes : bytes.subarray(0, zero));
-  }
-  if (size === 1) return view.getUint8(field.at);
-  if (size === 2) return view.getUint16(field.at, true);
-  if (size === 3) return view.getUint16(field.at, true) | (view.getUint8(field.at + 2) << 16);
-  if (size === 4) return view.getUint32(field.at, true);
+function writeBytes(field: KnownField, value: unknown, view: DataView): void {
+  const bytes = typeof value === 'string' ? textBytes(value) : value;
+  if (!(bytes instanceof Uint8Array)) throw unfit(field, 'is not bytes');
+  if (bytes.length > field.sizeBytes) throw unfit(field, `takes at most ${field.sizeBytes} bytes`);
+  for (let i = 0; i < bytes.length; i += 1) view.setUint8(field.at + i, bytes[i] ?? 0);
+}
+
+function unfit({ path }: KnownField, why: string): StpError {
+  return new StpError('EINVAL', `${path} ${why}`);
+}
+
+/** Names of systems and groups are few, and come with each connect: an encoder costs more than a copy. */
+function textBytes(text: string): Uint8Array {
+  let bytes = knownTexts.get(text);
+  if (bytes !== undefined) return bytes;
+  bytes = encoder.encode(text);
+  if (bytes.length > KNOWN_TEXT_BYTES_MAX) return bytes;
+  if (knownTexts.size >= KNOWN_TEXTS_MAX) knownTexts.clear();
+  knownTexts.set(text, bytes);
+  return bytes;
+}
+
+function readField({ kind, at, sizeBytes }: KnownField, view: DataView, source: Uint8Array, from: number): unknown {
+  if (kind === 'bytes') return source.slice(from + at, from + at + sizeBytes);
+  if (kind === 'text') return readText(source, from + at, from + at + sizeBytes);
+  if (kind === 'u8') return view.getUint8(at);
+  if (kind === 'u16') return view.getUint16(at, true);
+  if (kind === 'u24') return view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
+  if (kind === 'u32') return view.getUint32(at, true);
   // Only 21 bits of the upper word count: what is above can only come from damage, and must not lose precision.
-  return view.getUint32(field.at, true) + (view.getUint32(field.at + 4, true) & 0x1f_ffff) * U32;
+  return view.getUint32(at, true) + (view.getUint32(at + 4, true) & 0x1f_ffff) * U32;
+}
+
+/** Up to the first zero. Most of it is ASCII, which needs no decoder. */
+function readText(source: Uint8Array, from: number, to: number): string {
+  let text = '';
+  for (let i = from; i < to; i += 1) {
+    const byte = source[i] ?? 0;
+    if (byte === 0) return text;
+    if (byte > ASCII_MAX) return decodeText(source.subarray(from, to));
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
+function decodeText(bytes: Uint8Array): string {
+  const zero = bytes.indexOf(0);
+  return decoder.decode(zero < 0 ? bytes : bytes.subarray(0, zero));
 }

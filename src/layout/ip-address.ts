@@ -66,7 +66,7 @@ export function ipText(family: number, bytes: Uint8Array): string | undefined {
   const length = family === IpFamily.ipv4 ? IPV4_BYTES : 0;
   if (length === 0 && family !== IpFamily.none) return undefined;
   for (let i = length; i < IP_BYTES; i += 1) if (bytes[i] !== 0) return undefined;
-  return bytes.subarray(0, length).join('.');
+  return length === 0 ? '' : `${bytes[0] ?? 0}.${bytes[1] ?? 0}.${bytes[2] ?? 0}.${bytes[3] ?? 0}`;
 }
 
 /** The eight groups of an IPv6 address; undefined where `text` is none. */

@@ -47,3 +47,24 @@ void t.test('The first word of a record header holds length and type as the link
   t.same([...words.subarray(1)], [SOCKETS_MAX - 1, SOCKETS_MAX - 2, 7]);
   t.end();
 });
+
+void t.test('A text keeps every character that fits, in ASCII or not, and ends at its first zero', (t) => {
+  const layout = defineLayout(
+    'Sample',
+    12,
+    { text: { at: 4, kind: 'text', size: 8, writer: 'owner', doc: 'text' } },
+    { doc: 'sample' },
+  );
+  for (const text of ['', 'a', 'STG', '12345678', 'Zürich', 'a\u{1f600}b', 'Zürich', '\u007f\u0080', 'é'.repeat(4)]) {
+    const bytes = new Uint8Array(16).fill(0xff);
+    layout.encode({ text }, bytes, 4);
+    t.equal(layout.decode(bytes, 4).text, text);
+    t.same([...bytes.subarray(0, 4)], [0xff, 0xff, 0xff, 0xff], 'nothing before it is touched');
+  }
+  t.throws(() => {
+    layout.encode({ text: 'é'.repeat(5) }, new Uint8Array(12));
+  }, /Sample\.text takes at most 8 bytes/u);
+  const damaged = Uint8Array.of(0, 0, 0, 0, 0x61, 0xff, 0x62, 0, 0x63, 0, 0, 0);
+  t.equal(layout.decode(damaged).text, 'a\ufffdb', 'bytes that are no text do no harm');
+  t.end();
+});
