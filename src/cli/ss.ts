@@ -110,13 +110,9 @@ function textOf(snapshot: RegionSnapshot, sockets: readonly InspectedSocket[], o
   const lines =
     sockets.length === 0 ? emptyLines(snapshot, options) : tableLines(SOCKET_COLUMNS, sockets.map(socketRow));
   if (options.processes === true && snapshot.processes.length > 0) {
-    lines.push(
-      '',
-      ...tableLines(
-        PROCESS_COLUMNS,
-        snapshot.processes.map((process) => processRow(process, snapshot)),
-      ),
-    );
+    const counts = socketCounts(snapshot);
+    const rows = snapshot.processes.map((process) => processRow(process, counts.get(process.info.number) ?? 0));
+    lines.push('', ...tableLines(PROCESS_COLUMNS, rows));
   }
   return `${lines.map(fit).join('\n')}\n`;
 }
@@ -168,11 +164,17 @@ function ownerText(owner: ProcessInfo, alive: Liveness): string {
   return `pid ${owner.pid} (${notes.join(', ')})`;
 }
 
-function processRow(process: InspectedProcess, snapshot: RegionSnapshot): string[] {
+/** Sockets by the number of their process. */
+function socketCounts({ sockets }: RegionSnapshot): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const { owner } of sockets) counts.set(owner.number, (counts.get(owner.number) ?? 0) + 1);
+  return counts;
+}
+
+function processRow(process: InspectedProcess, sockets: number): string[] {
   const { info, alive } = process;
   const state =
     alive === 'dead' ? (info.state === 'left' ? 'left' : 'dead') : alive === 'unknown' ? 'perhaps' : info.state;
-  const sockets = snapshot.sockets.filter((socket) => socket.owner.number === info.number).length;
   return [
     String(info.number),
     state,

@@ -247,8 +247,7 @@ export function onCancel(engine: Engine, peer: Peer, port: number, payload: Buff
   if (payload.length < SocketName.sizeBytes) return;
   const name = SocketName.decode(payload);
   peer.refusedOffers.delete(nameOf(name.socket, name.generation));
-  for (const socket of engine.listeners.values()) {
-    if (socket.local.port !== port) continue;
+  for (const socket of engine.listeners.at(port)) {
     const queue = socket.listener?.queue ?? [];
     const at = queue.findIndex((p) => p.peer === peer && p.socket === name.socket && p.generation === name.generation);
     if (at >= 0) {
