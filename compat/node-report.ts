@@ -42,7 +42,7 @@ export function networkOf(): string {
     : 'without network namespaces: STP_NET=stp alone keeps the tests from TCP';
 }
 
-type Wish = (row: Row) => Outcome | undefined;
+type Expectation = (row: Row) => Outcome | undefined;
 
 /** Under another Node: over STP as natively, but for what can't be. */
 export function expectedElsewhere(rows: readonly Row[], data: NodeData, { test, mode }: Row): Outcome | undefined {
@@ -52,9 +52,9 @@ export function expectedElsewhere(rows: readonly Row[], data: NodeData, { test, 
 }
 
 /** Otherwise than expected. What a test can't do on this machine says nothing, where it can't natively either. */
-function isOdd(row: Row, rows: readonly Row[], wishOf: Wish): boolean {
-  const wish = wishOf(row);
-  if (wish === undefined || row.ran.outcome === wish) return false;
+function isOdd(row: Row, rows: readonly Row[], expectationOf: Expectation): boolean {
+  const expectation = expectationOf(row);
+  if (expectation === undefined || row.ran.outcome === expectation) return false;
   return row.ran.outcome !== 'skip' || (row.mode === 'stp' && nativeOf(row.test, rows) === 'pass');
 }
 
@@ -62,11 +62,11 @@ function nativeOf(test: string, rows: readonly Row[]): Outcome | undefined {
   return rows.find((row) => row.test === test && row.mode === 'native')?.ran.outcome;
 }
 
-export function tell(rows: readonly Row[], data: NodeData, options: Told, wishOf: Wish): SectionResult {
-  const odd = rows.filter((row) => isOdd(row, rows, wishOf));
+export function tell(rows: readonly Row[], data: NodeData, options: Told, expectationOf: Expectation): SectionResult {
+  const odd = rows.filter((row) => isOdd(row, rows, expectationOf));
   const lines = options.withoutTransport ? withoutTransportLines(rows) : classLines(rows, data);
   for (const row of odd)
-    lines.push(`UNEXPECTED: ${row.test} (${row.mode}): ${row.ran.outcome}, expected ${String(wishOf(row))}`);
+    lines.push(`UNEXPECTED: ${row.test} (${row.mode}): ${row.ran.outcome}, expected ${String(expectationOf(row))}`);
   process.stdout.write(`${lines.join('\n')}\n`);
   const shown = options.verbose ? rows.filter((row) => row.ran.outcome === 'fail') : odd;
   for (const { test, mode, ran } of shown) say(`--- ${test} (${mode}): ${ran.outcome}\n${ran.why}`);
@@ -91,13 +91,13 @@ function classLines(rows: readonly Row[], data: NodeData): string[] {
     const mine = rows.filter((row) => name === undefined || classOf(data, row.test) === name);
     const native = mine.filter((row) => row.mode === 'native');
     const stp = mine.filter((row) => row.mode === 'stp');
-    const wish = stp.filter((row) => expected(data, row.test, 'stp') === 'pass');
+    const wanted = stp.filter((row) => expected(data, row.test, 'stp') === 'pass');
     return [
       name ?? 'all',
       String(stp.length),
       String(native.filter(isPass).length),
       String(stp.filter(isPass).length),
-      String(wish.length),
+      String(wanted.length),
     ];
   });
   const columns = ['class', 'tests', 'native', 'STP', 'expected'].map((title) =>

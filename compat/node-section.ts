@@ -70,11 +70,11 @@ async function run(group: NodeGroup, options: NodeSectionOptions): Promise<Secti
     modes.map((mode): Row => ({ test, mode, ran: { outcome: 'fail', why: 'not run' } })),
   );
   await runAll(rows, setting, options.jobs);
-  const wishOf =
+  const expectationOf =
     options.node === undefined
       ? (row: Row) => expected(data, row.test, row.mode)
       : (row: Row) => expectedElsewhere(rows, data, row);
-  return tell(rows, data, options, wishOf);
+  return tell(rows, data, options, expectationOf);
 }
 
 /** An expectation of a test that is not there would never be looked at. */

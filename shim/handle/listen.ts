@@ -87,22 +87,22 @@ export function bindTcpHandle(
 export function listenHandle(settings: Configuration, native: NativeListen, handle: Handle, backlog: number): number {
   const server = ownerOf(handle) as InternalServer | undefined;
   if (!isObject(server)) return native(backlog);
-  const wish = addressOf(handle);
-  if (wish === undefined) {
+  const address = addressOf(handle);
+  if (address === undefined) {
     note(server, 'HAS_HANDLE', 'listen');
     // A descriptor of the system's, which may be TCP.
     return settings.mode === 'stp' ? status('EINVAL') : native(backlog);
   }
-  const host = hostOf(server) ?? wish.ip;
-  const { wanted, byRule } = wantedFor(settings, host, wish.port);
-  const what = `listen ${host}:${wish.port}`;
+  const host = hostOf(server) ?? address.ip;
+  const { wanted, byRule } = wantedFor(settings, host, address.port);
+  const what = `listen ${host}:${address.port}`;
   if (wanted === 'stp')
-    return listenAlone(server, handle, wish, { backlog, what, reason: byRule ? 'RULE_STP' : 'MODE_STP' });
+    return listenAlone(server, handle, address, { backlog, what, reason: byRule ? 'RULE_STP' : 'MODE_STP' });
   const errno = bindLate(handle) || native(backlog);
   if (errno !== 0) return errno;
   if (wanted === 'tcp') note(server, 'RULE_TCP', what);
   else if (servesWorkers(server)) note(server, 'CLUSTER_PRIMARY', what);
-  else listenBeside(server, handle, wish, { backlog, what });
+  else listenBeside(server, handle, address, { backlog, what });
   return 0;
 }
 
@@ -152,18 +152,18 @@ function addressOf(handle: Handle): ListenAddress | undefined {
 function listenAlone(
   server: InternalServer,
   handle: Handle,
-  wish: ListenAddress,
+  address: ListenAddress,
   { backlog, what, reason }: Listening & { reason: ReasonCode },
 ): number {
   let error: Error | undefined;
   let errno = 0;
   try {
-    const place = placeOf(wish.ip, 0);
+    const place = placeOf(address.ip, 0);
     // A server can only listen at an address of this system.
     if (typeof place === 'string' || place.system !== undefined)
       throw new StpError('EADDRNOTAVAIL', undefined, 'STPbind');
-    if (servesWorkers(server)) holdPort(handle, wish);
-    else watch(server, new Listener(handle, wish, backlog, true), true);
+    if (servesWorkers(server)) holdPort(handle, address);
+    else watch(server, new Listener(handle, address, backlog, true), true);
   } catch (thrown) {
     errno = statusOf(thrown);
     error = regionError(thrown);
@@ -173,11 +173,16 @@ function listenAlone(
 }
 
 /** STP at the address at which the handle listens by TCP. */
-function listenBeside(server: InternalServer, handle: Handle, wish: ListenAddress, { backlog, what }: Listening): void {
+function listenBeside(
+  server: InternalServer,
+  handle: Handle,
+  address: ListenAddress,
+  { backlog, what }: Listening,
+): void {
   const name = kernelAddress(handle);
   if (name === undefined) return;
   try {
-    watch(server, new Listener(handle, { ...wish, ip: name.address, port: name.port }, backlog, false), false);
+    watch(server, new Listener(handle, { ...address, ip: name.address, port: name.port }, backlog, false), false);
     note(server, 'LISTENING', what);
   } catch (error) {
     if (!(error instanceof StpError)) throw error;

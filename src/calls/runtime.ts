@@ -80,7 +80,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   #join(): [Region, LinkTable] {
     const region = Region.open(this.#options);
-    region.pulse.onReason = (reason, detail) => {
+    region.heartbeat.onReason = (reason, detail) => {
       traceComment(`heartbeat: ${reason}${detail === '' ? '' : ` (${detail})`}`);
     };
     // Outside of whatever the program is just doing: the thread is not its own.
@@ -318,7 +318,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     if (this.#barred || this.#left) return;
     this.#barred = true;
     traceComment('this process may not use the region any more: it is not called from now on');
-    this.links.shutDoor();
+    this.links.closeLivenessFifo();
     this.region.signOff();
   }
 
@@ -327,7 +327,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   /** Also where the storage is our own: this may be the host that serves it to others. */
   #meetOtherHost(region: Region): void {
     this.#startBeating(region);
-    region.pulse.startThread();
+    region.heartbeat.startThread();
   }
 
   #startBeating(region: Region): void {
@@ -335,13 +335,13 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#beatAtMs = nowMs();
     this.#beatTimer = setInterval(() => {
       this.#beat();
-    }, region.pulse.beatMs);
+    }, region.heartbeat.beatMs);
     this.#beatTimer.unref();
   }
 
   /**
-   * The host that serves the directory hears no knock from elsewhere: it looks which processes of other hosts are
-   * there, and once there are any, which links they have made.
+   * The host that serves the directory hears no notification from elsewhere: it looks which processes of other hosts
+   * are there, and once there are any, which links they have made.
    */
   #startLookingOut(): void {
     this.#lookOutTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(

@@ -19,7 +19,7 @@ import { pump } from './stream';
 const KEPT_FIRST_BYTES = 4096;
 
 /** What a client wants that is to be connected before it is accepted. */
-export interface EarlyWish {
+export interface EarlyOptions {
   /** Requests of this process that may wait there. */
   readonly backlog: number;
   /** Bytes to send before the ACCEPT, at most. */
@@ -51,9 +51,10 @@ function placeOf({ anyListener, peer, remote }: EngineSocket): string {
 
 /** Takes a place in the listener's queue where there is one: the program may then be told before it is accepted. */
 export function takePlace(engine: Engine, socket: EngineSocket): void {
-  const { earlyWish: wish } = socket;
-  if (wish === null || socket.early !== null || !engine.queued.take(socket, placeOf(socket), wish.backlog)) return;
-  const limitBytes = Math.min(EARLY_BYTES_MAX, wish.bytes ?? EARLY_BYTES_MAX);
+  const { earlyOptions: options } = socket;
+  if (options === null || socket.early !== null || !engine.queued.take(socket, placeOf(socket), options.backlog))
+    return;
+  const limitBytes = Math.min(EARLY_BYTES_MAX, options.bytes ?? EARLY_BYTES_MAX);
   socket.early = { limitBytes, told: false, sent: false, accepted: false, kept: null, pushedBytes: 0 };
 }
 

@@ -99,7 +99,7 @@ export function onState(engine: Engine, peer: Peer, index: number, generation: n
   }
   if (other !== undefined) {
     engine.join(socket, other, state.peerSocket, state.peerGeneration);
-    socket.openWindow(other.port.distant);
+    socket.openWindow(other.port.remote);
   }
   Object.assign(socket.local, {
     system: state.localSystem,

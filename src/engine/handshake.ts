@@ -23,7 +23,7 @@ import {
 import {
   connectSent,
   connectTakenBack,
-  type EarlyWish,
+  type EarlyOptions,
   endErrno,
   flushEarly,
   isAsking,
@@ -55,7 +55,7 @@ export interface ConnectOptions {
   /** Others listen there too: any of them may accept. */
   readonly anyListener?: boolean;
   /** Is to be connected as soon as the request is queued. */
-  readonly early?: EarlyWish | null;
+  readonly early?: EarlyOptions | null;
   /**
    * On first contact: fails where the other process does not have its end of the link so soon, and was never asked
    * then. 0: waits without end.
@@ -96,9 +96,9 @@ export function connect(
   const { timeoutMs = 0, anyListener = false, early = null, linkTimeoutMs = 0 } = options;
   Object.assign(socket.remote, remote);
   socket.anyListener = anyListener;
-  socket.earlyWish = early;
+  socket.earlyOptions = early;
   socket.initiator = true;
-  socket.openWindow(peer.port.distant);
+  socket.openWindow(peer.port.remote);
   socket.receiveLimitBytes = socket.windowBytes;
   if (!anyListener) engine.join(socket, peer, 0, 0);
   if (timeoutMs > 0) limit(engine, socket, timeoutMs);
@@ -286,7 +286,7 @@ function begin(engine: Engine, socket: EngineSocket, listening: EngineSocket, pe
   Object.assign(socket.local, listening.local, { ip: acceptedIp(listening, pending) });
   Object.assign(socket.remote, pending.remote);
   socket.windowWantedBytes = listening.windowWantedBytes;
-  socket.openWindow(pending.peer.port.distant);
+  socket.openWindow(pending.peer.port.remote);
   socket.receiveLimitBytes = Math.max(socket.windowBytes, pending.earlyBytes);
   socket.sendLimitBytes = pending.windowBytes;
   socket.deathAsTcp = listening.deathAsTcp;

@@ -1,7 +1,7 @@
 /** The engine layer: the connection protocol as a pure state machine. */
 export { askingCost } from './asking';
 export type { Remains } from './deaths';
-export type { EarlyWish } from './early';
+export type { EarlyOptions } from './early';
 export { Engine } from './engine';
 export { forEach } from './for-each';
 export { accept, acceptedIp, connect, type ConnectOptions, listen, stopListening } from './handshake';

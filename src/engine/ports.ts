@@ -11,7 +11,7 @@ export interface PeerPort {
   readonly process: number;
   readonly epoch: number;
   /** What is published costs a trip to a file server: better seldom and much. */
-  readonly distant: boolean;
+  readonly remote: boolean;
   /** The other process has its end of the link. */
   readonly attached: boolean;
   /**

@@ -9,7 +9,7 @@ import { type Asked, type AskLine } from './asking';
 import { type HandOver, type Move } from './hand-over-state';
 import { type SocketOwner } from './ports';
 import { type Peer } from './peer';
-import { type Early, type EarlyWish } from './early';
+import { type Early, type EarlyOptions } from './early';
 import { ReceiveQueue } from './receive-queue';
 import { type Request } from './request';
 import { type Timer } from './timers';
@@ -41,7 +41,7 @@ export const DEFAULT_WINDOW_BYTES = 524_288;
 /**
  * The same where what is under way takes trips to a file server: five of the longest frames, of which a log holds six.
  */
-const DISTANT_WINDOW_BYTES = 1_310_720;
+const REMOTE_WINDOW_BYTES = 1_310_720;
 
 export class EngineSocket {
   readonly index: number;
@@ -124,7 +124,7 @@ export class EngineSocket {
   /** CONNECT waits for that. */
   awaitsLink = false;
   /** Wants to be connected before it is accepted. */
-  earlyWish: EarlyWish | null = null;
+  earlyOptions: EarlyOptions | null = null;
   /** It is, or will be. */
   early: Early | null = null;
   /** Connecting to a port that several processes share: where one can't take it another may. */
@@ -143,9 +143,9 @@ export class EngineSocket {
   }
 
   /** The window for a peer that is now known. */
-  openWindow(distant: boolean): void {
+  openWindow(remote: boolean): void {
     this.windowBytes =
-      this.windowWantedBytes > 0 ? this.windowWantedBytes : distant ? DISTANT_WINDOW_BYTES : DEFAULT_WINDOW_BYTES;
+      this.windowWantedBytes > 0 ? this.windowWantedBytes : remote ? REMOTE_WINDOW_BYTES : DEFAULT_WINDOW_BYTES;
   }
 
   get connected(): boolean {

@@ -22,8 +22,8 @@ const CREDIT_SHARE = 1 / 4;
  * window, but no more than nearly two of the longest frames, so that the writer of bulk data always has room for the
  * next ones.
  */
-const DISTANT_CREDIT_SHARE = 7 / 16;
-const DISTANT_CREDIT_BYTES = 512_000;
+const REMOTE_CREDIT_SHARE = 7 / 16;
+const REMOTE_CREDIT_BYTES = 512_000;
 const U32 = 0x1_0000_0000;
 
 /** True while a hand-over holds back what this end would send. */
@@ -176,8 +176,8 @@ function writeTotal(bytes: number): void {
 function creditLater(socket: EngineSocket): void {
   const limit = socket.bytesReceived - socket.received.lengthBytes + socket.windowBytes;
   const least =
-    socket.peer?.port.distant === true
-      ? Math.min(socket.windowBytes * DISTANT_CREDIT_SHARE, DISTANT_CREDIT_BYTES)
+    socket.peer?.port.remote === true
+      ? Math.min(socket.windowBytes * REMOTE_CREDIT_SHARE, REMOTE_CREDIT_BYTES)
       : socket.windowBytes * CREDIT_SHARE;
   if (limit - socket.receiveLimitBytes >= least) giveCredit(socket);
 }

@@ -1,5 +1,5 @@
 /**
- * The FIFOs behind the bells of this process, and the doors of others: made, opened, rung and removed by name.
+ * The FIFOs behind the bells of this process, and the liveness FIFOs of others: made, opened, rung and removed by name.
  *
  * The process that comes first makes both bells of a pair; each is read by one process and rung by the other. They keep
  * their names, and stay where a link is given up and begun again between two that live.
@@ -7,7 +7,7 @@
 import path from 'node:path';
 import { StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { doorPathOf, type Region } from '../region';
+import { livenessFifoPathOf, type Region } from '../region';
 import { closeQuietly, makeFifo, openFifoReader, openFifoWriter } from '../storage';
 import { ring } from './bell';
 
@@ -19,15 +19,15 @@ export class BellFiles {
   }
 
   /**
-   * Makes both bells between us and `peer`, which both have doors, unless they are there. Where there are doors there
-   * are FIFOs: what refuses one now is a failure (EIO). A peer that finds the bells made, and us not listening, would
-   * take us for dead.
+   * Makes both bells between us and `peer`, which both have liveness FIFOs, unless they are there. Where there are
+   * those there are FIFOs: what refuses one now is a failure (EIO). A peer that finds the bells made, and us not
+   * listening, would take us for dead.
    */
   make(peer: number): void {
     for (const name of this.names(peer)) {
       const absolute = this.#absolute(name);
       if (!makeFifo(absolute, this.#region.storage.access))
-        throw new StpError('EIO', `${absolute} could not be made, though doors could`, 'mkfifo');
+        throw new StpError('EIO', `${absolute} could not be made, though liveness FIFOs could`, 'mkfifo');
     }
   }
 
@@ -41,9 +41,9 @@ export class BellFiles {
     return openFifoWriter(this.#absolute(this.names(peer)[0]), this.#region.storage.access);
   }
 
-  /** Knocks at the door of a process; false where that process is gone. */
-  knock(number: number): boolean {
-    const fd = openFifoWriter(this.#absolute(doorPathOf(number)), this.#region.storage.access);
+  /** Notifies a process over its liveness FIFO; false where that process is gone. */
+  notify(number: number): boolean {
+    const fd = openFifoWriter(this.#absolute(livenessFifoPathOf(number)), this.#region.storage.access);
     if (fd === undefined) return false;
     const heard = ring(fd);
     closeQuietly(fd);

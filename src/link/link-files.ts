@@ -115,7 +115,7 @@ export class LinkFiles {
 
   /**
    * Removes links and bells of dead processes that we have no link with: they died before we met. Recovery knows only
-   * that we live, so it leaves them to us, and knocks. `met`: those that we have a link with.
+   * that we live, so it leaves them to us, and notifies us. `met`: those that we have a link with.
    */
   reap(met: ReadonlyMap<number, unknown>): void {
     const { storage, self } = this.#region;

@@ -3,8 +3,9 @@
  *
  * Order that matters. Each end opens the reading end of its bell before it creates its log, so that the process that
  * sees the log can open the writing end; a log is found by listing the directory (a look-up by name may be answered
- * from a stale cache on another host), after a knock at the door where there is one. The peer's death is the end of its
- * bell and a shut door; before it is taken as final, all that the peer published is delivered.
+ * from a stale cache on another host), after a connect notification where there is a liveness FIFO. The peer's death is
+ * the end of its bell and a closed liveness FIFO; before it is taken as final, all that the peer published is
+ * delivered.
  *
  * A process that gives a link up, because the peer is dead or what it wrote is damaged, removes the files of both
  * directions before it closes the bells: no process must take an old log for a new one. A living peer learns of it by
@@ -47,7 +48,7 @@ const LIFE_CHECKS_PER_SHARED_LEASE = 10;
 const LIST_MS = 20;
 /** The same where records come and go, and each list is a trip to a file server that they wait behind. */
 const LIST_BUSY_MS = 200;
-/** How often we look for what dead processes left us, where no process can knock. */
+/** How often we look for what dead processes left us, where no process can notify us. */
 const REAP_MS = 5000;
 /** So long we then go on to clear up after dead processes, where our opening had no time to finish it. */
 const CLEAR_MS = 100;
@@ -68,7 +69,7 @@ export class LinkTable implements PollerEvents {
   readonly #ends = new Map<number, Ends>();
   /** Damaged links by process. */
   readonly #failures = new Map<number, number>();
-  #door: BellReader | null = null;
+  #livenessFifo: BellReader | null = null;
   /** Of our own port table. */
   #portChanges = 0;
   #lifeCheckedMs = 0;
@@ -101,13 +102,13 @@ export class LinkTable implements PollerEvents {
     this.#lifeCheckMs = shared
       ? leaseMs / LIFE_CHECKS_PER_SHARED_LEASE
       : Math.min(LIFE_CHECK_MS, leaseMs / LIFE_CHECKS_PER_LEASE);
-    this.poller.distant = shared;
-    if (region.doorFd === undefined || !canListen()) {
+    this.poller.remote = shared;
+    if (region.livenessFd === undefined || !canListen()) {
       this.poller.setNeedsClock(true);
       return;
     }
-    this.#door = new BellReader(
-      region.doorFd,
+    this.#livenessFifo = new BellReader(
+      region.livenessFd,
       () => {
         this.#discover();
       },
@@ -115,7 +116,7 @@ export class LinkTable implements PollerEvents {
         this.poller.setNeedsClock(true);
       },
     );
-    this.poller.loopHandle = this.#door;
+    this.poller.loopHandle = this.#livenessFifo;
     this.#updateClock();
   }
 
@@ -133,7 +134,7 @@ export class LinkTable implements PollerEvents {
     const ends = this.#make(info);
     let heard = false;
     try {
-      heard = info === this.#region.self || this.#knock(ends);
+      heard = info === this.#region.self || this.#notify(ends);
     } finally {
       if (!heard) this.#drop(ends);
     }
@@ -165,9 +166,9 @@ export class LinkTable implements PollerEvents {
   }
 
   /** No process is to find us at home any more. */
-  shutDoor(): void {
-    this.#door?.close();
-    this.#door = null;
+  closeLivenessFifo(): void {
+    this.#livenessFifo?.close();
+    this.#livenessFifo = null;
     this.poller.loopHandle = null;
   }
 
@@ -178,7 +179,7 @@ export class LinkTable implements PollerEvents {
   abandon(): void {
     if (this.#files.abandoned || this.#closed) return;
     this.#files.abandoned = true;
-    this.shutDoor();
+    this.closeLivenessFifo();
     for (const { link } of this.#ends.values())
       if (link.in === null) link.fail(new StpError('ECONNRESET', 'the region was removed'));
     this.#updateClock();
@@ -192,7 +193,7 @@ export class LinkTable implements PollerEvents {
   #make(info: ProcessInfo): Ends {
     const { storage, self } = this.#region;
     const sameKernel = info.bootId === self.bootId;
-    const hasBells = info !== self && sameKernel && self.hasDoor && info.hasDoor;
+    const hasBells = info !== self && sameKernel && self.hasLivenessFifo && info.hasLivenessFifo;
     if (hasBells) this.#bells.make(info.number);
     crashPoint('link.bells');
     const bellFd = hasBells ? this.#bells.openReader(info.number) : undefined;
@@ -210,7 +211,7 @@ export class LinkTable implements PollerEvents {
       out.showPortChanges(this.#portChanges);
       link = new Link(this.poller, info.number, info.epoch, out, mechanism === 'ring');
       link.unheard = info !== self && !hasBells;
-      link.distant = storage.shared;
+      link.remote = storage.shared;
       crashPoint('link.log');
     } catch (error) {
       if (bellFd !== undefined) closeFifo(bellFd);
@@ -241,10 +242,10 @@ export class LinkTable implements PollerEvents {
   }
 
   /** Tells the peer that there is a new link. False: that process is gone. */
-  #knock(ends: Ends): boolean {
+  #notify(ends: Ends): boolean {
     if (!ends.hasBells) return true;
-    const heard = this.#bells.knock(ends.info.number);
-    crashPoint('link.knocked');
+    const heard = this.#bells.notify(ends.info.number);
+    crashPoint('link.notified');
     return heard;
   }
 
@@ -365,7 +366,7 @@ export class LinkTable implements PollerEvents {
   }
 
   /**
-   * A process knocked: looks for logs that others made for us, and else for what dead processes left between them and
+   * A process notified: looks for logs that others made for us, and else for what dead processes left between them and
    * us.
    */
   #discover(): void {
@@ -383,16 +384,16 @@ export class LinkTable implements PollerEvents {
   }
 
   #updateClock(): void {
-    // Processes of another kernel can't knock.
+    // Processes of another kernel can't notify us.
     let needs =
-      !this.#files.abandoned && (this.#door === null || this.#newcomers.waiting || this.#region.storage.shared);
+      !this.#files.abandoned && (this.#livenessFifo === null || this.#newcomers.waiting || this.#region.storage.shared);
     for (const ends of this.#ends.values()) {
       if (ends.link.in === null || (!willHear(ends) && ends.info !== this.#region.self)) needs = true;
     }
     this.poller.setNeedsClock(needs);
   }
 
-  care(): void {
+  housekeep(): void {
     if (this.#closed) return;
     const now = nowMs();
     const checkLife = now - this.#lifeCheckedMs >= this.#lifeCheckMs;
@@ -401,7 +402,7 @@ export class LinkTable implements PollerEvents {
     if (checkLife) this.#lifeCheckedMs = now;
     try {
       if (this.#files.abandoned) {
-        for (const ends of [...this.#ends.values()]) this.#careForLife(ends);
+        for (const ends of [...this.#ends.values()]) this.#checkLife(ends);
         return;
       }
       if (now - this.#reapedMs >= REAP_MS) {
@@ -411,7 +412,7 @@ export class LinkTable implements PollerEvents {
       }
       const names = this.#region.storage.list(REGION_PATHS.links);
       for (const ends of [...this.#ends.values()])
-        if (ends.info !== this.#region.self) this.#careFor(ends, names, checkLife);
+        if (ends.info !== this.#region.self) this.#checkPeer(ends, names, checkLife);
       this.#newcomers.meetAll(names, false);
       this.#updateClock();
     } catch {
@@ -424,7 +425,7 @@ export class LinkTable implements PollerEvents {
    * process that sleeps.
    */
   #listGoodMs(): number {
-    return this.poller.distant && !this.poller.asleep ? LIST_BUSY_MS : LIST_MS;
+    return this.poller.remote && !this.poller.asleep ? LIST_BUSY_MS : LIST_MS;
   }
 
   #isMeeting(): boolean {
@@ -434,12 +435,12 @@ export class LinkTable implements PollerEvents {
   }
 
   /** Of a removed region: there only the life of a peer can be looked at. */
-  #careForLife(ends: Ends): void {
+  #checkLife(ends: Ends): void {
     if (ends.info !== this.#region.self && !willHear(ends) && this.#region.isAlive(ends.info) === 'dead')
       this.#peerDied(ends);
   }
 
-  #careFor(ends: Ends, names: readonly string[], checkLife: boolean): void {
+  #checkPeer(ends: Ends, names: readonly string[], checkLife: boolean): void {
     const { link, info } = ends;
     const self = this.#region.self.number;
     const incomplete = link.in === null && !this.#complete(ends);
@@ -475,7 +476,7 @@ export class LinkTable implements PollerEvents {
     if (link.peerGone) crashPoint('death.dropped');
     this.#events.peerGone(link, errno, left);
     if (link.peerGone) crashPoint('death.told');
-    // A peer that lives may have knocked for its next link already, while we still had this one.
+    // A peer that lives may have notified for its next link already, while we still had this one.
     this.#discover();
   }
 
@@ -516,7 +517,7 @@ export class LinkTable implements PollerEvents {
     this.poller.flush(true);
     this.#closed = true;
     // First: a process that sees the end of a bell looks here whether we live.
-    this.#door?.close();
+    this.#livenessFifo?.close();
     for (const ends of [...this.#ends.values()]) {
       closeBells(ends);
       ends.link.close();

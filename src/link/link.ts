@@ -94,7 +94,7 @@ export class Link extends RecordWriter {
   /** The peer will never ring us (another kernel, no FIFOs): to tell it that we sleep would be a write for nothing. */
   unheard = false;
   /** A look at the log is a trip to a file server: none is made that the next turn makes as well. */
-  distant = false;
+  remote = false;
   /** Rings the peer; false: no process hears it. null while there is no bell. */
   ringPeer: (() => boolean) | null = null;
 
@@ -137,13 +137,13 @@ export class Link extends RecordWriter {
 
   /** A full frame went out, and with it all that callers wait to see published. */
   protected override spilled(): void {
-    if (this.distant) this.#restTurns = REST_TURNS;
+    if (this.remote) this.#restTurns = REST_TURNS;
     if (this.#settled !== null) this.#settle();
   }
 
   publishNow(): void {
     // Where it is a trip to a file server, what follows in this turn goes with it.
-    if (!this.distant && this.#isFirst()) this.publish();
+    if (!this.remote && this.#isFirst()) this.publish();
     this.#owner.publishLater(this);
   }
 
@@ -328,7 +328,7 @@ export class Link extends RecordWriter {
         if (this.in !== reader || records >= TURN_RECORDS_MAX) break;
       }
       // What the program answers must not wait for a look that most often finds nothing.
-      if (this.distant) break;
+      if (this.remote) break;
     }
     this.behind = !more || records >= TURN_RECORDS_MAX || bytes >= TURN_BYTES_MAX;
     return records > 0 || !more;

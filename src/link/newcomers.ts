@@ -47,24 +47,24 @@ export class Newcomers {
   }
 
   /**
-   * `knocked`: a process has just made a log for us, which may be a known peer's next. By the clock that is looked at
+   * `notified`: a process has just made a log for us, which may be a known peer's next. By the clock that is looked at
    * with its life.
    */
-  meetAll(names: readonly string[], knocked: boolean): void {
+  meetAll(names: readonly string[], notified: boolean): void {
     const suffix = `-${this.#region.self.number}`;
     // One that gave up waiting may come again, and then has all its time.
     for (const from of this.#unmet.keys()) if (!names.includes(`${from}${suffix}`)) this.#unmet.delete(from);
     for (const name of names) {
       if (!name.endsWith(suffix)) continue;
       const from = Number(name.slice(0, -suffix.length));
-      if (Number.isSafeInteger(from) && from > 0 && from !== this.#region.self.number) this.#meet(from, knocked);
+      if (Number.isSafeInteger(from) && from > 0 && from !== this.#region.self.number) this.#meet(from, notified);
     }
   }
 
-  #meet(from: number, knocked: boolean): void {
+  #meet(from: number, notified: boolean): void {
     const known = this.#table.find(from);
     if (known !== undefined) {
-      if (knocked && !known.heard && this.#files.isReplaced(known))
+      if (notified && !known.heard && this.#files.isReplaced(known))
         known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));
       else this.#table.complete(known);
       return;
@@ -113,7 +113,7 @@ export class Newcomers {
         number: from,
         epoch: fromEpoch,
         bootId,
-        hasDoor: false,
+        hasLivenessFifo: false,
         canMap: false,
         state: 'left',
       }),

@@ -52,15 +52,15 @@ const POLL_FRACTION = 1 / 20;
 const POLL_FIRST_MS = 1;
 const POLL_MAX_MS = 50;
 /** Where each look is a trip to a file server, an idle pair of processes makes less than 20 in a second. */
-const POLL_DISTANT_MAX_MS = 200;
-/** Longest time without a sleep in which answers of distant peers are waited for. */
-const DISTANT_WAIT_MS = 20;
+const POLL_REMOTE_MAX_MS = 200;
+/** Longest time without a sleep in which answers of remote peers are waited for. */
+const REMOTE_WAIT_MS = 20;
 /**
  * How often duties of the clock are looked after while records keep us awake; and the clock is read once in so many
  * turns.
  */
-const CARE_AWAKE_MS = 50;
-const CARE_TURNS = 8;
+const HOUSEKEEPING_MS = 50;
+const HOUSEKEEPING_TURNS = 8;
 
 export interface PollerEvents {
   /** A link failed or its peer is gone, and all it sent has been delivered. */
@@ -69,7 +69,7 @@ export interface PollerEvents {
    * Called while there are links that have no bell or are not fully open: complete them, look for new ones, check which
    * peers live.
    */
-  care(): void;
+  housekeep(): void;
 }
 
 export class Poller implements LinkOwner {
@@ -82,7 +82,7 @@ export class Poller implements LinkOwner {
   /** Links or duties that no bell announces: poll by the clock. */
   needsClock = false;
   /** Peers may be on other hosts, and each look at them a trip to a file server. */
-  distant = false;
+  remote = false;
   spinUs = DEFAULT_SPIN_US;
 
   readonly #events: PollerEvents;
@@ -105,8 +105,8 @@ export class Poller implements LinkOwner {
   #watch: NodeJS.Timeout | null = null;
   /** When we woke last, or went to sleep. */
   #calmSinceMs = 0;
-  #caredMs = 0;
-  #careTurns = 0;
+  #housekeptMs = 0;
+  #housekeepingTurns = 0;
   #loopHandle: BellReader | NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -218,7 +218,7 @@ export class Poller implements LinkOwner {
       this.#idleTurns = 0;
     }
     if (!last) return;
-    if (this.needsClock) this.#careAwake();
+    if (this.needsClock) this.#housekeepAwake();
     if (any || waited) this.#nextGo(this.#behind ? TURNS_PER_GO : 1);
     else this.#sleep();
   };
@@ -240,7 +240,7 @@ export class Poller implements LinkOwner {
     this.#polling = true;
     // The rest of a frame is in memory, but to look for another of the other links is a trip each: they come with the
     // next frame.
-    const restOnly = this.distant && this.#behind;
+    const restOnly = this.remote && this.#behind;
     this.#behind = false;
     let any = false;
     try {
@@ -253,7 +253,7 @@ export class Poller implements LinkOwner {
       }
     } finally {
       this.#polling = false;
-      if (this.distant) this.#flushAfterProgram();
+      if (this.remote) this.#flushAfterProgram();
       else this.flush();
     }
     return any;
@@ -264,7 +264,7 @@ export class Poller implements LinkOwner {
     const yieldProcessor = this.#yield;
     this.#idleTurns += 1;
     if (!this.#referenced) return false;
-    if (this.distant && this.#waitsForDistant()) return true;
+    if (this.remote && this.#waitsForRemote()) return true;
     if (yieldProcessor === undefined) return this.spinUs > 0 && this.#idleTurns <= TURNS_WITHOUT_YIELD;
     if (this.#leaveOut > 0) {
       this.#leaveOut -= 1;
@@ -287,20 +287,20 @@ export class Poller implements LinkOwner {
    * The look of each turn sleeps in the file system until its answer is there: no spin is needed, and no processor
    * burnt.
    */
-  #waitsForDistant(): boolean {
+  #waitsForRemote(): boolean {
     const now = nowMs();
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
-    return this.links.size > 0 && now - this.#idleSinceMs < DISTANT_WAIT_MS;
+    return this.links.size > 0 && now - this.#idleSinceMs < REMOTE_WAIT_MS;
   }
 
   /** Records that keep coming must not hold up processes that want to meet us, nor hide that a peer is dead. */
-  #careAwake(): void {
-    this.#careTurns = (this.#careTurns + 1) % CARE_TURNS;
-    if (this.#careTurns !== 0) return;
+  #housekeepAwake(): void {
+    this.#housekeepingTurns = (this.#housekeepingTurns + 1) % HOUSEKEEPING_TURNS;
+    if (this.#housekeepingTurns !== 0) return;
     const now = nowMs();
-    if (now - this.#caredMs < CARE_AWAKE_MS) return;
-    this.#caredMs = now;
-    this.#events.care();
+    if (now - this.#housekeptMs < HOUSEKEEPING_MS) return;
+    this.#housekeptMs = now;
+    this.#events.housekeep();
   }
 
   /** The processor was away for long: the peer had it if something came, else leave spinning alone for a while. */
@@ -367,8 +367,8 @@ export class Poller implements LinkOwner {
       undefined,
       () => {
         this.#clock = null;
-        this.#caredMs = nowMs();
-        this.#events.care();
+        this.#housekeptMs = nowMs();
+        this.#events.housekeep();
         this.#wakeIfReady();
       },
       this.#paceMs(),
@@ -378,7 +378,7 @@ export class Poller implements LinkOwner {
 
   #paceMs(): number {
     const paceMs = (nowMs() - this.#calmSinceMs) * POLL_FRACTION;
-    return Math.min(this.distant ? POLL_DISTANT_MAX_MS : POLL_MAX_MS, Math.max(POLL_FIRST_MS, paceMs));
+    return Math.min(this.remote ? POLL_REMOTE_MAX_MS : POLL_MAX_MS, Math.max(POLL_FIRST_MS, paceMs));
   }
 
   /** After a tick of the clock: looks, and goes back to sleep without a spin where nothing came. */

@@ -6,20 +6,20 @@
  * that keeps us waiting. What does not answer for too long is an outage.
  *
  * The facts lie in shared memory, because a thread of its own may beat (beat-thread.ts) and the program's thread
- * judges. Only one of the two writes at a time, the one that holds the baton. It writes into the slot that is not read
+ * judges. Only one of the two writes at a time, the owner. It writes into the slot that is not read
  * at that time, then stores the turn. A writer that ends anywhere leaves a whole slot.
  */
 
 /** Which of the two may beat. */
-export const Baton = { free: 0, timer: 1, thread: 2 } as const;
-export type BatonHolder = typeof Baton.timer | typeof Baton.thread;
+export const BeatOwner = { free: 0, timer: 1, thread: 2 } as const;
+export type BeatOwnerName = typeof BeatOwner.timer | typeof BeatOwner.thread;
 
 /** Of the time between two beats. Timers are late on a busy machine; what is longer, we stood still ourselves. */
 const GAP_BEATS = 2;
 /** What an answered attempt counts at most: longer ones were held up. */
 const ATTEMPT_BEATS = 0.5;
 
-const WORDS = { baton: 0, turn: 1, count: 2 } as const;
+const WORDS = { owner: 0, turn: 1, count: 2 } as const;
 const FACTS = 5;
 const HEAD_BYTES = WORDS.count * Int32Array.BYTES_PER_ELEMENT;
 const BYTES = HEAD_BYTES + 2 * FACTS * Float64Array.BYTES_PER_ELEMENT;
@@ -57,26 +57,26 @@ export class BeatClock {
     this.#slots = new Float64Array(shared, HEAD_BYTES, 2 * FACTS);
   }
 
-  /** Takes the baton, unless the other has it. */
-  take(holder: BatonHolder): boolean {
-    const before = Atomics.compareExchange(this.#words, WORDS.baton, Baton.free, holder);
-    return before === Baton.free || before === holder;
+  /** Becomes the owner, unless the other is. */
+  take(holder: BeatOwnerName): boolean {
+    const before = Atomics.compareExchange(this.#words, WORDS.owner, BeatOwner.free, holder);
+    return before === BeatOwner.free || before === holder;
   }
 
-  /** Lays the baton down. */
-  drop(holder: BatonHolder): void {
-    Atomics.compareExchange(this.#words, WORDS.baton, holder, Baton.free);
+  /** Gives the ownership up. */
+  drop(holder: BeatOwnerName): void {
+    Atomics.compareExchange(this.#words, WORDS.owner, holder, BeatOwner.free);
   }
 
   get holder(): number {
-    return Atomics.load(this.#words, WORDS.baton);
+    return Atomics.load(this.#words, WORDS.owner);
   }
 
   get beats(): number {
     return this.#read().beats;
   }
 
-  /** An attempt to beat begins. Only the holder of the baton calls this, and `end`. */
+  /** An attempt to beat begins. Only the owner calls this, and `end`. */
   begin(nowMs: number): void {
     const facts = this.#read();
     if (facts.sinceMs === 0) this.#publish({ ...facts, sinceMs: nowMs });

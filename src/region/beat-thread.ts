@@ -1,13 +1,13 @@
 /**
- * The thread that beats while the program's own thread is held up: the entry of a worker, see pulse.ts.
+ * The thread that beats while the program's own thread is held up: the entry of a worker, see heartbeat-sender.ts.
  *
  * It writes one block of processes/N, the heartbeat, by a descriptor of its own, and nothing else; it holds nothing
- * that another thread or process waits for. From the moment it has the baton only this thread writes that block.
+ * that another thread or process waits for. From the moment it is the owner only this thread writes that block.
  */
 import { workerData } from 'node:worker_threads';
 import { PlainFile, type SameFile } from '../storage/positioned-file';
 import { FileBlockWriter } from '../storage/block-file';
-import { Baton, BeatClock } from './beat-clock';
+import { BeatOwner, BeatClock } from './beat-clock';
 import { HeartbeatWriter } from './heartbeat';
 import { setInterval } from '../host';
 
@@ -22,7 +22,7 @@ const { file, beatMs, clock } = workerData as BeatOrders;
 const heartbeat = new HeartbeatWriter(
   new FileBlockWriter(PlainFile.again(file)),
   new BeatClock(beatMs, clock),
-  Baton.thread,
+  BeatOwner.thread,
 );
 
 function beat(): void {

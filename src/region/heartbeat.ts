@@ -1,10 +1,10 @@
 /**
  * The heartbeat: how processes of other kernels know that we live. Beaten only where other kernels may look at us, by a
- * timer or by a thread (pulse.ts).
+ * timer or by a thread (heartbeat-sender.ts).
  */
 import { Heartbeat, PROCESS_BLOCKS } from '../layout';
 import { type BlockReader, type BlockWriter } from '../storage';
-import { type BatonHolder, type BeatClock, monotonicMs } from './beat-clock';
+import { type BeatOwnerName, type BeatClock, monotonicMs } from './beat-clock';
 import { dateMs } from '../host';
 
 /** Heartbeats are written so often in a lease. */
@@ -24,11 +24,11 @@ const OUTAGE_LEASES = 12;
 export class HeartbeatWriter {
   readonly #file: BlockWriter;
   readonly #clock: BeatClock;
-  readonly #holder: BatonHolder;
+  readonly #holder: BeatOwnerName;
   readonly #payload = new Uint8Array(Heartbeat.sizeBytes);
   readonly #values = { beat: 0, atMs: 0 };
 
-  constructor(file: BlockWriter, clock: BeatClock, holder: BatonHolder) {
+  constructor(file: BlockWriter, clock: BeatClock, holder: BeatOwnerName) {
     this.#file = file;
     this.#clock = clock;
     this.#holder = holder;

@@ -15,7 +15,7 @@ export {
   type RegionOptions,
   regionOptions,
 } from './options';
-export { doorPathOf, type ProcessInfo, processPath, type ProcessStateName } from './process-info';
+export { livenessFifoPathOf, type ProcessInfo, processPath, type ProcessStateName } from './process-info';
 export { pairOfName, type RecoverySummary } from './recovery';
 export { Region, type RegionSetup } from './region';
 export { removeRegion, type RemovedRegion } from './remove-region';

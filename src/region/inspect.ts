@@ -19,7 +19,7 @@ import {
 import { accessOf, type BlockReader, FileStorage, fileSystemOf, type Storage } from '../storage';
 import { type BindingEntry, PORT_MAX, readBindings } from './binding-table';
 import { checkRegionDirectory } from './directory';
-import { probeDoor } from './door';
+import { probeLivenessFifo } from './liveness-fifo';
 import { readHeader, type RegionFacts, REMOVING_PATH } from './header';
 import { readBeat } from './heartbeat';
 import { isGuessedBootId, type Liveness, machine, sharingId } from './machine';
@@ -117,9 +117,9 @@ export function livenessNow(storage: Storage, info: ProcessInfo, beat: number | 
   const guessed = isGuessedBootId(info.bootId) && isGuessedBootId(here.bootId);
   if (info.bootId !== sharingId(here.bootId, storage.mount()) && !guessed)
     return beat === undefined && !storage.shared ? 'dead' : 'unknown';
-  if (info.hasDoor) {
-    const door = probeDoor(storage, info.number);
-    if (door !== 'missing') return door === 'open' ? 'alive' : 'dead';
+  if (info.hasLivenessFifo) {
+    const fifo = probeLivenessFifo(storage, info.number);
+    if (fifo !== 'missing') return fifo === 'open' ? 'alive' : 'dead';
   }
   return guessed ? 'unknown' : here.pidLiveness(info.pid, info.startTicks, info.pidNamespace);
 }
@@ -147,7 +147,8 @@ function inspectProcess(storage: Storage, number: number, header: RegionFacts | 
       into.problems.push(`${processPath(number)}: of another region`);
     const beat = attempt(into.problems, `${processPath(number)} heartbeat`, () => readBeat(reader));
     const alive =
-      attempt(into.problems, `${processPath(number)} door`, () => livenessNow(storage, info, beat)) ?? 'unknown';
+      attempt(into.problems, `${processPath(number)} liveness FIFO`, () => livenessNow(storage, info, beat)) ??
+      'unknown';
     const bindings: InspectedBinding[] = [];
     attempt(into.problems, `${processPath(number)} bindings`, () => {
       readBindings(reader, number, (entry) => (bindings.push(inspectedBinding(entry)), false));

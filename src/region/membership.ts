@@ -1,6 +1,6 @@
 /**
- * Becoming a member of a region: directory, header, a process number with its empty file, and the door. Nothing tells
- * of the process yet; all of it can be given back.
+ * Becoming a member of a region: directory, header, a process number with its empty file, and the liveness FIFO.
+ * Nothing tells of the process yet; all of it can be given back.
  */
 import path from 'node:path';
 import { crashPoint } from '../crash-points';
@@ -8,13 +8,13 @@ import { StpError } from '../errors';
 import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
 import { accessOf, type BlockWriter, chooseDriver, FileStorage, io, loadNative, type Storage } from '../storage';
 import { checkRegionDirectory, makeRegionDirectory } from './directory';
-import { type Door, makeDoor, shutDoor } from './door';
+import { type LivenessFifo, makeLivenessFifo, closeLivenessFifo } from './liveness-fifo';
 import { awaitHeader, createHeader, makeDirectories, type RegionFacts, type RegionLimits } from './header';
 import { agreedBootId, isGuessedBootId, type Machine, machine, sharingId } from './machine';
 import { type RegionOptions } from './options';
 import {
   decodeIdentity,
-  doorPathOf,
+  livenessFifoPathOf,
   encodeIdentity,
   type MutableProcessInfo,
   ownIdentity,
@@ -39,7 +39,7 @@ export interface Membership {
   readonly self: MutableProcessInfo;
   readonly machine: Machine;
   readonly file: BlockWriter;
-  readonly door: Door | undefined;
+  readonly livenessFifo: LivenessFifo | undefined;
   /** The directory is local to us, and may be served to other hosts. */
   readonly mayBeServed: boolean;
   /** Why this driver, in words. */
@@ -78,20 +78,28 @@ export function giveUpMembership(membership: Membership): void {
   quietly(() => {
     membership.file.write(PROCESS_BLOCKS.identity, encodeIdentity(membership.self));
   });
-  giveUpPlace(membership.storage, membership.self.number, membership.file, membership.door);
+  giveUpPlace(membership.storage, membership.self.number, membership.file, membership.livenessFifo);
 }
 
-/** Closes and removes what a process number brought: its file, unless it is the highest, and its door. Never throws. */
-export function giveUpPlace(storage: Storage, number: number, file: BlockWriter, door: Door | undefined): void {
+/**
+ * Closes and removes what a process number brought: its file, unless it is the highest, and its liveness FIFO. Never
+ * throws.
+ */
+export function giveUpPlace(
+  storage: Storage,
+  number: number,
+  file: BlockWriter,
+  livenessFifo: LivenessFifo | undefined,
+): void {
   quietly(() => {
     file.close();
   });
   quietly(() => removeUnlessHighest(storage, number));
   crashPoint('leave.file');
-  if (door === undefined) return;
-  shutDoor(door);
-  quietly(() => storage.remove(doorPathOf(number)));
-  crashPoint('leave.door');
+  if (livenessFifo === undefined) return;
+  closeLivenessFifo(livenessFifo);
+  quietly(() => storage.remove(livenessFifoPathOf(number)));
+  crashPoint('leave.liveness-fifo');
 }
 
 /** For closing: no caller can do more about what fails now, and recovery finds what is left. */
@@ -154,10 +162,10 @@ function sitDown(
   const { number, file } = claimNumber(storage);
   storage.pin(processPath(number));
   crashPoint('open.number');
-  let door: Door | undefined;
+  let livenessFifo: LivenessFifo | undefined;
   try {
-    door = makeDoor(storage, number);
-    crashPoint('open.door');
+    livenessFifo = makeLivenessFifo(storage, number);
+    crashPoint('open.liveness-fifo');
     const self = ownIdentity({
       number,
       epoch: randomId(),
@@ -166,13 +174,13 @@ function sitDown(
       group: options.group,
       canMap: storage.mechanisms.has('ring'),
       canFrame: storage.mechanisms.has('frames'),
-      hasDoor: door !== undefined,
+      hasLivenessFifo: livenessFifo !== undefined,
       bootId,
       machine,
     });
-    return { storage, facts, self, machine: { ...machine, bootId }, file, door, driverDetail, mayBeServed };
+    return { storage, facts, self, machine: { ...machine, bootId }, file, livenessFifo, driverDetail, mayBeServed };
   } catch (error) {
-    giveUpPlace(storage, number, file, door);
+    giveUpPlace(storage, number, file, livenessFifo);
     throw error;
   }
 }

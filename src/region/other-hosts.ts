@@ -1,6 +1,6 @@
 /**
  * The view of the host that serves a directory to others: a local file system to it, in which no process beats and no
- * process of another host knocks. So it looks now and then whether a process of another host has come.
+ * process of another host notifies it. So it looks now and then whether a process of another host has come.
  *
  * A look costs one stat while no process comes or goes, and keeps nothing open: a program of one host pays two
  * microseconds for it.

@@ -31,7 +31,7 @@ export interface ProcessInfo {
   readonly uid: number;
   readonly canMap: boolean;
   readonly canFrame: boolean;
-  readonly hasDoor: boolean;
+  readonly hasLivenessFifo: boolean;
   readonly bootId: string;
   /** 0 unknown. */
   readonly pidNamespace: number;
@@ -50,8 +50,8 @@ export type MutableProcessInfo = { -readonly [K in keyof ProcessInfo]: ProcessIn
 
 const DRIVER_MAP = 1;
 const DRIVER_FRAMES = 2;
-const DRIVER_DOOR = 4;
-const DRIVER_BITS = DRIVER_MAP | DRIVER_FRAMES | DRIVER_DOOR;
+const DRIVER_LIVENESS_FIFO = 4;
+const DRIVER_BITS = DRIVER_MAP | DRIVER_FRAMES | DRIVER_LIVENESS_FIFO;
 const BOOT_ID = /^[\x21-\x7e]{1,40}$/u;
 const TITLE_BYTES = 160;
 const STATE_NAMES = new Map<number, ProcessStateName>(
@@ -63,8 +63,8 @@ export function processPath(number: number): string {
   return `${REGION_PATHS.processes}/${number}`;
 }
 
-/** Path of a process's door bell inside the region. */
-export function doorPathOf(number: number): string {
+/** Path of a process's liveness FIFO inside the region. */
+export function livenessFifoPathOf(number: number): string {
   return `${REGION_PATHS.bells}/${number}`;
 }
 
@@ -77,7 +77,7 @@ export function ownIdentity(facts: {
   group: string;
   canMap: boolean;
   canFrame: boolean;
-  hasDoor: boolean;
+  hasLivenessFifo: boolean;
   bootId: string;
   machine: Machine;
 }): MutableProcessInfo {
@@ -111,7 +111,10 @@ export function encodeIdentity(info: ProcessInfo): Uint8Array {
       threadId: info.threadId,
       startTicks: info.startTicks,
       uid: info.uid,
-      drivers: (info.canMap ? DRIVER_MAP : 0) | (info.canFrame ? DRIVER_FRAMES : 0) | (info.hasDoor ? DRIVER_DOOR : 0),
+      drivers:
+        (info.canMap ? DRIVER_MAP : 0) |
+        (info.canFrame ? DRIVER_FRAMES : 0) |
+        (info.hasLivenessFifo ? DRIVER_LIVENESS_FIFO : 0),
       bootId: info.bootId,
       pidNamespace: info.pidNamespace,
       system: info.system,
@@ -147,7 +150,7 @@ export function decodeIdentity(payload: Uint8Array, number: number): MutableProc
     uid: values.uid,
     canMap: (values.drivers & DRIVER_MAP) !== 0,
     canFrame: (values.drivers & DRIVER_FRAMES) !== 0,
-    hasDoor: (values.drivers & DRIVER_DOOR) !== 0,
+    hasLivenessFifo: (values.drivers & DRIVER_LIVENESS_FIFO) !== 0,
     bootId: values.bootId,
     pidNamespace: values.pidNamespace,
     networkNamespace: values.networkNamespace,

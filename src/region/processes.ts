@@ -8,7 +8,7 @@
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
 import { type BlockReader, type Storage } from '../storage';
-import { probeDoor } from './door';
+import { probeLivenessFifo } from './liveness-fifo';
 import { LeaseWatch, readBeat } from './heartbeat';
 import { type Liveness, type Machine } from './machine';
 import { damaged, decodeIdentity, type MutableProcessInfo, processPath, type ProcessInfo } from './process-info';
@@ -173,19 +173,19 @@ export class Processes {
     const { number } = info;
     if (number === this.#self.number) return info.epoch === this.#self.epoch ? 'alive' : 'dead';
     if (info.state === 'left' || this.#dead.has(number)) return 'dead';
-    const knock = this.#knock(info);
-    if (knock === 'alive') return 'alive';
+    const told = this.#askLivenessFifo(info);
+    if (told === 'alive') return 'alive';
     const looked = this.#entries.get(number);
     if (
-      knock === 'unknown' &&
+      told === 'unknown' &&
       looked?.verdict === 'alive' &&
       nowMs() - looked.lookedAtMs < this.#leaseMs * LOOK_GOOD_PER_LEASE
     )
       return 'alive';
-    if (knock === 'unknown' || !this.#entries.has(number)) this.#refresh(true);
+    if (told === 'unknown' || !this.#entries.has(number)) this.#refresh(true);
     const entry = this.#entries.get(number);
-    if (entry === undefined) return this.#withoutEntry(number, knock);
-    const liveness = this.#reread(entry) ? this.#look(entry, knock) : knock;
+    if (entry === undefined) return this.#withoutEntry(number, told);
+    const liveness = this.#reread(entry) ? this.#look(entry, told) : told;
     if (liveness === 'dead') this.#reap(entry);
     return liveness;
   }
@@ -306,7 +306,7 @@ export class Processes {
    */
   #take(entry: Entry): boolean {
     const { info } = entry;
-    if (this.#look(entry, this.#knock(info)) === 'dead') {
+    if (this.#look(entry, this.#askLivenessFifo(info)) === 'dead') {
       this.#dead.set(info.number, info);
       return false;
     }
@@ -348,27 +348,29 @@ export class Processes {
    * A process without a usable file. A file is removed by its owner when it leaves, or by a process that knows that the
    * owner is dead.
    */
-  #withoutEntry(number: number, knock: Liveness): Liveness {
+  #withoutEntry(number: number, told: Liveness): Liveness {
     if (this.#dead.has(number)) return 'dead';
-    return this.#unusable.has(number) || this.#failed ? knock : 'dead';
+    return this.#unusable.has(number) || this.#failed ? told : 'dead';
   }
 
-  #look(entry: Entry, knock: Liveness): Liveness {
+  #look(entry: Entry, told: Liveness): Liveness {
     const { info } = entry;
     if (info.state === 'left') return 'dead';
-    if (knock !== 'unknown') return knock;
+    if (told !== 'unknown') return told;
     if (info.bootId !== this.#machine.bootId) return this.#lookAtOtherKernel(entry);
     return this.#machine.pidLiveness(info.pid, info.startTicks, info.pidNamespace);
   }
 
-  /** What the door tells. It was open before the identity was written, so a shut one can only mean the end. */
-  #knock(info: ProcessInfo): Liveness {
-    if (!info.hasDoor || info.bootId !== this.#machine.bootId) return 'unknown';
+  /**
+   * What the liveness FIFO tells. It was open before the identity was written, so a closed one can only mean the end.
+   */
+  #askLivenessFifo(info: ProcessInfo): Liveness {
+    if (!info.hasLivenessFifo || info.bootId !== this.#machine.bootId) return 'unknown';
     try {
-      const door = probeDoor(this.#storage, info.number);
-      // A missing door proves nothing by itself: temp directories are swept by others.
-      if (door === 'shut') return this.#storage.isRemoved() ? 'unknown' : 'dead';
-      return door === 'open' ? 'alive' : 'unknown';
+      const fifo = probeLivenessFifo(this.#storage, info.number);
+      // A missing liveness FIFO proves nothing by itself: temp directories are swept by others.
+      if (fifo === 'closed') return this.#storage.isRemoved() ? 'unknown' : 'dead';
+      return fifo === 'open' ? 'alive' : 'unknown';
     } catch {
       return 'unknown';
     }

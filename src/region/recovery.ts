@@ -3,17 +3,18 @@
  *
  * Any number of processes may do this at once, and any may die doing it: each step removes one file by name, numbers
  * are never used twice, and a process file goes only after what its number names. Rules:
- *   - only what is dead beyond doubt is touched, and never the highest-numbered process file nor that one's door
+ *   - only what is dead beyond doubt is touched, and never the highest-numbered process file nor that one's liveness
+ *     FIFO
  *   - a link or pair bell stays while one of its ends may live: that end still reads it, and removes it itself
- *     (dropPair). Where they had not met it does not know of it: a knock at its door tells
+ *     (dropPair). Where they had not met it does not know of it: a notification tells it
  *   - names are listed before the process files are: a process that opens meanwhile has a number above all we judge
  */
 import { crashPoint } from '../crash-points';
 import { REGION_PATHS } from '../layout';
 import { type Storage, TEMPORARY_PREFIX } from '../storage';
-import { doorPathOf, processPath } from './process-info';
+import { livenessFifoPathOf, processPath } from './process-info';
 import { highest, lacksFile, listProcesses, markPath, numberOfName } from './process-numbers';
-import { knockAtDoor } from './door';
+import { notifyProcess } from './liveness-fifo';
 import { type Processes } from './processes';
 import { dateMs } from '../host';
 
@@ -79,7 +80,7 @@ class Sweep implements RecoverySummary {
   /** Verdicts of this sweep: true for gone. */
   readonly #gone = new Map<number, boolean>();
   /** Living processes with a link or bell that joins them with a dead one. */
-  readonly #bereaved = new Set<number>();
+  readonly #survivors = new Set<number>();
   #listed = new Set<number>();
   #top = 0;
 
@@ -100,12 +101,12 @@ class Sweep implements RecoverySummary {
     crashPoint('recovery.listed');
     for (const name of links) this.#removePair(REGION_PATHS.links, name);
     for (const name of bells) this.#removePair(REGION_PATHS.bells, name);
-    for (const number of this.#bereaved) knockAtDoor(this.#storage, number);
+    for (const number of this.#survivors) notifyProcess(this.#storage, number);
     // With pairs left over the process files stay: they are what tells that those ends are dead.
     if (!this.complete) return;
     crashPoint('recovery.pairs');
     for (const number of numbers) this.#removeProcess(number);
-    for (const name of bells) this.#removeDoor(numberOfName(name));
+    for (const name of bells) this.#removeLivenessFifo(numberOfName(name));
     for (const number of listed.marked) this.#removeMark(number);
     for (const name of this.#storage.list('')) this.#removeTemporary(name);
   }
@@ -114,7 +115,7 @@ class Sweep implements RecoverySummary {
     const pair = pairOfName(name);
     if (pair === undefined || this.#late()) return;
     const gone = pair.filter((number) => this.#isGone(number)).length;
-    if (gone === 1) this.#bereaved.add(this.#isGone(pair[0]) ? pair[1] : pair[0]);
+    if (gone === 1) this.#survivors.add(this.#isGone(pair[0]) ? pair[1] : pair[0]);
     if (gone < 2 || !this.#storage.remove(`${directory}/${name}`)) return;
     this.files += 1;
     crashPoint('recovery.pair');
@@ -124,16 +125,16 @@ class Sweep implements RecoverySummary {
     if (number >= this.#top || this.#late() || !this.#isGone(number)) return;
     if (this.#storage.remove(processPath(number))) this.processes += 1;
     crashPoint('recovery.process');
-    // After the file: a process without a door is not known to be dead.
-    if (this.#storage.remove(doorPathOf(number))) this.files += 1;
-    crashPoint('recovery.door');
+    // After the file: a process without a liveness FIFO is not known to be dead.
+    if (this.#storage.remove(livenessFifoPathOf(number))) this.files += 1;
+    crashPoint('recovery.liveness-fifo');
     this.#listed.delete(number);
   }
 
-  /** Doors whose process file is gone: of a process that left, or whose remover died. */
-  #removeDoor(number: number): void {
+  /** Liveness FIFOs whose process file is gone: of a process that left, or whose remover died. */
+  #removeLivenessFifo(number: number): void {
     if (number === 0 || number >= this.#top || this.#late() || !lacksFile(this.#storage, this.#listed, number)) return;
-    if (this.#storage.remove(doorPathOf(number))) this.files += 1;
+    if (this.#storage.remove(livenessFifoPathOf(number))) this.files += 1;
   }
 
   /** The mark of a process whose file is gone: that tells the same. */

@@ -1,10 +1,10 @@
 /**
  * A region, opened: this thread is a process in it, with a number, a file of its own and (where there are FIFOs) a
- * door.
+ * liveness FIFO.
  *
  * Steps of opening, each safe against processes that open, reset or recover at the same time and against our death
- * between any two: directory, header, number (an empty process file), door, identity `starting`, a look whether header
- * and file are still there, tables, identity `live`, recovery of what dead processes left.
+ * between any two: directory, header, number (an empty process file), liveness FIFO, identity `starting`, a look
+ * whether header and file are still there, tables, identity `live`, recovery of what dead processes left.
  */
 import path from 'node:path';
 import { crashPoint } from '../crash-points';
@@ -12,7 +12,7 @@ import { StpError } from '../errors';
 import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
 import { type BlockWriter, type Storage } from '../storage';
 import { Bindings } from './bindings';
-import { type Door } from './door';
+import { type LivenessFifo } from './liveness-fifo';
 import { monotonicMs } from './beat-clock';
 import { checkLimits, defaultLimits, type RegionLimits } from './header';
 import { outageMsMax } from './heartbeat';
@@ -20,7 +20,7 @@ import { Hosts } from './hosts';
 import { type Liveness } from './machine';
 import { OtherHostWatch } from './other-hosts';
 import { checkRegionOptions, type RegionOptions } from './options';
-import { Pulse } from './pulse';
+import { HeartbeatSender } from './heartbeat-sender';
 import { encodeIdentity, type MutableProcessInfo, type ProcessInfo } from './process-info';
 import { Processes } from './processes';
 import { dropPair, recover, type RecoverySummary } from './recovery';
@@ -58,14 +58,14 @@ export class Region {
   readonly sockets: SocketTable;
   readonly hosts: Hosts;
   /** What writes our heartbeat, and how long the storage has answered. */
-  readonly pulse: Pulse;
+  readonly heartbeat: HeartbeatSender;
   /** What recovery did when this process opened the region. */
   readonly recovered: RecoverySummary;
   readonly #self: MutableProcessInfo;
   readonly #processes: Processes;
   readonly #file: BlockWriter;
   readonly #watch: OtherHostWatch | undefined;
-  #door: Door | undefined;
+  #livenessFifo: LivenessFifo | undefined;
   #closed = false;
 
   /**
@@ -108,10 +108,10 @@ export class Region {
     this.self = self;
     this.#self = self;
     this.#file = membership.file;
-    this.#door = membership.door;
-    this.pulse = new Pulse(membership.file, facts.limits.leaseMs);
+    this.#livenessFifo = membership.livenessFifo;
+    this.heartbeat = new HeartbeatSender(membership.file, facts.limits.leaseMs);
     // Where there can be no process of another host, no process beats, and our own clock is as good.
-    const clock = storage.shared ? (): number => this.pulse.ableMs() : (): number => nowMs();
+    const clock = storage.shared ? (): number => this.heartbeat.ableMs() : (): number => nowMs();
     this.#processes = new Processes(storage, membership.machine, self, facts.limits.leaseMs, clock);
     // Before the first identity: a process of a shared storage that never beat must be one of another time.
     if (storage.shared) this.beat();
@@ -130,17 +130,17 @@ export class Region {
       this.#watch = new OtherHostWatch(storage, self.bootId, (this.#processes.lowestUnannounced ?? self.number) - 1);
   }
 
-  /** Path of our door bell; undefined where FIFOs are impossible. */
-  get doorPath(): string | undefined {
-    return this.#door?.path;
+  /** Path of our liveness FIFO; undefined where FIFOs are impossible. */
+  get livenessFifoPath(): string | undefined {
+    return this.#livenessFifo?.path;
   }
 
   /**
-   * The open door, readable and non-blocking; undefined where FIFOs are impossible. Its reader may close it, just
-   * before close(): a process whose door is shut is dead. What is still open is closed by close().
+   * The open liveness FIFO, readable and non-blocking; undefined where FIFOs are impossible. Its reader may close it,
+   * just before close(): a process whose liveness FIFO is closed is dead. What is still open is closed by close().
    */
-  get doorFd(): number | undefined {
-    return this.#door?.fd;
+  get livenessFd(): number | undefined {
+    return this.#livenessFifo?.fd;
   }
 
   /** All processes but those known to be dead, this one included. */
@@ -202,14 +202,14 @@ export class Region {
     return readSockets(this.storage, process);
   }
 
-  /** Writes the heartbeat, unless the thread of `pulse` does. */
+  /** Writes the heartbeat, unless the thread of `sender` does. */
   beat(): void {
-    this.pulse.beat();
+    this.heartbeat.beat();
   }
 
   /** True where the storage has not answered for so long that our connections are to end, see outageMsMax. */
   get outOfReach(): boolean {
-    return this.storage.shared && this.pulse.clock.outageMs(monotonicMs()) > outageMsMax(this.limits.leaseMs);
+    return this.storage.shared && this.heartbeat.clock.outageMs(monotonicMs()) > outageMsMax(this.limits.leaseMs);
   }
 
   /** True where the region was removed, or moved away, under us; another may lie in its place. */
@@ -232,7 +232,7 @@ export class Region {
     });
   }
 
-  /** Tells others that no process is here that they could call. Never throws. Our door must be shut. */
+  /** Tells others that no process is here that they could call. Never throws. Our liveness FIFO must be closed. */
   signOff(): void {
     this.withdraw();
     quietly(() => {
@@ -256,13 +256,13 @@ export class Region {
   }
 
   /**
-   * Leaves the region in good order: state `left`, door closed, own files removed where no process needs them. Sockets
-   * must have been closed. Never throws: what can't be written any more is left to recovery.
+   * Leaves the region in good order: state `left`, liveness FIFO closed, own files removed where no process needs them.
+   * Sockets must have been closed. Never throws: what can't be written any more is left to recovery.
    */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.pulse.close();
+    this.heartbeat.close();
     const { number } = this.#self;
     quietly(() => {
       this.#publish('left');
@@ -272,9 +272,9 @@ export class Region {
     quietly(() => {
       dropPair(this.storage, number, number);
     });
-    // After the state: a process that finds the door shut finds that we have left.
-    giveUpPlace(this.storage, number, this.#file, this.#door);
-    this.#door = undefined;
+    // After the state: a process that finds the liveness FIFO closed finds that we have left.
+    giveUpPlace(this.storage, number, this.#file, this.#livenessFifo);
+    this.#livenessFifo = undefined;
   }
 
   #publish(state: ProcessInfo['state']): void {

@@ -14,7 +14,7 @@ import { StpError, toStpError } from '../errors';
 import { REGION_PATHS } from '../layout';
 import { io, type Storage, TEMPORARY_PREFIX } from '../storage';
 import { checkRegionDirectory } from './directory';
-import { probeDoor } from './door';
+import { probeLivenessFifo } from './liveness-fifo';
 import { readHeader, REMOVING_PATH } from './header';
 import { inspectRegion, type RegionSnapshot, readOnlyStorage } from './inspect';
 import { type ProcessInfo } from './process-info';
@@ -109,10 +109,11 @@ function refuseWhereAnybodyLives(storage: Storage, snapshot: RegionSnapshot, bel
     .filter((process) => process.alive !== 'dead')
     .map((process) => describe(process.info, process.alive));
   const known = new Set(snapshot.processes.map((process) => process.info.number));
-  // Where an identity can't be read, the door still tells.
+  // Where an identity can't be read, the liveness FIFO still tells.
   for (const name of bells) {
     const number = numberOfName(name);
-    if (number !== 0 && !known.has(number) && probeDoor(storage, number) === 'open') living.push(`process ${number}`);
+    if (number !== 0 && !known.has(number) && probeLivenessFifo(storage, number) === 'open')
+      living.push(`process ${number}`);
   }
   if (living.length > 0) throw new StpError('EBUSY', `in use by ${living.join(', ')}`);
 }

@@ -1,9 +1,9 @@
 /**
  * FIFOs as bells: one byte wakes a sleeper, and the end of one tells of a death. Same kernel only.
  *
- * Ends: the door of a process is opened by openDoor and written by any process; a pair bell is read by one process and
- * written by one other. All ends are non-blocking. What is no FIFO in a bell's place is damage and is never read or
- * written.
+ * Ends: the liveness FIFO of a process is opened by openLivenessFifo and written by any process; a pair bell is read by
+ * one process and written by one other. All ends are non-blocking. What is no FIFO in a bell's place is damage and is
+ * never read or written.
  *
  * A process that reads a FIFO leaves its descriptor to a socket, which closes it. In a worker thread that must be one
  * that fs did not open: when the thread ends, Node closes what fs opened and has not closed, though the number may be a
@@ -110,12 +110,15 @@ function checkFifo(stat: Stats, path: string, access: Access, call: string): voi
   if (why !== undefined) throw new StpError('EACCES', `${path} ${why}`, call);
 }
 
-/** True where a socket may take over what openFifoReader and openDoor return. Elsewhere it can only be held open. */
+/**
+ * True where a socket may take over what openFifoReader and openLivenessFifo return. Elsewhere it can only be held
+ * open.
+ */
 export function canListen(): boolean {
   return isMainThread || loadNative() !== undefined;
 }
 
-/** Closes what openFifoReader or openDoor returned. Never throws. */
+/** Closes what openFifoReader or openLivenessFifo returned. Never throws. */
 export function closeFifo(fd: number): void {
   const native = isMainThread ? undefined : loadNative();
   if (native === undefined) closeQuietly(fd);
@@ -127,8 +130,8 @@ export function openFifoReader(path: string, access: Access = PRIVATE): number |
   return openFifo(path, O_RDONLY, access);
 }
 
-/** Opens a door: both ends, so that it never reads as ended. Undefined where there is no such FIFO. */
-export function openDoor(path: string, access: Access = PRIVATE): number | undefined {
+/** Opens a liveness FIFO: both ends, so that it never reads as ended. Undefined where there is no such FIFO. */
+export function openLivenessFifo(path: string, access: Access = PRIVATE): number | undefined {
   return openFifo(path, O_RDWR, access);
 }
 

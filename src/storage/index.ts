@@ -10,7 +10,7 @@ export {
   closeFifo,
   hasFifoReader,
   makeFifo,
-  openDoor,
+  openLivenessFifo,
   openFifoReader,
   openFifoWriter,
   removeFifo,

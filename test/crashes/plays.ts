@@ -38,7 +38,7 @@ const clientPlay: Play = {
   title: 'client',
   points: [
     ...BEFORE_CONNECTION,
-    'link.knocked',
+    'link.notified',
     'link.opened',
     'link.joined',
     'link.detached',
@@ -55,7 +55,7 @@ const clientPlay: Play = {
     'leave.published',
     'leave.left',
     'leave.file',
-    'leave.door',
+    'leave.liveness-fifo',
   ],
   run: playClient,
 };

@@ -10,8 +10,8 @@ export const newcomerPlay: Play = {
     'open.directory',
     'open.header',
     'open.number',
-    'open.door-made',
-    'open.door',
+    'open.liveness-fifo-made',
+    'open.liveness-fifo',
     'open.tables',
     'open.starting',
     'open.live',
@@ -43,8 +43,8 @@ export const founderPlay: Play = {
     'open.header-written',
     'open.header',
     'open.number',
-    'open.door-made',
-    'open.door',
+    'open.liveness-fifo-made',
+    'open.liveness-fifo',
     'open.tables',
     'open.starting',
     'open.live',
@@ -92,7 +92,7 @@ export const mournerPlay: Play = {
 /** Clears up after two that were connected. */
 export const recoveryPlay: Play = {
   title: 'recoverer',
-  points: ['recovery.listed', 'recovery.pair', 'recovery.pairs', 'recovery.process', 'recovery.door'],
+  points: ['recovery.listed', 'recovery.pair', 'recovery.pairs', 'recovery.process', 'recovery.liveness-fifo'],
   async run(stage, point) {
     const dead = await Promise.all([stage.victim(), stage.victim()]);
     await connectedPair(...dead);

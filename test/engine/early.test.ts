@@ -122,8 +122,8 @@ eachMechanism(
   (tt, mechanism) => {
     const network = new Network({ mechanism, processes: 3 });
     const listener = network.listen(1, 7, 2);
-    const wish = { early: { backlog: 2 } };
-    const clients = [2, 2, 2, 3, 3, 3].map((process) => network.connect(process, 1, 7, wish));
+    const options = { early: { backlog: 2 } };
+    const clients = [2, 2, 2, 3, 3, 3].map((process) => network.connect(process, 1, 7, options));
     network.settle();
     tt.same(
       clients.map(({ told }) => told.length),
@@ -131,7 +131,7 @@ eachMechanism(
     );
     tt.equal(queued(listener), 4, 'a process counts its own');
     tt.notOk(clients[0]?.close());
-    const another = network.connect(2, 1, 7, wish);
+    const another = network.connect(2, 1, 7, options);
     network.settle();
     tt.same(another.told, [], 'a closed one still stands in the queue');
     for (let round = 0; round < 20; round++) {

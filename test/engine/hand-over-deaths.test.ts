@@ -129,7 +129,7 @@ eachMechanism('a taker that asks a peer which then closes what it had given is t
   client.give();
   network.until(() => taken.socket.hand?.role === 'taker' && taken.socket.hand.phase === 'ready');
   network.end(2);
-  network.process(1).obituaries.set(2, Infinity);
+  network.process(1).deathsToTell.set(2, Infinity);
   network.until(() => client.socket.claimant !== null);
   tt.ok(client.close());
   network.settle();

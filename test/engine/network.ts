@@ -113,7 +113,7 @@ export class Network implements World {
     if (orderly) process.leave();
     process.dead = true;
     this.disk.crash(number);
-    for (const other of this.processes) if (other !== process) other.obituaries.set(number, this.tick + 8);
+    for (const other of this.processes) if (other !== process) other.deathsToTell.set(number, this.tick + 8);
   }
 
   listen(number: number, port: number, backlog = 8, reach = ''): Probe {

@@ -8,7 +8,7 @@ import { Network } from './network';
 
 /** A port that notes what it takes; no room while `full`. */
 class NotingPort implements PeerPort {
-  readonly distant = false;
+  readonly remote = false;
   readonly attached = true;
   readonly process = 1;
   readonly epoch = 1;

@@ -57,7 +57,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   /** Processes that this one knows to be gone. */
   readonly gone = new Set<number>();
   /** Ticks at which it learns of deaths. */
-  readonly obituaries = new Map<number, number>();
+  readonly deathsToTell = new Map<number, number>();
   dead = false;
   /** How often a full log got room again. */
   roomsMade = 0;
@@ -244,9 +244,9 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   }
 
   #learnOfDeaths(): void {
-    for (const [process, tick] of this.obituaries) {
+    for (const [process, tick] of this.deathsToTell) {
       if (tick > this.world.tick) continue;
-      this.obituaries.delete(process);
+      this.deathsToTell.delete(process);
       this.moved = true;
       const link = this.links.get(process);
       if (link === undefined) this.gone.add(process);

@@ -320,7 +320,7 @@ export class Simulation implements World {
     for (const other of this.processes) {
       if (other === process || other.dead) continue;
       const hidden = Math.max(theme.delayTicksMax, theme.ringDelayTicksMax) + 2;
-      other.obituaries.set(process.process, this.tick + hidden + random.below(30));
+      other.deathsToTell.set(process.process, this.tick + hidden + random.below(30));
     }
   }
 

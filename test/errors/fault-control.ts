@@ -47,7 +47,7 @@ export function kindOf(region: string, file: string): string | undefined {
   if (name === '') return 'root';
   const [directory = '', base] = name.split('/');
   if (base === undefined) return directory.startsWith('.new-') ? 'temporary' : directory;
-  if (directory === 'bells') return base.includes('-') ? 'bell' : 'door';
+  if (directory === 'bells') return base.includes('-') ? 'bell' : 'liveness FIFO';
   if (directory === 'processes') return base.endsWith('.dead') ? 'mark' : 'process';
   return 'link';
 }

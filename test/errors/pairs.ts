@@ -62,7 +62,7 @@ export const UNREACHED: Readonly<Record<string, string>> = {
 };
 
 /** FIFOs have no blocks, no handles and no disk. */
-export const NEVER: readonly string[] = ['write bell', 'write door'];
+export const NEVER: readonly string[] = ['write bell', 'write liveness FIFO'];
 
 /** What passes by itself: the call is made again, and nobody is told. */
 export const PASSING: Readonly<Record<string, readonly string[]>> = {

@@ -65,7 +65,7 @@ function identityPayload(): Uint8Array {
       group: 'STG',
       canMap: true,
       canFrame: true,
-      hasDoor: true,
+      hasLivenessFifo: true,
       bootId: here.bootId,
       machine: here,
     }),

@@ -20,7 +20,7 @@ async function start(
   variant: Variant,
   name: string,
   code: string | undefined,
-  kind = 'door',
+  kind = 'liveness FIFO',
 ): Promise<Actor> {
   const actor = await Actor.start(test, { region, ...variant.options, name, execArgv: ['--require', PRELOAD] });
   if (code !== undefined)
@@ -73,11 +73,11 @@ for (const [index, code] of REFUSALS.entries()) {
       start(t, region, variant, 'client', code),
     ]);
     t.equal(await echo(server, client), MESSAGE);
-    t.ok((await hits(server)) > 0 && (await hits(client)) > 0, 'neither of them has a door');
+    t.ok((await hits(server)) > 0 && (await hits(client)) > 0, 'neither of them has a liveness FIFO');
   });
 }
 
-void t.test('one process with a door and one without talk to each other', MAPPED.skip, async (t) => {
+void t.test('one process with a liveness FIFO and one without talk to each other', MAPPED.skip, async (t) => {
   const region = freshRegion(t, MAPPED.under);
   const [server, client] = await Promise.all([
     start(t, region, MAPPED, 'server', 'EIO'),
@@ -88,7 +88,7 @@ void t.test('one process with a door and one without talk to each other', MAPPED
 });
 
 void t.test(
-  'a bell that is refused where doors were made is told as EIO, and made when the cause is gone',
+  'a bell that is refused where liveness FIFOs were made is told as EIO, and made when the cause is gone',
   MAPPED.skip,
   async (t) => {
     const region = freshRegion(t, MAPPED.under);

@@ -41,7 +41,7 @@ export function pair(test: Test, driver: 'mapped' | 'direct', startPosition = 0)
       told.roomMade += 1;
     },
   };
-  const poller = new Poller(sink, { linkOver: ignore, care: ignore }, undefined);
+  const poller = new Poller(sink, { linkOver: ignore, housekeep: ignore }, undefined);
   const out = storage.createLog('links/1-2', IDENTITY, mechanism, CAPACITY_BYTES);
   const peerOut = storage.createLog('links/2-1', OPPOSITE, mechanism, CAPACITY_BYTES);
   const link = new Link(poller, 2, 1, out, mechanism === 'ring');

@@ -9,10 +9,10 @@ import { type Pair, pair, untilAsleep } from './pair';
 
 const REST_BYTES = 1000;
 
-function distantPair(test: Test): Pair {
+function remotePair(test: Test): Pair {
   const all = pair(test, 'direct');
-  all.link.distant = true;
-  all.poller.distant = true;
+  all.link.remote = true;
+  all.poller.remote = true;
   all.poller.setReferenced(true);
   test.teardown(() => {
     all.poller.setReferenced(false);
@@ -43,7 +43,7 @@ function arrived({ peerIn, peerOut }: Pair): number {
 }
 
 void t.test('what is left of a burst waits, and goes after a few turns by itself', async (test) => {
-  const all = distantPair(test);
+  const all = remotePair(test);
   burst(all);
   await turn();
   test.equal(arrived(all), all.link.out.claimMaxBytes, 'the full frame is there');
@@ -54,7 +54,7 @@ void t.test('what is left of a burst waits, and goes after a few turns by itself
 });
 
 void t.test('what comes meanwhile goes with it, in one frame', async (test) => {
-  const all = distantPair(test);
+  const all = remotePair(test);
   burst(all);
   await turn();
   arrived(all);
@@ -71,7 +71,7 @@ void t.test('what comes meanwhile goes with it, in one frame', async (test) => {
 });
 
 void t.test('nothing waits in a process that goes', (test) => {
-  const all = distantPair(test);
+  const all = remotePair(test);
   burst(all);
   all.poller.flush(true);
   test.equal(all.link.out.pendingBytes, 0);
@@ -80,7 +80,7 @@ void t.test('nothing waits in a process that goes', (test) => {
 });
 
 void t.test('who sent is told as soon as the frame with its last byte is out, while others wait', async (test) => {
-  const all = distantPair(test);
+  const all = remotePair(test);
   append(all, REST_BYTES);
   let told = false;
   void all.link.settle()?.then((failure) => {

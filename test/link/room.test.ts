@@ -38,7 +38,7 @@ for (const driver of ['mapped', 'direct'] as const) {
       async (test) => {
         const all = pair(test, driver, startPosition);
         test.ok((await fillAndSleep(all)) > 10);
-        test.equal(all.link.needsRoom, false, 'it slept without a wish');
+        test.equal(all.link.needsRoom, false, 'it slept without asking for room');
         test.equal(send(all), -1, 'no room');
         await untilAsleep(all.poller);
         test.equal(

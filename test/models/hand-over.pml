@@ -674,7 +674,7 @@ inline die() {
 #define OWNS (s[me].state == LIVE && s[me].hand == NO_HAND && !s[me].orphaned)
 #define READS(q) (!dead[me] && me != q && logged[LOG(q, me)] > 0)
 #define LEARNS(q) (!dead[me] && me != q && dead[q] && logged[LOG(q, me)] == 0 && !knows[LOG(me, q)])
-#define ROOMY(q) (!dead[me] && me != q && !knows[LOG(me, q)] && logged[LOG(me, q)] < ROOM && (waiting[LOG(me, q)] > 0 || blocked[LOG(me, q)]))
+#define HAS_ROOM(q) (!dead[me] && me != q && !knows[LOG(me, q)] && logged[LOG(me, q)] < ROOM && (waiting[LOG(me, q)] > 0 || blocked[LOG(me, q)]))
 #define AT_END (s[me].finWanted && s[me].finReceived && s[me].queued == 0)
 
 /* What happens next: a record comes, there is room in a log, a death is noticed, or the program calls. */
@@ -753,15 +753,15 @@ end:
       :: READS(0) -> from = 0; event = RECORD
       :: READS(1) -> from = 1; event = RECORD
       :: READS(2) -> from = 2; event = RECORD
-      :: ROOMY(0) -> from = 0; event = ROOM_MADE
-      :: ROOMY(1) -> from = 1; event = ROOM_MADE
-      :: ROOMY(2) -> from = 2; event = ROOM_MADE
+      :: HAS_ROOM(0) -> from = 0; event = ROOM_MADE
+      :: HAS_ROOM(1) -> from = 1; event = ROOM_MADE
+      :: HAS_ROOM(2) -> from = 2; event = ROOM_MADE
       :: LEARNS(0) -> from = 0; event = DEATH
       :: LEARNS(1) -> from = 1; event = DEATH
       :: LEARNS(2) -> from = 2; event = DEATH
 #ifdef BOTH
       :: READS(3) -> from = 3; event = RECORD
-      :: ROOMY(3) -> from = 3; event = ROOM_MADE
+      :: HAS_ROOM(3) -> from = 3; event = ROOM_MADE
       :: LEARNS(3) -> from = 3; event = DEATH
 #endif
       :: OWNS && !s[me].finWanted && written[SIDE(me)] < BYTES -> event = SEND

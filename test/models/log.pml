@@ -19,10 +19,10 @@
  * Room that is told of, see Link.hasSpace: twice the largest record, or what waits might not fit where a lap ends, and
  * W would look again without end.
  */
-#ifdef ROOMY_TOO_SMALL
-#define ROOMY 2
+#ifdef ROOM_TOO_SMALL
+#define HAS_ROOM 2
 #else
-#define ROOMY 3
+#define HAS_ROOM 3
 #endif
 #ifndef RECORDS
 #define RECORDS 5
@@ -174,7 +174,7 @@ inline checkRoom(made) {
   :: needsRoom ->
     refreshRoom();
     if
-    :: CAPACITY - MINUS(head, tail) >= ROOMY ->
+    :: CAPACITY - MINUS(head, tail) >= HAS_ROOM ->
       needsRoom = false;
       made = true;
       if

@@ -52,7 +52,7 @@ export const MODELS: readonly Model[] = [
       mistake('ACKNOWLEDGE_BEFORE_USE', WRONG, 3),
       mistake('NO_FREE_CHECK', WRONG, 3),
       mistake('NO_LAP_END', WRONG, 3),
-      mistake('ROOMY_TOO_SMALL', ENDLESS, 4),
+      mistake('ROOM_TOO_SMALL', ENDLESS, 4),
     ],
   },
   {

@@ -91,7 +91,7 @@ function claimant(disk: SimulatedDisk, number: number, step: () => void, dead: S
       group: 'G',
       canMap: false,
       canFrame: true,
-      hasDoor: false,
+      hasLivenessFifo: false,
       bootId: here.bootId,
       machine: here,
     }),

@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import t from 'tap';
 import { Region, type RegionOptions } from '../../src/region';
-import { Baton, BeatClock } from '../../src/region/beat-clock';
+import { BeatOwner, BeatClock } from '../../src/region/beat-clock';
 import { LeaseWatch, outageMsMax } from '../../src/region/heartbeat';
 import { machine } from '../../src/region/machine';
 import { OtherHostWatch } from '../../src/region/other-hosts';
-import { Pulse, type PulseReason } from '../../src/region/pulse';
+import { HeartbeatSender, type HeartbeatReason } from '../../src/region/heartbeat-sender';
 import { FileStorage, fileSystemOf } from '../../src/storage';
 import { SimulatedDisk, SimulatedStorage } from '../../src/storage/simulated-storage';
 import { openRegion, optionsFor, temporaryDirectory, until } from './kit';
@@ -66,17 +66,17 @@ void t.test('It stands where nobody beats: who was stopped judges nobody by that
   t.end();
 });
 
-void t.test('One at a time has the baton', (t) => {
+void t.test('One at a time owns the block', (t) => {
   const clock = new BeatClock(BEAT_MS);
   const seenByOther = new BeatClock(BEAT_MS, clock.shared);
-  t.ok(clock.take(Baton.timer));
-  t.notOk(seenByOther.take(Baton.thread));
-  clock.drop(Baton.timer);
-  t.ok(seenByOther.take(Baton.thread));
-  t.ok(seenByOther.take(Baton.thread), 'who has it keeps it');
-  t.notOk(clock.take(Baton.timer));
-  clock.drop(Baton.timer);
-  t.equal(clock.holder, Baton.thread, 'only who has it lays it down');
+  t.ok(clock.take(BeatOwner.timer));
+  t.notOk(seenByOther.take(BeatOwner.thread));
+  clock.drop(BeatOwner.timer);
+  t.ok(seenByOther.take(BeatOwner.thread));
+  t.ok(seenByOther.take(BeatOwner.thread), 'who has it keeps it');
+  t.notOk(clock.take(BeatOwner.timer));
+  clock.drop(BeatOwner.timer);
+  t.equal(clock.holder, BeatOwner.thread, 'only who has it lays it down');
   t.end();
 });
 
@@ -128,11 +128,11 @@ void t.test('A region whose storage did not answer for twelve leases is out of r
   const region = Region.open(options, { storage, machine: machine(), limits: { leaseMs: LEASE_MS } });
   t.notOk(region.outOfReach);
   const now = Number(process.hrtime.bigint()) / 1e6;
-  region.pulse.clock.begin(now - outageMsMax(LEASE_MS) + 5000);
+  region.heartbeat.clock.begin(now - outageMsMax(LEASE_MS) + 5000);
   t.notOk(region.outOfReach);
   region.beat();
   t.notOk(region.outOfReach, 'an answer in time');
-  region.pulse.clock.begin(now - outageMsMax(LEASE_MS) - 1);
+  region.heartbeat.clock.begin(now - outageMsMax(LEASE_MS) - 1);
   t.ok(region.outOfReach);
   t.end();
 });
@@ -172,26 +172,26 @@ void t.test(
     const file = storage.createBlocks('file');
     const reader = storage.openBlocks('file');
     if (file === undefined || reader === undefined) throw new Error('no file');
-    const pulse = new Pulse(file, 100);
-    const reasons: [PulseReason, string][] = [];
-    pulse.onReason = (reason, detail) => {
+    const sender = new HeartbeatSender(file, 100);
+    const reasons: [HeartbeatReason, string][] = [];
+    sender.onReason = (reason, detail) => {
       reasons.push([reason, detail]);
     };
-    pulse.beat();
-    pulse.beat();
-    pulse.startThread();
-    await until(() => pulse.clock.holder === Baton.thread && pulse.clock.beats >= 4);
-    const before = pulse.clock.beats;
-    pulse.beat();
+    sender.beat();
+    sender.beat();
+    sender.startThread();
+    await until(() => sender.clock.holder === BeatOwner.thread && sender.clock.beats >= 4);
+    const before = sender.clock.beats;
+    sender.beat();
     // Held up, as by a long computation: the beats go on.
     const word = new Int32Array(new SharedArrayBuffer(4));
-    while (pulse.clock.beats < before + 3) Atomics.wait(word, 0, 0, 5);
+    while (sender.clock.beats < before + 3) Atomics.wait(word, 0, 0, 5);
     const block = reader.read(1);
     t.ok((block?.sequence ?? 0) >= before + 2, 'the file shows them');
-    pulse.close();
-    await until(() => pulse.clock.holder === Baton.free);
-    const last = pulse.clock.beats;
-    pulse.beat();
+    sender.close();
+    await until(() => sender.clock.holder === BeatOwner.free);
+    const last = sender.clock.beats;
+    sender.beat();
     t.equal(reader.read(1)?.sequence, last + 1);
     t.same(reasons, [['BEAT_THREAD', '']]);
     file.close();
@@ -205,20 +205,20 @@ void t.test('Where the file was replaced, or no thread can be had, the timer goe
   if (file === undefined) throw new Error('no file');
   storage.remove('file');
   storage.createBlocks('file')?.close();
-  const pulse = new Pulse(file, 100);
+  const sender = new HeartbeatSender(file, 100);
   let told = '';
-  pulse.onReason = (reason, detail) => {
+  sender.onReason = (reason, detail) => {
     told = `${reason} ${detail}`;
   };
-  pulse.startThread();
+  sender.startThread();
   await until(() => told === 'NO_BEAT_THREAD ESTPCORRUPT');
-  t.equal(pulse.clock.beats, 1, 'it has beaten at once, before there was a thread');
-  pulse.beat();
-  t.equal(pulse.clock.beats, 2);
+  t.equal(sender.clock.beats, 1, 'it has beaten at once, before there was a thread');
+  sender.beat();
+  t.equal(sender.clock.beats, 2);
   file.close();
   const simulated = new SimulatedStorage(new SimulatedDisk({ seed: 1 }), { process: 1 }).createBlocks('file');
   if (simulated === undefined) throw new Error('no file');
-  const other = new Pulse(simulated, 100);
+  const other = new HeartbeatSender(simulated, 100);
   other.startThread();
   t.equal(other.reason, 'NO_BEAT_THREAD');
 });
@@ -226,20 +226,20 @@ void t.test('Where the file was replaced, or no thread can be had, the timer goe
 /** A program with a thread that beats: it ends by itself, and shows nothing of it. */
 const PROGRAM = `
   const { FileStorage } = require(${JSON.stringify(path.join(__dirname, '../../src/storage'))});
-  const { Pulse } = require(${JSON.stringify(path.join(__dirname, '../../src/region/pulse'))});
+  const { HeartbeatSender } = require(${JSON.stringify(path.join(__dirname, '../../src/region/heartbeat-sender'))});
   const file = new FileStorage(process.argv[1], { driver: 'direct', local: true }).createBlocks('file');
   const shown = () => JSON.stringify([
     process.eventNames().filter((name) => /^SIG/.test(name)),
     process.getActiveResourcesInfo().filter((name) => !/^(Timeout|CloseReq)$/.test(name)),
   ]);
-  const pulse = new Pulse(file, 100);
+  const sender = new HeartbeatSender(file, 100);
   const before = shown();
-  pulse.startThread();
+  sender.startThread();
   const timer = setInterval(() => {
-    if (pulse.clock.beats < 2) return;
+    if (sender.clock.beats < 2) return;
     clearInterval(timer);
     const after = shown();
-    console.log(pulse.reason, before === after ? 'as before' : before + ' ' + after);
+    console.log(sender.reason, before === after ? 'as before' : before + ' ' + after);
   }, 5);`;
 
 void t.test('The thread keeps no program alive, needs no preload, listens to no signal and prints nothing', (t) => {

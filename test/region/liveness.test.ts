@@ -79,7 +79,7 @@ void t.test(
     await doomed.kill();
     t.same((await child.call<{ number: number }[]>('processes')).map(({ number }) => number).sort(), [1, 2]);
     fs.rmSync(path.join(options.directory, 'bells', '2'));
-    t.equal(lookAt(region, 2), 'unknown', 'without its door nobody can tell, and nobody guesses');
+    t.equal(lookAt(region, 2), 'unknown', 'without its liveness FIFO nobody can tell, and nobody guesses');
     t.match(await child.call('processes'), [{ number: 2 }, { number: 1 }]);
   },
 );
@@ -101,7 +101,7 @@ void t.test(
 );
 
 void t.test(
-  'A process whose door was swept away is still alive while its pid is, and dead when that is gone',
+  'A process whose liveness FIFO was swept away is still alive while its pid is, and dead when that is gone',
   { skip: onLinux },
   async (t) => {
     const options = optionsFor(t);
@@ -147,7 +147,7 @@ void t.test(
   },
 );
 
-void t.test('Without doors the pid decides', (t) => {
+void t.test('Without liveness FIFOs the pid decides', (t) => {
   const disk = new SimulatedDisk({ seed: 1 });
   const here: Machine = {
     ...machine(),
@@ -157,7 +157,7 @@ void t.test('Without doors the pid decides', (t) => {
   Region.open(OPTIONS, { storage: new SimulatedStorage(disk, { process: 2, host: 1 }), machine: here });
   const info = region.process(2);
   if (info === undefined) throw new Error('not seen');
-  t.notOk(info.hasDoor);
+  t.notOk(info.hasLivenessFifo);
   t.equal(region.isAlive(info), 'unknown');
   t.end();
 });

@@ -87,7 +87,7 @@ void t.test('Numbers grow and are never used again, whatever was closed or kille
 void t.test('A region leaves little behind: one process file and the header', (t) => {
   const options = optionsFor(t);
   const region = Region.open(options);
-  t.equal(fs.existsSync(region.doorPath ?? ''), true);
+  t.equal(fs.existsSync(region.livenessFifoPath ?? ''), true);
   const other = Region.open(options);
   region.close();
   region.close();
@@ -403,7 +403,7 @@ void t.test('A process whose region was removed takes nothing from the region th
     [[next.self.number, 'alive', 'live']],
     'the process of the new region is still there',
   );
-  t.ok(next.doorPath !== undefined && fs.existsSync(next.doorPath), 'and so is its door');
+  t.ok(next.livenessFifoPath !== undefined && fs.existsSync(next.livenessFifoPath), 'and so is its liveness FIFO');
   next.close();
   t.end();
 });

@@ -119,7 +119,7 @@ void t.test('A damaged region can be removed', (t) => {
   t.end();
 });
 
-void t.test('A living process is seen by its door even where its file is damaged', async (t) => {
+void t.test('A living process is seen by its liveness FIFO even where its file is damaged', async (t) => {
   const options = optionsFor(t);
   const child = await RegionChild.one(t);
   await child.call('open', options);

@@ -7,7 +7,7 @@
 import net from 'node:net';
 import { crc32 } from 'node:zlib';
 
-interface Wish {
+interface Task {
   readonly what: 'sink' | 'both' | 'stall';
   readonly bytes: number;
   readonly seed: number;
@@ -98,59 +98,59 @@ function serve(socket: net.Socket): void {
     if (end < 0) return;
     socket.off('data', onHead);
     socket.pause();
-    void obey(socket, JSON.parse(head.toString('utf8', 0, end)) as Wish, head.subarray(end + 1));
+    void perform(socket, JSON.parse(head.toString('utf8', 0, end)) as Task, head.subarray(end + 1));
   };
   socket.on('error', () => socket.destroy());
   socket.on('data', onHead);
 }
 
-async function obey(socket: net.Socket, wish: Wish, first: Buffer): Promise<void> {
-  if (wish.what === 'stall') await new Promise((resolve) => setTimeout(resolve, STALL_MS));
-  const sent = wish.what === 'both' ? send(socket, wish.seed + 1, wish.bytes) : Promise.resolve();
+async function perform(socket: net.Socket, task: Task, first: Buffer): Promise<void> {
+  if (task.what === 'stall') await new Promise((resolve) => setTimeout(resolve, STALL_MS));
+  const sent = task.what === 'both' ? send(socket, task.seed + 1, task.bytes) : Promise.resolve();
   const [got] = await Promise.all([receive(socket, first), sent]);
-  if (wish.what !== 'both') socket.end(JSON.stringify(got));
+  if (task.what !== 'both') socket.end(JSON.stringify(got));
   // The answer to the other direction is the end of this one: a wrong stream is cut off.
-  else if (got.bytes === wish.bytes && got.sum === checksumOf(wish.seed, wish.bytes)) socket.end();
+  else if (got.bytes === task.bytes && got.sum === checksumOf(task.seed, task.bytes)) socket.end();
   else socket.resetAndDestroy();
 }
 
-function connect(port: number, wish: Wish): Promise<net.Socket> {
+function connect(port: number, task: Task): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port, host: 'localhost', allowHalfOpen: true });
     socket.once('error', reject);
     socket.once('connect', () => {
-      socket.write(`${JSON.stringify(wish)}\n`);
+      socket.write(`${JSON.stringify(task)}\n`);
       resolve(socket);
     });
   });
 }
 
-async function one(port: number, wish: Wish): Promise<{ ok: boolean; detail: string; stalledBytes?: number }> {
-  const socket = await connect(port, wish);
+async function one(port: number, task: Task): Promise<{ ok: boolean; detail: string; stalledBytes?: number }> {
+  const socket = await connect(port, task);
   let stalledBytes = 0;
-  if (wish.what === 'stall') {
+  if (task.what === 'stall') {
     setTimeout(() => {
       stalledBytes = socket.bytesWritten - socket.writableLength;
     }, STALL_MS - 500);
   }
-  void send(socket, wish.seed, wish.bytes).then(() => socket.end());
+  void send(socket, task.seed, task.bytes).then(() => socket.end());
   let text = '';
   socket.setEncoding('latin1');
   for await (const chunk of socket) text += chunk as string;
   const got = JSON.parse(text) as { bytes: number; sum: number };
-  const ok = got.bytes === wish.bytes && got.sum === checksumOf(wish.seed, wish.bytes);
-  return { ok, detail: `${got.bytes} bytes of ${wish.bytes}, checksum ${got.sum}`, stalledBytes };
+  const ok = got.bytes === task.bytes && got.sum === checksumOf(task.seed, task.bytes);
+  return { ok, detail: `${got.bytes} bytes of ${task.bytes}, checksum ${got.sum}`, stalledBytes };
 }
 
 async function many(port: number, connections: number, bytes: number): Promise<{ ok: boolean; detail: string }> {
   let right = 0;
   await Promise.all(
     Array.from({ length: connections }, async (_, i) => {
-      const wish: Wish = { what: 'both', bytes, seed: i * 2 };
-      const socket = await connect(port, wish);
-      void send(socket, wish.seed, bytes).then(() => socket.end());
+      const task: Task = { what: 'both', bytes, seed: i * 2 };
+      const socket = await connect(port, task);
+      void send(socket, task.seed, bytes).then(() => socket.end());
       const got = await receive(socket, Buffer.alloc(0));
-      if (got.bytes === bytes && got.sum === checksumOf(wish.seed + 1, bytes)) right += 1;
+      if (got.bytes === bytes && got.sum === checksumOf(task.seed + 1, bytes)) right += 1;
     }),
   );
   return { ok: right === connections, detail: `${right} of ${connections} connections right in both directions` };

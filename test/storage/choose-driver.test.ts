@@ -116,7 +116,7 @@ void t.test('without koffi the driver is direct, FIFOs are still made, and mappe
        ring: fails(() => open('direct').openLog('ring')),
        fifo: storage.makeFifo(fifo),
        again: storage.makeFifo(fifo),
-       door: storage.openDoor(fifo) !== undefined,
+       liveness: storage.openLivenessFifo(fifo) !== undefined,
        native: storage.loadNative() === undefined,
      };`,
     directory,
@@ -128,7 +128,7 @@ void t.test('without koffi the driver is direct, FIFOs are still made, and mappe
     open: /^ESTPDRIVER .*koffi/,
     fifo: true,
     again: true,
-    door: true,
+    liveness: true,
     native: true,
   });
   fs.rmSync(directory, { recursive: true });

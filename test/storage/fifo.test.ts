@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import t from 'tap';
-import { makeFifo, openDoor, openFifoReader, openFifoWriter, removeFifo, ringFifo } from '../../src/storage';
+import { makeFifo, openLivenessFifo, openFifoReader, openFifoWriter, removeFifo, ringFifo } from '../../src/storage';
 import { PRIVATE } from '../../src/storage/access';
 import { codeOf } from './suite-kit';
 import { freshDirectory } from './kits';
@@ -68,7 +68,7 @@ if (process.platform === 'win32') {
     fs.symlinkSync(place('plain'), place('symbolic'));
     fs.mkdirSync(place('directory'));
     for (const name of ['plain', 'symbolic', 'directory']) {
-      for (const open of [openFifoReader, openDoor, openFifoWriter])
+      for (const open of [openFifoReader, openLivenessFifo, openFifoWriter])
         tt.equal(
           codeOf(() => open(place(name))),
           'ESTPCORRUPT',
@@ -76,7 +76,7 @@ if (process.platform === 'win32') {
         );
     }
     tt.equal(fs.readFileSync(place('plain'), 'utf8'), 'abc');
-    for (const open of [openFifoReader, openDoor, openFifoWriter]) tt.equal(open(place('missing')), undefined);
+    for (const open of [openFifoReader, openLivenessFifo, openFifoWriter]) tt.equal(open(place('missing')), undefined);
     tt.end();
   });
 
@@ -89,7 +89,7 @@ if (process.platform === 'win32') {
       fs.chmodSync(place('open'), 0o666);
       const held = ['open', 'strange'].map((name) => fs.openSync(place(name), O_RDWR | O_NONBLOCK));
       const strangers = { ...PRIVATE, owners: new Set([65_533]) };
-      for (const open of [makeFifo, openFifoReader, openDoor, openFifoWriter]) {
+      for (const open of [makeFifo, openFifoReader, openLivenessFifo, openFifoWriter]) {
         tt.equal(
           codeOf(() => open(place('open'))),
           'EACCES',
@@ -105,30 +105,30 @@ if (process.platform === 'win32') {
   );
 
   void t.test('a ring is heard, a second one is as good as heard, and nobody listening is told', async (tt) => {
-    makeFifo(place('door'));
-    tt.equal(openFifoWriter(place('door')), undefined, 'nobody is there');
-    const door = openDoor(place('door'));
-    const bell = openFifoWriter(place('door'));
-    if (door === undefined || bell === undefined) throw new Error('not opened');
+    makeFifo(place('liveness'));
+    tt.equal(openFifoWriter(place('liveness')), undefined, 'nobody is there');
+    const fifo = openLivenessFifo(place('liveness'));
+    const bell = openFifoWriter(place('liveness'));
+    if (fifo === undefined || bell === undefined) throw new Error('not opened');
     let full = false;
     const page = Buffer.alloc(4096);
     while (!full) full = codeOf(() => fs.writeSync(bell, page)) === 'EAGAIN';
     tt.equal(ringFifo(bell), true, 'already rung');
-    const socket = new net.Socket({ fd: door, readable: true, writable: false });
+    const socket = new net.Socket({ fd: fifo, readable: true, writable: false });
     await once(socket, 'data');
     socket.destroy();
     await once(socket, 'close');
     tt.equal(ringFifo(bell), false, 'nobody listens any more');
-    tt.equal(openFifoWriter(place('door')), undefined);
+    tt.equal(openFifoWriter(place('liveness')), undefined);
     fs.closeSync(bell);
   });
 
-  void t.test('the door of a process that is killed is shut at once', async (tt) => {
+  void t.test('the liveness FIFO of a process that is killed is closed at once', async (tt) => {
     makeFifo(place('killed'));
-    const peer = startPeer('door', { root, storage: { driver: 'direct' }, path: place('killed') });
+    const peer = startPeer('liveness', { root, storage: { driver: 'direct' }, path: place('killed') });
     await peer.line;
     const bell = openFifoWriter(place('killed'));
-    if (bell === undefined) throw new Error('no door');
+    if (bell === undefined) throw new Error('no liveness FIFO');
     tt.equal(ringFifo(bell), true);
     await peer.kill();
     tt.equal(ringFifo(bell), false);

@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib';
 import {
   FileStorage,
   loadNative,
-  openDoor,
+  openLivenessFifo,
   openFifoWriter,
   type FileStorageOptions,
   type LogReader,
@@ -156,6 +156,6 @@ if (require.main === module) {
   else if (role === 'publish') {
     const won = new FileStorage(options.root, options.storage).publishOnce('once', Buffer.alloc(64, process.pid & 255));
     process.stdout.write(JSON.stringify({ won, byte: process.pid & 255 }));
-  } else if (role === 'door') hold(options, openDoor);
+  } else if (role === 'liveness') hold(options, openLivenessFifo);
   else if (role === 'ring') hold(options, openFifoWriter);
 }

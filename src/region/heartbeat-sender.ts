@@ -8,12 +8,12 @@
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type BlockWriter } from '../storage';
-import { Baton, BeatClock, monotonicMs } from './beat-clock';
+import { BeatOwner, BeatClock, monotonicMs } from './beat-clock';
 import { type BeatOrders } from './beat-thread';
 import { BEATS_PER_LEASE, HeartbeatWriter } from './heartbeat';
 
 /** Stable codes of what beats, and why. */
-export type PulseReason =
+export type HeartbeatReason =
   /** The timer: no other host has been seen. */
   | 'NO_OTHER_HOST'
   /** The thread. */
@@ -24,14 +24,14 @@ export type PulseReason =
 /** A thread that does next to nothing: what it takes to begin, and room to spare. */
 const LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 24, stackSizeMb: 1 };
 
-export class Pulse {
+export class HeartbeatSender {
   readonly clock: BeatClock;
   readonly beatMs: number;
   /** Called when the reason changes. */
-  onReason: ((reason: PulseReason, detail: string) => void) | undefined;
+  onReason: ((reason: HeartbeatReason, detail: string) => void) | undefined;
   readonly #file: BlockWriter;
   readonly #heartbeat: HeartbeatWriter;
-  #reason: PulseReason = 'NO_OTHER_HOST';
+  #reason: HeartbeatReason = 'NO_OTHER_HOST';
   #thread: Worker | undefined;
   #closed = false;
 
@@ -39,10 +39,10 @@ export class Pulse {
     this.beatMs = Math.max(1, leaseMs / BEATS_PER_LEASE);
     this.clock = new BeatClock(this.beatMs);
     this.#file = file;
-    this.#heartbeat = new HeartbeatWriter(file, this.clock, Baton.timer);
+    this.#heartbeat = new HeartbeatWriter(file, this.clock, BeatOwner.timer);
   }
 
-  get reason(): PulseReason {
+  get reason(): HeartbeatReason {
     return this.#reason;
   }
 
@@ -51,7 +51,7 @@ export class Pulse {
     try {
       this.#heartbeat.beat();
     } finally {
-      this.clock.drop(Baton.timer);
+      this.clock.drop(BeatOwner.timer);
     }
   }
 
@@ -102,7 +102,7 @@ export class Pulse {
     });
     thread.on('exit', () => {
       this.#thread = undefined;
-      this.clock.drop(Baton.thread);
+      this.clock.drop(BeatOwner.thread);
       if (!this.#closed) this.#fallBack(why);
     });
     thread.unref();
@@ -113,7 +113,7 @@ export class Pulse {
     this.#tell('NO_BEAT_THREAD', detail);
   }
 
-  #tell(reason: PulseReason, detail: string): void {
+  #tell(reason: HeartbeatReason, detail: string): void {
     this.#reason = reason;
     this.onReason?.(reason, detail);
   }
