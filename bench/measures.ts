@@ -1,6 +1,7 @@
 /** What the benches do: an ordinary program's work, which knows nothing of how its bytes travel. */
 import http from 'node:http';
 import net from 'node:net';
+import { firstRequests, idleConnections, mesh, pacedRequests, pairs } from './crowd';
 import { type BenchTargets, HOST } from './server';
 
 /** Metric -> value, in the unit that the metric's name ends with. */
@@ -22,11 +23,35 @@ export const BENCHES = {
   'http-lean-10': (to, count) => leanRequests(to.http, 10, count(60_000)),
   'connect-1': (to, count) => connects(to.net, 1, count(4_000)),
   'connect-20': (to, count) => connects(to.net, 20, count(8_000)),
+  'pairs-4': (to, count) => pairs(to, some(count, 4), count(2000)),
+  'pairs-8': (to, count) => pairs(to, some(count, 8), count(2000)),
+  'mesh-20': (to, count) => mesh(to, some(count, 20), count(3000)),
+  'first-50': (to, count) => firstRequests(to, some(count, 50)),
+  'idle-connections': (to, count) => idleConnections(to, count(8_000)),
+  'paced-100': (to, count) => pacedRequests(to, 100, count(3000)),
+  'paced-1000': (to, count) => pacedRequests(to, 1000, count(3000)),
 } as const satisfies Record<string, Measure>;
 
 export type BenchName = keyof typeof BENCHES;
+/** Benches that start their programs afresh for each measurement, which a warm-up would not reach. */
+export const FRESH: ReadonlySet<string> = new Set([
+  'pairs-4',
+  'pairs-8',
+  'mesh-20',
+  'first-50',
+  'idle-connections',
+  'paced-100',
+  'paced-1000',
+] satisfies BenchName[]);
+
+/** So many processes, or two for a try. */
+function some(count: (full: number) => number, full: number): number {
+  return Math.max(2, Math.round((full * count(COUNT_FULL)) / COUNT_FULL));
+}
+
 export const BENCH_NAMES = Object.keys(BENCHES) as BenchName[];
 
+const COUNT_FULL = 10_000;
 /** Connections of the lean load. */
 const LEAN_CONNECTIONS = 100;
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');

@@ -35,6 +35,14 @@ export const METRICS: readonly Metric[] = [
   more('the same, 10 in flight on each', 'http-lean-10', 'requestsPerS', 'requests/s'),
   more('connect and close, one by one', 'connect-1', 'connectsPerS', 'connects/s'),
   more('connect and close, 20 at once', 'connect-20', 'connectsPerS', 'connects/s'),
+  more('4 pairs of processes, round trips', 'pairs-4', 'tripsPerS', 'trips/s'),
+  more('8 pairs of processes, round trips', 'pairs-8', 'tripsPerS', 'trips/s'),
+  more('20 processes, short connections to all', 'mesh-20', 'connectsPerS', 'connects/s'),
+  less('first request of 50 processes at once', 'first-50', 'medianMs', 'ms'),
+  less('memory for an idle connection, both ends', 'idle-connections', 'kilobytesEach', 'KiB'),
+  less('processor time for a request, 100 a second', 'paced-100', 'cpuUsEach', 'us'),
+  less('processor time for a request, 1,000 a second', 'paced-1000', 'cpuUsEach', 'us'),
+  less('latency at 1,000 requests a second', 'paced-1000', 'p50Us', 'us'),
 ];
 
 /** One metric: medians, and how many times better STP is (more than 1 is in its favour). */

@@ -2,7 +2,7 @@
  * The serving side of the benches: an ordinary program that knows nothing of how its bytes travel.
  *
  * usage (forked): server.js [PATH]   without a path it listens on ports. Tells its parent { net, http }: where it
- * listens. The first byte of a connection says what it wants: `e` every byte back, `s` swallow all and tell how many
+ * listens, and what it has used so far whenever it is asked. The first byte of a connection says what it wants: `e` every byte back, `s` swallow all and tell how many
  * there were.
  */
 import http from 'node:http';
@@ -12,6 +12,18 @@ const ECHO = 'e'.charCodeAt(0);
 /** An address, so that no name is looked up with each connect. */
 export const HOST = '127.0.0.1';
 const HTTP_BODY = 'hello from the bench\n';
+
+/** What a process has used so far. */
+export interface Usage {
+  readonly cpuUs: number;
+  readonly memoryBytes: number;
+}
+
+export function usage(): Usage {
+  (globalThis as { gc?: () => void }).gc?.();
+  const { user, system } = process.cpuUsage();
+  return { cpuUs: user + system, memoryBytes: process.memoryUsage.rss() };
+}
 
 /** Where a server listens: a port or the path of a Unix socket. */
 export interface BenchTargets {
@@ -43,7 +55,7 @@ function swallow(socket: net.Socket, already: number): void {
   socket.on('end', () => socket.end(String(bytes)));
 }
 
-function listen(server: net.Server, path: string | undefined): Promise<number | string> {
+export function listen(server: net.Server, path: string | undefined): Promise<number | string> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     if (path === undefined) server.listen(0, HOST);
@@ -67,6 +79,7 @@ async function main(): Promise<void> {
     http: await listen(web, path === undefined ? undefined : `${path}.http`),
   };
   process.send?.(targets);
+  process.on('message', () => process.send?.({ result: usage() }));
   process.once('disconnect', () => process.exit());
 }
 

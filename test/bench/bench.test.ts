@@ -24,7 +24,7 @@ void t.test('every bench runs over every transport and gives positive figures', 
   t.equal(status, 0, err);
   const { machine, results } = JSON.parse(out) as Output;
   t.equal(machine.node, process.version);
-  t.equal(results.length, 15);
+  t.equal(results.length, 23);
   for (const result of results) {
     for (const transport of ['tcp', 'unix', 'stp'])
       t.ok(

@@ -1,0 +1,148 @@
+/**
+ * Benches of several processes, or of processes that are new: each measurement starts its programs afresh, by the same
+ * transport as this one.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import path from 'node:path';
+import { answerOf, stopped } from './children';
+import { type Job, type MemberAnswer, type MemberTarget, type Results } from './member';
+import { type BenchTargets, type Usage } from './server';
+
+type Values = Readonly<Record<string, number>>;
+type ResultOf<J extends Job> = Results[J['job']];
+
+/** So long a process that stands still is left alone before its memory is read, milliseconds. */
+const SETTLE_MS = 300;
+
+/** The programs of one measurement. */
+class Crowd {
+  readonly #children: ChildProcess[] = [];
+  /** Beside which paths Unix sockets go; undefined where the transport has ports. */
+  readonly #path: string | undefined;
+
+  constructor({ net }: BenchTargets) {
+    this.#path = typeof net === 'string' ? net : undefined;
+  }
+
+  /** A path for one more Unix socket. */
+  newPath(): string | undefined {
+    return this.#path === undefined ? undefined : `${this.#path}.${this.#children.length}`;
+  }
+
+  async server(): Promise<{ child: ChildProcess; targets: BenchTargets }> {
+    const own = this.newPath();
+    const child = this.#fork('server.js', own === undefined ? [] : [own]);
+    return { child, targets: await answerOf<BenchTargets>(child, 'a server') };
+  }
+
+  member(): ChildProcess {
+    return this.#fork('member.js', []);
+  }
+
+  #fork(program: string, args: readonly string[]): ChildProcess {
+    const child = fork(path.join(__dirname, program), args, { execArgv: [...process.execArgv, '--expose-gc'] });
+    this.#children.push(child);
+    return child;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#children.map(stopped));
+  }
+}
+
+async function within<T>(targets: BenchTargets, measure: (crowd: Crowd) => Promise<T>): Promise<T> {
+  const crowd = new Crowd(targets);
+  try {
+    return await measure(crowd);
+  } finally {
+    await crowd.stop();
+  }
+}
+
+async function ask<J extends Job>(child: ChildProcess, job: J): Promise<ResultOf<J>> {
+  const told = answerOf<MemberAnswer>(child, job.job);
+  child.send(job);
+  const { result, error } = await told;
+  if (result === undefined) throw new Error(error ?? 'no result');
+  return result as ResultOf<J>;
+}
+
+function usageOf(child: ChildProcess): Promise<Usage> {
+  return ask(child, { job: 'usage' });
+}
+
+/** Pairs of processes that send one message there and back, all at once. */
+export function pairs(to: BenchTargets, count: number, ms: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const servers = await Promise.all(Array.from({ length: count }, () => crowd.server()));
+    const clients = servers.map(({ targets }) => ({ member: crowd.member(), target: targets.net }));
+    const all = (forMs: number): Promise<number[]> =>
+      Promise.all(clients.map(({ member, target }) => ask(member, { job: 'ping', target, ms: forMs })));
+    await all(ms / 2);
+    const trips = await all(ms);
+    return { tripsPerS: (sum(trips) * 1000) / ms };
+  });
+}
+
+/** Processes that all listen, and make short connections to all others. */
+export function mesh(to: BenchTargets, count: number, ms: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const members = Array.from({ length: count }, () => ({ path: crowd.newPath(), member: crowd.member() }));
+    const targets = await Promise.all(
+      members.map(({ path: own, member }) => ask(member, { job: 'listen', path: own })),
+    );
+    const done = await Promise.all(
+      members.map(({ member }, i) =>
+        ask(member, { job: 'mesh', targets: [...targets.slice(i + 1), ...targets.slice(0, i)], ms }),
+      ),
+    );
+    return { connectsPerS: (sum(done) * 1000) / ms };
+  });
+}
+
+/** New processes that make their first request at the same moment, to a new server. */
+export function firstRequests(to: BenchTargets, count: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const { targets } = await crowd.server();
+    const members = Array.from({ length: count }, () => crowd.member());
+    await Promise.all(members.map(usageOf));
+    const target: MemberTarget = targets.http;
+    const took = await Promise.all(members.map((member) => ask(member, { job: 'first', target })));
+    return { medianMs: took.sort((a, b) => a - b)[took.length >> 1] ?? NaN };
+  });
+}
+
+/** Memory that connections take at both ends while nothing moves. */
+export function idleConnections(to: BenchTargets, connections: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const { child, targets } = await crowd.server();
+    const member = crowd.member();
+    await ask(member, { job: 'hold', target: targets.net, connections: 1 });
+    const memory = async (): Promise<number> => {
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      return sum((await Promise.all([child, member].map(usageOf))).map(({ memoryBytes }) => memoryBytes));
+    };
+    const before = await memory();
+    await ask(member, { job: 'hold', target: targets.net, connections });
+    return { kilobytesEach: ((await memory()) - before) / connections / 1024 };
+  });
+}
+
+/** Requests at a rate: what one costs both processes, and how long it takes. */
+export function pacedRequests(to: BenchTargets, ratePerS: number, ms: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const { child, targets } = await crowd.server();
+    const member = crowd.member();
+    const cpu = async (): Promise<number> =>
+      sum((await Promise.all([child, member].map(usageOf))).map(({ cpuUs }) => cpuUs));
+    await ask(member, { job: 'paced', target: targets.http, ratePerS, ms: ms / 2 });
+    const before = await cpu();
+    const took = await ask(member, { job: 'paced', target: targets.http, ratePerS, ms });
+    const cpuUs = (await cpu()) - before;
+    return { cpuUsEach: cpuUs / took.length, p50Us: (took.sort((a, b) => a - b)[took.length >> 1] ?? NaN) * 1000 };
+  });
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,181 @@
+/**
+ * One of several client programs that a bench starts afresh (crowd.ts): an ordinary program that knows nothing of how
+ * its bytes travel.
+ *
+ * Forked; its parent sends jobs { job, ... }, and gets { result } or { error } back for each, until it disconnects.
+ */
+import http from 'node:http';
+import net from 'node:net';
+import { HOST, listen, type Usage, usage } from './server';
+
+export type MemberTarget = number | string;
+
+/** What a member can be asked to do; times in milliseconds. */
+export type Job =
+  | { readonly job: 'usage' }
+  | { readonly job: 'listen'; readonly path: string | undefined }
+  | { readonly job: 'ping'; readonly target: MemberTarget; readonly ms: number }
+  | { readonly job: 'mesh'; readonly targets: readonly MemberTarget[]; readonly ms: number }
+  | { readonly job: 'hold'; readonly target: MemberTarget; readonly connections: number }
+  | { readonly job: 'first'; readonly target: MemberTarget }
+  | { readonly job: 'paced'; readonly target: MemberTarget; readonly ratePerS: number; readonly ms: number };
+
+/** Of each job its answer. */
+export interface Results {
+  usage: Usage;
+  listen: MemberTarget;
+  /** Trips. */
+  ping: number;
+  /** Connections. */
+  mesh: number;
+  hold: number;
+  /** Milliseconds. */
+  first: number;
+  /** Milliseconds of each request. */
+  paced: number[];
+}
+
+export interface MemberAnswer {
+  readonly result?: Results[Job['job']];
+  readonly error?: string;
+}
+
+const MESSAGE_BYTES = 64;
+/** Connections that are opened at once. */
+const AT_ONCE = 100;
+const PACED_CONNECTIONS = 10;
+
+const held: net.Socket[] = [];
+
+function connect(target: MemberTarget): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = typeof target === 'string' ? net.connect(target) : net.connect(target, HOST);
+    socket.setNoDelay(true).once('error', reject);
+    socket.once('connect', () => {
+      resolve(socket);
+    });
+  });
+}
+
+function where(target: MemberTarget): http.RequestOptions {
+  return typeof target === 'string' ? { socketPath: target } : { host: HOST, port: target };
+}
+
+async function ping(target: MemberTarget, ms: number): Promise<number> {
+  const socket = await connect(target);
+  const message = Buffer.alloc(MESSAGE_BYTES, 1);
+  let trips = 0;
+  let missing = MESSAGE_BYTES;
+  const until = performance.now() + ms;
+  socket.write('e');
+  await new Promise<void>((resolve, reject) => {
+    socket.on('error', reject).on('data', (chunk: Buffer) => {
+      missing -= chunk.length;
+      if (missing > 0) return;
+      missing = MESSAGE_BYTES;
+      trips += 1;
+      if (performance.now() < until) socket.write(message);
+      else resolve();
+    });
+    socket.write(message);
+  });
+  socket.destroy();
+  return trips;
+}
+
+/** Short connections to all others, one after the other. */
+async function mesh(targets: readonly MemberTarget[], ms: number): Promise<number> {
+  const until = performance.now() + ms;
+  let connections = 0;
+  while (performance.now() < until) {
+    for (const target of targets) {
+      const socket = await connect(target);
+      socket.end().resume();
+      await new Promise((resolve) => socket.once('close', resolve));
+      connections += 1;
+      if (performance.now() >= until) break;
+    }
+  }
+  return connections;
+}
+
+async function hold(target: MemberTarget, connections: number): Promise<number> {
+  let left = connections;
+  const work = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      const socket = await connect(target);
+      held.push(socket);
+      // A Unix socket refuses those that come faster than they are accepted.
+      socket.write('e?');
+      await new Promise((resolve) => socket.once('data', resolve));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return held.length;
+}
+
+function request(target: MemberTarget, agent: http.Agent | false): Promise<number> {
+  const began = performance.now();
+  return new Promise((resolve, reject) => {
+    http
+      .get({ ...where(target), agent, path: '/' }, (response) => {
+        response.resume().on('end', () => {
+          resolve(performance.now() - began);
+        });
+      })
+      .on('error', reject);
+  });
+}
+
+/** Requests at a rate, however long each takes. */
+async function paced(target: MemberTarget, ratePerS: number, ms: number): Promise<number[]> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: PACED_CONNECTIONS });
+  const began = performance.now();
+  const under: Promise<number>[] = [];
+  for (let now = began; now < began + ms; now = performance.now()) {
+    const due = Math.floor(((now - began) * ratePerS) / 1000);
+    while (under.length < due) under.push(request(target, agent));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const took = await Promise.all(under);
+  agent.destroy();
+  return took;
+}
+
+function perform(job: Job): Promise<Results[Job['job']]> | Results[Job['job']] {
+  switch (job.job) {
+    case 'usage':
+      return usage();
+    case 'listen':
+      return listen(
+        net.createServer((socket) => socket.on('error', () => socket.destroy()).resume()),
+        job.path,
+      );
+    case 'ping':
+      return ping(job.target, job.ms);
+    case 'mesh':
+      return mesh(job.targets, job.ms);
+    case 'hold':
+      return hold(job.target, job.connections);
+    case 'first':
+      return request(job.target, false);
+    case 'paced':
+      return paced(job.target, job.ratePerS, job.ms);
+  }
+}
+
+async function answer(job: Job): Promise<MemberAnswer> {
+  try {
+    return { result: await perform(job) };
+  } catch (error) {
+    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+if (require.main === module) {
+  process.on('message', (job: Job) => {
+    void answer(job).then((told) => process.send?.(told));
+  });
+  process.once('disconnect', () => process.exit());
+}
