@@ -2,9 +2,9 @@
  * Node's class of stream handles whose work is done in JavaScript: what net.js, http's parser, TLS and http2 stand on
  * as they do on TCP's.
  *
- * @note Node 20 to 26: the class (JSStream) is not exported. A TLS socket over a stream without a handle has one below.
- * Making that socket loads `tls`, so this file is loaded with the first STP socket. An empty list of authorities keeps
- * Node from reading its own.
+ * @note Node 20 to 26: the class (JSStream) is not exported. A TLS socket over a stream without a handle makes one of
+ * it before it wraps it, where we stop it: the rest of a TLS socket takes milliseconds. Making that socket loads `tls`,
+ * so this file is loaded with the first STP socket.
  */
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
@@ -26,27 +26,39 @@ export interface JsStreamBase extends Handle {
   useUserBuffer(buffer: Uint8Array): void;
 }
 
-interface WrappedHandle {
-  readonly _handle: { readonly constructor: new () => JsStreamBase };
+type JsStreamClass = new () => JsStreamBase;
+
+interface WithHandle {
+  readonly _handle: { readonly constructor: JsStreamClass };
 }
 
-interface SecureSocket {
-  readonly _parentWrap?: WrappedHandle;
-  readonly _handle: { readonly _parentWrap: WrappedHandle };
+/** Thrown where the class is found; it never leaves this file. */
+class Found {
+  constructor(readonly constructorOfHandle: JsStreamClass) {}
 }
 
-function findClass(): new () => JsStreamBase {
+class Probe extends tls.TLSSocket {
+  /** Called by the constructor of TLSSocket with what stands over the handle. */
+  _wrapHandle(below: WithHandle): never {
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- no error: a way out of the constructor.
+    throw new Found(below._handle.constructor);
+  }
+}
+
+function findClass(): JsStreamClass {
   const below = new Duplex({
     read: () => undefined,
     write: (_chunk, _encoding, callback) => {
       callback();
     },
   });
-  const socket = new tls.TLSSocket(below, { secureContext: tls.createSecureContext({ ca: [] }) });
-  const { _parentWrap, _handle } = socket as unknown as SecureSocket;
-  const { constructor } = (_parentWrap ?? _handle._parentWrap)._handle;
-  socket.destroy();
-  return constructor;
+  try {
+    new Probe(below).destroy();
+  } catch (thrown) {
+    if (thrown instanceof Found) return thrown.constructorOfHandle;
+    throw thrown;
+  }
+  throw new Error(`Node ${process.version} has no class of JavaScript streams where it was looked for`);
 }
 
 export const JsStream = findClass();

@@ -56,11 +56,14 @@ const O_CLOEXEC = DARWIN ? 0x0100_0000 : 0o2_000_000;
 /** off_t is passed as 64 bits, and words of a ring are read in the machine's own order. */
 const ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'ppc64', 'riscv64', 'loong64'];
 
+const KOFFI_VERSION = '3.';
+
 /** A signal may interrupt posix_fallocate on tmpfs; more often than this in a row it is something else. */
 const INTERRUPTS_MAX = 1000;
 
 /** What is used of koffi; its own types are for an ES module. */
 interface Koffi {
+  readonly version: string;
   load(path: null): { func(definition: string): unknown };
   view(address: bigint, bytes: number): ArrayBuffer;
   errno(): number;
@@ -108,10 +111,26 @@ function tryLoad(): { native: Native | undefined; why: string } {
   }
 }
 
+/**
+ * koffi looks for its binary in many places, and wraps calls that are not used here: 10 ms of the 12 that it takes to
+ * load. So its binary is loaded from where npm puts it, if it is there and of the version that we know.
+ */
+function loadKoffi(): Koffi {
+  const binary = `@koromix/koffi-${process.platform}-${process.arch}/${process.platform}_${process.arch}/koffi.node`;
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- optional: an import would throw.
+    const koffi = require(binary) as Koffi;
+    if (koffi.version.startsWith(KOFFI_VERSION)) return koffi;
+  } catch {
+    // Another system, another C library, or another way to install: koffi finds it, or says why not.
+  }
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- optional: an import would throw.
+  return require('koffi') as Koffi;
+}
+
 // koffi's functions have no types of their own: this is where they get them.
 function loadCalls(): Calls {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- optional: an import would throw.
-  const koffi = require('koffi') as Koffi;
+  const koffi = loadKoffi();
   // null: the C library that this very process runs on, whatever its name (glibc, musl, libSystem).
   const libc = koffi.load(null);
   return {

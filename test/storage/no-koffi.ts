@@ -4,6 +4,7 @@ import Module from 'node:module';
 const loader = Module as unknown as { _resolveFilename: (request: string, ...rest: unknown[]) => string };
 const resolve = loader._resolveFilename;
 loader._resolveFilename = (request, ...rest): string => {
-  if (request === 'koffi') throw Object.assign(new Error("Cannot find module 'koffi'"), { code: 'MODULE_NOT_FOUND' });
+  if (/^(?:koffi$|@koromix\/koffi-)/u.test(request))
+    throw Object.assign(new Error(`Cannot find module '${request}'`), { code: 'MODULE_NOT_FOUND' });
   return resolve(request, ...rest);
 };
