@@ -261,8 +261,13 @@ void t.test('without leave to write, a server is told which flag it lacks, or go
     const tell = (code) => console.log(code, server.stp.transport, server.stp.error.code, server.stp.error.detail);
     server.on('error', ({ code }) => tell(code)).listen(0, () => server.close(() => tell('listens')));
   `;
-  const model = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
-  const flags = [model, '--no-warnings', '--allow-fs-read=*'];
+  const known = process.allowedNodeEnvironmentFlags;
+  const flags = [
+    known.has('--permission') ? '--permission' : '--experimental-permission',
+    ...(known.has('--allow-net') ? ['--allow-net'] : []),
+    '--no-warnings',
+    '--allow-fs-read=*',
+  ];
   for (const [mode, start] of [
     ['stp', 'EACCES stp EACCES '],
     ['auto', 'listens tcp EACCES '],
