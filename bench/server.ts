@@ -2,8 +2,8 @@
  * The serving side of the benches: an ordinary program that knows nothing of how its bytes travel.
  *
  * usage (forked): server.js [PATH]   without a path it listens on ports. Tells its parent { net, http }: where it
- * listens, and what it has used so far whenever it is asked. The first byte of a connection says what it wants: `e` every byte back, `s` swallow all and tell how many
- * there were.
+ * listens, and what it has used so far whenever it is asked. The first byte of a connection says what it wants: `e`
+ * every byte back, `s` swallow all and tell how many there were.
  */
 import http from 'node:http';
 import net from 'node:net';

@@ -7,7 +7,7 @@
 import path from 'node:path';
 import { StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { livenessFifoPathOf, type Region } from '../region';
+import { encodeNotification, livenessFifoPathOf, type Region } from '../region';
 import { closeQuietly, makeFifo, openFifoReader, openFifoWriter } from '../storage';
 import { ring } from './bell';
 
@@ -41,11 +41,11 @@ export class BellFiles {
     return openFifoWriter(this.#absolute(this.names(peer)[0]), this.#region.storage.access);
   }
 
-  /** Notifies a process over its liveness FIFO; false where that process is gone. */
+  /** Tells a process over its liveness FIFO that we have made a link with it; false where that process is gone. */
   notify(number: number): boolean {
     const fd = openFifoWriter(this.#absolute(livenessFifoPathOf(number)), this.#region.storage.access);
     if (fd === undefined) return false;
-    const heard = ring(fd);
+    const heard = ring(fd, encodeNotification(this.#region.self.number));
     closeQuietly(fd);
     return heard;
   }

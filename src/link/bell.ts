@@ -11,16 +11,19 @@
 import net from 'node:net';
 import { ringFifo } from '../storage';
 
-const BUFFER_BYTES = 64;
+export const BUFFER_BYTES = 64;
 
 export class BellReader {
   readonly #socket: net.Socket;
 
-  /** Takes over `fd`. `rung` is called for each time it was rung since; `gone` once when the last writer is gone. */
-  constructor(fd: number, rung: () => void, gone: () => void) {
+  /**
+   * Takes over `fd`. `rung` is called when it was rung, with what was written, which is good for the length of the
+   * call; `gone` once when the last writer is gone.
+   */
+  constructor(fd: number, rung: (bytes: Buffer) => void, gone: () => void) {
     const buffer = Buffer.alloc(BUFFER_BYTES);
-    const callback = (): boolean => {
-      rung();
+    const callback = (lengthBytes: number): boolean => {
+      rung(buffer.subarray(0, lengthBytes));
       return true;
     };
     // @types/node keeps `onread` to connect(), Node takes it here as well.
@@ -58,8 +61,8 @@ export class BellReader {
 }
 
 /** Rings; false where no process is there to hear it any more. */
-export function ring(fd: number): boolean {
-  return ringFifo(fd);
+export function ring(fd: number, bytes?: Uint8Array): boolean {
+  return ringFifo(fd, bytes);
 }
 
 /** False where no process hears it: then the end of the other bell tells more. */

@@ -16,9 +16,9 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { type ProcessInfo, type Region } from '../region';
+import { decodeNotifications, type ProcessInfo, type Region } from '../region';
 import { canListen, closeFifo, loadNative } from '../storage';
-import { BellReader, ringQuietly } from './bell';
+import { BellReader, BUFFER_BYTES, ringQuietly } from './bell';
 import { BellFiles } from './bell-files';
 import { Link, type LinkSink } from './link';
 import { closeBells, type Ends, newEnds, portChangesOf, willHear } from './link-ends';
@@ -109,8 +109,9 @@ export class LinkTable implements PollerEvents {
     }
     this.#livenessFifo = new BellReader(
       region.livenessFd,
-      () => {
-        this.#discover();
+      (bytes) => {
+        // A full buffer: there may have been no room for more.
+        this.#discover(bytes.length < BUFFER_BYTES ? decodeNotifications(bytes) : []);
       },
       () => {
         this.poller.setNeedsClock(true);
@@ -366,21 +367,25 @@ export class LinkTable implements PollerEvents {
   }
 
   /**
-   * A process notified: looks for logs that others made for us, and else for what dead processes left between them and
-   * us.
+   * Looks for logs that others made for us, and else for what dead processes left between them and us. `from`: those
+   * that notified us; where there are many processes, a list of all names costs more than to meet one.
    */
-  #discover(): void {
+  #discover(from: readonly number[] = []): void {
     if (this.#closed || this.#files.abandoned) return;
     try {
-      const known = this.#ends.size;
-      this.#newcomers.meetAll(this.#region.storage.list(REGION_PATHS.links), true);
-      if (this.#ends.size === known) this.#files.reap(this.#ends);
+      if (from.length === 0 || !this.#newcomers.meetThese(from)) this.#lookAtAll();
       this.#updateClock();
     } catch (error) {
       if (error instanceof StpError && error.code === 'EACCES') this.#events.barred();
       else this.poller.setNeedsClock(true);
     }
     this.poller.wake();
+  }
+
+  #lookAtAll(): void {
+    const known = this.#ends.size;
+    this.#newcomers.meetAll(this.#region.storage.list(REGION_PATHS.links), true);
+    if (this.#ends.size === known) this.#files.reap(this.#ends);
   }
 
   #updateClock(): void {

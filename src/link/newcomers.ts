@@ -61,6 +61,19 @@ export class Newcomers {
     }
   }
 
+  /**
+   * Processes of this kernel that have told us of a log that they made for us. False: for one of them there is none,
+   * and all names are to be looked at.
+   */
+  meetThese(numbers: readonly number[]): boolean {
+    const { self, storage } = this.#region;
+    return numbers.every((from) => {
+      if (from === self.number || storage.info(this.#files.theirs(from)) === undefined) return false;
+      this.#meet(from, true);
+      return true;
+    });
+  }
+
   #meet(from: number, notified: boolean): void {
     const known = this.#table.find(from);
     if (known !== undefined) {

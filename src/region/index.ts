@@ -1,6 +1,7 @@
 /** The region layer: which processes are here, where they listen, which sockets there are, which processes are dead. */
 export { type BindOptions, type FoundListener, type ListenerQuery, type PortInfo, Bindings } from './bindings';
 export { PORT_MAX } from './binding-table';
+export { decodeNotifications, encodeNotification } from './connect-notification';
 export { checkRegionDirectory } from './directory';
 export { type RegionFacts, type RegionLimits } from './header';
 export { type Host, Hosts } from './hosts';

@@ -18,6 +18,7 @@ import {
   ringFifo,
   type Storage,
 } from '../storage';
+import { encodeNotification, LOOK_AT_ALL } from './connect-notification';
 import { livenessFifoPathOf } from './process-info';
 
 export interface LivenessFifo {
@@ -75,7 +76,7 @@ export function notifyProcess(storage: Storage, number: number): void {
   const fd = absolute === undefined ? undefined : openFifoWriter(absolute, storage.access);
   if (fd === undefined) return;
   try {
-    ringFifo(fd);
+    ringFifo(fd, encodeNotification(LOOK_AT_ALL));
   } finally {
     closeQuietly(fd);
   }

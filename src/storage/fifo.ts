@@ -180,11 +180,14 @@ function errnoName(errno: number): string {
   return Object.entries(os.constants.errno).find(([, value]) => value === errno)?.[0] ?? 'EIO';
 }
 
-/** Rings: one byte. True where it rang or was already rung and not heard; false where no process listens any more. */
-export function ringFifo(fd: number): boolean {
+/**
+ * Rings: one byte, or a few that go in together. True where it rang, or is full of what was not heard yet; false where
+ * no process listens any more.
+ */
+export function ringFifo(fd: number, bytes: Uint8Array = ONE): boolean {
   for (let tries = 1; ; tries++) {
     try {
-      io.writeSync(fd, ONE, 0, 1);
+      io.writeSync(fd, bytes, 0, bytes.length);
       return true;
     } catch (error) {
       const code = codeOf(error);
