@@ -85,12 +85,14 @@ export class PortRanges {
       const port = takeFrom(range);
       if (port !== 0) return port;
     }
-    const held = this.#claims.rangesOfOthers(this.#group);
+    let held: ReadonlySet<number> | undefined;
     for (let i = 0; i < RANGES; i += 1) {
       const first = EPHEMERAL_FIRST + ((this.#start + i) % RANGES) * RANGE_PORTS;
-      const range = held.has(first) ? undefined : this.#claim(first);
+      const range = held?.has(first) === true ? undefined : this.#claim(first);
       const port = range === undefined ? 0 : takeFrom(range);
       if (port !== 0) return port;
+      // The first place is mostly free, and to look for others reads the tables of all processes.
+      held ??= this.#claims.rangesOfOthers(this.#group);
     }
     throw new StpError('EADDRNOTAVAIL', `no port of group ${this.#group} is free`);
   }
