@@ -71,6 +71,7 @@ export function connectTcpHandle(
   const decision = decide(settings, hostOf(socket) ?? ip, ip, port);
   if (decision.way === 'tcp') {
     note(socket, decision.reason, what, decision.error);
+    if (decision.reason === 'NO_LISTENER') refuseWhatIsReset(request);
     return byNode();
   }
   if (carriesTls(handle) && socket.encrypted !== true) {
@@ -164,9 +165,7 @@ function failedLater(stream: StpStream, attempt: Attempt, reason: ReasonCode, er
   const { socket, request, ip, port } = attempt;
   const failed = refusal(statusOf(error));
   if (attempt.fallback && stream.request === request && !stream.isClosing()) {
-    const refused = failed === status('ECONNREFUSED');
-    if (refused) refuseWhatIsReset(request);
-    const errno = goByTcp(attempt, refused ? 'NO_LISTENER' : 'REGION_UNUSABLE', error);
+    const errno = goByTcp(attempt, failed === status('ECONNREFUSED') ? 'NO_LISTENER' : 'REGION_UNUSABLE', error);
     if (errno < 0) fail(stream, request, errno);
     return;
   }
@@ -191,12 +190,13 @@ function goByTcp({ socket, request, ip, port }: Attempt, reason: ReasonCode, err
   const handle = makeTcpHandle();
   placeHandle(socket, handle);
   note(socket, reason, `connect ${ip}:${port}`, error);
+  if (reason === 'NO_LISTENER') refuseWhatIsReset(request);
   return connectByTcp(handle, request, ip, port);
 }
 
 /**
- * STP knew that the listener is gone. The kernel may close its TCP listener a moment later, and where it does so while
- * this connect is under way, Linux tells ECONNRESET instead.
+ * No process listens there by STP. The kernel closes the TCP listener of a process that ends a moment later, so that
+ * more clients meet it than over TCP alone, and where it does so while a connect is under way, Linux tells ECONNRESET.
  */
 function refuseWhatIsReset(request: ConnectRequest): void {
   const { oncomplete } = request;

@@ -378,3 +378,38 @@ void t.test('systems of the region are known by name and by their address, and s
     stderr,
   );
 });
+
+void t.test(
+  'a connect that a process resets by its end is refused in auto, as retry logic looks for that',
+  async (t) => {
+    const place = scratch();
+    t.teardown(place.remove);
+    const program = `
+    const net = require('node:net');
+    const { spawn } = require('node:child_process');
+    const serve = () => {
+      require('net').createServer().listen(0, '127.0.0.1', function () { console.log(this.address().port); });
+    };
+    const server = spawn(process.execPath, ['-e', '(' + serve + ')()'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    // A process of the region: without one nothing is decided.
+    net.createServer().listen(0, '127.0.0.1').unref();
+    server.stdout.once('data', (port) => {
+      server.kill('SIGSTOP');
+      net.connect(Number(port), '127.0.0.1').on('error', ({ code, syscall }) => console.log(syscall, code));
+      // The connection waits for its accept by now, and the event loop looks at it after the end of the server.
+      process.nextTick(() => {
+        server.kill('SIGKILL');
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      });
+    });
+  `;
+    for (const [mode, told] of [
+      ['tcp', 'connect ECONNRESET'],
+      ['auto', 'connect ECONNREFUSED'],
+    ] as const) {
+      const env = { STP_REGION: place.region, STP_NET: mode };
+      const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], env);
+      t.equal(stdout.trim(), told, `${mode}: ${stderr}`);
+    }
+  },
+);
