@@ -14,6 +14,9 @@ type ResultOf<J extends Job> = Results[J['job']];
 /** So long a process that stands still is left alone before its memory is read, milliseconds. */
 const SETTLE_MS = 300;
 
+/** Unix sockets so far: a server that has ended leaves the name of its own behind. */
+let pathCount = 0;
+
 /** The programs of one measurement. */
 class Crowd {
   readonly #children: ChildProcess[] = [];
@@ -26,7 +29,8 @@ class Crowd {
 
   /** A path for one more Unix socket. */
   newPath(): string | undefined {
-    return this.#path === undefined ? undefined : `${this.#path}.${this.#children.length}`;
+    pathCount += 1;
+    return this.#path === undefined ? undefined : `${this.#path}.${pathCount}`;
   }
 
   async server(): Promise<{ child: ChildProcess; targets: BenchTargets }> {
