@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import path from 'node:path';
 import { answerOf, stopped } from './children';
-import { type Job, type MemberAnswer, type MemberTarget, type Results } from './member';
+import { type Job, type MemberAnswer, type Results } from './member';
 import { type BenchTargets, type Usage } from './server';
 
 type Values = Readonly<Record<string, number>>;
@@ -110,9 +110,8 @@ export function firstRequests(to: BenchTargets, count: number): Promise<Values> 
     const { targets } = await crowd.server();
     const members = Array.from({ length: count }, () => crowd.member());
     await Promise.all(members.map(usageOf));
-    const target: MemberTarget = targets.http;
-    const took = await Promise.all(members.map((member) => ask(member, { job: 'first', target })));
-    return { medianMs: took.sort((a, b) => a - b)[took.length >> 1] ?? NaN };
+    const took = await Promise.all(members.map((member) => ask(member, { job: 'first', target: targets.http })));
+    return { medianMs: middle(took) };
   });
 }
 
@@ -143,10 +142,14 @@ export function pacedRequests(to: BenchTargets, ratePerS: number, ms: number): P
     const before = await cpu();
     const took = await ask(member, { job: 'paced', target: targets.http, ratePerS, ms });
     const cpuUs = (await cpu()) - before;
-    return { cpuUsEach: cpuUs / took.length, p50Us: (took.sort((a, b) => a - b)[took.length >> 1] ?? NaN) * 1000 };
+    return { cpuUsEach: cpuUs / took.length, p50Us: middle(took) * 1000 };
   });
 }
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
+}
+
+function middle(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
 }

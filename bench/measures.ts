@@ -1,15 +1,15 @@
 /** What the benches do: an ordinary program's work, which knows nothing of how its bytes travel. */
 import http from 'node:http';
 import net from 'node:net';
+import { connect, requestOptions, type Target } from './connect';
 import { firstRequests, idleConnections, mesh, pacedRequests, pairs } from './crowd';
 import { type BenchTargets, HOST } from './server';
 
 /** Metric -> value, in the unit that the metric's name ends with. */
 export type BenchValues = Readonly<Record<string, number>>;
-export type Target = number | string;
 type Measure = (targets: BenchTargets, count: (full: number) => number) => Promise<BenchValues>;
 
-export const BENCHES = {
+const WARM_BENCHES = {
   'round-trip': (to, count) => roundTrip(to.net, { messageBytes: 64, trips: count(20_000) }),
   'round-trip-idle': (to, count) => roundTrip(to.net, { messageBytes: 64, trips: count(300), pauseMs: 5 }),
   'stream-64b': (to, count) => stream(to.net, 64, count(400_000)),
@@ -23,6 +23,10 @@ export const BENCHES = {
   'http-lean-10': (to, count) => leanRequests(to.http, 10, count(60_000)),
   'connect-1': (to, count) => connects(to.net, 1, count(4_000)),
   'connect-20': (to, count) => connects(to.net, 20, count(8_000)),
+} as const satisfies Record<string, Measure>;
+
+/** They start their programs afresh for each measurement, which a warm-up would not reach. */
+const FRESH_BENCHES = {
   'pairs-4': (to, count) => pairs(to, some(count, 4), count(2000)),
   'pairs-8': (to, count) => pairs(to, some(count, 8), count(2000)),
   'mesh-20': (to, count) => mesh(to, some(count, 20), count(3000)),
@@ -32,17 +36,10 @@ export const BENCHES = {
   'paced-1000': (to, count) => pacedRequests(to, 1000, count(3000)),
 } as const satisfies Record<string, Measure>;
 
+export const BENCHES = { ...WARM_BENCHES, ...FRESH_BENCHES };
+
 export type BenchName = keyof typeof BENCHES;
-/** Benches that start their programs afresh for each measurement, which a warm-up would not reach. */
-export const FRESH: ReadonlySet<string> = new Set([
-  'pairs-4',
-  'pairs-8',
-  'mesh-20',
-  'first-50',
-  'idle-connections',
-  'paced-100',
-  'paced-1000',
-] satisfies BenchName[]);
+export const FRESH: ReadonlySet<string> = new Set(Object.keys(FRESH_BENCHES));
 
 /** So many processes, or two for a try. */
 function some(count: (full: number) => number, full: number): number {
@@ -63,17 +60,6 @@ interface Trips {
   readonly trips: number;
   /** From the end of one trip to the begin of the next. */
   readonly pauseMs?: number;
-}
-
-function connect(target: Target): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = typeof target === 'string' ? net.connect(target) : net.connect(target, HOST);
-    socket.setNoDelay(true);
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      resolve(socket);
-    });
-  });
 }
 
 /** One message at a time there and back; each trip is timed. */
@@ -159,7 +145,7 @@ async function secondsFor(total: number, atOnce: number, once: () => Promise<voi
 /** Keep-alive requests, one at a time on each of so many connections. */
 async function requests(target: Target, connections: number, total: number): Promise<BenchValues> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
-  const where = typeof target === 'string' ? { socketPath: target } : { host: HOST, port: target };
+  const where = requestOptions(target);
   const once = (): Promise<void> =>
     new Promise((resolve, reject) => {
       http

@@ -6,24 +6,23 @@
  */
 import http from 'node:http';
 import net from 'node:net';
-import { HOST, listen, type Usage, usage } from './server';
-
-export type MemberTarget = number | string;
+import { connect, requestOptions, type Target } from './connect';
+import { listen, type Usage, usage } from './server';
 
 /** What a member can be asked to do; times in milliseconds. */
 export type Job =
   | { readonly job: 'usage' }
   | { readonly job: 'listen'; readonly path: string | undefined }
-  | { readonly job: 'ping'; readonly target: MemberTarget; readonly ms: number }
-  | { readonly job: 'mesh'; readonly targets: readonly MemberTarget[]; readonly ms: number }
-  | { readonly job: 'hold'; readonly target: MemberTarget; readonly connections: number }
-  | { readonly job: 'first'; readonly target: MemberTarget }
-  | { readonly job: 'paced'; readonly target: MemberTarget; readonly ratePerS: number; readonly ms: number };
+  | { readonly job: 'ping'; readonly target: Target; readonly ms: number }
+  | { readonly job: 'mesh'; readonly targets: readonly Target[]; readonly ms: number }
+  | { readonly job: 'hold'; readonly target: Target; readonly connections: number }
+  | { readonly job: 'first'; readonly target: Target }
+  | { readonly job: 'paced'; readonly target: Target; readonly ratePerS: number; readonly ms: number };
 
 /** Of each job its answer. */
 export interface Results {
   usage: Usage;
-  listen: MemberTarget;
+  listen: Target;
   /** Trips. */
   ping: number;
   /** Connections. */
@@ -47,21 +46,7 @@ const PACED_CONNECTIONS = 10;
 
 const held: net.Socket[] = [];
 
-function connect(target: MemberTarget): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = typeof target === 'string' ? net.connect(target) : net.connect(target, HOST);
-    socket.setNoDelay(true).once('error', reject);
-    socket.once('connect', () => {
-      resolve(socket);
-    });
-  });
-}
-
-function where(target: MemberTarget): http.RequestOptions {
-  return typeof target === 'string' ? { socketPath: target } : { host: HOST, port: target };
-}
-
-async function ping(target: MemberTarget, ms: number): Promise<number> {
+async function ping(target: Target, ms: number): Promise<number> {
   const socket = await connect(target);
   const message = Buffer.alloc(MESSAGE_BYTES, 1);
   let trips = 0;
@@ -84,7 +69,7 @@ async function ping(target: MemberTarget, ms: number): Promise<number> {
 }
 
 /** Short connections to all others, one after the other. */
-async function mesh(targets: readonly MemberTarget[], ms: number): Promise<number> {
+async function mesh(targets: readonly Target[], ms: number): Promise<number> {
   const until = performance.now() + ms;
   let connections = 0;
   while (performance.now() < until) {
@@ -99,7 +84,7 @@ async function mesh(targets: readonly MemberTarget[], ms: number): Promise<numbe
   return connections;
 }
 
-async function hold(target: MemberTarget, connections: number): Promise<number> {
+async function hold(target: Target, connections: number): Promise<number> {
   let left = connections;
   const work = async (): Promise<void> => {
     while (left > 0) {
@@ -115,11 +100,11 @@ async function hold(target: MemberTarget, connections: number): Promise<number> 
   return held.length;
 }
 
-function request(target: MemberTarget, agent: http.Agent | false): Promise<number> {
+function request(target: Target, agent: http.Agent | false): Promise<number> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
     http
-      .get({ ...where(target), agent, path: '/' }, (response) => {
+      .get({ ...requestOptions(target), agent, path: '/' }, (response) => {
         response.resume().on('end', () => {
           resolve(performance.now() - began);
         });
@@ -129,7 +114,7 @@ function request(target: MemberTarget, agent: http.Agent | false): Promise<numbe
 }
 
 /** Requests at a rate, however long each takes. */
-async function paced(target: MemberTarget, ratePerS: number, ms: number): Promise<number[]> {
+async function paced(target: Target, ratePerS: number, ms: number): Promise<number[]> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: PACED_CONNECTIONS });
   const began = performance.now();
   const under: Promise<number>[] = [];

@@ -70,7 +70,9 @@ function applications(): string {
     '',
     table(['application', 'what it does', ...settings], cells),
     '',
-    `Under other versions (\`npm run compat -- applications --node 24\`): ${OTHER_LINES.map(otherRuns).join('; ')}.`,
+    'Under other versions (`npm run compat -- applications --node 24`):',
+    '',
+    ...OTHER_LINES.map((line) => `- ${otherRuns(line)}`),
   ].join('\n');
 }
 

@@ -108,9 +108,7 @@ const MAP = [
     'nothing: its name is the verdict, and tells N if it was only stopped | who saw it, once |',
   '| `links/A-B` | ordered pair of processes that talk | the log from A to B | process A |',
   '| `links/A-B.N` | ring, until B has mapped it | the memory of the log | process A |',
-  '| `bells/N` | process | ' +
-    'the liveness FIFO of process N: a process that makes a link with it writes its number here (4 bytes; 0: look at ' +
-    'all links); without a reader N is gone | anyone |',
+  '| `bells/N` | process | ' + 'liveness FIFO: what links with N writes its number; no reader: N is gone | anyone |',
   '| `bells/A-B` | ordered pair of processes that talk | ' +
     'FIFO: A wakes B; its end of file tells B that A is gone | process A |',
 ];

@@ -74,7 +74,7 @@ export const RingWords = defineLayout(
       at: 256,
       kind: 'u32',
       writer: 'owner',
-      doc: "changes of the writer's port table, counted modulo 2^32; stored after the change is in its file",
+      doc: "changes of the writer's port table, stored after they are in its file",
     },
   },
   { doc: 'Words of a ring, at LINK_AT.words.' },

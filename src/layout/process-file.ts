@@ -45,7 +45,7 @@ export const ProcessIdentity = defineLayout(
       at: 52,
       kind: 'u32',
       writer: 'creator',
-      doc: 'bit 0: can map logs, bit 1: can read and write frames, bit 2: has a liveness FIFO',
+      doc: 'bit 0: can map logs, bit 1: can handle frames, bit 2: has a liveness FIFO',
     },
     bootId: {
       at: 56,

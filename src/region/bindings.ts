@@ -218,10 +218,6 @@ export class Bindings {
     return this.#listeners(system, group, port, query)[0];
   }
 
-  hasListener(system: string, group: string, port: number, query: ListenerQuery = {}): boolean {
-    return this.seeListener(system, group, port, query) !== undefined;
-  }
-
   /** One that has the port for itself, or all that share it and are closest. */
   #listeners(system: string, group: string, port: number, query: ListenerQuery): readonly FoundListener[] {
     const bytes = this.#bytesOf(group);

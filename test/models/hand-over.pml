@@ -674,7 +674,8 @@ inline die() {
 #define OWNS (s[me].state == LIVE && s[me].hand == NO_HAND && !s[me].orphaned)
 #define READS(q) (!dead[me] && me != q && logged[LOG(q, me)] > 0)
 #define LEARNS(q) (!dead[me] && me != q && dead[q] && logged[LOG(q, me)] == 0 && !knows[LOG(me, q)])
-#define HAS_ROOM(q) (!dead[me] && me != q && !knows[LOG(me, q)] && logged[LOG(me, q)] < ROOM && (waiting[LOG(me, q)] > 0 || blocked[LOG(me, q)]))
+#define HAS_ROOM(q) (!dead[me] && me != q && !knows[LOG(me, q)] && logged[LOG(me, q)] < ROOM && \
+  (waiting[LOG(me, q)] > 0 || blocked[LOG(me, q)]))
 #define AT_END (s[me].finWanted && s[me].finReceived && s[me].queued == 0)
 
 /* What happens next: a record comes, there is room in a log, a death is noticed, or the program calls. */
