@@ -11,6 +11,7 @@ import {
   ERRORS,
   PF_STP,
   SOCK_STREAM,
+  STP_CONNECT_AWAIT_BUSY,
   STP_CONNECT_LINK_TIMEOUT,
   STP_CONNECT_QUEUED,
   type StpAddressInput,
@@ -142,7 +143,10 @@ function begin(stream: StpStream, { target, reason }: StpDecision, attempt: Atte
   }
   stream.request = request;
   STPsetopt(stream.descriptor, STP_CONNECT_QUEUED, true);
-  if (attempt.fallback) STPsetopt(stream.descriptor, STP_CONNECT_LINK_TIMEOUT, FIRST_CONTACT_MS);
+  if (attempt.fallback) {
+    STPsetopt(stream.descriptor, STP_CONNECT_LINK_TIMEOUT, FIRST_CONTACT_MS);
+    STPsetopt(stream.descriptor, STP_CONNECT_AWAIT_BUSY, true);
+  }
   stream.onConnected = (failed) => {
     if (failed === 0) complete(stream, 0);
     else failedLater(stream, attempt, reason, errorOf(failed));

@@ -62,6 +62,12 @@ export const STP_CONNECT_QUEUED = 9;
  */
 export const STP_CONNECT_LINK_TIMEOUT = 10;
 /**
+ * Boolean, before STPconnect (default false): STP_CONNECT_LINK_TIMEOUT is no limit for a process that is seen to be able
+ * to open its end of the link, and only has no time: one of this host and its pid namespace, of the user with which it
+ * joined the region.
+ */
+export const STP_CONNECT_AWAIT_BUSY = 12;
+/**
  * Boolean (default false; an accepted socket has it from its listener): where the process of the peer dies and had read
  * all that was sent to it, STPrecv returns 0, the end of the stream, and STPsend fails with EPIPE; where bytes lay
  * unread, and else, it is ECONNRESET. SO_ERROR and STPerror tell of ECONNRESET in both cases. For processes of one

@@ -55,6 +55,8 @@ export class Endpoint implements SocketOwner {
   /** The program is connected as soon as its request is queued. */
   connectQueued = false;
   connectLinkTimeoutMs = 0;
+  /** That limit is only for a process that may be unable to open its end. */
+  connectAwaitsBusy = false;
   giveTimeoutMs = 30_000;
   lastErrno = 0;
   /** SO_ERROR, cleared when it is read. */

@@ -1,6 +1,7 @@
 import { StpError } from '../errors';
 import { calledIp, ipFamily, isAnyIp, SocketState, sourceIp } from '../layout';
 import { connect, type EngineAddress } from '../engine';
+import { type FoundListener } from '../region';
 import { address as checkAddress, type CheckedAddress, integer } from './check';
 import { type Endpoint } from './endpoint';
 import { bindByDefault } from './stp-bind';
@@ -72,9 +73,16 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
     timeoutMs: endpoint.connectTimeoutMs,
     anyListener: found?.shared === true,
     early: endpoint.connectQueued ? { backlog: found?.backlog ?? 1 } : null,
-    linkTimeoutMs: endpoint.connectLinkTimeoutMs,
+    linkTimeoutMs: peer.port.attached ? 0 : linkLimitMs(endpoint, found),
   });
   endpoint.updateHold();
+}
+
+/** The limit for a first contact with the process of `found`: 0 for none. */
+function linkLimitMs(endpoint: Endpoint, found: FoundListener | undefined): number {
+  const limitMs = endpoint.connectLinkTimeoutMs;
+  if (limitMs === 0 || !endpoint.connectAwaitsBusy || found === undefined) return limitMs;
+  return endpoint.runtime.region.hasItsRights(found.process) ? 0 : limitMs;
 }
 
 function addressText({ system, group, port, ip }: EngineAddress): string {

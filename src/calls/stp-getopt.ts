@@ -20,7 +20,7 @@ export interface StpCounts {
  * Source: "STPgetopt".
  * @param s - a descriptor, or -1 for STP_SPIN, STP_REGION, STP_DRIVER
  * @param name - STP_WATCHER, STP_REF, STP_CONNECT_TIMEOUT, STP_CONNECT_QUEUED, STP_CONNECT_LINK_TIMEOUT,
- * STP_DEATH_AS_TCP, STP_GIVE_TIMEOUT, STP_STATE, STP_COUNTS; STP_SPIN, STP_REGION, STP_DRIVER
+ * STP_CONNECT_AWAIT_BUSY, STP_DEATH_AS_TCP, STP_GIVE_TIMEOUT, STP_STATE, STP_COUNTS; STP_SPIN, STP_REGION, STP_DRIVER
  * @throws EBADF, ENOPROTOOPT
  */
 export function STPgetopt(s: number, name: typeof C.STP_STATE): SocketStateName;
@@ -28,7 +28,7 @@ export function STPgetopt(s: number, name: typeof C.STP_COUNTS): StpCounts;
 export function STPgetopt(s: number, name: typeof C.STP_WATCHER): SocketWatcher | null;
 export function STPgetopt(
   s: number,
-  name: typeof C.STP_REF | typeof C.STP_CONNECT_QUEUED | typeof C.STP_DEATH_AS_TCP,
+  name: typeof C.STP_REF | typeof C.STP_CONNECT_QUEUED | typeof C.STP_CONNECT_AWAIT_BUSY | typeof C.STP_DEATH_AS_TCP,
 ): boolean;
 export function STPgetopt(s: number, name: typeof C.STP_REGION | typeof C.STP_DRIVER): string;
 export function STPgetopt(s: number, name: number): number;
@@ -48,6 +48,8 @@ export function STPgetopt(s: number, name: number): number | boolean | string | 
       return endpoint.connectQueued;
     case C.STP_CONNECT_LINK_TIMEOUT:
       return endpoint.connectLinkTimeoutMs;
+    case C.STP_CONNECT_AWAIT_BUSY:
+      return endpoint.connectAwaitsBusy;
     case C.STP_DEATH_AS_TCP:
       return socket.deathAsTcp;
     case C.STP_GIVE_TIMEOUT:

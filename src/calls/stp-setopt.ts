@@ -16,7 +16,7 @@ const WATCHER_METHODS = ['readable', 'writable', 'acceptable', 'connected', 'res
  * @param s - a descriptor, or -1 for STP_SPIN
  * @param name - STP_WATCHER, STP_REF, STP_UNREAD, STP_CONNECT_TIMEOUT, STP_CONNECT_LINK_TIMEOUT, STP_GIVE_TIMEOUT
  * (milliseconds),
- *   STP_CONNECT_QUEUED, STP_DEATH_AS_TCP; STP_SPIN (microseconds)
+ *   STP_CONNECT_QUEUED, STP_CONNECT_AWAIT_BUSY, STP_DEATH_AS_TCP; STP_SPIN (microseconds)
  * @throws EBADF, EINVAL, ENOPROTOOPT
  */
 export function STPsetopt(s: number, name: typeof C.STP_WATCHER, value: SocketWatcher | null): number;
@@ -44,6 +44,9 @@ export function STPsetopt(s: number, name: number, value: unknown): number {
       return 0;
     case C.STP_CONNECT_LINK_TIMEOUT:
       endpoint.connectLinkTimeoutMs = integer(call, 'STP_CONNECT_LINK_TIMEOUT', value, 0, TIMEOUT_MAX_MS);
+      return 0;
+    case C.STP_CONNECT_AWAIT_BUSY:
+      endpoint.connectAwaitsBusy = boolean(call, 'STP_CONNECT_AWAIT_BUSY', value);
       return 0;
     case C.STP_DEATH_AS_TCP:
       endpoint.socket.deathAsTcp = boolean(call, 'STP_DEATH_AS_TCP', value);

@@ -24,6 +24,8 @@ export interface Machine {
   readonly startTicks: number;
   /** What the pid tells about a process of this kernel. Never 'dead' on a guess. */
   pidLiveness(pid: number, startTicks: number, pidNamespace: number): Liveness;
+  /** The one user whose rights a process of our pid namespace has; undefined where that is not known or not one. */
+  userOf(pid: number): number | undefined;
 }
 
 const STAT_STATE = 0;
@@ -63,6 +65,7 @@ function linuxMachine(): Machine {
       if (startTicks === 0 || !ticksCompare) return 'unknown';
       return stat.startTicks === startTicks ? 'alive' : 'dead';
     },
+    userOf: (pid) => (procIsOurs ? userOf(pid) : undefined),
   };
 }
 
@@ -75,6 +78,7 @@ function otherMachine(): Machine {
     pidLiveness(pid) {
       return processMissing(pid) ? 'dead' : 'alive';
     },
+    userOf: () => undefined,
   };
 }
 
@@ -86,6 +90,12 @@ function processStat(pid: string): ProcessStat | undefined {
   const startTicks = Number(fields[STAT_START_TIME]);
   const state = fields[STAT_STATE];
   return state === undefined || !Number.isSafeInteger(startTicks) ? undefined : { state, startTicks };
+}
+
+/** Real, effective, saved and file system user of proc(5), where they are one. */
+function userOf(pid: number): number | undefined {
+  const [, real, ...others] = /^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$/mu.exec(text(`/proc/${pid}/status`) ?? '') ?? [];
+  return real !== undefined && others.every((each) => each === real) ? Number(real) : undefined;
 }
 
 /** True only where the kernel says that there is no such process (hidepid hides /proc entries of living ones). */

@@ -376,6 +376,16 @@ export class Processes {
     }
   }
 
+  /**
+   * True where a process is seen to have the rights with which it joined: alive, of our pid namespace, and its user the
+   * same. It can make files in the region then, as soon as it has time.
+   */
+  hasItsRights(info: ProcessInfo): boolean {
+    const { bootId, pid, startTicks, pidNamespace, uid } = info;
+    if (bootId !== this.#machine.bootId) return false;
+    return this.#machine.pidLiveness(pid, startTicks, pidNamespace) === 'alive' && this.#machine.userOf(pid) === uid;
+  }
+
   #lookAtOtherKernel(entry: Entry): Liveness {
     const { number } = entry.info;
     if (this.#marked.has(number)) return 'dead';

@@ -158,6 +158,11 @@ export class Region {
     return this.#processes.isAlive(info);
   }
 
+  /** See {@link Processes.hasItsRights}. */
+  hasItsRights(info: ProcessInfo): boolean {
+    return this.#processes.hasItsRights(info);
+  }
+
   /**
    * True where others took us for dead, because they saw no heartbeat for a lease. Nothing that we hold in the region
    * can be relied on then.

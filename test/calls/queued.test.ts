@@ -179,6 +179,29 @@ for (const variant of DRIVERS) {
     );
 
     void t.test(
+      'on first contact a server that only has no time is waited for, where that is asked for',
+      { skip: process.platform === 'linux' ? false : 'only Linux tells the rights of another process' },
+      async (t) => {
+        const late = await start(t, region, variant, 'busy');
+        const alone = await start(t, region, variant, 'patient');
+        const there = await listen(late);
+        const release = await hold(region, late);
+        await alone.run(async (kit, to) => {
+          const { stp } = kit;
+          const s = (kit.fds['s'] = kit.socket());
+          stp.STPsetopt(s, stp.STP_CONNECT_QUEUED, true);
+          stp.STPsetopt(s, stp.STP_CONNECT_LINK_TIMEOUT, 1);
+          stp.STPsetopt(s, stp.STP_CONNECT_AWAIT_BUSY, true);
+          await stp.STPconnect(s, { port: to });
+          await kit.sendText(s, 'no hurry');
+          stp.STPshutdown(s, 1);
+        }, there);
+        await release();
+        t.equal(await late.run(serveOne, 'listener'), 'no hurry');
+      },
+    );
+
+    void t.test(
       'a watcher is told of the connection, and one that is set after the accept of what has come before',
       async (t) => {
         const told = await client.run(async (kit, to) => {

@@ -156,13 +156,7 @@ async function play(
       findings.push(`${where}: never told: ${JSON.stringify(went)}`);
     // For a moment `auto` does not try again what it could not use.
     await setTimeout(UNUSABLE_MS);
-    let after = await client.connect(port);
-    // Nor does it wait more than 100 ms for a first contact, in which two rings of 64 MiB are filled with zeros; then
-    // it goes by TCP, and by STP when there is contact.
-    if (mode === 'auto' && after.told === 'ETIMEDOUT' && after.code === '') {
-      await setTimeout(UNUSABLE_MS);
-      after = await client.connect(port);
-    }
+    const after = await client.connect(port);
     if (after.transport !== 'stp' || after.code !== '')
       findings.push(`${where}, when the limit is gone: ${JSON.stringify(after)}`);
     return { cases: went.length + 1, findings };

@@ -20,7 +20,10 @@ const WAYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 /** What each prints over TCP, which is tried as well. */
 const EXPECTED: Readonly<Record<string, unknown>> = {
   'address-ports': ['127.0.0.1 for 127.0.0.1', '127.0.0.2 for 127.0.0.2', '::1 for ::1', 'ECONNREFUSED'],
-  'busy-server': [true, 'got q'],
+  'busy-server': [
+    [true, 'got first', true],
+    [true, 'got second', true],
+  ],
   'close-phase': ['close', 'timer'],
   deaths: ['end', 'end', 'ECONNRESET', 'ECONNRESET'],
   'in-turn': ['both connected', 0],
