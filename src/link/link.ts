@@ -24,6 +24,7 @@ import { type LogReader, type LogWriter } from '../storage';
 import { sourcesOf, targetsOf } from './leftovers';
 import { RecordWriter } from './record-writer';
 import { gather, GATHER_BYTES_MAX, gatheredBytes, gatherMemory, padded } from './records';
+import { type Turn, WakePolicy } from './wake-policy';
 
 /** Where records and news of links go. */
 export interface LinkSink {
@@ -42,7 +43,7 @@ export interface LinkSink {
 }
 
 /** What a link needs from the poller that owns it. */
-export interface LinkOwner {
+export interface LinkOwner extends Turn {
   readonly sink: LinkSink;
   /** Counts turns of the event loop that looked for records. */
   readonly turn: number;
@@ -51,6 +52,9 @@ export interface LinkOwner {
    * has none.
    */
   readonly lastTurns: Int32Array;
+  /** Records given to the sink. */
+  records: number;
+  moreAtHand: boolean;
   /** Something was appended: publish at the end of the turn, and look for answers. */
   publishLater(link: Link): void;
 }
@@ -101,7 +105,7 @@ export class Link extends RecordWriter {
   readonly #owner: LinkOwner;
   readonly #eager: boolean;
   readonly #capacityBytes: number;
-  #lastRung = 0;
+  readonly #wake = new WakePolicy();
   #unacknowledged = 0;
   #publishedTurn = -1;
   /** Of what was published last. */
@@ -143,8 +147,18 @@ export class Link extends RecordWriter {
 
   publishNow(): void {
     // Where it is a trip to a file server, what follows in this turn goes with it.
-    if (!this.remote && this.#isFirst()) this.publish();
+    if (!this.remote && this.#isFirst()) {
+      if (this.#eager && this.#wake.defers(this.#owner)) this.#show();
+      else this.publish();
+    }
     this.#owner.publishLater(this);
+  }
+
+  /** True where the peer has so much of ours to look at that it waits for nothing. */
+  peerIsBusy(): boolean {
+    if (!this.#eager || this.needsRoom || this.failure !== null) return false;
+    this.refreshRoom();
+    return this.#wake.isBusy(this.#capacityBytes - this.out.freeBytes - this.out.pendingBytes);
   }
 
   /**
@@ -171,8 +185,14 @@ export class Link extends RecordWriter {
 
   /** Makes all that was appended visible and wakes the peer if it sleeps. */
   publish(): void {
-    if (!this.out.dirty || this.failure !== null) return;
+    if (this.#show() || this.#wake.hasDeferred) this.#ringIf(SLEEPS);
+  }
+
+  /** Makes all that was appended visible: true where there was anything. */
+  #show(): boolean {
+    if (!this.out.dirty || this.failure !== null) return false;
     this.#publishedTurn = this.#owner.turn;
+    this.#wake.published(this.out.pendingBytes, this.#publishedSource !== this.tailSource);
     this.#publishedSource = this.tailSource;
     this.tailAt = -1;
     this.#restTurns = 0;
@@ -181,12 +201,12 @@ export class Link extends RecordWriter {
       this.out.publish();
     } catch (error) {
       this.fail(error);
-      return;
+      return false;
     }
     crashPoint('publish.done');
     this.unwatched = true;
-    this.#ringIf(SLEEPS);
     if (this.#settled !== null) this.#settle();
+    return true;
   }
 
   /**
@@ -216,8 +236,7 @@ export class Link extends RecordWriter {
       this.fail(error);
       return;
     }
-    if ((word & bits) !== bits || word === this.#lastRung) return;
-    this.#lastRung = word;
+    if (!this.#wake.isDue(word, bits)) return;
     this.ringPeer();
     crashPoint('publish.rung');
   }
@@ -367,6 +386,8 @@ export class Link extends RecordWriter {
     const joins = type === RecordType.data && lengthBytes <= GATHER_BYTES_MAX && total < run;
     const gathered = joins ? gather(reader, run, source, socket, generation, lengthBytes) : 0;
     const used = gathered > 0 ? gathered : total;
+    this.#owner.records += 1;
+    this.#owner.moreAtHand = used < run;
     try {
       if (gathered > 0)
         this.#owner.sink.record(this, type, source, socket, generation, gatherMemory, 0, gatheredBytes());
@@ -383,6 +404,7 @@ export class Link extends RecordWriter {
         );
       crashPoint('data.delivered');
     } finally {
+      this.#owner.moreAtHand = false;
       // The sink runs the program: it may have closed the link, or thrown; a record is delivered once all the same.
       if (this.in === reader) {
         reader.consume(used);

@@ -38,6 +38,9 @@ const CONTENDED_US = 300;
  */
 const LEAVE_OUT_FIRST = 8;
 const LEAVE_OUT_MAX = 256;
+/** So many records are several, of which each takes less than what it costs two processes that one wakes the other. */
+const BURST_RECORDS = 4;
+const QUICK_RECORD_US = 150;
 /** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
 const TURNS_WITHOUT_YIELD = 4;
 /** Sockets that turns are counted for at first. */
@@ -75,6 +78,9 @@ export interface PollerEvents {
 export class Poller implements LinkOwner {
   readonly sink: LinkSink;
   turn = 0;
+  records = 0;
+  moreAtHand = false;
+  quick = false;
   lastTurns = new Int32Array(TURNS_FIRST);
   readonly links = new Set<Link>();
   /** True while no look is due by itself: something must wake us. */
@@ -89,12 +95,16 @@ export class Poller implements LinkOwner {
   readonly #yield: (() => void) | undefined;
   readonly #root = new AsyncResource('STPPOLLER');
   readonly #dirty: Link[] = [];
+  /** By which the last record came. */
+  #lastLink: Link | null = null;
   #budgetUs = DEFAULT_SPIN_US;
   #idleSinceMs = 0;
   #idleTurns = 0;
   /** Turns that are still to run in this go of the event loop. */
   #turnsDue = 0;
   #behind = false;
+  /** The last turn had several records. */
+  #burst = false;
   #leaveOut = 0;
   #leaveOutNext = LEAVE_OUT_FIRST;
   #sleeps = 0;
@@ -243,10 +253,13 @@ export class Poller implements LinkOwner {
     const restOnly = this.remote && this.#behind;
     this.#behind = false;
     let any = false;
+    const before = this.records;
+    const beganMs = this.#burst ? nowMs() : 0;
     try {
       for (const link of this.links) {
         if (restOnly && !link.behind && link.failure === null && !link.peerGone) continue;
         const came = link.poll();
+        if (came) this.#lastLink = link;
         if (link.behind) this.#behind = true;
         if (came || (link.needsRoom && link.checkRoom())) any = true;
         if (link.failure !== null || (link.peerGone && !came)) this.#events.linkOver(link);
@@ -256,7 +269,15 @@ export class Poller implements LinkOwner {
       if (this.remote) this.#flushAfterProgram();
       else this.flush();
     }
+    this.#countBurst(this.records - before, beganMs);
     return any;
+  }
+
+  /** How quick the records of a turn were, where there were several, and several in the turn before. */
+  #countBurst(records: number, beganMs: number): void {
+    const burst = records >= BURST_RECORDS;
+    this.quick = burst && this.#burst && (nowMs() - beganMs) * 1000 < records * QUICK_RECORD_US;
+    this.#burst = burst;
   }
 
   /** Waits a moment for records. False: the budget is used up. */
@@ -272,7 +293,8 @@ export class Poller implements LinkOwner {
     }
     let now = nowMs();
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
-    if ((now - this.#idleSinceMs) * 1000 >= this.#budgetUs) return false;
+    const spunUs = (now - this.#idleSinceMs) * 1000;
+    if (spunUs >= this.#budgetUs || this.#lastLink?.peerIsBusy() === true) return false;
     for (let i = 0; i < LOOKS_PER_TURN; i++) {
       if (this.#ready()) return true;
       yieldProcessor();

@@ -71,6 +71,9 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
 
   readonly sink: LinkSink = this;
   turn = 0;
+  records = 0;
+  moreAtHand = false;
+  quick = false;
   readonly lastTurns: Int32Array;
   readonly socketsMax: number;
   readonly #dirty: Link[] = [];

@@ -23,6 +23,9 @@ const TURNS_MAX = 64;
 class Watcher implements LinkOwner, LinkSink {
   readonly sink = this;
   turn = 0;
+  records = 0;
+  moreAtHand = false;
+  quick = false;
   readonly lastTurns = new Int32Array(64);
   bytes = 0;
 
