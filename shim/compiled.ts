@@ -2,9 +2,10 @@
  * Loads a file of the package with what V8 made of it before, its code cache: to compile the library takes a third of
  * the time until the first socket listens.
  *
- * The cache lies beside the file, one for each version of Node. `npm run build` makes it, else the first process that
- * has run for a while and may write there; nothing is ever written elsewhere. V8 takes no cache that another version or
- * other flags of it made, but does not look for damage: checksums of the text and of the cache find that.
+ * The caches lie beside the file, one for each version of Node and each set of V8's flags that was used with it: V8
+ * takes none that was made with others (`--max-old-space-size` is one). `npm run build` makes the first, else a process
+ * that has run for a while and may write there; nothing is ever written elsewhere. V8 does not look for damage:
+ * checksums of the text and of the cache find that.
  * NODE_DISABLE_COMPILE_CACHE, Node's own switch, turns it off, and so do source maps, which Node reads for what it
  * loads itself.
  */
@@ -18,8 +19,12 @@ import { setTimeout } from '../src/host';
 
 /** A process that has run for so long has time to make a cache, which takes some milliseconds. */
 const SAVE_AFTER_MS = 1000;
-/** CRC-32 of the text, then of the cache, each 4 bytes. */
-const HEAD_BYTES = 8;
+/** CRC-32 of the text and of all that follows, and the length of the sample, each 4 bytes. */
+const HEAD_BYTES = 12;
+/** A text whose cache V8 takes where it takes ours, and looks at in no time. */
+const SAMPLE = '0';
+/** Sets of flags for which a cache is kept. */
+const CACHES_MAX = 8;
 
 type Wrapper = (exports: unknown, require: NodeJS.Require, module: Module, file: string, directory: string) => void;
 
@@ -27,6 +32,12 @@ interface Compiled {
   readonly script: vm.Script;
   readonly cacheFile: string;
   readonly textCrc: number;
+}
+
+interface Found {
+  readonly cachedData?: Buffer;
+  /** Where the cache for this process is, or belongs. */
+  readonly cacheFile?: string;
 }
 
 /** What was compiled without a cache, by file. */
@@ -53,18 +64,20 @@ export function loadCompiled(file: string): unknown {
 }
 
 function compile(file: string): Wrapper {
-  const { Script } = require('node:vm') as typeof vm;
   const text = fs.readFileSync(file);
   const textCrc = crcOf(text);
-  const cacheFile = `${file}.${process.version}-${process.arch}.cache`;
-  const cachedData = readCache(cacheFile, textCrc);
-  const options = { filename: file, ...(cachedData === undefined ? {} : { cachedData }) };
-  const script = new Script(Module.wrap(text.toString('utf8')), options);
-  if (cachedData === undefined || script.cachedDataRejected === true) {
+  const { cacheFile, ...options } = findCache(file, textCrc);
+  const script = makeScript(Module.wrap(text.toString('utf8')), { filename: file, ...options });
+  if (cacheFile !== undefined && (options.cachedData === undefined || script.cachedDataRejected === true)) {
     fresh.set(file, { script, cacheFile, textCrc });
     setTimeout(saveCaches, SAVE_AFTER_MS).unref();
   }
   return script.runInThisContext() as Wrapper;
+}
+
+function makeScript(text: string, options?: vm.ScriptOptions): vm.Script {
+  const { Script } = require('node:vm') as typeof vm;
+  return new Script(text, options);
 }
 
 function crcOf(bytes: Uint8Array): number {
@@ -72,12 +85,28 @@ function crcOf(bytes: Uint8Array): number {
   return crc32(bytes);
 }
 
-function readCache(cacheFile: string, textCrc: number): Buffer | undefined {
+/** The cache of this V8 with its flags; else the place of the first that is missing, damaged or of another text. */
+function findCache(file: string, textCrc: number): Found {
+  for (let n = 0; n < CACHES_MAX; n++) {
+    const cacheFile = `${file}.${process.version}-${process.arch}${n === 0 ? '' : `-${n}`}.cache`;
+    const bytes = readQuietly(cacheFile);
+    if (bytes === undefined || bytes.length <= HEAD_BYTES || bytes.readUInt32LE(0) !== textCrc) return { cacheFile };
+    const dataAt = HEAD_BYTES + bytes.readUInt32LE(8);
+    if (dataAt < bytes.length && !isOurs(bytes.subarray(HEAD_BYTES, dataAt))) continue;
+    if (bytes.readUInt32LE(4) !== crcOf(bytes.subarray(8))) return { cacheFile };
+    return { cachedData: bytes.subarray(dataAt), cacheFile };
+  }
+  return {};
+}
+
+/** Whether V8 takes a cache that was made together with this one of the sample. */
+function isOurs(sample: Buffer): boolean {
+  return makeScript(SAMPLE, { cachedData: sample }).cachedDataRejected === false;
+}
+
+function readQuietly(file: string): Buffer | undefined {
   try {
-    const bytes = fs.readFileSync(cacheFile);
-    const cache = bytes.subarray(HEAD_BYTES);
-    const fits = cache.length > 0 && bytes.readUInt32LE(0) === textCrc && bytes.readUInt32LE(4) === crcOf(cache);
-    return fits ? cache : undefined;
+    return fs.readFileSync(file);
   } catch {
     return undefined;
   }
@@ -90,11 +119,12 @@ export function saveCaches(): void {
     try {
       // First, as it is cheap: most processes that have no cache after the first process can't write one.
       fs.accessSync(path.dirname(cacheFile), fs.constants.W_OK);
-      const cache = script.createCachedData();
-      const head = Buffer.alloc(HEAD_BYTES);
-      head.writeUInt32LE(textCrc);
-      head.writeUInt32LE(crcOf(cache), 4);
-      fs.writeFileSync(temporary, Buffer.concat([head, cache]), { flag: 'wx' });
+      const sample = makeScript(SAMPLE).createCachedData();
+      const bytes = Buffer.concat([Buffer.alloc(HEAD_BYTES), sample, script.createCachedData()]);
+      bytes.writeUInt32LE(textCrc);
+      bytes.writeUInt32LE(sample.length, 8);
+      bytes.writeUInt32LE(crcOf(bytes.subarray(8)), 4);
+      fs.writeFileSync(temporary, bytes, { flag: 'wx' });
       fs.renameSync(temporary, cacheFile);
     } catch {
       // It is compiled again each time.

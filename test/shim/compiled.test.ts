@@ -77,6 +77,24 @@ void t.test('a cache that is damaged, cut short or of another text is not used, 
   t.equal((await play(PATIENCE_MS / 2)).stdout, 'listens Socket\nmade\n', 'another text of the same length');
 });
 
+void t.test('a process with other flags of V8 has a cache of its own, and the first one stays', async (t) => {
+  const { library, cache } = copy(t);
+  const { region, remove } = scratch();
+  t.teardown(remove);
+  const own = cache.replace(/[.]cache$/u, '-1.cache');
+  const play = async (awaited: string, forMs: number, flags: readonly string[]): Promise<string> => {
+    const args = [...flags, '--require', path.join(library, 'register.js'), '-', awaited, String(forMs)];
+    return (await node(args, { STP_REGION: region, STP_NET: 'stp' }, PROGRAM)).stdout;
+  };
+  const flags = ['--max-old-space-size=512'];
+  t.equal(await play(cache, 1500, []), 'listens Socket\nleft\n', 'the one of the build is taken');
+  t.equal(await play(own, PATIENCE_MS / 2, flags), 'listens Socket\nmade\n', 'the other is made');
+  const first = fs.statSync(cache).ino;
+  t.equal(await play(own, 1500, flags), 'listens Socket\nleft\n', 'and taken by the next');
+  t.equal(await play(cache, 1500, []), 'listens Socket\nleft\n');
+  t.equal(fs.statSync(cache).ino, first, 'without flags the first is still the one');
+});
+
 void t.test('where the package can not be written to, and where it is turned off, nothing is written', async (t) => {
   const { library, cache, play } = copy(t);
   fs.rmSync(cache, { force: true });
