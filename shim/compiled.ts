@@ -2,12 +2,11 @@
  * Loads a file of the package with what V8 made of it before, its code cache: to compile the library takes a third of
  * the time until the first socket listens.
  *
- * The caches lie beside the file, one for each version of Node and each set of V8's flags that was used with it: V8
- * takes none that was made with others (`--max-old-space-size` is one). `npm run build` makes the first, else a process
- * that has run for a while and may write there; nothing is ever written elsewhere. V8 does not look for damage:
- * checksums of the text and of the cache find that.
- * NODE_DISABLE_COMPILE_CACHE, Node's own switch, turns it off, and so do source maps, which Node reads for what it
- * loads itself.
+ * The caches lie beside the file, one for each version of Node and each of a few sets of V8's flags: V8 takes none that
+ * was made with others (`--max-old-space-size` is one). `npm run build` makes the first, else a process that has run
+ * for a while and may write there; nothing is ever written elsewhere. V8 does not look for damage: checksums of the
+ * text and of the cache find that. NODE_DISABLE_COMPILE_CACHE, Node's own switch, turns it off, and so do source maps,
+ * which Node reads for what it loads itself.
  */
 /* eslint-disable @typescript-eslint/no-require-imports -- what a process without STP sockets has no use for */
 import fs from 'node:fs';
@@ -19,11 +18,13 @@ import { setTimeout } from '../src/host';
 
 /** A process that has run for so long has time to make a cache, which takes some milliseconds. */
 const SAVE_AFTER_MS = 1000;
-/** CRC-32 of the text and of all that follows, and the length of the sample, each 4 bytes. */
-const HEAD_BYTES = 12;
+/** CRC-32 of the text and of all that follows, the length of the sample, and 0, each 4 bytes. */
+const HEAD_BYTES = 16;
+/** V8 copies a cache that does not begin at a multiple of this. */
+const ALIGN_BYTES = 8;
 /** A text whose cache V8 takes where it takes ours, and looks at in no time. */
 const SAMPLE = '0';
-/** Sets of flags for which a cache is kept. */
+/** Sets of flags for which a cache is kept, at most. */
 const CACHES_MAX = 8;
 
 type Wrapper = (exports: unknown, require: NodeJS.Require, module: Module, file: string, directory: string) => void;
@@ -91,17 +92,24 @@ function findCache(file: string, textCrc: number): Found {
     const cacheFile = `${file}.${process.version}-${process.arch}${n === 0 ? '' : `-${n}`}.cache`;
     const bytes = readQuietly(cacheFile);
     if (bytes === undefined || bytes.length <= HEAD_BYTES || bytes.readUInt32LE(0) !== textCrc) return { cacheFile };
-    const dataAt = HEAD_BYTES + bytes.readUInt32LE(8);
-    if (dataAt < bytes.length && !isOurs(bytes.subarray(HEAD_BYTES, dataAt))) continue;
     if (bytes.readUInt32LE(4) !== crcOf(bytes.subarray(8))) return { cacheFile };
-    return { cachedData: bytes.subarray(dataAt), cacheFile };
+    const sampleEnd = HEAD_BYTES + bytes.readUInt32LE(8);
+    if (!isOurs(cacheFile, bytes.subarray(HEAD_BYTES, sampleEnd))) continue;
+    return { cachedData: bytes.subarray(aligned(sampleEnd)), cacheFile };
   }
   return {};
 }
 
-/** Whether V8 takes a cache that was made together with this one of the sample. */
-function isOurs(sample: Buffer): boolean {
-  return makeScript(SAMPLE, { cachedData: sample }).cachedDataRejected === false;
+/**
+ * Whether V8 takes a cache that was made together with this one of the sample. The name is the file's: under a name for
+ * which it has compiled the sample, V8 does not look at a cache.
+ */
+function isOurs(filename: string, sample: Buffer): boolean {
+  return makeScript(SAMPLE, { filename, cachedData: sample }).cachedDataRejected === false;
+}
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
 }
 
 function readQuietly(file: string): Buffer | undefined {
@@ -120,7 +128,8 @@ export function saveCaches(): void {
       // First, as it is cheap: most processes that have no cache after the first process can't write one.
       fs.accessSync(path.dirname(cacheFile), fs.constants.W_OK);
       const sample = makeScript(SAMPLE).createCachedData();
-      const bytes = Buffer.concat([Buffer.alloc(HEAD_BYTES), sample, script.createCachedData()]);
+      const padding = Buffer.alloc(aligned(sample.length) - sample.length);
+      const bytes = Buffer.concat([Buffer.alloc(HEAD_BYTES), sample, padding, script.createCachedData()]);
       bytes.writeUInt32LE(textCrc);
       bytes.writeUInt32LE(sample.length, 8);
       bytes.writeUInt32LE(crcOf(bytes.subarray(8)), 4);

@@ -43,7 +43,10 @@ import { decide, type Decision } from './decision';
 import { boundTo } from './bound';
 import { hostOf } from './host';
 
-/** How long two processes that meet for the first time may take, milliseconds: then a client in `auto` goes by TCP. */
+/**
+ * How long two processes that meet for the first time may take, milliseconds: then a client in `auto` goes by TCP,
+ * unless the other only has no time.
+ */
 const FIRST_CONTACT_MS = 100;
 
 type StpDecision = Extract<Decision, { way: 'stp' }>;

@@ -62,9 +62,9 @@ export const STP_CONNECT_QUEUED = 9;
  */
 export const STP_CONNECT_LINK_TIMEOUT = 10;
 /**
- * Boolean, before STPconnect (default false): STP_CONNECT_LINK_TIMEOUT is no limit for a process that is seen to be able
- * to open its end of the link, and only has no time: one of this host and its pid namespace, of the user with which it
- * joined the region.
+ * Boolean, before STPconnect (default false): STP_CONNECT_LINK_TIMEOUT is no limit for a process that should be able to
+ * open its end of the link, and only has no time: one of this host and its pid namespace, of the user with which it
+ * joined the region, and which did open it when it was last asked.
  */
 export const STP_CONNECT_AWAIT_BUSY = 12;
 /**

@@ -82,7 +82,8 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
 function linkLimitMs(endpoint: Endpoint, found: FoundListener | undefined): number {
   const limitMs = endpoint.connectLinkTimeoutMs;
   if (limitMs === 0 || !endpoint.connectAwaitsBusy || found === undefined) return limitMs;
-  return endpoint.runtime.region.hasItsRights(found.process) ? 0 : limitMs;
+  const { region, links } = endpoint.runtime;
+  return !links.hasNotAnswered(found.process.number) && region.hasItsRights(found.process) ? 0 : limitMs;
 }
 
 function addressText({ system, group, port, ip }: EngineAddress): string {

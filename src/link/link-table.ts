@@ -20,6 +20,7 @@ import { decodeNotifications, type ProcessInfo, type Region } from '../region';
 import { canListen, closeFifo, loadNative } from '../storage';
 import { BellReader, BUFFER_BYTES, ringQuietly } from './bell';
 import { BellFiles } from './bell-files';
+import { FailedPeers } from './failed-peers';
 import { Link, type LinkSink } from './link';
 import { closeBells, type Ends, newEnds, portChangesOf, willHear } from './link-ends';
 import { LinkFiles } from './link-files';
@@ -56,8 +57,6 @@ const CLEAR_MS = 100;
 const MAY_PASS: ReadonlySet<string> = new Set(['EMFILE', 'ENOBUFS', 'EIO', 'ENOSPC', 'EDQUOT']);
 /** A file that is not listed so often is not there. */
 const MISSING_MAX = 2;
-/** Links with one process that may turn out damaged before we have no more to do with it. */
-const FAILURES_MAX = 8;
 
 export class LinkTable implements PollerEvents {
   readonly poller: Poller;
@@ -68,7 +67,7 @@ export class LinkTable implements PollerEvents {
   readonly #newcomers: Newcomers;
   readonly #ends = new Map<number, Ends>();
   /** Damaged links by process. */
-  readonly #failures = new Map<number, number>();
+  readonly #failed = new FailedPeers();
   #livenessFifo: BellReader | null = null;
   /** Of our own port table. */
   #portChanges = 0;
@@ -86,7 +85,7 @@ export class LinkTable implements PollerEvents {
     this.#files = new LinkFiles(region);
     this.#newcomers = new Newcomers(region, this.#files, {
       find: (number) => this.#ends.get(number),
-      isBanned: (number) => this.#isBanned(number),
+      isBanned: (number) => this.#failed.isBanned(number),
       make: (info) => this.#make(info),
       complete: (ends) => {
         this.#complete(ends);
@@ -129,7 +128,8 @@ export class LinkTable implements PollerEvents {
     const known = this.#ends.get(number);
     if (known !== undefined) return epoch === undefined || known.info.epoch === epoch ? known.link : undefined;
     const info = number === this.#region.self.number ? this.#region.self : this.#region.process(number);
-    if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#isBanned(number)) return undefined;
+    if (info === undefined || (epoch !== undefined && info.epoch !== epoch) || this.#failed.isBanned(number))
+      return undefined;
     if (info !== this.#region.self && this.#region.isAlive(info) === 'dead') return undefined;
     checkRoom(this.#region, info);
     const ends = this.#make(info);
@@ -166,6 +166,11 @@ export class LinkTable implements PollerEvents {
     return ends?.info.epoch === epoch ? portChangesOf(ends) : undefined;
   }
 
+  /** See FailedPeers. */
+  hasNotAnswered(number: number): boolean {
+    return this.#failed.hasNotAnswered(number);
+  }
+
   /** No process is to find us at home any more. */
   closeLivenessFifo(): void {
     this.#livenessFifo?.close();
@@ -185,10 +190,6 @@ export class LinkTable implements PollerEvents {
       if (link.in === null) link.fail(new StpError('ECONNRESET', 'the region was removed'));
     this.#updateClock();
     this.poller.wake();
-  }
-
-  #isBanned(number: number): boolean {
-    return (this.#failures.get(number) ?? 0) >= FAILURES_MAX;
   }
 
   #make(info: ProcessInfo): Ends {
@@ -292,6 +293,7 @@ export class LinkTable implements PollerEvents {
       this.#notOpened(ends, error);
       return false;
     }
+    this.#failed.answered(info.number);
     link.ringIfAsleep();
     this.poller.wake();
     this.#events.attached(link);
@@ -470,9 +472,7 @@ export class LinkTable implements PollerEvents {
     const ends = this.#ends.get(link.process);
     if (ends?.link !== link) return;
     const errno = link.failure === null ? errnoOf('ECONNRESET') : -link.failure.errno;
-    if (link.peerGone) this.#failures.delete(link.process);
-    else if (link.failure?.code === 'ESTPCORRUPT')
-      this.#failures.set(link.process, (this.#failures.get(link.process) ?? 0) + 1);
+    this.#failed.count(link);
     const left =
       link.peerGone && link.failure === null && ends.info.bootId === this.#region.self.bootId
         ? leftoversOf(link, this.#files.abandoned ? undefined : this.#region)

@@ -451,7 +451,8 @@ export class Link extends RecordWriter {
     }
     crashPoint('data.told');
     if (this.out.dirty) this.#owner.publishLater(this);
-    this.#ringIf(SLEEPS | WANTS_ROOM);
+    // A look at the asleep word is one for deferred rings as well: it must not find less than they need.
+    this.#ringIf(this.#wake.hasDeferred ? SLEEPS : SLEEPS | WANTS_ROOM);
   }
 
   /** Announces sleep (or its end) to the peer. `count` names the sleep. */

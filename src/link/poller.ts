@@ -38,9 +38,11 @@ const CONTENDED_US = 300;
  */
 const LEAVE_OUT_FIRST = 8;
 const LEAVE_OUT_MAX = 256;
-/** So many records are several, of which each takes less than what it costs two processes that one wakes the other. */
+/** So many records are a burst, and a quick one where each takes less than this: a wake costs two processes as much. */
 const BURST_RECORDS = 4;
-const QUICK_RECORD_US = 150;
+const QUICK_RECORD_US = 250;
+/** After records that took longer so many bursts are not trusted: answers would wait behind the next slow one. */
+const SLOW_BURSTS = 16;
 /** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
 const TURNS_WITHOUT_YIELD = 4;
 /** Sockets that turns are counted for at first. */
@@ -105,6 +107,8 @@ export class Poller implements LinkOwner {
   #behind = false;
   /** The last turn had several records. */
   #burst = false;
+  /** Bursts for which a peer that sleeps is rung for each answer, as there was a slow one. */
+  #slowBursts = 0;
   #leaveOut = 0;
   #leaveOutNext = LEAVE_OUT_FIRST;
   #sleeps = 0;
@@ -262,7 +266,7 @@ export class Poller implements LinkOwner {
         if (came) this.#lastLink = link;
         if (link.behind) this.#behind = true;
         if (came || (link.needsRoom && link.checkRoom())) any = true;
-        if (link.failure !== null || (link.peerGone && !came)) this.#events.linkOver(link);
+        if (link.failure !== null || (link.peerGone && !came)) this.#over(link);
       }
     } finally {
       this.#polling = false;
@@ -273,10 +277,20 @@ export class Poller implements LinkOwner {
     return any;
   }
 
+  #over(link: Link): void {
+    if (this.#lastLink === link) this.#lastLink = null;
+    this.#events.linkOver(link);
+  }
+
   /** How quick the records of a turn were, where there were several, and several in the turn before. */
   #countBurst(records: number, beganMs: number): void {
     const burst = records >= BURST_RECORDS;
-    this.quick = burst && this.#burst && (nowMs() - beganMs) * 1000 < records * QUICK_RECORD_US;
+    this.quick = false;
+    if (burst && this.#burst) {
+      if ((nowMs() - beganMs) * 1000 >= records * QUICK_RECORD_US) this.#slowBursts = SLOW_BURSTS;
+      else if (this.#slowBursts > 0) this.#slowBursts -= 1;
+      else this.quick = true;
+    }
     this.#burst = burst;
   }
 
@@ -432,6 +446,7 @@ export class Poller implements LinkOwner {
     if (this.#watch !== null) clearTimeout(this.#watch);
     if (this.#loopHandle !== null && 'hasRef' in this.#loopHandle) clearInterval(this.#loopHandle);
     this.links.clear();
+    this.#lastLink = null;
   }
 }
 

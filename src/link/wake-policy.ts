@@ -3,13 +3,13 @@
  *
  * A ring costs more than most answers: a system call, an interrupt of another processor, and a turn of the peer's event
  * loop. A peer that is woken for each answer of a burst is asleep again before the next is made, so a burst of quick
- * ones rings for the first of several. It also has no use for a spin of ours while answers of several sockets lie
- * unread: it is busy, and waits for none of them.
+ * ones rings for every eighth. Nor has a peer any use for a spin of ours while answers of several sockets lie unread:
+ * it is busy, and waits for none of them.
  */
 
-/** A peer that sleeps is rung at the latest for the last of so many answers. */
-const DEFERRED_MAX = 8;
-/** A peer that has not looked at the answers of so many sockets is busy. */
+/** So many answers do not ring a peer that sleeps, and the next one does. */
+const DEFERRED_MAX = 7;
+/** A peer that has not looked at the answers of more sockets than this, one after the other, is busy. */
 const BUSY_ANSWERS = 4;
 
 /** What the turn of the event loop tells. */

@@ -58,6 +58,38 @@ void t.test(
   },
 );
 
+void t.test('a process that could not open its end of a link is not waited for again', async (t) => {
+  const region = freshRegion(t, DIRECT.under);
+  const server = await Actor.start(t, { region, ...DIRECT.options, name: 'server', execArgv: ['--require', PRELOAD] });
+  const client = await Actor.start(t, { region, ...DIRECT.options, name: 'client' });
+  const port = await server.run(serve);
+  await server.run((kit) => {
+    kit.faults.arm({ call: 'create link', code: 'EMFILE', times: Infinity });
+  });
+  const patient = (to: number): Promise<string> =>
+    client.run(
+      (kit, there) =>
+        kit.code(async () => {
+          const { stp } = kit;
+          const s = kit.socket();
+          stp.STPsetopt(s, stp.STP_CONNECT_QUEUED, true);
+          stp.STPsetopt(s, stp.STP_CONNECT_LINK_TIMEOUT, 100);
+          stp.STPsetopt(s, stp.STP_CONNECT_AWAIT_BUSY, true);
+          await stp.STPconnect(s, { port: there });
+          await kit.sendText(s, 'ping');
+          if ((await kit.text(s, 4)) !== 'ping') throw new Error('garbled');
+        }),
+      to,
+    );
+  t.equal(await patient(port), 'ECONNRESET', 'it was taken for one that only has no time');
+  t.equal(await patient(port), 'ETIMEDOUT', 'and is known from then on');
+  await server.run((kit) => {
+    kit.faults.disarm();
+  });
+  t.equal(await client.run(ask, port), '');
+  t.equal(await patient(port), '', 'until it could');
+});
+
 void t.test(
   'a process that connects again at once after its link has failed gets through, though the peer has not noticed yet',
   async (t) => {

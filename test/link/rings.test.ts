@@ -1,8 +1,9 @@
 /** Whom a burst of answers wakes, and how often: a ring costs more than most answers. */
 import t, { type Test } from 'tap';
 import { RecordType } from '../../src/layout';
+import { Link } from '../../src/link/link';
 import { loadNative } from '../../src/storage';
-import { type Pair, pair } from './pair';
+import { type Pair, pair, untilAsleep } from './pair';
 
 const skip = loadNative() === undefined ? 'no memory mapping here' : false;
 const PAYLOAD = Buffer.alloc(100, 'x');
@@ -36,22 +37,50 @@ function scene(test: Test): Scene {
 
 void t.test('a peer that sleeps is rung once for several quick answers, and sees each at once', { skip }, (test) => {
   const all = scene(test);
-  for (let socket = 1; socket <= 8; socket++) {
+  for (let socket = 1; socket <= 7; socket++) {
     const before = all.peerIn.poll();
     all.answer(socket);
     test.ok(all.peerIn.poll() > before, `answer ${socket} is there to be read`);
     test.equal(all.rings, 0, `no ring for answer ${socket} alone`);
   }
-  all.answer(9);
+  all.answer(8);
   test.equal(all.rings, 1, 'a long burst does not wait for its end');
   all.peerOut.setAsleep(ASLEEP_AGAIN);
-  all.answer(10);
+  all.answer(9);
   test.equal(all.rings, 1);
   all.poller.flush(true);
   test.equal(all.rings, 2, 'the end of the turn rings for what is left');
   all.poller.flush(true);
   test.equal(all.rings, 2, 'and once');
   test.end();
+});
+
+void t.test('a peer is rung for answers of a turn whose last record is not answered', { skip }, async (test) => {
+  const all = scene(test);
+  const { poller, peerOut } = all;
+  poller.moreAtHand = false;
+  const owner = {
+    sink: poller.sink,
+    lastTurns: new Int32Array(8),
+    turn: 0,
+    records: 0,
+    moreAtHand: false,
+    quick: false,
+  };
+  const peer = new Link({ ...owner, publishLater: () => undefined }, 1, 1, peerOut, true);
+  for (let socket = 1; socket <= 5; socket++)
+    peer.append(RecordType.data, socket, socket, 1, PAYLOAD, 0, PAYLOAD.length);
+  peer.publish();
+  let answered = 0;
+  poller.sink.record = (_link, _type, _source, socket): void => {
+    if (socket === 5) return;
+    all.answer(socket);
+    answered += 1;
+  };
+  poller.wake();
+  await untilAsleep(poller);
+  test.equal(answered, 4);
+  test.equal(all.rings, 1);
 });
 
 void t.test('a peer that sleeps is rung at once for the last answer, and for slow ones', { skip }, (test) => {

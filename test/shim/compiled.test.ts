@@ -61,12 +61,15 @@ void t.test('a cache that is damaged, cut short or of another text is not used, 
   await play(PATIENCE_MS / 2);
   const good = fs.readFileSync(cache);
   const middle = Math.floor(good.length / 2);
+  const otherSample = Buffer.from(good);
+  otherSample.fill(7, 16, 32);
   const bad: Readonly<Record<string, Buffer>> = {
     'of other bytes': Buffer.concat([good.subarray(0, middle), Buffer.alloc(good.length - middle, 7)]),
     'cut short': good.subarray(0, middle),
     empty: Buffer.alloc(0),
     'without its head': good.subarray(8),
     'of four bytes': good.subarray(0, 4),
+    'with a damaged sample': otherSample,
   };
   for (const [what, bytes] of Object.entries(bad)) {
     fs.writeFileSync(cache, bytes);
@@ -81,7 +84,7 @@ void t.test('a process with other flags of V8 has a cache of its own, and the fi
   const { library, cache } = copy(t);
   const { region, remove } = scratch();
   t.teardown(remove);
-  const own = cache.replace(/[.]cache$/u, '-1.cache');
+  const [own, third] = [1, 2].map((n) => cache.replace(/[.]cache$/u, `-${n}.cache`)) as [string, string];
   const play = async (awaited: string, forMs: number, flags: readonly string[]): Promise<string> => {
     const args = [...flags, '--require', path.join(library, 'register.js'), '-', awaited, String(forMs)];
     return (await node(args, { STP_REGION: region, STP_NET: 'stp' }, PROGRAM)).stdout;
@@ -89,6 +92,9 @@ void t.test('a process with other flags of V8 has a cache of its own, and the fi
   const flags = ['--max-old-space-size=512'];
   t.equal(await play(cache, 1500, []), 'listens Socket\nleft\n', 'the one of the build is taken');
   t.equal(await play(own, PATIENCE_MS / 2, flags), 'listens Socket\nmade\n', 'the other is made');
+  const others = ['--stack-size=900'];
+  t.equal(await play(third, PATIENCE_MS / 2, others), 'listens Socket\nmade\n', 'and a third one');
+  t.equal(await play(third, 1500, others), 'listens Socket\nleft\n');
   const first = fs.statSync(cache).ino;
   t.equal(await play(own, 1500, flags), 'listens Socket\nleft\n', 'and taken by the next');
   t.equal(await play(cache, 1500, []), 'listens Socket\nleft\n');
