@@ -84,6 +84,9 @@ void t.test('a process with other flags of V8 has a cache of its own, and the fi
   const { library, cache } = copy(t);
   const { region, remove } = scratch();
   t.teardown(remove);
+  // Other tests may have run with flags of their own before the copy was made.
+  for (const name of fs.readdirSync(library))
+    if (name.endsWith('.cache') && name !== CACHE) fs.rmSync(path.join(library, name));
   const [own, third] = [1, 2].map((n) => cache.replace(/[.]cache$/u, `-${n}.cache`)) as [string, string];
   const play = async (awaited: string, forMs: number, flags: readonly string[]): Promise<string> => {
     const args = [...flags, '--require', path.join(library, 'register.js'), '-', awaited, String(forMs)];
