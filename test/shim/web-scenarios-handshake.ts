@@ -272,7 +272,8 @@ export const handshakeScenarios: Record<string, Scenario> = {
           socket.end();
         } else if (what !== '') socket.write(what);
         await closing(socket);
-        await sleep(5);
+        // The server tells of the one before the next one comes.
+        await sleep(50);
       }
     },
   },
