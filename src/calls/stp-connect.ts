@@ -1,7 +1,7 @@
 import { StpError } from '../errors';
 import { calledIp, ipFamily, isAnyIp, SocketState, sourceIp } from '../layout';
 import { connect, type EngineAddress } from '../engine';
-import { type FoundListener } from '../region';
+import { type ProcessInfo } from '../region';
 import { address as checkAddress, type CheckedAddress, integer } from './check';
 import { type Endpoint } from './endpoint';
 import { bindByDefault } from './stp-bind';
@@ -64,26 +64,26 @@ function begin(call: string, endpoint: Endpoint, wanted: CheckedAddress): void {
   }
   const found = own.firstListener(socket, remote);
   const peer = found === undefined ? undefined : own.engine.peer(found.process.number, found.process.epoch);
-  if (peer === undefined) throw new StpError('ECONNREFUSED', addressText(remote), call);
+  if (found === undefined || peer === undefined) throw new StpError('ECONNREFUSED', addressText(remote), call);
   bindByDefault(endpoint);
   // What a bind left open is known now: the kernel's choice, where the call stays in this system.
   if (isAnyIp(socket.local.ip))
     socket.local.ip = system.toLowerCase() === own.system.toLowerCase() ? sourceIp(remote.ip) : '';
   connect(own.engine, socket, peer, remote, {
     timeoutMs: endpoint.connectTimeoutMs,
-    anyListener: found?.shared === true,
-    early: endpoint.connectQueued ? { backlog: found?.backlog ?? 1 } : null,
-    linkTimeoutMs: peer.port.attached ? 0 : linkLimitMs(endpoint, found),
+    anyListener: found.shared,
+    early: endpoint.connectQueued ? { backlog: found.backlog } : null,
+    linkTimeoutMs: peer.port.attached ? 0 : linkLimitMs(endpoint, found.process),
   });
   endpoint.updateHold();
 }
 
-/** The limit for a first contact with the process of `found`: 0 for none. */
-function linkLimitMs(endpoint: Endpoint, found: FoundListener | undefined): number {
+/** The limit for a first contact with the process of a listener: 0 for none. */
+function linkLimitMs(endpoint: Endpoint, listener: ProcessInfo): number {
   const limitMs = endpoint.connectLinkTimeoutMs;
-  if (limitMs === 0 || !endpoint.connectAwaitsBusy || found === undefined) return limitMs;
+  if (limitMs === 0 || !endpoint.connectAwaitsBusy) return limitMs;
   const { region, links } = endpoint.runtime;
-  return !links.hasNotAnswered(found.process.number) && region.hasItsRights(found.process) ? 0 : limitMs;
+  return !links.hasNotAnswered(listener.number) && region.hasItsRights(listener) ? 0 : limitMs;
 }
 
 function addressText({ system, group, port, ip }: EngineAddress): string {
