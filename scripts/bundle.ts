@@ -23,6 +23,7 @@ const OUT = path.join(ROOT, 'dist', 'lib');
 const HOOK_SOURCES: readonly string[] = ['shim/hook.ts', 'shim/index.ts'];
 const LIBRARY_SOURCE = 'shim/library.ts';
 const HOOK_FILE = './hook.js';
+const LAYOUT = 'src/layout/';
 
 const COMMON = {
   absWorkingDir: ROOT,
@@ -110,9 +111,25 @@ function fromHook(shared: ReadonlySet<string>): Plugin {
   };
 }
 
-function bundleHook(shared: readonly string[], outfile: string): Promise<readonly string[]> {
+/** The numbers of a file layout in the place of the code that declares it. */
+const layoutNumbers: Plugin = {
+  name: 'layout-numbers',
+  setup: (hooks) => {
+    hooks.onLoad({ filter: matching(`/${LAYOUT}[^/]+[.]ts$`) }, async ({ path: source }) => {
+      const compiled = path.join(ROOT, 'dist', `${nameOf(source).slice(0, -'.ts'.length)}.js`);
+      const exported = Object.entries((await import(compiled)) as object).filter(([name]) => /^[A-Z]/u.test(name));
+      return { contents: exported.map(([name, value]) => `export const ${name} = ${numbersOf(value)};`).join('\n') };
+    });
+  },
+};
+
+function numbersOf(value: unknown): string {
+  return JSON.stringify(value, (_name, part: unknown) => (/number|object/u.test(typeof part) ? part : undefined));
+}
+
+async function bundleHook(shared: readonly string[], outfile: string): Promise<readonly string[]> {
   const entries = shared.map((name) => `${JSON.stringify(name)}: () => require(${JSON.stringify(`./${name}`)})`);
-  return bundle({
+  const sources = await bundle({
     stdin: {
       contents: [
         `exports.shared = {${entries.join(', ')}};`,
@@ -122,7 +139,9 @@ function bundleHook(shared: readonly string[], outfile: string): Promise<readonl
       sourcefile: 'hook-entry.js',
     },
     outfile,
+    plugins: [layoutNumbers],
   });
+  return sources.filter((name) => !name.startsWith(LAYOUT));
 }
 
 /** The sources that went into the bundle, by their paths from the root. */

@@ -18,15 +18,8 @@ import { isOwnAddress } from './connect/own-addresses';
 import { type ChannelTarget, watchChannel } from './handoff/channel';
 import type { ClusterInternals } from './handoff/cluster';
 import { loadChildProcess, loadCluster, loadedTranslator, loadGlance, loadTranslator } from './lazy';
-import {
-  type ConnectRequest,
-  type Handle,
-  type InternalSocket,
-  ownerOf,
-  type TcpHandle,
-  tcpPrototype,
-  type WriteCallback,
-} from './node/internals';
+import { type ConnectRequest, type Handle, ownerOf, type TcpHandle, tcpPrototype } from './node/handles';
+import { type InternalSocket, type WriteCallback } from './node/internals';
 import { Patches } from './node/patches';
 import { status } from './node/status';
 import { cameByNodeOptions, mayHaveComeByImport, removeOwnOptions, workerClass } from './node/workers';

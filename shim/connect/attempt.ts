@@ -25,16 +25,8 @@ import { type Configuration } from '../configuration';
 import { NO_DESCRIPTOR, StpStream } from '../handle/stream';
 import { regionError, statusOf } from '../node/errors';
 import { status } from '../node/status';
-import {
-  carriesTls,
-  connectByTcp,
-  type ConnectRequest,
-  type InternalSocket,
-  isObject,
-  makeTcpHandle,
-  ownerOf,
-  type TcpHandle,
-} from '../node/internals';
+import { type ConnectRequest, connectByTcp, makeTcpHandle, ownerOf, type TcpHandle } from '../node/handles';
+import { carriesTls, type InternalSocket, isObject } from '../node/internals';
 import { placeHandle } from '../node/place';
 import { note } from '../note';
 import { type ReasonCode } from '../reasons';

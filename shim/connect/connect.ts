@@ -9,15 +9,8 @@ import net from 'node:net';
 import { type Configuration } from '../configuration';
 import { StpError } from '../../src/index';
 import { StpStream } from '../handle/stream';
-import {
-  connectArguments,
-  type Handle,
-  type InternalSocket,
-  isObject,
-  kOwner,
-  kReinitializeHandle,
-  tcpPrototype,
-} from '../node/internals';
+import { type Handle, kOwner, tcpPrototype } from '../node/handles';
+import { connectArguments, type InternalSocket, isObject, kReinitializeHandle } from '../node/internals';
 import { placeHandle } from '../node/place';
 import { note } from '../note';
 import { connectStream, open } from './attempt';

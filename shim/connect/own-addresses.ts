@@ -6,9 +6,18 @@ import { nowMs } from '../../src/host';
 /** How long a list of this machine's addresses is good, milliseconds. */
 const INTERFACES_FRESH_MS = 1000;
 
-const loopback = new net.BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
+/** Made when it is needed: it takes a process half a millisecond. */
+let loopbackList: net.BlockList | undefined;
+
+function loopback(): net.BlockList {
+  if (loopbackList === undefined) {
+    loopbackList = new net.BlockList();
+    loopbackList.addSubnet('127.0.0.0', 8, 'ipv4');
+    loopbackList.addAddress('::1', 'ipv6');
+  }
+  return loopbackList;
+}
+
 /** "Any" is called as loopback. */
 export const ANY_AS_LOOPBACK: ReadonlyMap<string, string> = new Map([
   ['0.0.0.0', '127.0.0.1'],
@@ -17,18 +26,20 @@ export const ANY_AS_LOOPBACK: ReadonlyMap<string, string> = new Map([
 
 const MAPPED_IPV4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/iu;
 
-let ownAddresses = new net.BlockList();
+let ownAddresses: net.BlockList | undefined;
 let ownAddressesAtMs = -Infinity;
 
-function refreshOwnAddresses(): void {
+function freshOwnAddresses(): net.BlockList {
   const now = nowMs();
-  if (now - ownAddressesAtMs < INTERFACES_FRESH_MS) return;
+  if (ownAddresses !== undefined && now - ownAddressesAtMs < INTERFACES_FRESH_MS) return ownAddresses;
   ownAddressesAtMs = now;
-  ownAddresses = new net.BlockList();
+  const found = new net.BlockList();
   for (const addresses of Object.values(os.networkInterfaces())) {
     for (const { address, family } of addresses ?? [])
-      ownAddresses.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
+      found.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
   }
+  ownAddresses = found;
+  return found;
 }
 
 export function withoutZone(ip: string): string {
@@ -61,7 +72,6 @@ export function isOwnAddress(ip: string): boolean {
   if (isPlainLoopback(ip)) return true;
   const address = withoutZone(ip);
   const type = isIpv6(address) ? 'ipv6' : 'ipv4';
-  if (ANY_AS_LOOPBACK.has(address) || loopback.check(address, type)) return true;
-  refreshOwnAddresses();
-  return ownAddresses.check(address, type);
+  if (ANY_AS_LOOPBACK.has(address) || loopback().check(address, type)) return true;
+  return freshOwnAddresses().check(address, type);
 }

@@ -16,15 +16,8 @@ import { hostOf } from '../connect/host';
 import { holdPort, servesWorkers, sharedAs } from '../handoff/cluster';
 import { regionError, statusOf, unknownHostError } from '../node/errors';
 import { status, UV_TCP_IPV6ONLY } from '../node/status';
-import {
-  type Handle,
-  type InternalServer,
-  isObject,
-  normalizeArguments,
-  ownerOf,
-  type SocketName,
-  type TcpHandle,
-} from '../node/internals';
+import { type Handle, type SocketName, ownerOf, type TcpHandle } from '../node/handles';
+import { type InternalServer, isObject, normalizeArguments } from '../node/internals';
 import { note } from '../note';
 import { type ReasonCode } from '../reasons';
 import { Listener, type ListenAddress } from './listener';

@@ -30,7 +30,7 @@ import {
 import { clearTimeout, setTimeout } from '../../src/host';
 import { isIpv6 } from '../connect/own-addresses';
 import { statusOf } from '../node/errors';
-import { type Handle, ownerOf, type SocketName } from '../node/internals';
+import { type Handle, type SocketName, ownerOf } from '../node/handles';
 import { inRoot } from '../node/root';
 import { endCallback } from '../node/tick';
 import { note } from '../note';

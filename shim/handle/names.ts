@@ -3,7 +3,7 @@
  */
 import { type StpAddress, STPgethostbyname, STPgethostname, STPgetpeername } from '../../src/index';
 import { familyOf, loopbackOf } from '../connect/addresses';
-import { type SocketName } from '../node/internals';
+import { type SocketName } from '../node/handles';
 
 export interface EndNames {
   readonly local: SocketName;

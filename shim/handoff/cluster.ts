@@ -21,7 +21,8 @@ import {
 import { type Configuration } from '../configuration';
 import { wantedFor } from '../connect/decision';
 import { statusOf } from '../node/errors';
-import { type Handle, type InternalServer, type SocketName } from '../node/internals';
+import { type Handle, type SocketName } from '../node/handles';
+import { type InternalServer } from '../node/internals';
 import { socketName } from '../handle/names';
 import { UV_TCP_IPV6ONLY } from '../node/status';
 

@@ -4,7 +4,7 @@
  * @note Node 20 to 26: only a handle of the system is told in that phase, so one of TCP is made and closed, which opens
  * nothing. One does for all that close in a turn.
  */
-import { makeTcpHandle } from './internals';
+import { makeTcpHandle } from './handles';
 
 const closing: (() => void)[] = [];
 

@@ -1,17 +1,11 @@
 /**
- * What the shim touches of Node's own sockets, servers and handles beyond their documented surface, in one place.
+ * What the shim touches of Node's own sockets and servers beyond their documented surface; ./handles.ts has what it
+ * touches of Node's handles.
  *
- * @note Node 20 to 26 keep these under symbols that are not exported. They are found by description on a sample socket,
- * which is made when the hook is loaded, before the program's first line runs.
+ * @note Node 20 to 26 keep these under symbols that are not exported. They are found by description on a sample socket.
  */
 import net from 'node:net';
-
-/** What getsockname and getpeername of a handle fill in. */
-export interface SocketName {
-  address?: string;
-  family?: string;
-  port?: number;
-}
+import { type Handle, NodeSocket, type SocketName, symbolOf } from './handles';
 
 export type WriteCallback = (error?: Error | null) => void;
 
@@ -19,45 +13,6 @@ export interface WriteChunk {
   readonly chunk: string | Uint8Array;
   readonly encoding: BufferEncoding;
 }
-
-/** What net.js hands to `handle.connect`. It takes `oncomplete` away where it has given the attempt up. */
-export interface ConnectRequest {
-  oncomplete?: (status: number, handle: object, request: object, readable: boolean, writable: boolean) => void;
-}
-
-/** The handle of a socket or a server: Node's own of TCP, or ours. */
-export interface Handle {
-  onread?: unknown;
-  onconnection?: unknown;
-  reading?: boolean;
-  /** Of TLS: the handle below. */
-  _parent?: Handle;
-  _secureContext?: unknown;
-  close(callback?: () => void): void;
-  ref?(): void;
-  unref?(): void;
-  hasRef?(): boolean;
-  getAsyncId(): number;
-  getsockname(out: SocketName): number;
-  useUserBuffer?(buffer: Uint8Array): void;
-  /** Of TLS. */
-  enableSessionCallbacks?(): void;
-  enableKeylogCallback?(): void;
-  [internal: symbol]: unknown;
-}
-
-/** The methods of Node's TCP handle that are patched: net.js calls them, and nothing else does. */
-export interface TcpPrototype {
-  bind(address: string, port: number, flags?: number): number;
-  bind6(address: string, port: number, flags?: number): number;
-  listen(backlog: number): number;
-  connect(request: ConnectRequest, address: string, port: number): number;
-  connect6(request: ConnectRequest, address: string, port: number): number;
-}
-
-type NativeConnect = (this: TcpHandle, request: ConnectRequest, ip: string, port: number) => number;
-
-export type TcpHandle = Handle & TcpPrototype;
 
 /** A net.Socket with the fields that net.js itself works on. */
 export interface InternalSocket extends Omit<net.Socket, 'connecting'> {
@@ -102,55 +57,20 @@ export function connectArguments(args: readonly unknown[]): NormalizedArguments 
   return marked ? (first as unknown as NormalizedArguments) : normalizeArguments(args);
 }
 
-/** A symbol that no object has stands for one that this Node has not. */
-function symbolOf(object: object, description: string): symbol {
-  return (
-    Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description) ?? Symbol(description)
-  );
-}
-
 /**
- * A socket whose handle has been made and that has not begun to connect.
- * @note Node 20 to 26 make the handle at once and connect to an IP address a tick later, unless the socket was
- * destroyed.
+ * A socket that has not begun to connect: it has no handle, so nothing that watches handles sees it.
  */
-function sampleSocket(): { socket: InternalSocket; handle: TcpHandle } {
-  const socket = new net.Socket() as unknown as InternalSocket;
-  (socket as unknown as net.Socket).connect(1, '127.0.0.1');
-  const handle = socket._handle as TcpHandle;
-  socket.destroy();
-  return { socket, handle };
-}
+const sample = new NodeSocket() as unknown as InternalSocket;
 
-const sample = sampleSocket();
-
-/** Where the methods of Node's TCP handle lie. */
-export const tcpPrototype = Object.getPrototypeOf(sample.handle) as TcpPrototype;
-/** They as they are before they are patched. */
-const { connect, connect6 } = tcpPrototype as unknown as Record<'connect' | 'connect6', NativeConnect>;
-
-/** Connects a TCP handle in Node's own way. */
-export function connectByTcp(handle: TcpHandle, request: ConnectRequest, ip: string, port: number): number {
-  return (net.isIPv6(ip) ? connect6 : connect).call(handle, request, ip, port);
-}
-
-/** Makes a TCP handle of Node's own for a client. */
-export function makeTcpHandle(): TcpHandle {
-  const CLIENT = 0;
-  return new (sample.handle.constructor as new (type: number) => TcpHandle)(CLIENT);
-}
-
-/** Under which a handle has the socket or server that it belongs to. */
-export const kOwner = symbolOf(sample.handle, 'owner_symbol');
-export const kAsyncId = symbolOf(sample.socket, 'async_id_symbol');
+export const kAsyncId = symbolOf(sample, 'async_id_symbol');
 /** The `onread` option: a buffer, or `true` beside a generator of buffers. */
-export const kBuffer = symbolOf(sample.socket, 'kBuffer');
+export const kBuffer = symbolOf(sample, 'kBuffer');
 /** The generator of buffers of the `onread` option, or null. */
-export const kBufferGen = symbolOf(sample.socket, 'kBufferGen');
+export const kBufferGen = symbolOf(sample, 'kBufferGen');
 /** All bytes of a write that is under way: net.js compares them with what waits when a timeout runs out. */
-export const kLastWriteQueueSize = symbolOf(sample.socket, 'lastWriteQueueSize');
+export const kLastWriteQueueSize = symbolOf(sample, 'lastWriteQueueSize');
 /** Puts a handle under a socket; TLS sockets have one of their own that makes the TLS part anew. */
-export const kReinitializeHandle = symbolOf(net.Socket.prototype, 'kReinitializeHandle');
+export const kReinitializeHandle = symbolOf(NodeSocket.prototype, 'kReinitializeHandle');
 
 const MAJOR = Number(process.versions.node.split('.')[0]);
 
@@ -161,11 +81,6 @@ export const CANCELED_WRITES_FAIL = MAJOR >= 22;
 
 export function isObject(value: unknown): value is Record<PropertyKey, unknown> {
   return typeof value === 'object' && value !== null;
-}
-
-/** The socket or server that a handle belongs to; undefined: none yet. */
-export function ownerOf(handle: object): unknown {
-  return (handle as Record<symbol, unknown>)[kOwner];
 }
 
 /**

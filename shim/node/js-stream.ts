@@ -8,7 +8,7 @@
  */
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { type Handle, type SocketName } from './internals';
+import { type Handle, type SocketName } from './handles';
 
 /** What is native of it. */
 export interface JsStreamBase extends Handle {

@@ -1,13 +1,6 @@
 /** Puts a handle under a socket that connects, in place of the one it has. */
-import {
-  type Handle,
-  type InternalSocket,
-  kAsyncId,
-  kBuffer,
-  kBufferGen,
-  kOwner,
-  kReinitializeHandle,
-} from './internals';
+import { type Handle, kOwner } from './handles';
+import { type InternalSocket, kAsyncId, kBuffer, kBufferGen, kReinitializeHandle } from './internals';
 
 const noop = (): void => undefined;
 
