@@ -4,7 +4,7 @@
  */
 import { errnoOf, StpError } from '../errors';
 import { SocketState } from '../layout';
-import { type EngineSocket, forEach, type Peer, stopListening } from '../engine';
+import { type EngineSocket, forEach, type Peer, peerGone, stopListening } from '../engine';
 import { Endpoint } from './endpoint';
 import { type Runtime } from './runtime';
 
@@ -20,7 +20,7 @@ export function restoreSockets(runtime: Runtime, lost: readonly Peer[]): void {
   forEach(
     lost,
     (peer) => {
-      engine.peerGone(peer, errnoOf('ECONNRESET'));
+      peerGone(engine, peer, errnoOf('ECONNRESET'));
     },
     () => {
       if (homeless.length > 0)
@@ -44,7 +44,7 @@ function endHomeless({ engine }: Runtime, socket: EngineSocket): void {
 /** Ends all connections, where the region can't be had: what listens waits for it. */
 export function resetConnections({ engine }: Runtime): void {
   forEach([...engine.peers.values()], (peer) => {
-    engine.peerGone(peer, errnoOf('ECONNRESET'));
+    peerGone(engine, peer, errnoOf('ECONNRESET'));
   });
 }
 

@@ -10,14 +10,20 @@ import { crashPoint } from '../crash-points';
 import { clearInterval, clearTimeout, environment, nowMs, setImmediate, setInterval, setTimeout } from '../host';
 import { errnoOf, StpError } from '../errors';
 import {
+  askingCost,
+  dispatch,
+  endAtExit,
   Engine,
   type EngineAddress,
   type EnginePorts,
   type EngineSocket,
   forEach,
+  type IncomingRecord,
+  linkAttached,
   Peer,
+  peerGone,
   type PeerPort,
-  askingCost,
+  roomMade,
 } from '../engine';
 import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions } from '../region';
@@ -271,18 +277,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   // --- LinkTableEvents ---
 
-  record(
-    link: Link,
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    bytes: Buffer,
-    at: number,
-    lengthBytes: number,
-  ): void {
-    const peer = link.tag instanceof Peer ? link.tag : this.#peerOf(link);
-    this.engine.receive(peer, type, source, socket, generation, bytes, at, lengthBytes);
+  record(link: Link, record: IncomingRecord): void {
+    dispatch(this.engine, link.tag instanceof Peer ? link.tag : this.#peerOf(link), record);
   }
 
   #peerOf(link: Link): Peer {
@@ -293,7 +289,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   attached(link: Link): void {
     const peer = this.#knownPeerOf(link);
-    if (peer !== undefined) this.engine.attached(peer);
+    if (peer !== undefined) linkAttached(this.engine, peer);
   }
 
   #knownPeerOf(link: Link): Peer | undefined {
@@ -302,12 +298,12 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   roomMade(link: Link): void {
-    this.engine.roomMade(this.#peerOf(link));
+    roomMade(this.engine, this.#peerOf(link));
   }
 
   peerGone(link: Link, errno: number, left?: Leftovers): void {
     const peer = this.#knownPeerOf(link);
-    if (peer !== undefined) this.engine.peerGone(peer, errno, left === undefined ? undefined : new DeadProcess(left));
+    if (peer !== undefined) peerGone(this.engine, peer, errno, left === undefined ? undefined : new DeadProcess(left));
   }
 
   /**
@@ -467,7 +463,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     if (this.#left) return;
     const unseen = new Set([...this.links.takeUnseen(), ...this.#removed.takeUnseen()]);
     for (const socket of this.engine.sockets)
-      if (socket !== undefined) this.engine.endAtExit(socket, unseen.has(socket.index));
+      if (socket !== undefined) endAtExit(this.engine, socket, unseen.has(socket.index));
     crashPoint('leave.told');
     this.flushSockets();
     this.#left = true;

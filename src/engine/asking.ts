@@ -11,9 +11,11 @@ import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { ConnectPayload, ipBytes, RecordType, SocketName } from '../layout';
 import { takePlace, tellSoon } from './early';
-import { type Engine, reason } from './engine';
+import { type Engine } from './engine';
+import { type IncomingRecord } from './incoming-record';
 import { type Peer } from './peer';
 import { nameOf } from './queued-counts';
+import { reason } from './reason';
 import { type EngineSocket } from './socket';
 
 /**
@@ -95,9 +97,9 @@ export function askingCost(engine: Engine, socket: EngineSocket, process: number
  * A listener is ready: it alone gets the CONNECT. A late offer is for a request that was withdrawn, and its CANCEL is
  * under way.
  */
-export function onOffer(engine: Engine, peer: Peer, index: number, generation: number): EngineSocket | undefined {
+export function onOffer(engine: Engine, peer: Peer, record: IncomingRecord): EngineSocket | undefined {
   peer.lateUntilMs = 0;
-  const socket = asking(engine, peer, index, generation);
+  const socket = asking(engine, peer, record);
   const asked = socket?.asked.find((one) => one.peer === peer);
   if (socket === undefined || asked === undefined) return undefined;
   crashPoint('ask.chosen');
@@ -109,9 +111,11 @@ export function onOffer(engine: Engine, peer: Peer, index: number, generation: n
 }
 
 /** The socket of a record for one that asks, where `peer` is among those that it asked. */
-export function asking(engine: Engine, peer: Peer, index: number, generation: number): EngineSocket | undefined {
-  const socket = engine.sockets[index];
-  return socket?.generation === generation && socket.asked.some((asked) => asked.peer === peer) ? socket : undefined;
+export function asking(engine: Engine, peer: Peer, record: IncomingRecord): EngineSocket | undefined {
+  const socket = engine.sockets[record.socket];
+  return socket?.generation === record.generation && socket.asked.some((asked) => asked.peer === peer)
+    ? socket
+    : undefined;
 }
 
 /** Takes the request back from all that were asked, but from `chosen`. */

@@ -2,16 +2,14 @@
  * What the end of a process means to the sockets that were connected with it. All that it had published has been
  * received.
  */
-import { errnoOf } from '../errors';
-import { SocketState } from '../layout';
 import { offerAll } from './asking';
 import { type Engine } from './engine';
 import { forEach } from './for-each';
+import { attachLost, handProcessGone } from './hand-over';
 import { listenerLost } from './handshake';
-import { attachLost, handPeerGone, handProcessGone } from './hand-over';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
-import { pump } from './stream';
+import { endAsTcp, endWhole } from './stream-end';
 
 /** What a process of this kernel has left behind, from which to tell what it had read. */
 export interface Remains {
@@ -84,32 +82,4 @@ function endsAsTcp(socket: EngineSocket): boolean {
     !socket.frozen &&
     socket.unsentBytes === 0
   );
-}
-
-/** The stream ends here, and no process is left to write to. `errno` stays to be asked for. */
-export function endAsTcp(engine: Engine, socket: EngineSocket, errno: number): void {
-  const known = socket.finReceived;
-  if (!known) socket.deathErrno = errno;
-  socket.finReceived = true;
-  socket.state = socket.finSent ? SocketState.closing : SocketState.closeWait;
-  endWhole(engine, socket, !known && socket.received.lengthBytes === 0);
-}
-
-/** `tellEnd`: the owner does not know yet that there is no more to read. */
-function endWhole(engine: Engine, socket: EngineSocket, tellEnd: boolean): void {
-  engine.answerClaim(socket);
-  socket.frozen = false;
-  socket.peerGone = true;
-  engine.part(socket);
-  engine.failUnsent(socket, errnoOf('EPIPE'));
-  engine.ports.changed(socket, false);
-  if (socket.hand !== null) {
-    handPeerGone(engine, socket, socket.hand);
-    return;
-  }
-  try {
-    if (tellEnd && engine.tellable(socket)) socket.owner?.readable(0);
-  } finally {
-    if (engine.sockets[socket.index] === socket) pump(engine, socket);
-  }
 }

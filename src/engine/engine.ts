@@ -8,35 +8,18 @@
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
-import { GonePayload, Reason, RecordType, REQUEST_SOCKET, SocketState, SOCKETS_MAX } from '../layout';
+import { GonePayload, RecordType, SOCKETS_MAX, SocketState } from '../layout';
 import { withdraw } from './asking';
-import { peerGone, type Remains } from './deaths';
-import { tellUntold } from './early';
-import {
-  connectAtExit,
-  linkAttached,
-  onAccept,
-  onAsk,
-  onCancel,
-  onConnect,
-  onDecline,
-  onOffered,
-  onRefuse,
-  sendCancel,
-  stopListening,
-} from './handshake';
-import { handAborted, onClaimAnswered, onHandOver } from './hand-over';
-import { ListenerTable } from './listener-table';
-import { handPump, moveOn, otherEndGone } from './hand-over-giver';
-import { Peer } from './peer';
-import { forEach } from './for-each';
 import { FreeIndices } from './free-indices';
+import { handAborted } from './hand-over';
+import { type RecordName } from './incoming-record';
+import { ListenerTable } from './listener-table';
+import { Peer } from './peer';
 import { type EnginePorts, type PeerPort, type SocketOwner } from './ports';
-import { nameOf, QueuedCounts } from './queued-counts';
-import { onEarlyData, onEarlyEnd, type Request } from './request';
+import { QueuedCounts } from './queued-counts';
+import { reason } from './reason';
 import { EngineSocket } from './socket';
-import { onCredit, onData, onFin, onFinAck, pump } from './stream';
-import { Timers, type Timer } from './timers';
+import { type Timer, Timers } from './timers';
 
 /**
  * A freed index rests while this many younger ones are free, so that a stale descriptor does not soon name another
@@ -198,119 +181,11 @@ export class Engine {
     socket.peer?.control(type, socket.index, socket.remoteSocket, socket.remoteGeneration, payload);
   }
 
-  /**
-   * One record from a peer. `bytes` is only good during the call, and may change under us: nothing of it is read twice.
-   */
-  receive(
-    peer: Peer,
-    type: number,
-    source: number,
-    index: number,
-    generation: number,
-    bytes: Buffer,
-    at: number,
-    lengthBytes: number,
-  ): void {
-    switch (type) {
-      case RecordType.data: {
-        const socket = this.lookup(peer, index, generation);
-        if (socket !== undefined) onData(this, socket, bytes, at, lengthBytes);
-        else if (index === REQUEST_SOCKET) this.#receiveEarly(peer, source, generation, bytes, at, lengthBytes);
-        else this.#gone(peer, type, source, index, generation);
-        return;
-      }
-      case RecordType.credit: {
-        const socket = this.lookup(peer, index, generation);
-        if (socket !== undefined) onCredit(this, socket, bytes, at, lengthBytes);
-        return;
-      }
-      default:
-        this.#receiveControl(peer, type, source, index, generation, bytes.subarray(at, at + lengthBytes));
-    }
-  }
-
-  /** Bytes for a request, which may have its socket by now. */
-  #receiveEarly(peer: Peer, source: number, generation: number, bytes: Buffer, at: number, lengthBytes: number): void {
-    const request = peer.requests.get(nameOf(source, generation));
-    if (request === undefined) this.#gone(peer, RecordType.data, source, REQUEST_SOCKET, generation);
-    else if (request.accepted === null) onEarlyData(request, bytes, at, lengthBytes);
-    else if (this.#isOpen(peer, request)) onData(this, request.accepted, bytes, at, lengthBytes);
-  }
-
-  #isOpen(peer: Peer, { accepted }: Request): boolean {
-    return accepted !== null && this.lookup(peer, accepted.index, accepted.generation) !== undefined;
-  }
-
-  #receiveControl(peer: Peer, type: number, source: number, index: number, generation: number, payload: Buffer): void {
-    if (type === RecordType.connect) onConnect(this, peer, index, payload);
-    else if (type === RecordType.ask) onAsk(this, peer, index, payload);
-    else if (type === RecordType.offer) onOffered(this, peer, index, generation);
-    else if (type === RecordType.decline) onDecline(this, peer, index, generation, payload);
-    else if (type === RecordType.cancel) onCancel(this, peer, index, payload);
-    else if (type === RecordType.gone) this.#onGone(peer, index, payload);
-    else if (!onHandOver(this, peer, type, source, index, generation, payload))
-      this.#receiveForSocket(peer, type, source, index, generation, payload);
-  }
-
-  #receiveForSocket(
-    peer: Peer,
-    type: number,
-    source: number,
-    index: number,
-    generation: number,
-    payload: Buffer,
-  ): void {
-    const request = index === REQUEST_SOCKET ? peer.requests.get(nameOf(source, generation)) : undefined;
-    if (request?.accepted === null) {
-      if (type === RecordType.fin || type === RecordType.reset) onEarlyEnd(request, type, payload);
-      return;
-    }
-    if (type === RecordType.accept) this.queued.settled(index, generation);
-    const socket =
-      request === undefined
-        ? this.lookup(peer, index, generation)
-        : this.#isOpen(peer, request)
-          ? request.accepted
-          : undefined;
-    if (socket === undefined) {
-      if (type === RecordType.refuse) this.queued.settled(index, generation);
-      if (type === RecordType.fin || type === RecordType.accept) this.#gone(peer, type, source, index, generation);
-      return;
-    }
-    if (type === RecordType.accept) onAccept(this, socket, payload);
-    else if (type === RecordType.refuse) onRefuse(this, socket, payload);
-    else if (type === RecordType.fin) onFin(this, socket, payload);
-    else if (type === RecordType.finAck) onFinAck(this, socket);
-    else if (type === RecordType.reset) this.abort(socket, reasonOf(payload), false);
-    else this.abort(socket, errnoOf('ESTPCORRUPT'), true);
-  }
-
-  #gone(peer: Peer, type: number, source: number, socket: number, generation: number): void {
+  /** Answers a record for a socket that is not there. */
+  answerGone(peer: Peer, { type, source, socket, generation }: RecordName): void {
     const payload = new Uint8Array(GonePayload.sizeBytes);
     GonePayload.encode({ socket, generation, type }, payload);
     peer.control(RecordType.gone, 0, source, 0, payload);
-  }
-
-  /** Answers a record for a socket that is not there (also used by the hand-over). */
-  answerGone(peer: Peer, type: number, source: number, socket: number, generation: number): void {
-    this.#gone(peer, type, source, socket, generation);
-  }
-
-  #onGone(peer: Peer, index: number, payload: Buffer): void {
-    const socket = this.sockets[index];
-    if (socket === undefined || payload.length < GonePayload.sizeBytes) return;
-    const gone = GonePayload.decode(payload);
-    if (gone.type === RecordType.claim) {
-      onClaimAnswered(this, peer, socket, gone.socket, gone.generation);
-      return;
-    }
-    if (socket.peer !== peer) return;
-    if (socket.remoteSocket !== gone.socket || socket.remoteGeneration !== gone.generation) return;
-    // A client that had said all before it was accepted is gone in good order.
-    if (gone.type === RecordType.accept && socket.finReceived) return;
-    if (gone.type === RecordType.fin) onFinAck(this, socket);
-    else if (gone.type === RecordType.freeze) otherEndGone(this, socket);
-    else this.abort(socket, errnoOf('ECONNRESET'), false);
   }
 
   /**
@@ -377,78 +252,4 @@ export class Engine {
     socket.claimant = null;
     claimant?.();
   }
-
-  /**
-   * The process ends in good order: what the peer has not been told yet, it is told now if there is room. `unread`:
-   * bytes for the socket have come that were never looked at.
-   */
-  endAtExit(socket: EngineSocket, unread = false): void {
-    if (socket.listener !== null) stopListening(this, socket);
-    if (socket.state === SocketState.connecting) sendCancel(this, socket);
-    if (!socket.connected || socket.finSent) return;
-    connectAtExit(this, socket);
-    if (unread || socket.received.lengthBytes > 0 || socket.unsentBytes > 0)
-      this.tell(socket, RecordType.reset, reason(errnoOf('ECONNRESET')));
-    else {
-      socket.finWanted = true;
-      pump(this, socket, true);
-    }
-  }
-
-  /** The log to `peer` has room again: the sockets that wait for it are served in turn until it is full. */
-  roomMade(peer: Peer): void {
-    peer.full = false;
-    if (!peer.drainControl()) return;
-    tellUntold(this, peer);
-    forEach(this.#inLine(peer), (socket) => {
-      const before = progress(socket);
-      try {
-        if (socket.hand !== null) {
-          handPump(socket);
-          moveOn(this, socket);
-        }
-        if (this.sockets[socket.index] === socket) pump(this, socket);
-      } finally {
-        if (peer.full && this.sockets[socket.index] === socket && progress(socket) === before)
-          peer.blocked.putFirst(socket);
-      }
-    });
-  }
-
-  /** The sockets that wait, each once, as long as there is room. */
-  *#inLine(peer: Peer): Iterable<EngineSocket> {
-    for (let left = peer.blocked.size; left > 0 && !peer.full; left--) {
-      const socket = peer.blocked.takeFirst();
-      if (socket !== undefined && this.sockets[socket.index] === socket) yield socket;
-    }
-  }
-
-  /** A process died or left, and all that it sent has been received. */
-  peerGone(peer: Peer, errno: number, remains?: Remains): void {
-    peerGone(this, peer, errno, remains);
-  }
-
-  /** The other process has its end of the link now. */
-  attached(peer: Peer): void {
-    linkAttached(this, peer);
-  }
-}
-
-/** A number that grows when a socket sends. */
-function progress(socket: EngineSocket): number {
-  const { hand } = socket;
-  return socket.bytesSent + (hand?.role === 'giver' ? hand.receivedAt + hand.unsentAt : 0);
-}
-
-/** The payload of REFUSE, DECLINE, RESET and TAKE REFUSE. */
-export function reason(errno: number): Uint8Array {
-  const payload = new Uint8Array(Reason.sizeBytes);
-  Reason.encode({ errno }, payload);
-  return payload;
-}
-
-/** The errno in such a payload; ECONNRESET where it is cut short or none. */
-export function reasonOf(payload: Buffer): number {
-  const errno = payload.length < Reason.sizeBytes ? 0 : Reason.decode(payload).errno;
-  return errno === 0 ? errnoOf('ECONNRESET') : errno;
 }

@@ -4,12 +4,15 @@
 import { timingSafeEqual } from 'node:crypto';
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
-import { FreezePayload, HandState, ipBytes, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
-import { type Engine, reason } from './engine';
-import { EMPTY, FLAG, freezePayload, type Giver, SECRET_BYTES, socketAt, stateOf } from './hand-over-state';
+import { FreezePayload, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
+import { type Engine } from './engine';
+import { freeze, startSending } from './hand-over-sending';
+import { EMPTY, freezePayload, type Giver, SECRET_BYTES, socketAt, stateOf } from './hand-over-state';
+import { type IncomingRecord, payloadOf } from './incoming-record';
 import { type Peer } from './peer';
+import { reason } from './reason';
+import { pump } from './send';
 import { type EngineSocket } from './socket';
-import { pump } from './stream';
 
 /** Offers a connected socket; returns the secret of the token. `client` 0: any process that has the token. */
 export function give(engine: Engine, socket: EngineSocket, client: number, timeoutMs: number): Uint8Array {
@@ -65,13 +68,14 @@ export function closeGiven(engine: Engine, socket: EngineSocket): boolean {
   return true;
 }
 
-export function onTake(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
+export function onTake(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
   if (payload.length < TakePayload.sizeBytes) return;
   const ask = TakePayload.decode(payload);
   const refuse = (errno: number): void => {
     peer.control(RecordType.takeRefuse, 0, ask.socket, ask.generation, reason(errno));
   };
-  const socket = socketAt(engine, index, generation);
+  const socket = socketAt(engine, record);
   const hand = socket?.hand;
   if (socket === undefined || hand?.role !== 'giver' || hand.phase !== 'offered') {
     refuse(errnoOf('EBADF'));
@@ -92,23 +96,9 @@ export function onTake(engine: Engine, peer: Peer, index: number, generation: nu
   freeze(engine, socket, hand);
 }
 
-export function freeze(engine: Engine, socket: EngineSocket, hand: Giver): void {
-  hand.phase = 'waiting';
-  // What was sent before the accept must have arrived first.
-  if (socket.frozen || socket.early !== null) return;
-  socket.rounds += 1;
-  hand.round = socket.rounds;
-  hand.phase = 'freezing';
-  if (socket.peerGone || socket.peer === null) startSending(socket, hand);
-  else {
-    engine.tell(socket, RecordType.freeze, freezePayload(hand.round, 0));
-    crashPoint('take.freezing');
-    socket.peer.port.publishNow();
-  }
-}
-
-export function onFrozen(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
-  const socket = engine.lookup(peer, index, generation);
+export function onFrozen(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
+  const socket = engine.lookup(peer, record.socket, record.generation);
   const hand = socket?.hand;
   if (
     socket === undefined ||
@@ -132,105 +122,12 @@ export function otherEndGone(engine: Engine, socket: EngineSocket): void {
   else startSending(socket, hand);
 }
 
-function startSending(socket: EngineSocket, hand: Giver): void {
-  hand.phase = 'sending';
-  hand.received = socket.received.snapshot();
-  hand.unsent = Buffer.concat(socket.unsent.map((send) => send.bytes.subarray(send.at, send.end)));
-  hand.receivedAt = 0;
-  hand.unsentAt = 0;
-  hand.stateSent = false;
-  handPump(socket);
-}
-
-/** Sends the state and the bytes as the log to the taker has room. */
-export function handPump(socket: EngineSocket): void {
-  const hand = socket.hand;
-  if (hand?.role !== 'giver' || hand.phase !== 'sending' || hand.taker === null) return;
-  if (!hand.stateSent) {
-    hand.stateSent = true;
-    hand.taker.control(
-      RecordType.handState,
-      socket.index,
-      hand.takerSocket,
-      hand.takerGeneration,
-      statePayload(socket, hand),
-    );
-  }
-  hand.receivedAt = pushBytes(socket, hand, RecordType.handReceived, hand.received, hand.receivedAt);
-  if (hand.receivedAt === hand.received.length) {
-    hand.unsentAt = pushBytes(socket, hand, RecordType.handUnsent, hand.unsent, hand.unsentAt);
-  }
-  hand.taker.port.publishNow();
-  crashPoint('take.state');
-  if (hand.receivedAt === hand.received.length && hand.unsentAt === hand.unsent.length) hand.phase = 'sent';
-}
-
-function pushBytes(socket: EngineSocket, hand: Giver, type: number, bytes: Buffer, from: number): number {
-  let at = from;
-  while (at < bytes.length && hand.taker !== null) {
-    const taken = hand.taker.data(type, socket.index, hand.takerSocket, hand.takerGeneration, bytes, at, bytes.length);
-    if (taken <= 0) {
-      hand.taker.block(socket);
-      break;
-    }
-    at += taken;
-  }
-  return at;
-}
-
-function statePayload(socket: EngineSocket, hand: Giver): Uint8Array {
-  const payload = new Uint8Array(HandState.sizeBytes);
-  const flags =
-    (socket.finSent ? FLAG.finSent : 0) |
-    (socket.finAcked ? FLAG.finAcked : 0) |
-    (socket.finReceived ? FLAG.finReceived : 0) |
-    (socket.initiator ? FLAG.initiator : 0) |
-    (socket.receiveShut ? FLAG.receiveShut : 0) |
-    (socket.finWanted ? FLAG.finWanted : 0) |
-    (socket.peerGone ? FLAG.peerGone : 0) |
-    (socket.deathErrno !== 0 ? FLAG.endedByDeath : 0);
-  const local = ipBytes(socket.local.ip);
-  const remote = ipBytes(socket.remote.ip);
-  HandState.encode(
-    {
-      peerProcess: socket.peer?.process ?? 0,
-      peerSocket: socket.remoteSocket,
-      peerGeneration: socket.remoteGeneration,
-      flags,
-      bytesSent: socket.bytesSent,
-      sendLimitBytes: socket.sendLimitBytes,
-      bytesReceived: socket.bytesReceived,
-      receiveLimitBytes: socket.receiveLimitBytes,
-      receivedQueuedBytes: hand.received.length,
-      unsentBytes: hand.unsent.length,
-      peerEpoch: socket.peer?.port.epoch ?? 0,
-      localPort: socket.local.port,
-      remotePort: socket.remote.port,
-      localGroup: socket.local.group,
-      remoteGroup: socket.remote.group,
-      localSystem: socket.local.system,
-      remoteSystem: socket.remote.system,
-      localFamily: local.family,
-      remoteFamily: remote.family,
-      localIp: local.bytes,
-      remoteIp: remote.bytes,
-    },
-    payload,
-  );
-  return payload;
-}
-
-export function onReady(
-  engine: Engine,
-  peer: Peer,
-  source: number,
-  index: number,
-  generation: number,
-  payload: Buffer,
-): void {
+export function onReady(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const { source } = record;
+  const payload = payloadOf(record);
   if (payload.length < FreezePayload.sizeBytes) return;
   const takerGeneration = FreezePayload.decode(payload).round;
-  const socket = socketAt(engine, index, generation);
+  const socket = socketAt(engine, record);
   const hand = socket?.hand;
   const matches =
     hand?.role === 'giver' &&

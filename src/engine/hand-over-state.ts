@@ -8,6 +8,7 @@
  */
 import { FreezePayload, type MovePayload, SocketState } from '../layout';
 import { type Engine } from './engine';
+import { type IncomingRecord } from './incoming-record';
 import { type Peer } from './peer';
 import { type EngineSocket } from './socket';
 
@@ -68,10 +69,10 @@ export function stateOf(socket: EngineSocket): number {
   return socket.finReceived ? SocketState.closeWait : SocketState.established;
 }
 
-/** A socket by index and generation, whichever process holds its other end. */
-export function socketAt(engine: Engine, index: number, generation: number): EngineSocket | undefined {
-  const socket = engine.sockets[index];
-  return socket?.generation === generation ? socket : undefined;
+/** The socket that a record is for, whichever process holds its other end. */
+export function socketAt(engine: Engine, record: IncomingRecord): EngineSocket | undefined {
+  const socket = engine.sockets[record.socket];
+  return socket?.generation === record.generation ? socket : undefined;
 }
 
 /** The payload of FREEZE, FROZEN, THAW and HAND READY. */

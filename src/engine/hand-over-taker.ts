@@ -2,12 +2,14 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { HandState, ipText, MovePayload, RecordType, SocketState, TakePayload } from '../layout';
-import { type Engine, reason, reasonOf } from './engine';
+import { type Engine } from './engine';
 import { rollBack } from './hand-over-giver';
 import { EMPTY, FLAG, freezePayload, socketAt, stateOf, type Taker } from './hand-over-state';
+import { type IncomingRecord, payloadOf } from './incoming-record';
 import { type Peer } from './peer';
+import { reason, reasonOf } from './reason';
+import { pump } from './send';
 import { type EngineSocket } from './socket';
-import { pump } from './stream';
 
 /** Asks the giver for a socket; `took` tells the outcome. */
 export function take(
@@ -44,22 +46,21 @@ export function take(
 function takerAt(
   engine: Engine,
   peer: Peer,
-  index: number,
-  generation: number,
+  record: IncomingRecord,
 ): { socket: EngineSocket; hand: Taker } | undefined {
-  const socket = socketAt(engine, index, generation);
+  const socket = socketAt(engine, record);
   const hand = socket?.hand;
   return socket !== undefined && hand?.role === 'taker' && hand.giver === peer ? { socket, hand } : undefined;
 }
 
 /** Taker: the giver says no. Giver: the taker can't. */
-export function onTakeRefuse(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
-  const taker = takerAt(engine, peer, index, generation);
+export function onTakeRefuse(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const taker = takerAt(engine, peer, record);
   if (taker !== undefined) {
-    failTake(engine, taker.socket, taker.hand, reasonOf(payload));
+    failTake(engine, taker.socket, taker.hand, reasonOf(payloadOf(record)));
     return;
   }
-  const socket = socketAt(engine, index, generation);
+  const socket = socketAt(engine, record);
   if (socket?.hand?.role === 'giver' && socket.hand.taker === peer) rollBack(engine, socket, socket.hand);
 }
 
@@ -72,8 +73,9 @@ export function failTake(engine: Engine, socket: EngineSocket, hand: Taker, errn
   owner?.took(errno);
 }
 
-export function onState(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
-  const taker = takerAt(engine, peer, index, generation);
+export function onState(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
+  const taker = takerAt(engine, peer, record);
   if (taker?.hand.phase !== 'asking' || payload.length < HandState.sizeBytes) return;
   const { socket, hand } = taker;
   const state = HandState.decode(payload);
@@ -138,15 +140,10 @@ function refuseState(engine: Engine, socket: EngineSocket, hand: Taker, errno: n
   failTake(engine, socket, hand, errno);
 }
 
-export function onBytes(
-  engine: Engine,
-  peer: Peer,
-  type: number,
-  index: number,
-  generation: number,
-  payload: Buffer,
-): void {
-  const taker = takerAt(engine, peer, index, generation);
+export function onBytes(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const { type } = record;
+  const payload = payloadOf(record);
+  const taker = takerAt(engine, peer, record);
   if (taker?.hand.phase !== 'filling') return;
   const { socket, hand } = taker;
   if (type === RecordType.handReceived && payload.length <= hand.receivedLeft) {
@@ -205,20 +202,14 @@ export function claimPayload(socket: EngineSocket, giver: Peer): Uint8Array {
   return payload;
 }
 
-export function onAttach(
-  engine: Engine,
-  peer: Peer,
-  source: number,
-  index: number,
-  generation: number,
-  payload: Buffer,
-): void {
-  const socket = engine.lookup(peer, index, generation);
+export function onAttach(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const socket = engine.lookup(peer, record.socket, record.generation);
   const hand = socket?.hand;
   if (socket === undefined || hand?.role !== 'taker' || hand.phase !== 'ready') {
-    engine.answerGone(peer, RecordType.attach, source, index, generation);
+    engine.answerGone(peer, record);
     return;
   }
+  const payload = payloadOf(record);
   if (payload.length < MovePayload.sizeBytes) return;
   const attach = MovePayload.decode(payload);
   const matches =

@@ -17,9 +17,11 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { FreezePayload, MovePayload, RecordType } from '../layout';
-import { answerFreeze, flushEarly } from './early';
-import { type Engine, reason } from './engine';
-import { freeze, letGo, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
+import { answerFreeze, flushEarly } from './early-bytes';
+import { type Engine } from './engine';
+import { finishIfDone } from './finish';
+import { letGo, moveOn, onFrozen, onReady, onTake, rollBack, thawPeer } from './hand-over-giver';
+import { freeze } from './hand-over-sending';
 import { type Giver, type HandOver, type Move, socketAt } from './hand-over-state';
 import {
   claimFromGiver,
@@ -31,76 +33,64 @@ import {
   onState,
   onTakeRefuse,
 } from './hand-over-taker';
+import { type IncomingRecord, payloadOf, type RecordName } from './incoming-record';
 import { type Peer } from './peer';
+import { reason } from './reason';
+import { pump } from './send';
 import { type EngineSocket } from './socket';
-import { finishIfDone, pump } from './stream';
 
 /** How soon a link to the taker is tried again, milliseconds. */
 const MOVE_RETRY_MS = 100;
 
 /** Records of the hand-over; false where `type` is none of them. */
-export function onHandOver(
-  engine: Engine,
-  peer: Peer,
-  type: number,
-  source: number,
-  index: number,
-  generation: number,
-  payload: Buffer,
-): boolean {
-  switch (type) {
+export function onHandOver(engine: Engine, peer: Peer, record: IncomingRecord): boolean {
+  switch (record.type) {
     case RecordType.take:
-      onTake(engine, peer, index, generation, payload);
+      onTake(engine, peer, record);
       return true;
     case RecordType.takeRefuse:
-      onTakeRefuse(engine, peer, index, generation, payload);
+      onTakeRefuse(engine, peer, record);
       return true;
     case RecordType.freeze:
-      onFreeze(engine, peer, source, index, generation, payload);
+      onFreeze(engine, peer, record);
       return true;
     case RecordType.frozen:
-      onFrozen(engine, peer, index, generation, payload);
+      onFrozen(engine, peer, record);
       return true;
     case RecordType.thaw:
-      onThaw(engine, peer, index, generation, payload);
+      onThaw(engine, peer, record);
       return true;
     case RecordType.handState:
-      onState(engine, peer, index, generation, payload);
+      onState(engine, peer, record);
       return true;
     case RecordType.handReceived:
     case RecordType.handUnsent:
-      onBytes(engine, peer, type, index, generation, payload);
+      onBytes(engine, peer, record);
       return true;
     case RecordType.handReady:
-      onReady(engine, peer, source, index, generation, payload);
+      onReady(engine, peer, record);
       return true;
     case RecordType.move:
-      onMove(engine, peer, index, generation, payload);
+      onMove(engine, peer, record);
       return true;
     case RecordType.attach:
-      onAttach(engine, peer, source, index, generation, payload);
+      onAttach(engine, peer, record);
       return true;
     case RecordType.claim:
-      onClaim(engine, peer, index, generation, payload);
+      onClaim(engine, peer, record);
       return true;
     default:
       return false;
   }
 }
 
-function onFreeze(
-  engine: Engine,
-  peer: Peer,
-  source: number,
-  index: number,
-  generation: number,
-  payload: Buffer,
-): void {
-  const socket = engine.lookup(peer, index, generation);
+function onFreeze(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const socket = engine.lookup(peer, record.socket, record.generation);
   if (socket === undefined) {
-    engine.answerGone(peer, RecordType.freeze, source, index, generation);
+    engine.answerGone(peer, record);
     return;
   }
+  const payload = payloadOf(record);
   if (payload.length < FreezePayload.sizeBytes) return;
   const hand = socket.hand;
   if (hand?.role === 'giver' && hand.phase !== 'offered' && hand.phase !== 'waiting') {
@@ -114,8 +104,9 @@ function onFreeze(
   crashPoint('take.frozen');
 }
 
-function onThaw(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
-  const socket = engine.lookup(peer, index, generation);
+function onThaw(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
+  const socket = engine.lookup(peer, record.socket, record.generation);
   if (socket?.frozen !== true || payload.length < FreezePayload.sizeBytes) return;
   if (FreezePayload.decode(payload).round === socket.frozenRound) thawed(engine, socket);
   else engine.abort(socket, errnoOf('ESTPCORRUPT'), false);
@@ -133,9 +124,10 @@ function thawed(engine: Engine, socket: EngineSocket): void {
   finishIfDone(engine, socket);
 }
 
-function onMove(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
+function onMove(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
   if (payload.length < MovePayload.sizeBytes) return;
-  const socket = engine.lookup(peer, index, generation);
+  const socket = engine.lookup(peer, record.socket, record.generation);
   moveTo(engine, socket?.frozen === true ? socket : undefined, MovePayload.decode(payload));
 }
 
@@ -191,14 +183,17 @@ function attach(engine: Engine, socket: EngineSocket, taker: Peer, move: Move): 
   thawed(engine, socket);
 }
 
-function onClaim(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
+function onClaim(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
   if (payload.length < MovePayload.sizeBytes) return;
   const claim = MovePayload.decode(payload);
-  const socket = socketAt(engine, index, generation);
+  const socket = socketAt(engine, record);
   if (socket?.peer === peer) return;
+  // The answer may have to wait, and the record is another by then.
+  const { type, socket: index, generation } = record;
   // Not RESET: it may have been attached and have come to its end by now, and its ATTACH still be on the way to it.
   const tell = (): void => {
-    engine.answerGone(peer, RecordType.claim, claim.socket, index, generation);
+    engine.answerGone(peer, { type, source: claim.socket, socket: index, generation });
   };
   if (socket?.hand?.role === 'giver' && isTaker(socket.hand, peer, claim)) {
     if (letGo(engine, socket, socket.hand)) tell();
@@ -222,15 +217,18 @@ export function onClaimAnswered(
   engine: Engine,
   peer: Peer,
   socket: EngineSocket,
-  index: number,
-  generation: number,
+  gone: Pick<RecordName, 'socket' | 'generation'>,
 ): void {
   const { hand } = socket;
   if (hand?.role !== 'taker' || hand.phase !== 'ready') return;
   if (socket.peer === null) {
-    if (hand.giver === peer && hand.giverSocket === index && hand.giverGeneration === generation)
+    if (hand.giver === peer && hand.giverSocket === gone.socket && hand.giverGeneration === gone.generation)
       establish(engine, socket, hand);
-  } else if (socket.peer === peer && socket.remoteSocket === index && socket.remoteGeneration === generation) {
+  } else if (
+    socket.peer === peer &&
+    socket.remoteSocket === gone.socket &&
+    socket.remoteGeneration === gone.generation
+  ) {
     engine.abort(socket, errnoOf('ECONNRESET'), false);
   }
 }

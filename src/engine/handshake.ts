@@ -20,24 +20,16 @@ import {
   turnedAway,
   withdraw,
 } from './asking';
-import {
-  connectSent,
-  connectTakenBack,
-  type EarlyOptions,
-  endErrno,
-  flushEarly,
-  isAsking,
-  takePlace,
-  tellUntold,
-} from './early';
-import { type Engine, reason, reasonOf } from './engine';
-import { freeze } from './hand-over-giver';
+import { connectSent, connectTakenBack, type EarlyOptions, endErrno, isAsking, takePlace, tellUntold } from './early';
+import { type Engine } from './engine';
+import { type IncomingRecord, payloadOf } from './incoming-record';
 import { type Peer } from './peer';
 import { type PeerPort } from './ports';
 import { nameOf } from './queued-counts';
+import { reason, reasonOf } from './reason';
 import { Request, takeOver } from './request';
+import { acceptedEarly, pump } from './send';
 import { type EngineAddress, type EngineSocket } from './socket';
-import { pump } from './stream';
 
 const RETRY_FIRST_MS = 4;
 const RETRY_MAX_MS = 500;
@@ -184,29 +176,31 @@ export function sendCancel(engine: Engine, socket: EngineSocket): void {
 }
 
 /** A client asks before it connects, for others share the port. */
-export function onAsk(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
+export function onAsk(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
   if (payload.length < ConnectPayload.sizeBytes) return;
   const { serverGroup, socket, generation, calledFamily, calledIp } = ConnectPayload.decode(payload);
   const ip = ipText(calledFamily, calledIp);
-  const listening = ip === undefined ? undefined : engine.listeners.find(serverGroup, port, ip);
+  const listening = ip === undefined ? undefined : engine.listeners.find(serverGroup, record.socket, ip);
   const errno = listening === undefined ? errnoOf('ECONNREFUSED') : errnoOf('EAGAIN');
   if (listening === undefined || !lineUp(listening, peer, socket, generation))
     peer.control(RecordType.decline, 0, socket, generation, reason(errno));
 }
 
 /** One that was asked is ready. */
-export function onOffered(engine: Engine, peer: Peer, index: number, generation: number): void {
-  const socket = onOffer(engine, peer, index, generation);
+export function onOffered(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const socket = onOffer(engine, peer, record);
   if (socket !== undefined) sendConnect(engine, socket);
 }
 
 /** One that was asked listens no more, or is asked by too many. */
-export function onDecline(engine: Engine, peer: Peer, index: number, generation: number, payload: Buffer): void {
-  const socket = asking(engine, peer, index, generation);
-  if (socket !== undefined && turnedAway(socket, peer)) askAgain(engine, socket, reasonOf(payload));
+export function onDecline(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const socket = asking(engine, peer, record);
+  if (socket !== undefined && turnedAway(socket, peer)) askAgain(engine, socket, reasonOf(payloadOf(record)));
 }
 
-export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
+export function onConnect(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
   if (payload.length < ConnectPayload.sizeBytes) return;
   const asked = ConnectPayload.decode(payload);
   if (peer.refusedOffers.delete(nameOf(asked.socket, asked.generation))) return;
@@ -221,7 +215,7 @@ export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buf
   }
   const remote: EngineAddress = { system: asked.system, group: asked.clientGroup, port: asked.port, ip: clientIp };
   const request = new Request(peer, asked, remote, calledIp);
-  const socket = engine.listeners.find(asked.serverGroup, port, calledIp);
+  const socket = engine.listeners.find(asked.serverGroup, record.socket, calledIp);
   const listener = socket?.listener;
   if (socket === undefined || !listener) {
     refuse(errnoOf('ECONNREFUSED'));
@@ -243,11 +237,12 @@ export function onConnect(engine: Engine, peer: Peer, port: number, payload: Buf
 }
 
 /** The client gave up while it was in the queue; where it was accepted already, it answers the ACCEPT with GONE. */
-export function onCancel(engine: Engine, peer: Peer, port: number, payload: Buffer): void {
+export function onCancel(engine: Engine, peer: Peer, record: IncomingRecord): void {
+  const payload = payloadOf(record);
   if (payload.length < SocketName.sizeBytes) return;
   const name = SocketName.decode(payload);
   peer.refusedOffers.delete(nameOf(name.socket, name.generation));
-  for (const socket of engine.listeners.at(port)) {
+  for (const socket of engine.listeners.at(record.socket)) {
     const queue = socket.listener?.queue ?? [];
     const at = queue.findIndex((p) => p.peer === peer && p.socket === name.socket && p.generation === name.generation);
     if (at >= 0) {
@@ -309,7 +304,8 @@ export function acceptedIp({ local }: EngineSocket, { calledIp }: Request): stri
   return calledIp === '' && !isAnyIp(local.ip) ? local.ip : calledIp;
 }
 
-export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer): void {
+export function onAccept(engine: Engine, socket: EngineSocket, record: IncomingRecord): void {
+  const payload = payloadOf(record);
   const { early } = socket;
   if (!isAsking(socket) || payload.length < SocketName.sizeBytes) {
     engine.abort(socket, errnoOf('ESTPCORRUPT'), true);
@@ -330,16 +326,9 @@ export function onAccept(engine: Engine, socket: EngineSocket, payload: Buffer):
   else pump(engine, socket);
 }
 
-/** All that was sent before the ACCEPT is in the log: from here on it is a connection like any other. */
-export function acceptedEarly(engine: Engine, socket: EngineSocket): void {
-  if (socket.early?.accepted !== true || !flushEarly(socket)) return;
-  socket.early = null;
-  if (socket.hand?.role === 'giver' && socket.hand.phase === 'waiting') freeze(engine, socket, socket.hand);
-}
-
-export function onRefuse(engine: Engine, socket: EngineSocket, payload: Buffer): void {
+export function onRefuse(engine: Engine, socket: EngineSocket, record: IncomingRecord): void {
   if (!isAsking(socket)) return;
-  const errno = reasonOf(payload);
+  const errno = reasonOf(payloadOf(record));
   connectTakenBack(engine, socket);
   const told = socket.early?.told === true;
   // A busy server queues us in effect.

@@ -1,10 +1,13 @@
 /** The engine layer: the connection protocol as a pure state machine. */
 export { askingCost } from './asking';
-export type { Remains } from './deaths';
+export { close, shutdown } from './close';
+export { peerGone, type Remains } from './deaths';
+export { dispatch } from './dispatch';
 export type { EarlyOptions } from './early';
 export { Engine } from './engine';
+export { endAtExit } from './exit';
 export { forEach } from './for-each';
-export { accept, acceptedIp, connect, type ConnectOptions, listen, stopListening } from './handshake';
+export { accept, acceptedIp, connect, type ConnectOptions, linkAttached, listen, stopListening } from './handshake';
 export { give } from './hand-over-giver';
 export { SECRET_BYTES } from './hand-over-state';
 export { take } from './hand-over-taker';
@@ -12,4 +15,7 @@ export { Peer } from './peer';
 export type { EnginePorts, PeerPort, SocketOwner } from './ports';
 export type { Request } from './request';
 export { DEFAULT_WINDOW_BYTES, EngineSocket, type EngineAddress, type PendingSend } from './socket';
-export { close, receive, send, sendLater, shutdown } from './stream';
+export { type IncomingRecord, payloadOf } from './incoming-record';
+export { receive } from './receive';
+export { roomMade } from './room';
+export { send, sendLater } from './send';

@@ -8,12 +8,14 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
 import { EARLY_BYTES_MAX, RecordType, SocketState, Total } from '../layout';
-import { endAsTcp } from './deaths';
-import { type Engine, reason, reasonOf } from './engine';
+import { type Engine } from './engine';
+import { type IncomingRecord, payloadOf } from './incoming-record';
 import { type Peer } from './peer';
 import { nameOf } from './queued-counts';
+import { reason, reasonOf } from './reason';
 import { ReceiveQueue } from './receive-queue';
 import { type EngineAddress, type EngineSocket } from './socket';
+import { endAsTcp } from './stream-end';
 
 /** What a CONNECT says of the client's socket. */
 interface Asked {
@@ -69,7 +71,7 @@ export class Request {
 }
 
 /** Bytes for a request in the queue. */
-export function onEarlyData(request: Request, bytes: Buffer, at: number, lengthBytes: number): void {
+export function onEarlyData(request: Request, { bytes, at, lengthBytes }: IncomingRecord): void {
   if (request.resetErrno !== 0) return;
   if (lengthBytes > request.earlyBytes - request.bytesReceived || request.finReceived) {
     breach(request);
@@ -82,9 +84,10 @@ export function onEarlyData(request: Request, bytes: Buffer, at: number, lengthB
 }
 
 /** FIN or RESET for a request in the queue. */
-export function onEarlyEnd(request: Request, type: number, payload: Buffer): void {
+export function onEarlyEnd(request: Request, record: IncomingRecord): void {
+  const payload = payloadOf(record);
   if (request.resetErrno !== 0) return;
-  if (type === RecordType.reset) request.resetErrno = reasonOf(payload);
+  if (record.type === RecordType.reset) request.resetErrno = reasonOf(payload);
   else if (payload.length < Total.sizeBytes || Total.decode(payload).bytes !== request.bytesReceived) breach(request);
   else if (!request.finReceived) {
     request.finReceived = true;

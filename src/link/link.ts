@@ -11,33 +11,18 @@
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import {
-  RECORD_HEADER_BYTES,
-  RECORD_LENGTH_MASK,
-  RECORD_PAYLOAD_MAX_BYTES,
-  RECORD_TYPE_MAX,
-  RECORD_TYPE_SHIFT,
-  RecordType,
-  REQUEST_SOCKET,
-} from '../layout';
+import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType, REQUEST_SOCKET } from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
 import { sourcesOf, targetsOf } from './leftovers';
+import { RecordView } from './record-view';
 import { RecordWriter } from './record-writer';
-import { gather, GATHER_BYTES_MAX, gatheredBytes, gatherMemory, padded } from './records';
+import { gather, GATHER_BYTES_MAX, padded } from './records';
 import { type Turn, WakePolicy } from './wake-policy';
 
 /** Where records and news of links go. */
 export interface LinkSink {
-  record(
-    link: Link,
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    bytes: Buffer,
-    at: number,
-    lengthBytes: number,
-  ): void;
+  /** `record` is good only during the call. */
+  record(link: Link, record: RecordView): void;
   /** append() returned -1 before, and now there is room. */
   roomMade(link: Link): void;
 }
@@ -106,6 +91,7 @@ export class Link extends RecordWriter {
   readonly #eager: boolean;
   readonly #capacityBytes: number;
   readonly #wake = new WakePolicy();
+  readonly #record = new RecordView();
   #unacknowledged = 0;
   #publishedTurn = -1;
   /** Of what was published last. */
@@ -355,14 +341,9 @@ export class Link extends RecordWriter {
 
   /** One record: bytes consumed, 0 where it has to wait for the next turn. */
   #deliver(reader: LogReader, run: number): number {
-    const { words, at } = reader;
-    const word = at >> 2;
-    const typeAndLength = words[word] ?? 0;
-    const lengthBytes = typeAndLength & RECORD_LENGTH_MASK;
-    const source = (words[word + 1] ?? 0) >>> 0;
-    const socket = (words[word + 2] ?? 0) >>> 0;
-    const generation = (words[word + 3] ?? 0) >>> 0;
-    const type = typeAndLength >>> RECORD_TYPE_SHIFT;
+    const record = this.#record;
+    record.take(reader);
+    const { type, lengthBytes } = record;
     const total = RECORD_HEADER_BYTES + padded(lengthBytes);
     if (run < RECORD_HEADER_BYTES || lengthBytes > RECORD_PAYLOAD_MAX_BYTES || total > run || type > RECORD_TYPE_MAX) {
       this.fail(
@@ -377,31 +358,19 @@ export class Link extends RecordWriter {
       const { lastTurns, turn } = this.#owner;
       // What is for a request goes to a socket that only the engine knows: it takes the turn of one that is chosen by
       // the client's number.
-      const index = socket === REQUEST_SOCKET ? source % lastTurns.length : socket;
+      const index = record.socket === REQUEST_SOCKET ? record.source % lastTurns.length : record.socket;
       if (index < lastTurns.length) {
         if (lastTurns[index] === turn) return 0;
         lastTurns[index] = turn;
       }
     }
     const joins = type === RecordType.data && lengthBytes <= GATHER_BYTES_MAX && total < run;
-    const gathered = joins ? gather(reader, run, source, socket, generation, lengthBytes) : 0;
+    const gathered = joins ? gather(reader, run, record) : 0;
     const used = gathered > 0 ? gathered : total;
     this.#owner.records += 1;
     this.#owner.moreAtHand = used < run;
     try {
-      if (gathered > 0)
-        this.#owner.sink.record(this, type, source, socket, generation, gatherMemory, 0, gatheredBytes());
-      else
-        this.#owner.sink.record(
-          this,
-          type,
-          source,
-          socket,
-          generation,
-          reader.bytes,
-          at + RECORD_HEADER_BYTES,
-          lengthBytes,
-        );
+      this.#owner.sink.record(this, record);
       crashPoint('data.delivered');
     } finally {
       this.#owner.moreAtHand = false;
@@ -478,6 +447,7 @@ export class Link extends RecordWriter {
     this.#settle();
     const reader = this.in;
     this.in = null;
+    this.#record.clear();
     reader?.close();
     this.out.close();
   }

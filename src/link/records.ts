@@ -5,12 +5,12 @@
  */
 import { RECORD_HEADER_BYTES, RECORD_LENGTH_MASK, RECORD_TYPE_SHIFT, RecordType } from '../layout';
 import { type LogReader } from '../storage';
+import { type RecordView } from './record-view';
 
 /** Records of more bytes than this are worth a turn of their own. */
 export const GATHER_BYTES_MAX = 2048;
 /** What gather() has joined; the sink is done with it when it returns. */
-export const gatherMemory = Buffer.alloc(32_768);
-let filledBytes = 0;
+const gatherMemory = Buffer.alloc(32_768);
 
 /** Small copies are cheaper in a loop than through the native call. */
 const LOOP_COPY_BYTES = 64;
@@ -27,25 +27,14 @@ export function copyBytes(source: Uint8Array, from: number, to: number, target: 
   }
 }
 
-/** Bytes in gatherMemory. */
-export function gatheredBytes(): number {
-  return filledBytes;
-}
-
 /**
  * Small records of one socket that lie one after another are given to the sink as one: a reader that fell behind a
- * writer of small messages catches up by it. Bytes of log taken, 0 where there is nothing to join; what does not fit is
- * left to be checked like any other.
+ * writer of small messages catches up by it. `record`, the first of them, becomes all of them. Bytes of log taken, 0
+ * where there is nothing to join; what does not fit is left to be checked like any other.
  */
-export function gather(
-  reader: LogReader,
-  run: number,
-  source: number,
-  socket: number,
-  generation: number,
-  firstBytes: number,
-): number {
+export function gather(reader: LogReader, run: number, record: RecordView): number {
   const { words, bytes, at } = reader;
+  const { source, socket, generation, lengthBytes: firstBytes } = record;
   let used = 0;
   let filled = 0;
   let lengthBytes = firstBytes;
@@ -73,6 +62,6 @@ export function gather(
       break;
   }
   if (filled === firstBytes) return 0;
-  filledBytes = filled;
+  record.moveTo(gatherMemory, filled);
   return used;
 }

@@ -1,7 +1,7 @@
 /** Listening, connecting and accepting between simulated processes. */
 import t from 'tap';
 import { errnoOf } from '../../src/errors';
-import { connect } from '../../src/engine';
+import { connect, dispatch } from '../../src/engine';
 import { connectPayload } from '../../src/engine/asking';
 import { ConnectPayload, RecordType, SocketState } from '../../src/layout';
 import { eachMechanism } from './mechanisms';
@@ -179,7 +179,15 @@ eachMechanism('a request from or for an impossible address is refused', (tt, mec
     const peer = engine.peer(2);
     if (peer === undefined) throw new Error('no link');
     for (const type of [RecordType.connect, RecordType.ask])
-      engine.receive(peer, type, 0, 7, 0, Buffer.from(payload), 0, payload.length);
+      dispatch(engine, peer, {
+        type,
+        source: 0,
+        socket: 7,
+        generation: 0,
+        bytes: Buffer.from(payload),
+        at: 0,
+        lengthBytes: payload.length,
+      });
     tt.equal(listener.socket.listener?.queue.length, 0);
     tt.same(listener.told, []);
   }

@@ -3,13 +3,19 @@
  * the poller do it in a program, without a region, bells or a clock of its own.
  */
 import {
+  askingCost,
+  dispatch,
+  endAtExit,
   Engine,
   type EnginePorts,
   type EngineSocket,
+  type IncomingRecord,
+  linkAttached,
   Peer,
+  peerGone,
   type PeerPort,
-  askingCost,
   type Remains,
+  roomMade,
 } from '../../src/engine';
 import { errnoOf, StpError } from '../../src/errors';
 import { SocketState } from '../../src/layout';
@@ -172,18 +178,10 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     if (!this.#dirty.includes(link)) this.#dirty.push(link);
   }
 
-  record(
-    link: Link,
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    bytes: Buffer,
-    at: number,
-    lengthBytes: number,
-  ): void {
+  record(link: Link, record: IncomingRecord): void {
+    const { bytes, at, lengthBytes } = record;
     try {
-      this.engine.receive(this.#peerOf(link), type, source, socket, generation, bytes, at, lengthBytes);
+      dispatch(this.engine, this.#peerOf(link), record);
     } finally {
       // The place in the log is the writer's again soon: nobody may look at it any longer.
       bytes.fill(GARBAGE, at, at + lengthBytes);
@@ -192,7 +190,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
 
   roomMade(link: Link): void {
     this.roomsMade++;
-    this.engine.roomMade(this.#peerOf(link));
+    roomMade(this.engine, this.#peerOf(link));
   }
 
   #peerOf(link: Link): Peer {
@@ -242,7 +240,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
       link ??= this.#makeLink(other);
       link.in = reader;
       this.moved = true;
-      this.engine.attached(this.#peerOf(link));
+      linkAttached(this.engine, this.#peerOf(link));
     }
   }
 
@@ -266,7 +264,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     link.close();
     this.storage.remove(this.#path(this.process, link.process));
     const peer = this.engine.peers.get(link.process);
-    if (peer?.port === link) this.engine.peerGone(peer, errnoOf('ECONNRESET'), remains);
+    if (peer?.port === link) peerGone(this.engine, peer, errnoOf('ECONNRESET'), remains);
   }
 
   /** What its control blocks would tell is looked up in its engine. */
@@ -353,7 +351,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   /** Ends in good order, as a program that exits. */
   leave(): void {
     this.calls++;
-    for (const socket of this.engine.sockets) if (socket !== undefined) this.engine.endAtExit(socket);
+    for (const socket of this.engine.sockets) if (socket !== undefined) endAtExit(this.engine, socket);
     this.calls--;
     this.flush();
     this.dead = true;

@@ -2,6 +2,7 @@
  * Readers of logs, with the link that cuts them into records: rings and frames, every byte of which the peer may have
  * chosen.
  */
+import { type IncomingRecord } from '../../src/engine';
 import { LINK_AT, RecordType } from '../../src/layout';
 import { Link } from '../../src/link';
 import { type LinkOwner, type LinkSink } from '../../src/link/link';
@@ -37,16 +38,7 @@ class Watcher implements LinkOwner, LinkSink {
     // Nobody waits.
   }
 
-  record(
-    _link: Link,
-    type: number,
-    _source: number,
-    socket: number,
-    _generation: number,
-    bytes: Buffer,
-    at: number,
-    lengthBytes: number,
-  ): void {
+  record(_link: Link, { type, socket, bytes, at, lengthBytes }: IncomingRecord): void {
     const inside = Number.isInteger(at) && at >= 0 && lengthBytes >= 0 && at + lengthBytes <= bytes.length;
     if (!inside || type < 0 || type > 0xffff || socket < 0)
       throw new RangeError(`record of ${lengthBytes} bytes at ${at} of ${bytes.length}`);

@@ -2,6 +2,7 @@
  * Records of a peer that says what it likes, well formed or not, to an engine with sockets in every state; a connection
  * of a third process must not notice.
  */
+import { dispatch } from '../../src/engine';
 import {
   ConnectPayload,
   FreezePayload,
@@ -100,7 +101,9 @@ function attack({ network }: Scene, random: Random): void {
   const index = named ? PORT + random.below(2) : (target?.index ?? limitNumber(random));
   const generation = target !== undefined && random.chance(0.9) ? target.generation : limitNumber(random);
   const payload = payloadOf(type, random);
-  engine.receive(peer, type, random.below(65_536), index, generation, payload, 0, payload.length);
+  const source = random.below(65_536);
+  const { length: lengthBytes } = payload;
+  dispatch(engine, peer, { type, source, socket: index, generation, bytes: payload, at: 0, lengthBytes });
 }
 
 function lookAtHonest({ network, honest: [client, server] }: Scene): void {

@@ -72,7 +72,7 @@ void t.test('a peer is rung for answers of a turn whose last record is not answe
     peer.append(RecordType.data, socket, socket, 1, PAYLOAD, 0, PAYLOAD.length);
   peer.publish();
   let answered = 0;
-  poller.sink.record = (_link, _type, _source, socket): void => {
+  poller.sink.record = (_link, { socket }): void => {
     if (socket === 5) return;
     all.answer(socket);
     answered += 1;

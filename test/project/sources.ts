@@ -100,7 +100,10 @@ function specifierOf(node: ts.Node): string | undefined {
 function isTypeOnly(node: ts.Node): boolean {
   if (ts.isImportTypeNode(node)) return true;
   if (ts.isExportDeclaration(node)) return node.isTypeOnly;
-  return ts.isImportDeclaration(node) && node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+  if (!ts.isImportDeclaration(node)) return false;
+  if (node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
+  const names = node.importClause?.name === undefined ? node.importClause?.namedBindings : undefined;
+  return names !== undefined && ts.isNamedImports(names) && names.elements.every(({ isTypeOnly: only }) => only);
 }
 
 function namesOf(node: ts.Node): string[] | undefined {
