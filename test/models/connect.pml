@@ -2,7 +2,7 @@
  * Connecting: two clients, each a process, ask one listener whose queue takes one request; each connects up to twice,
  * gives up when it likes (PATIENT: never), and may die, as may the server; the listener ends when it likes.
  *
- * Stands for src/engine/handshake.ts, and `receive`, `peerGone` of engine.ts. `=` names the function that a line stands
+ * Stands for handshake.ts, dispatch.ts and deaths.ts of src/engine. `=` names the function that a line stands
  * for; docs/models.md has the table. Logs keep order and are read to their end after the death of the writer; each
  * event is one step. What follows a connect (bytes, credit, ends) is in hand-over.pml; here a connected client says
  * BYE.
@@ -44,7 +44,7 @@ end:
   /* = askAgain */
   :: atomic { !dead[c] && state[c] == WAITING -> state[c] = CONNECTING; SPEAK(toServer[c], CONNECT) }
 #ifndef PATIENT
-  /* = the connect timer, sendCancel */
+  /* = sendCancel, by the connect timer */
   :: atomic { !dead[c] && (state[c] == CONNECTING || state[c] == WAITING) && nfull(toServer[c]) -> state[c] = IDLE; SPEAK(toServer[c], CANCEL) }
 #endif
   /* STPclose */
@@ -82,7 +82,7 @@ end:
       fi;
       which = 0
     }
-  /* = Engine.peerGone */
+  /* = peerGone */
   :: atomic { !dead[c] && dead[SERVER] && empty(toClient[c]) && (state[c] == CONNECTING || state[c] == WAITING || state[c] == CONNECTED) -> state[c] = IDLE }
   :: atomic { !dead[c] && deaths < DEATHS -> deaths++; dead[c] = true; state[c] = CLOSED; g = 0 }
   od
@@ -124,7 +124,7 @@ inline answer(c, type) {
   if :: !dead[c] -> toClient[c]!type, g :: else fi
 }
 
-/* = Engine.peerGone */
+/* = peerGone */
 inline lose(c) {
   known[c] = true;
 #ifndef QUEUE_KEEPS_DEAD

@@ -17,11 +17,7 @@
 #define RECORDS 8
 #endif
 /* = frameMaxBytes: a quarter of the log */
-#ifdef FRAME_TOO_LARGE
-#define FRAME_MAX 5
-#else
 #define FRAME_MAX 2
-#endif
 /* = FrameWriter.acknowledge: not told before it is a quarter */
 #ifdef TELL_RARELY
 #define TOLD_AFTER CAPACITY
@@ -30,40 +26,51 @@
 #endif
 #define MINUS(a, b) (((a) + MODULUS - (b)) % MODULUS)
 #define PLUS(a, b) (((a) + (b)) % MODULUS)
-#define OFFSET(position) ((position) % CAPACITY)
+/* = nextFrameAt: where the frame after one that ends at `end` begins */
+#define NEXT(end) ((end) > CAPACITY - FRAME_MAX -> 0 : (end))
+/* = #lengthOnDisk: with the end of the lap where no other frame begins behind it */
+#define ON_DISK(offset, length) (NEXT((offset) + (length)) == 0 -> CAPACITY - (offset) : (length))
+/* What a writer that forgets the end of the lap counts. */
+#ifdef SKIP_NOT_COUNTED
+#define TAKEN(offset, length) (length)
+#else
+#define TAKEN(offset, length) ON_DISK(offset, length)
+#endif
+/* What a reader does that goes on to the next lap only at the very end of the log. */
+#ifdef OWN_LAP_RULE
+#define NEXT_READ(end) ((end) >= CAPACITY -> 0 : (end))
+#else
+#define NEXT_READ(end) NEXT(end)
+#endif
 
 /* In the file: of each block the frame that it belongs to and which part of it it is; of each frame what its header and payload tell. */
 byte number[CAPACITY], part[CAPACITY], seenNumber[CAPACITY], seenPart[CAPACITY];
-byte size[2 * RECORDS + 2], record[2 * RECORDS + 2];
+byte size[RECORDS + 1], record[RECORDS + 1], place[RECORDS + 1];
 byte READ = 28, seenRead = 28;
-/* Of W alone; `frame` is the number of the next. */
-byte head = 28, tail = 28, frame = 1, next;
+/* Of W alone; `frame` is the number of the next. = offsetOf: where the first frame lies */
+byte head = 28, tail = 28, frame = 1, next, to = 4;
 /* Of R alone. */
-byte position = 28, shown = 28, wanted = 1, got;
+byte position = 28, shown = 28, wanted = 1, got, at = 4;
 
-hidden byte i, rest, blocks;
+hidden byte i, blocks;
 
-/* = #send, #advance. `length` 0: an empty frame, which sends the reader to the next lap. */
+/* = #writeFrame, #send, #advance */
 inline write(length, content) {
-  size[frame] = length; record[frame] = content;
+  size[frame] = length; record[frame] = content; place[frame] = head;
   i = 0;
   do
-  :: i < length || i == 0 -> number[OFFSET(PLUS(head, i))] = frame; part[OFFSET(PLUS(head, i))] = i; i++
+  :: i < length -> number[to + i] = frame; part[to + i] = i; i++
   :: else -> break
   od;
-  frame++
+  frame++;
+  head = PLUS(head, TAKEN(to, length));
+  to = NEXT(to + length)
 }
 
 #ifdef NO_FREE_CHECK
 #define FREE CAPACITY
 #else
-#define FREE (CAPACITY - MINUS(head, tail))
-#endif
-#define REST (CAPACITY - OFFSET(head))
-#ifdef SKIP_NOT_COUNTED
-#define NEED(length) (length)
-#else
-#define NEED(length) ((REST < length -> REST : 0) + length)
+#define FREE (MINUS(head, tail) > CAPACITY -> 0 : CAPACITY - MINUS(head, tail))
 #endif
 
 proctype W() {
@@ -71,23 +78,11 @@ proctype W() {
   do
   :: next == RECORDS -> break
   :: next < RECORDS && length == 0 -> if :: length = 1 :: length = FRAME_MAX fi
-  /* = claim, #makeRoom, #writeSkip, #writeFrame */
-  :: length > 0 && NEED(length) <= FREE ->
-    d_step {
-      rest = REST;
-      if
-#ifdef NO_SKIP_FRAME
-      :: rest < length -> head = PLUS(head, rest)
-#else
-      :: rest < length -> write(0, 0); head = PLUS(head, rest)
-#endif
-      :: else
-      fi;
-      write(length, next);
-      head = PLUS(head, length); next++; length = 0; rest = 0
-    }
-  /* = released, by what FrameReader.peerRead has seen */
-  :: length > 0 && NEED(length) > FREE && seenRead != tail ->
+  /* = claim, #makeRoom */
+  :: length > 0 && length <= FREE ->
+    d_step { write(length, next); next++; length = 0 }
+  /* = released: what FrameReader.peerRead has seen */
+  :: length > 0 && length > FREE && seenRead != tail ->
     d_step { assert(MINUS(seenRead, tail) <= MINUS(head, tail)); tail = seenRead }
   od
 }
@@ -108,19 +103,18 @@ end:
   od
 }
 
-#define AT OFFSET(position)
 /* = #look: the number of the frame fits. */
 #ifdef NO_SEQUENCE
-#define HEADER (seenNumber[AT] > 0 && seenPart[AT] == 0)
+#define HEADER (seenNumber[at] > 0 && seenPart[at] == 0)
 #else
-#define HEADER (seenNumber[AT] == wanted && seenPart[AT] == 0)
+#define HEADER (seenNumber[at] == wanted && seenPart[at] == 0)
 #endif
 /* Its checksum does: all of its blocks are seen. */
-#define WHOLE(n) (seenNumber[OFFSET(PLUS(position, n))] == seenNumber[AT] && seenPart[OFFSET(PLUS(position, n))] == n || size[seenNumber[AT]] <= n)
+#define WHOLE(n) (size[seenNumber[at]] <= n || seenNumber[at + n] == seenNumber[at] && seenPart[at + n] == n)
 #ifdef NO_CRC
 #define FITS true
 #else
-#define FITS (WHOLE(1) && WHOLE(2) && WHOLE(3) && WHOLE(4))
+#define FITS WHOLE(1)
 #endif
 
 proctype R() {
@@ -128,20 +122,14 @@ proctype R() {
   :: got == RECORDS -> break
   :: got < RECORDS && HEADER && FITS ->
     d_step {
-      blocks = size[seenNumber[AT]];
-      if
-      :: blocks == 0 ->
-#ifdef NO_LAP
-        position = position
-#else
-        position = PLUS(position, CAPACITY - AT)
-#endif
-      :: else ->
-        assert(record[seenNumber[AT]] == got);
-        assert(WHOLE(1) && WHOLE(2) && WHOLE(3) && WHOLE(4));
-        got++;
-        position = PLUS(position, blocks)
-      fi;
+      blocks = size[seenNumber[at]];
+      /* = #look: the frame says where it lies */
+      assert(place[seenNumber[at]] == position);
+      assert(record[seenNumber[at]] == got);
+      assert(WHOLE(1));
+      got++;
+      position = PLUS(position, (NEXT_READ(at + blocks) == 0 -> CAPACITY - at : blocks));
+      at = NEXT_READ(at + blocks);
       wanted++; blocks = 0;
       /* = Link.#acknowledge, FrameWriter.acknowledge, #writeStatus */
 #ifdef TELL_AHEAD

@@ -2,7 +2,7 @@
  * The hand-over: G gives its end of a connection to T while O, the other end, goes on; with BOTH, O gives its end to U
  * at the same time.
  *
- * Stands for src/engine/hand-over*.ts, stream.ts, peer.ts, and `abort`, `release`, `peerGone` of engine.ts. `=` names
+ * Stands for src/engine/hand-over*.ts, send.ts, receive.ts, finish.ts, peer.ts, deaths.ts, engine.ts. `=` names
  * the function that a line stands for. Each process handles one event (a record, a call of its program, room in a log,
  * a death noticed) at a time, and each of these is one step. Logs keep order and are read to their end after the death
  * of the writer; ROOM records fit, control records that find no room wait in the writer and die with it, bytes that
@@ -374,7 +374,7 @@ inline claimFromGiver() {
 #endif
 }
 
-/* = Engine.peerGone: `from` is dead, and all that it sent has been received. */
+/* = peerGone: `from` is dead, and all that it sent has been received. */
 inline processGone() {
   knows[LOG(me, from)] = true;
   waiting[LOG(me, from)] = 0; logged[LOG(me, from)] = 0; blocked[LOG(me, from)] = false;
@@ -394,7 +394,7 @@ inline processGone() {
     fi
   :: else
   fi;
-  /* = #lost */
+  /* = lost */
   if
   :: s[me].state != FREE && s[me].state != RESETTED && s[me].peer == from && !toFail ->
     if
@@ -618,7 +618,7 @@ inline settle() {
   fi
 }
 
-/* = Engine.roomMade */
+/* = roomMade */
 inline roomMade() {
   do
   :: waiting[LOG(me, from)] > 0 && logged[LOG(me, from)] < ROOM -> waiting[LOG(me, from)]--; logged[LOG(me, from)]++

@@ -65,9 +65,7 @@ export const MODELS: readonly Model[] = [
       mistake('SKIP_NOT_COUNTED', WRONG, 8),
       mistake('TELL_AHEAD', WRONG, 8),
       mistake('TELL_RARELY', STUCK, 8),
-      mistake('FRAME_TOO_LARGE', STUCK, 8),
-      mistake('NO_SKIP_FRAME', STUCK, 8),
-      mistake('NO_LAP', STUCK, 8),
+      mistake('OWN_LAP_RULE', STUCK, 8),
     ],
   },
   {

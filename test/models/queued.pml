@@ -58,7 +58,7 @@ inline ask(c, n) {
   :: atomic { !dead[c] && phase[n] == PLACED && !told[n] -> told[n] = true } \
   /* = askAgain */ \
   :: atomic { !dead[c] && phase[n] == WAITING && nfull(toServer[c]) -> ask(c, n) } \
-  /* = the connect timer, sendCancel: only until the program is told */ \
+  /* = sendCancel, by the connect timer: only until the program is told */ \
   :: atomic { !dead[c] && (phase[n] == PLACED || phase[n] == ASKING || phase[n] == WAITING) && !told[n] && nfull(toServer[c]) -> \
       phase[n] = ENDED; place[n] = false; SPEAK(c, CANCEL, n) } \
   /* = send */ \
