@@ -6,12 +6,14 @@
  * seconds, which are not kept. What is told is the median of the rounds, and the ratio of STP to each of the others:
  * more than 1 is in favour of STP.
  */
+import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultRegionDirectory } from '../src/region/options';
 import { BENCH_NAMES, type BenchName, type BenchValues, FRESH } from './measures';
+import { plot } from './plot';
 import { type Metric, METRICS, type Result, resultsMarkdown, resultsTable } from './results';
 import { Transport, TRANSPORT_NAMES, type TransportName } from './transport';
 
@@ -23,6 +25,8 @@ const USAGE = `usage: npm run bench -- [options]
   --over NAME     one of ${TRANSPORT_NAMES.join(', ')}; may be repeated
   --rounds N      measurements of each kind, 1 to 99 (default 5; 1 with --quick)
   --driver NAME   driver of STP: auto, mapped, direct
+  --busy N        beside so many processes that compute all the time, 0 to 99 (default 0)
+  --out DIR       write results.json, results.md and results.svg there as well
   --help          this text`;
 
 const QUICK_SCALE = 0.01;
@@ -42,6 +46,8 @@ interface Plan {
   readonly benches: readonly BenchName[];
   readonly transports: readonly TransportName[];
   readonly driver: string;
+  readonly busy: number;
+  readonly out: string | undefined;
 }
 
 /** The command line, checked; throws what to tell. */
@@ -56,10 +62,14 @@ function plan(args: string[]): Plan {
       over: { type: 'string', multiple: true, default: [] },
       rounds: { type: 'string' },
       driver: { type: 'string', default: 'auto' },
+      busy: { type: 'string', default: '0' },
+      out: { type: 'string' },
     },
   });
   const rounds = values.rounds ?? (values.quick ? '1' : '5');
   if (!/^[1-9]\d?$/.test(rounds)) throw new Error(`--rounds ${rounds}: must be 1 to 99`);
+  if (!/^\d\d?$/.test(values.busy)) throw new Error(`--busy ${values.busy}: must be 0 to 99`);
+  if (values.out === '') throw new Error('--out: must name a directory');
   if (!['auto', 'mapped', 'direct'].includes(values.driver))
     throw new Error(`--driver ${values.driver}: must be auto, mapped or direct`);
   return {
@@ -70,6 +80,8 @@ function plan(args: string[]): Plan {
     benches: chosen('--only', values.only, BENCH_NAMES),
     transports: chosen('--over', values.over, TRANSPORT_NAMES),
     driver: values.driver,
+    busy: Number(values.busy),
+    out: values.out,
   };
 }
 
@@ -188,7 +200,28 @@ function machine(plan: Plan, directory: string): Record<string, string | number>
     directory: path.dirname(directory),
     rounds: plan.rounds,
     scale: plan.scale,
+    busy: plan.busy,
   };
+}
+
+/** A process that computes until it is ended. */
+function compute(): ChildProcess {
+  return spawn(process.execPath, ['--eval', 'for (;;);'], { stdio: 'ignore' });
+}
+
+type Facts = Readonly<Record<string, string | number>>;
+
+function jsonOf(facts: Facts, found: readonly Result[]): string {
+  return `${JSON.stringify({ machine: facts, results: found })}\n`;
+}
+
+function save(directory: string, facts: Facts, found: readonly Result[]): void {
+  fs.mkdirSync(directory, { recursive: true });
+  const { cpu = '', cores = '', node = '', busy = 0 } = facts;
+  const note = `${cpu}, ${cores} cores, Node ${node}${busy === 0 ? '' : `, beside ${busy} busy processes`}`;
+  fs.writeFileSync(path.join(directory, 'results.json'), jsonOf(facts, found));
+  fs.writeFileSync(path.join(directory, 'results.md'), resultsMarkdown(facts, found));
+  fs.writeFileSync(path.join(directory, 'results.svg'), plot(found, note));
 }
 
 async function main(): Promise<void> {
@@ -206,13 +239,16 @@ async function main(): Promise<void> {
   }
   const directory = fs.mkdtempSync(path.join(path.dirname(defaultRegionDirectory()), 'stp-bench-'));
   const facts = machine(chosenPlan, directory);
+  const load = Array.from({ length: chosenPlan.busy }, compute);
   try {
     const { samples, driver } = await measureAll(chosenPlan, directory);
     const found = results(samples);
     const told = { ...facts, driver };
-    if (chosenPlan.json) process.stdout.write(`${JSON.stringify({ machine: told, results: found })}\n`);
+    if (chosenPlan.out !== undefined) save(chosenPlan.out, told, found);
+    if (chosenPlan.json) process.stdout.write(jsonOf(told, found));
     else process.stdout.write(chosenPlan.markdown ? resultsMarkdown(told, found) : resultsTable(told, found));
   } finally {
+    for (const child of load) child.kill('SIGKILL');
     fs.rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -2,7 +2,7 @@
  * Benches of several processes, or of processes that are new: each measurement starts its programs afresh, by the same
  * transport as this one.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { answerOf, stopped } from './children';
 import { type Job, type MemberAnswer, type Results } from './member';
@@ -49,6 +49,12 @@ class Crowd {
     return child;
   }
 
+  /** All of them on one core. */
+  onOneCore(): void {
+    for (const { pid } of this.#children)
+      execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', '0', String(pid)], { stdio: 'ignore' });
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#children.map(stopped));
   }
@@ -85,6 +91,18 @@ export function pairs(to: BenchTargets, count: number, ms: number): Promise<Valu
     await all(ms / 2);
     const trips = await all(ms);
     return { tripsPerS: (sum(trips) * 1000) / ms };
+  });
+}
+
+/** A pair of processes that share one core. */
+export function oneCore(to: BenchTargets, ms: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const { targets } = await crowd.server();
+    const member = crowd.member();
+    await usageOf(member);
+    crowd.onOneCore();
+    await ask(member, { job: 'ping', target: targets.net, ms: ms / 2 });
+    return { tripsPerS: ((await ask(member, { job: 'ping', target: targets.net, ms })) * 1000) / ms };
   });
 }
 
@@ -143,6 +161,58 @@ export function pacedRequests(to: BenchTargets, ratePerS: number, ms: number): P
     const took = await ask(member, { job: 'paced', target: targets.http, ratePerS, ms });
     const cpuUs = (await cpu()) - before;
     return { cpuUsEach: cpuUs / took.length, p50Us: middle(took) * 1000 };
+  });
+}
+
+/** Connections that are opened, used once and closed, all open at the same time. */
+export function manyConnections(to: BenchTargets, connections: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const { targets } = await crowd.server();
+    const member = crowd.member();
+    await ask(member, { job: 'hold', target: targets.net, connections: 1 });
+    const began = performance.now();
+    await ask(member, { job: 'hold', target: targets.net, connections });
+    await ask(member, { job: 'echo' });
+    await ask(member, { job: 'drop' });
+    return { usEach: ((performance.now() - began) * 1000) / connections };
+  });
+}
+
+/** What new processes do in their first second, to a new server. */
+export function firstSecond(to: BenchTargets, ms: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const fresh = async (): Promise<{ member: ChildProcess; targets: BenchTargets }> => {
+      const [{ targets }, member] = [await crowd.server(), crowd.member()];
+      await usageOf(member);
+      return { member, targets };
+    };
+    const web = await fresh();
+    const done = await ask(web.member, { job: 'requests', target: web.targets.http, ms });
+    const rates: number[] = [];
+    for (const messageBytes of [64, 65_536]) {
+      const { member, targets } = await fresh();
+      rates.push(await ask(member, { job: 'stream', target: targets.net, messageBytes, ms }));
+    }
+    const [small = NaN, large = NaN] = rates;
+    return { requestsPerS: (done * 1000) / ms, messagesPerS: small, megabytesPerS: (large * 65_536) / 1e6 };
+  });
+}
+
+/** What a process pays before its first byte. */
+export function start(to: BenchTargets, starts: number): Promise<Values> {
+  return within(to, async (crowd) => {
+    const { targets } = await crowd.server();
+    const took = Array.from({ length: starts }, () => {
+      const began = performance.now();
+      const { status } = spawnSync(process.execPath, [...process.execArgv, '--eval', '0'], { stdio: 'ignore' });
+      if (status !== 0) throw new Error(`an empty program ended with ${String(status)}`);
+      return performance.now() - began;
+    });
+    const member = crowd.member();
+    await usageOf(member);
+    const connectMs = await ask(member, { job: 'connect', target: targets.net });
+    const { memoryBytes } = await usageOf(member);
+    return { startMs: middle(took), connectMs, megabytes: memoryBytes / 1024 / 1024 };
   });
 }
 

@@ -2,7 +2,17 @@
 import http from 'node:http';
 import net from 'node:net';
 import { connect, requestOptions, type Target } from './connect';
-import { firstRequests, idleConnections, mesh, pacedRequests, pairs } from './crowd';
+import {
+  firstRequests,
+  firstSecond,
+  idleConnections,
+  manyConnections,
+  mesh,
+  oneCore,
+  pacedRequests,
+  pairs,
+  start,
+} from './crowd';
 import { type BenchTargets, HOST } from './server';
 
 /** Metric -> value, in the unit that the metric's name ends with. */
@@ -27,6 +37,7 @@ const WARM_BENCHES = {
 
 /** They start their programs afresh for each measurement, which a warm-up would not reach. */
 const FRESH_BENCHES = {
+  'one-core': (to, count) => oneCore(to, count(2000)),
   'pairs-4': (to, count) => pairs(to, some(count, 4), count(2000)),
   'pairs-8': (to, count) => pairs(to, some(count, 8), count(2000)),
   'mesh-20': (to, count) => mesh(to, some(count, 20), count(3000)),
@@ -34,6 +45,10 @@ const FRESH_BENCHES = {
   'idle-connections': (to, count) => idleConnections(to, count(8_000)),
   'paced-100': (to, count) => pacedRequests(to, 100, count(3000)),
   'paced-1000': (to, count) => pacedRequests(to, 1000, count(3000)),
+  'paced-4000': (to, count) => pacedRequests(to, 4000, count(3000)),
+  'first-second': (to, count) => firstSecond(to, count(1000)),
+  'many-connections': (to, count) => manyConnections(to, count(15_000)),
+  start: (to, count) => start(to, some(count, 10)),
 } as const satisfies Record<string, Measure>;
 
 export const BENCHES = { ...WARM_BENCHES, ...FRESH_BENCHES };
@@ -46,7 +61,12 @@ function some(count: (full: number) => number, full: number): number {
   return Math.max(2, Math.round((full * count(COUNT_FULL)) / COUNT_FULL));
 }
 
-export const BENCH_NAMES = Object.keys(BENCHES) as BenchName[];
+/** Programs can be put on one core by a command of Linux. */
+const ONLY_LINUX: readonly string[] = ['one-core'];
+
+export const BENCH_NAMES = (Object.keys(BENCHES) as BenchName[]).filter(
+  (name) => process.platform === 'linux' || !ONLY_LINUX.includes(name),
+);
 
 const COUNT_FULL = 10_000;
 /** Connections of the lean load. */

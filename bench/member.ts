@@ -16,6 +16,11 @@ export type Job =
   | { readonly job: 'ping'; readonly target: Target; readonly ms: number }
   | { readonly job: 'mesh'; readonly targets: readonly Target[]; readonly ms: number }
   | { readonly job: 'hold'; readonly target: Target; readonly connections: number }
+  | { readonly job: 'drop' }
+  | { readonly job: 'echo' }
+  | { readonly job: 'connect'; readonly target: Target }
+  | { readonly job: 'stream'; readonly target: Target; readonly messageBytes: number; readonly ms: number }
+  | { readonly job: 'requests'; readonly target: Target; readonly ms: number }
   | { readonly job: 'first'; readonly target: Target }
   | { readonly job: 'paced'; readonly target: Target; readonly ratePerS: number; readonly ms: number };
 
@@ -28,6 +33,14 @@ export interface Results {
   /** Connections. */
   mesh: number;
   hold: number;
+  drop: number;
+  echo: number;
+  /** Milliseconds. */
+  connect: number;
+  /** Messages a second. */
+  stream: number;
+  /** Requests. */
+  requests: number;
   /** Milliseconds. */
   first: number;
   /** Milliseconds of each request. */
@@ -100,6 +113,78 @@ async function hold(target: Target, connections: number): Promise<number> {
   return held.length;
 }
 
+/** One message there and back on each connection that is held. */
+async function echo(): Promise<number> {
+  for (let from = 0; from < held.length; from += AT_ONCE)
+    await Promise.all(
+      held.slice(from, from + AT_ONCE).map((socket) => {
+        socket.write('?');
+        return new Promise((resolve) => socket.once('data', resolve));
+      }),
+    );
+  return held.length;
+}
+
+/** Closes all that is held. */
+async function drop(): Promise<number> {
+  const sockets = held.splice(0);
+  await Promise.all(
+    sockets.map((socket) => {
+      socket.destroy();
+      return new Promise((resolve) => socket.once('close', resolve));
+    }),
+  );
+  return sockets.length;
+}
+
+/** The first connect of a process that has done nothing else. */
+async function firstConnect(target: Target): Promise<number> {
+  const began = performance.now();
+  held.push(await connect(target));
+  return performance.now() - began;
+}
+
+/** Messages one way for a while; what counts is what the server had at the end. */
+async function streamFor(target: Target, messageBytes: number, ms: number): Promise<number> {
+  const message = Buffer.alloc(messageBytes, 1);
+  const began = performance.now();
+  const socket = await connect(target);
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => {
+    answer += chunk.toString('latin1');
+  });
+  socket.write('s');
+  // One at least: the connection may have taken all of the time.
+  let sent = 0;
+  await new Promise<void>((resolve, reject) => {
+    const more = (): void => {
+      while (sent === 0 || performance.now() - began < ms) {
+        sent += 1;
+        if (socket.write(message)) continue;
+        socket.once('drain', more);
+        return;
+      }
+      socket.end();
+    };
+    socket.once('error', reject).once('end', resolve);
+    more();
+  });
+  return (Number(answer) / messageBytes / (performance.now() - began)) * 1000;
+}
+
+/** Requests one after the other for a while. */
+async function requestsFor(target: Target, ms: number): Promise<number> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const until = performance.now() + ms;
+  let done = 0;
+  do {
+    await request(target, agent);
+    done += 1;
+  } while (performance.now() < until);
+  agent.destroy();
+  return done;
+}
+
 function request(target: Target, agent: http.Agent | false): Promise<number> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
@@ -143,6 +228,16 @@ function perform(job: Job): Promise<Results[Job['job']]> | Results[Job['job']] {
       return mesh(job.targets, job.ms);
     case 'hold':
       return hold(job.target, job.connections);
+    case 'echo':
+      return echo();
+    case 'drop':
+      return drop();
+    case 'connect':
+      return firstConnect(job.target);
+    case 'stream':
+      return streamFor(job.target, job.messageBytes, job.ms);
+    case 'requests':
+      return requestsFor(job.target, job.ms);
     case 'first':
       return request(job.target, false);
     case 'paced':

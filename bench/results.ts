@@ -35,6 +35,7 @@ export const METRICS: readonly Metric[] = [
   more('the same, 10 in flight on each', 'http-lean-10', 'requestsPerS', 'requests/s'),
   more('connect and close, one by one', 'connect-1', 'connectsPerS', 'connects/s'),
   more('connect and close, 20 at once', 'connect-20', 'connectsPerS', 'connects/s'),
+  more('round trips, both processes on one core', 'one-core', 'tripsPerS', 'trips/s'),
   more('4 pairs of processes, round trips', 'pairs-4', 'tripsPerS', 'trips/s'),
   more('8 pairs of processes, round trips', 'pairs-8', 'tripsPerS', 'trips/s'),
   more('20 processes, short connections to all', 'mesh-20', 'connectsPerS', 'connects/s'),
@@ -42,7 +43,15 @@ export const METRICS: readonly Metric[] = [
   less('memory for an idle connection, both ends', 'idle-connections', 'kilobytesEach', 'KiB'),
   less('processor time for a request, 100 a second', 'paced-100', 'cpuUsEach', 'us'),
   less('processor time for a request, 1,000 a second', 'paced-1000', 'cpuUsEach', 'us'),
+  less('processor time for a request, 4,000 a second', 'paced-4000', 'cpuUsEach', 'us'),
   less('latency at 1,000 requests a second', 'paced-1000', 'p50Us', 'us'),
+  more('first second: http, 1 connection', 'first-second', 'requestsPerS', 'requests/s'),
+  more('first second: 64 B writes', 'first-second', 'messagesPerS', 'writes/s'),
+  more('first second: 64 KiB writes', 'first-second', 'megabytesPerS', 'MB/s'),
+  less('15,000 connections: open, echo, close', 'many-connections', 'usEach', 'us each'),
+  less('start of a process', 'start', 'startMs', 'ms'),
+  less('first connect of a process', 'start', 'connectMs', 'ms'),
+  less('memory of a process with one connection', 'start', 'megabytes', 'MiB'),
 ];
 
 /** One metric: medians, and how many times better STP is (more than 1 is in its favour). */

@@ -1,5 +1,6 @@
 /** The benches run, so that they do not rot; what they measure so briefly means nothing and is not looked at. */
 import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 
@@ -20,11 +21,17 @@ function bench(...args: string[]): ReturnType<typeof spawnSync> & { readonly out
 }
 
 void t.test('every bench runs over every transport and gives positive figures', (t) => {
-  const { status, out, err } = bench('--quick', '--json');
+  const directory = t.testdir();
+  const { status, out, err } = bench('--quick', '--json', '--out', directory);
   t.equal(status, 0, err);
   const { machine, results } = JSON.parse(out) as Output;
   t.equal(machine.node, process.version);
-  t.equal(results.length, 23);
+  t.equal(results.length, process.platform === 'linux' ? 32 : 31);
+  t.same(JSON.parse(fs.readFileSync(path.join(directory, 'results.json'), 'utf8')), { machine, results });
+  t.match(fs.readFileSync(path.join(directory, 'results.md'), 'utf8'), 'start of a process');
+  const svg = fs.readFileSync(path.join(directory, 'results.svg'), 'utf8');
+  t.match(svg, /^<svg /);
+  for (const { name } of results) t.ok(svg.includes(name), `${name} is in the plot`);
   for (const result of results) {
     for (const transport of ['tcp', 'unix', 'stp'])
       t.ok(
@@ -42,7 +49,7 @@ void t.test('a table for people has a row for each figure', (t) => {
   t.match(out, /round trip 64 B, p50 +us +[\d.]+ +[\d.]+ +- +-/);
   t.notMatch(out, 'http');
   t.match(
-    bench('--quick', '--markdown', '--only', 'round-trip', '--over', 'tcp').out,
+    bench('--quick', '--markdown', '--busy', '1', '--only', 'round-trip', '--over', 'tcp').out,
     /^\| round trip 64 B, p99 \| us \| [\d.,]+ \| - \|/m,
   );
   t.end();
@@ -53,6 +60,8 @@ void t.test('a wrong option is told with what would be right', (t) => {
     [['--only', 'nothing'], /--only nothing: must be one of round-trip/],
     [['--over', 'udp'], /--over udp: must be one of tcp, unix, stp/],
     [['--rounds', '0'], /--rounds 0: must be 1 to 99/],
+    [['--busy', 'x'], /--busy x: must be 0 to 99/],
+    [['--out', ''], /--out: must name a directory/],
     [['--driver', 'fast'], /--driver fast: must be auto, mapped or direct/],
     [['--fast'], /Unknown option '--fast'/],
   ] as const) {
