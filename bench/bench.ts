@@ -204,9 +204,14 @@ function machine(plan: Plan, directory: string): Record<string, string | number>
   };
 }
 
-/** A process that computes until it is ended. */
+/** Computes until it is ended, or until the process that wanted it is. */
+const COMPUTE = 'for (const parent = process.ppid; parent === process.ppid; ) for (let i = 0; i < 1e8; i++);';
+
 function compute(): ChildProcess {
-  return spawn(process.execPath, ['--eval', 'for (;;);'], { stdio: 'ignore' });
+  const child = spawn(process.execPath, ['--eval', COMPUTE], { stdio: 'ignore' });
+  return child.on('error', (error) => {
+    process.stderr.write(`bench: one busy process less: ${error.message}\n`);
+  });
 }
 
 type Facts = Readonly<Record<string, string | number>>;
@@ -216,7 +221,6 @@ function jsonOf(facts: Facts, found: readonly Result[]): string {
 }
 
 function save(directory: string, facts: Facts, found: readonly Result[]): void {
-  fs.mkdirSync(directory, { recursive: true });
   const { cpu = '', cores = '', node = '', busy = 0 } = facts;
   const note = `${cpu}, ${cores} cores, Node ${node}${busy === 0 ? '' : `, beside ${busy} busy processes`}`;
   fs.writeFileSync(path.join(directory, 'results.json'), jsonOf(facts, found));
@@ -232,6 +236,7 @@ async function main(): Promise<void> {
   let chosenPlan: Plan;
   try {
     chosenPlan = plan(process.argv.slice(2));
+    if (chosenPlan.out !== undefined) fs.mkdirSync(chosenPlan.out, { recursive: true });
   } catch (error) {
     process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`);
     process.exitCode = 2;
@@ -244,9 +249,9 @@ async function main(): Promise<void> {
     const { samples, driver } = await measureAll(chosenPlan, directory);
     const found = results(samples);
     const told = { ...facts, driver };
-    if (chosenPlan.out !== undefined) save(chosenPlan.out, told, found);
     if (chosenPlan.json) process.stdout.write(jsonOf(told, found));
     else process.stdout.write(chosenPlan.markdown ? resultsMarkdown(told, found) : resultsTable(told, found));
+    if (chosenPlan.out !== undefined) save(chosenPlan.out, told, found);
   } finally {
     for (const child of load) child.kill('SIGKILL');
     fs.rmSync(directory, { recursive: true, force: true });

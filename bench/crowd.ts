@@ -3,6 +3,7 @@
  * transport as this one.
  */
 import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { answerOf, stopped } from './children';
 import { type Job, type MemberAnswer, type Results } from './member';
@@ -13,6 +14,10 @@ type ResultOf<J extends Job> = Results[J['job']];
 
 /** So long a process that stands still is left alone before its memory is read, milliseconds. */
 const SETTLE_MS = 300;
+
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+}
 
 /** Unix sockets so far: a server that has ended leaves the name of its own behind. */
 let pathCount = 0;
@@ -52,12 +57,23 @@ class Crowd {
   /** All of them on one core. */
   onOneCore(): void {
     for (const { pid } of this.#children)
-      execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', '0', String(pid)], { stdio: 'ignore' });
+      execFileSync('taskset', ['-a', '-c', '-p', String(firstCore()), String(pid)], { stdio: 'ignore' });
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.#children.map(stopped));
   }
+}
+
+/** The first core that this process may use. */
+function firstCore(): number {
+  const allowed = /^Cpus_allowed_list:\s*(\d+)/mu.exec(fs.readFileSync('/proc/self/status', 'utf8'));
+  return Number(allowed?.[1] ?? 0);
+}
+
+/** Whether programs can be put on one core here: `taskset` is a command of Linux. */
+export function canShareCore(): boolean {
+  return spawnSync('taskset', ['-p', String(process.pid)], { stdio: 'ignore' }).status === 0;
 }
 
 async function within<T>(targets: BenchTargets, measure: (crowd: Crowd) => Promise<T>): Promise<T> {
@@ -140,7 +156,7 @@ export function idleConnections(to: BenchTargets, connections: number): Promise<
     const member = crowd.member();
     await ask(member, { job: 'hold', target: targets.net, connections: 1 });
     const memory = async (): Promise<number> => {
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      await settled();
       return sum((await Promise.all([child, member].map(usageOf))).map(({ memoryBytes }) => memoryBytes));
     };
     const before = await memory();
@@ -211,6 +227,7 @@ export function start(to: BenchTargets, starts: number): Promise<Values> {
     const member = crowd.member();
     await usageOf(member);
     const connectMs = await ask(member, { job: 'connect', target: targets.net });
+    await settled();
     const { memoryBytes } = await usageOf(member);
     return { startMs: middle(took), connectMs, megabytes: memoryBytes / 1024 / 1024 };
   });

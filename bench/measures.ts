@@ -3,6 +3,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { connect, requestOptions, type Target } from './connect';
 import {
+  canShareCore,
   firstRequests,
   firstSecond,
   idleConnections,
@@ -61,11 +62,8 @@ function some(count: (full: number) => number, full: number): number {
   return Math.max(2, Math.round((full * count(COUNT_FULL)) / COUNT_FULL));
 }
 
-/** Programs can be put on one core by a command of Linux. */
-const ONLY_LINUX: readonly string[] = ['one-core'];
-
 export const BENCH_NAMES = (Object.keys(BENCHES) as BenchName[]).filter(
-  (name) => process.platform === 'linux' || !ONLY_LINUX.includes(name),
+  (name) => name !== 'one-core' || canShareCore(),
 );
 
 const COUNT_FULL = 10_000;

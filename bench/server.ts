@@ -45,6 +45,7 @@ function echo(socket: net.Socket, first: Buffer): void {
   socket.on('data', (chunk: Buffer) => {
     socket.write(chunk);
   });
+  socket.on('end', () => socket.end());
 }
 
 function swallow(socket: net.Socket, already: number): void {

@@ -111,13 +111,18 @@ function fromHook(shared: ReadonlySet<string>): Plugin {
   };
 }
 
-/** The numbers of a file layout in the place of the code that declares it. */
+/**
+ * The numbers of a file layout in the place of the code that declares it. Its functions are not there: a build in which
+ * the hook wants one fails.
+ */
 const layoutNumbers: Plugin = {
   name: 'layout-numbers',
   setup: (hooks) => {
     hooks.onLoad({ filter: matching(`/${LAYOUT}[^/]+[.]ts$`) }, async ({ path: source }) => {
       const compiled = path.join(ROOT, 'dist', `${nameOf(source).slice(0, -'.ts'.length)}.js`);
-      const exported = Object.entries((await import(compiled)) as object).filter(([name]) => /^[A-Z]/u.test(name));
+      const exported = Object.entries((await import(compiled)) as object).filter(([, value]) =>
+        /number|object/u.test(typeof value),
+      );
       return { contents: exported.map(([name, value]) => `export const ${name} = ${numbersOf(value)};`).join('\n') };
     });
   },

@@ -33,13 +33,21 @@ function freshOwnAddresses(): net.BlockList {
   const now = nowMs();
   if (ownAddresses !== undefined && now - ownAddressesAtMs < INTERFACES_FRESH_MS) return ownAddresses;
   ownAddressesAtMs = now;
-  const found = new net.BlockList();
-  for (const addresses of Object.values(os.networkInterfaces())) {
+  ownAddresses = new net.BlockList();
+  for (const addresses of Object.values(interfaces())) {
     for (const { address, family } of addresses ?? [])
-      found.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
+      ownAddresses.addAddress(withoutZone(address), family === 'IPv6' ? 'ipv6' : 'ipv4');
   }
-  ownAddresses = found;
-  return found;
+  return ownAddresses;
+}
+
+/** None where the system does not tell: only loopback is known to be ours then. */
+function interfaces(): ReturnType<typeof os.networkInterfaces> {
+  try {
+    return os.networkInterfaces();
+  } catch {
+    return {};
+  }
 }
 
 export function withoutZone(ip: string): string {

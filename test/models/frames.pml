@@ -16,8 +16,10 @@
 #ifndef RECORDS
 #define RECORDS 8
 #endif
-/* = frameMaxBytes: a quarter of the log */
+/* = frameMaxBytes: a quarter of a large log, three eighths of a small one */
+#ifndef FRAME_MAX
 #define FRAME_MAX 2
+#endif
 /* = FrameWriter.acknowledge: not told before it is a quarter */
 #ifdef TELL_RARELY
 #define TOLD_AFTER CAPACITY
@@ -81,7 +83,7 @@ proctype W() {
   /* = claim, #makeRoom */
   :: length > 0 && length <= FREE ->
     d_step { write(length, next); next++; length = 0 }
-  /* = released: what FrameReader.peerRead has seen */
+  /* = FrameWriter.released, FrameReader.peerRead: what it has seen */
   :: length > 0 && length > FREE && seenRead != tail ->
     d_step { assert(MINUS(seenRead, tail) <= MINUS(head, tail)); tail = seenRead }
   od
@@ -114,7 +116,7 @@ end:
 #ifdef NO_CRC
 #define FITS true
 #else
-#define FITS WHOLE(1)
+#define FITS (WHOLE(1) && WHOLE(2))
 #endif
 
 proctype R() {
@@ -126,7 +128,7 @@ proctype R() {
       /* = #look: the frame says where it lies */
       assert(place[seenNumber[at]] == position);
       assert(record[seenNumber[at]] == got);
-      assert(WHOLE(1));
+      assert(WHOLE(1) && WHOLE(2));
       got++;
       position = PLUS(position, (NEXT_READ(at + blocks) == 0 -> CAPACITY - at : blocks));
       at = NEXT_READ(at + blocks);

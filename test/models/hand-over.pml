@@ -183,7 +183,7 @@ inline giveCredit() {
   fi
 }
 
-/* = onFreeze ... onClaim, onData ..., by type of record */
+/* = onFreeze, onClaim, onData and others, by type of record */
 inline receive() {
   if
   :: type == DATA ->

@@ -68,7 +68,7 @@ inline claim(size, granted) {
   }
 }
 
-/* = Link.refreshRoom: RingReader.peerRead, RingWriter.released */
+/* = Link.refreshRoom, RingReader.peerRead, RingWriter.released */
 inline refreshRoom() {
   d_step { assert(MINUS(READ, tail) <= MINUS(head, tail)); tail = READ }
 }
@@ -167,7 +167,7 @@ inline flush() {
   publishedThisTurn = false
 }
 
-/* = Link.checkRoom: roomMade lets those who wait go on (roomMade) */
+/* = Link.checkRoom: those who wait go on (= roomMade) */
 inline checkRoom(made) {
   made = false;
   if

@@ -57,7 +57,10 @@ export const MODELS: readonly Model[] = [
   },
   {
     file: 'frames.pml',
-    checks: [{ check: 'safety', definitions: ['RECORDS=8'] }],
+    checks: [
+      { check: 'safety', definitions: ['RECORDS=8'] },
+      { check: 'safety', definitions: ['RECORDS=8', 'FRAME_MAX=3'] },
+    ],
     mistakes: [
       mistake('NO_SEQUENCE', WRONG, 8),
       mistake('NO_CRC', WRONG, 8),

@@ -131,7 +131,7 @@ inline take(c) {
   :: toServer[c]?CANCEL, n ->
     if :: queue??[eval(n), false] -> queue??eval(n), false :: queue??[eval(n), true] -> queue??eval(n), true :: else fi;
     waits[n] = false
-  /* = onEarlyData, onData; onEarlyEnd, onFin: for the request, or the socket that it has by now */
+  /* = onEarlyData, onData, onEarlyEnd, onFin: for the request, or the socket that it has by now */
   :: toServer[c]?DATA, n -> assert(waits[n] || accepted[n] || refused[n]); got[n] = true
   :: toServer[c]?FIN, n -> assert(waits[n] || accepted[n] || refused[n]); assert(got[n] == sent[n]); ended[n] = true
   fi;
