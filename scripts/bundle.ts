@@ -120,9 +120,9 @@ const layoutNumbers: Plugin = {
   setup: (hooks) => {
     hooks.onLoad({ filter: matching(`/${LAYOUT}[^/]+[.]ts$`) }, async ({ path: source }) => {
       const compiled = path.join(ROOT, 'dist', `${nameOf(source).slice(0, -'.ts'.length)}.js`);
-      const exported = Object.entries((await import(compiled)) as object).filter(([, value]) =>
-        /number|object/u.test(typeof value),
-      );
+      const wanted = ([name, value]: readonly [string, unknown]): boolean =>
+        /^[A-Z]/u.test(name) && /number|object/u.test(typeof value);
+      const exported = Object.entries((await import(compiled)) as object).filter(wanted);
       return { contents: exported.map(([name, value]) => `export const ${name} = ${numbersOf(value)};`).join('\n') };
     });
   },
