@@ -15,6 +15,11 @@ export const EPHEMERAL_FIRST = 32_768;
 const RANGE_PORTS = 128;
 const EPHEMERAL_PORTS = 65_536 - EPHEMERAL_FIRST;
 const RANGES = EPHEMERAL_PORTS / RANGE_PORTS;
+/**
+ * Linux gives out ports up to 60,999 by itself. Past them begins the first process: where few are in the region, no
+ * server that is on STP alone has the number of one that is on TCP alone, which a client in `auto` would miss.
+ */
+const FIRST_START = Math.ceil((61_000 - EPHEMERAL_FIRST) / RANGE_PORTS);
 /** Ports that are shared until a free one is looked for again. */
 const LOOK_AGAIN_AFTER = 1024;
 /** Empty ranges that are kept for the next burst. */
@@ -54,7 +59,7 @@ export class PortRanges {
     this.#group = group;
     this.#table = table;
     this.#claims = claims;
-    this.#start = processNumber % RANGES;
+    this.#start = (FIRST_START + processNumber) % RANGES;
     this.#nextShared = this.#start * RANGE_PORTS;
   }
 

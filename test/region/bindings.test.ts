@@ -33,6 +33,10 @@ void t.test('Processes that ask for any port at once all get different ones, and
   ).flat();
   t.equal(new Set([...bound, ...taken]).size, 6 * 301);
   t.ok([...bound, ...taken].every((port) => port >= 32_768 && port <= 65_535));
+  t.ok(
+    bound.every((port) => port >= 61_000),
+    'and none that the kernel gives out by itself, where processes are few',
+  );
 });
 
 void t.test('The port and the range of a killed process are free at once', async (t) => {
