@@ -108,10 +108,8 @@ export function resultsMarkdown(facts: Readonly<Record<string, string | number>>
     ];
     return `| ${cells.join(' | ')} |`;
   });
-  const about = Object.entries(facts)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ');
-  return `${[...head, ...rows, '', `Medians. ${about}.`].join('\n')}\n`;
+  const about = Object.entries(facts).map(([name, value]) => `- ${name}: ${value}`);
+  return `${[...head, ...rows, '', 'Medians.', '', ...about].join('\n')}\n`;
 }
 
 function figure(value: number | undefined): string {

@@ -4,6 +4,7 @@
  * Loaded with the hook: what the program puts in the place of Node's functions later is not what is found here.
  */
 import net from 'node:net';
+import { isIpv6 } from '../connect/own-addresses';
 
 /** What getsockname and getpeername of a handle fill in. */
 export interface SocketName {
@@ -98,7 +99,7 @@ const { connect, connect6 } = tcpPrototype as unknown as Record<'connect' | 'con
 
 /** Connects a TCP handle in Node's own way. */
 export function connectByTcp(handle: TcpHandle, request: ConnectRequest, ip: string, port: number): number {
-  return (ip.includes(':') ? connect6 : connect).call(handle, request, ip, port);
+  return (isIpv6(ip) ? connect6 : connect).call(handle, request, ip, port);
 }
 
 /** Makes a TCP handle of Node's own for a client. */
