@@ -37,7 +37,7 @@ export const LinkHeader = defineLayout(
 
 const ASLEEP_DOC =
   'bit 0: the writer of this file sleeps, ring its bell once for this value; ' +
-  'bit 1: also when room is made for it; the rest counts sleeps';
+  'bit 1: also when room is made for it; bit 2: it has given the link up; the rest counts sleeps';
 
 /** All words are the writer's own; each has a cache line, so that polling one does not slow stores to another. */
 export const RingWords = defineLayout(
@@ -107,6 +107,9 @@ export const LinkStatus = defineLayout(
   },
   { doc: 'Payload of the status block of a log of frames, at LINK_AT.status; for when there is nothing else to send.' },
 );
+
+/** Bits of the asleep word, and how far the count of sleeps is shifted. */
+export const ASLEEP = { sleeps: 1, wantsRoom: 2, givenUp: 4, countShift: 3 } as const;
 
 /** "STPF", little endian. */
 export const FRAME_MAGIC = 0x4650_5453;

@@ -9,7 +9,7 @@
  *
  * A process that gives a link up, because the peer is dead or what it wrote is damaged, removes the files of both
  * directions before it closes the bells: no process must take an old log for a new one. A living peer learns of it by
- * the end of the bell, or by the missing file.
+ * the end of the bell, with the asleep word or the missing file, or by the missing file alone.
  *
  * Nothing here throws into the event loop: what fails for lack of room or descriptors is tried again by the clock.
  */
@@ -340,7 +340,8 @@ export class LinkTable implements PollerEvents {
    */
   #bellEnded(ends: Ends): void {
     if (this.#closed || ends.link.peerGone) return;
-    if (this.#files.abandoned || this.#hasDied(ends) || this.#files.isGivenUp(ends)) this.#peerDied(ends);
+    const isOver = this.#files.abandoned || ends.link.isGivenUp || this.#hasDied(ends) || this.#files.isGivenUp(ends);
+    if (isOver) this.#peerDied(ends);
     else this.#listenAgain(ends);
   }
 
@@ -490,6 +491,7 @@ export class LinkTable implements PollerEvents {
     const { link } = ends;
     this.#ends.delete(peer);
     this.poller.links.delete(link);
+    if (!link.peerGone) link.tellGivenUp();
     this.#files.removeLog(this.#files.ours(peer));
     if (link.peerGone) crashPoint('death.log-removed');
     if (link.peerGone || link.failure !== null) this.#files.removeTheirs(ends);

@@ -11,7 +11,14 @@
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType, REQUEST_SOCKET } from '../layout';
+import {
+  ASLEEP,
+  RECORD_HEADER_BYTES,
+  RECORD_PAYLOAD_MAX_BYTES,
+  RECORD_TYPE_MAX,
+  RecordType,
+  REQUEST_SOCKET,
+} from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
 import { sourcesOf, targetsOf } from './leftovers';
 import { RecordView } from './record-view';
@@ -52,8 +59,7 @@ const ACKNOWLEDGE_BYTES = 32_768;
 /** What full frames leave over of a burst waits for more, so many turns at most, where it is less than this. */
 const REST_TURNS = 4;
 const REST_BYTES = 65_536;
-const SLEEPS = 1;
-const WANTS_ROOM = 2;
+const { sleeps: SLEEPS, wantsRoom: WANTS_ROOM, givenUp: GIVEN_UP } = ASLEEP;
 
 interface Settled {
   readonly promise: Promise<StpError | null>;
@@ -427,11 +433,32 @@ export class Link extends RecordWriter {
   /** Announces sleep (or its end) to the peer. `count` names the sleep. */
   setAsleep(asleep: boolean, count: number): void {
     if (this.failure !== null || this.unheard) return;
-    const word = ((count << 2) | (this.needsRoom ? WANTS_ROOM : 0) | (asleep ? SLEEPS : 0)) >>> 0;
+    const word = ((count << ASLEEP.countShift) | (this.needsRoom ? WANTS_ROOM : 0) | (asleep ? SLEEPS : 0)) >>> 0;
     try {
       this.out.setAsleep(word);
     } catch (error) {
       this.fail(error);
+    }
+  }
+
+  /**
+   * Tells the peer that we read and write no more here. It matters where the names of the logs can't be removed: ours
+   * may not be our region's any more, while the peer's is.
+   */
+  tellGivenUp(): void {
+    try {
+      this.out.setAsleep(GIVEN_UP);
+    } catch {
+      // Then the missing files tell.
+    }
+  }
+
+  /** True where the peer has told that. */
+  get isGivenUp(): boolean {
+    try {
+      return this.in !== null && (this.in.peerAsleep() & GIVEN_UP) !== 0;
+    } catch {
+      return true;
     }
   }
 

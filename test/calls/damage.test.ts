@@ -325,3 +325,43 @@ void t.test(
     t.same(await Promise.all([server, client].map((actor) => actor.run(() => 'lives'))), ['lives', 'lives']);
   },
 );
+
+for (const { title, options, under, skip } of [MAPPED, DIRECT]) {
+  const noWay = options.driver === 'mapped' ? whyNoMappedRing() : undefined;
+  void t.test(
+    `a process whose own file was taken away tells its peers of a link that it gives up, ${title}`,
+    noWay === undefined ? skip : { skip: noWay },
+    async (t) => {
+      const region = freshRegion(t, under);
+      const start = (name: string): Promise<Actor> => Actor.start(t, { region, ...options, name });
+      const [server, client] = await Promise.all([start('server'), start('client')]);
+      const numbers = await Promise.all([server, client].map((a) => a.run((kit) => kit.stp.STPgetclientid().process)));
+      const [serverNumber = 0, clientNumber = 0] = numbers;
+      const port = await server.run((kit) => {
+        const { s, port: chosen } = kit.listen();
+        kit.notes.set('echo', kit.stp.STPaccept(s));
+        return chosen;
+      });
+      await client.run(async (kit, to) => {
+        kit.fds['s'] = await kit.connect(to);
+        await kit.sendText(kit.fds['s'], 'ping');
+      }, port);
+      await server.run(async (kit) => {
+        await kit.text(await (kit.notes.get('echo') as Promise<number>), 4);
+      });
+      // The same bytes in another file: others go on to see the server, while it may remove nothing any more.
+      const file = path.join(region, 'processes', String(serverNumber));
+      fs.copyFileSync(file, `${file}.new`);
+      fs.renameSync(`${file}.new`, file);
+      const heard = client.run((kit) => kit.code(() => kit.text(kit.fds['s'] ?? -1, 4)));
+      // What is sent now is damaged before it is read.
+      server.child.kill('SIGSTOP');
+      await client.run((kit) => kit.sendText(kit.fds['s'] ?? -1, 'ping'));
+      const name = `links/${clientNumber}-${serverNumber}`;
+      const log = options.driver === 'mapped' ? mappedRing(server.child.pid ?? 0, name) : path.join(region, name);
+      scribble(log ?? '', 4096);
+      server.child.kill('SIGCONT');
+      t.match(await heard, /^ECONNRESET$|^ESTPCORRUPT$/u);
+    },
+  );
+}
