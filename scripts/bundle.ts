@@ -24,6 +24,9 @@ const HOOK_SOURCES: readonly string[] = ['shim/hook.ts', 'shim/index.ts'];
 const LIBRARY_SOURCE = 'shim/library.ts';
 const HOOK_FILE = './hook.js';
 const LAYOUT = 'src/layout/';
+/** Least length of a line that is broken. */
+const LINE_MAX = 120;
+const ASCII_MAX = 0x7f;
 
 const COMMON = {
   absWorkingDir: ROOT,
@@ -196,11 +199,17 @@ async function main(): Promise<void> {
   // Once to learn what belongs to it, and again with all of that in its table.
   const shared = await bundleHook(HOOK_SOURCES, hook);
   await bundleHook(shared, hook);
+  const library = path.join(OUT, 'library.js');
+  // Without comments and indents, as all of it is read with the first socket; names and lines stay, for stack traces.
   const inLibrary = await bundle({
     entryPoints: [LIBRARY_SOURCE],
-    outfile: path.join(OUT, 'library.js'),
+    outfile: library,
     plugins: [fromHook(new Set(shared))],
+    minifyWhitespace: true,
+    lineLimit: LINE_MAX,
+    charset: 'ascii',
   });
+  if (fs.readFileSync(library).some((byte) => byte > ASCII_MAX)) throw new Error(`${library} is not ASCII alone`);
   const twice = inLibrary.filter((name) => shared.includes(name));
   if (twice.length > 0) throw new Error(`in both bundles: ${twice.join(', ')}`);
   await Promise.all([

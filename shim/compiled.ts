@@ -2,9 +2,11 @@
  * Loads a file of the package with what V8 made of it before, its code cache: to compile the library takes a third of
  * the time until the first socket listens.
  *
+ * The text is read as it lies there, without a look at what others have laid over Node's loader.
+ *
  * The caches lie beside the file, one for each version of Node and each of a few sets of V8's flags: V8 takes none that
  * was made with others (`--max-old-space-size` is one). `npm run build` makes the first, else a process that has run
- * for a while and may write there; nothing is ever written elsewhere. V8 does not look for damage: checksums of the
+ * for a while, or ends, and may write there; nothing is ever written elsewhere. V8 does not look for damage: checksums of the
  * text and of the cache find that. NODE_DISABLE_COMPILE_CACHE, Node's own switch, turns it off, and so do source maps,
  * which Node reads for what it loads itself.
  */
@@ -26,6 +28,10 @@ const ALIGN_BYTES = 8;
 const SAMPLE = '0';
 /** Sets of flags for which a cache is kept, at most. */
 const CACHES_MAX = 8;
+
+/** What Node lays around a module, with ASCII alone in it, as in the file (scripts/bundle.ts sees to that). */
+const WRAPPER_HEAD = Buffer.from('(function (exports, require, module, __filename, __dirname) {');
+const WRAPPER_TAIL = Buffer.from('\n})');
 
 type Wrapper = (exports: unknown, require: NodeJS.Require, module: Module, file: string, directory: string) => void;
 
@@ -65,15 +71,37 @@ export function loadCompiled(file: string): unknown {
 }
 
 function compile(file: string): Wrapper {
-  const text = fs.readFileSync(file);
+  const text = readWrapped(file);
   const textCrc = crcOf(text);
   const { cacheFile, ...options } = findCache(file, textCrc);
-  const script = makeScript(Module.wrap(text.toString('utf8')), { filename: file, ...options });
+  const script = makeScript(text.toString('latin1'), { filename: file, ...options });
   if (cacheFile !== undefined && (options.cachedData === undefined || script.cachedDataRejected === true)) {
     fresh.set(file, { script, cacheFile, textCrc });
     setTimeout(saveCaches, SAVE_AFTER_MS).unref();
+    // Where all programs are short, one of them must make it.
+    process.once('exit', saveCaches);
   }
   return script.runInThisContext() as Wrapper;
+}
+
+/** In one piece: each copy of it is more than V8's first heap holds without a collection. */
+function readWrapped(file: string): Buffer {
+  const fd = fs.openSync(file, 'r');
+  try {
+    const { size } = fs.fstatSync(fd);
+    const end = WRAPPER_HEAD.length + size;
+    const text = Buffer.allocUnsafeSlow(end + WRAPPER_TAIL.length);
+    text.set(WRAPPER_HEAD);
+    for (let at = WRAPPER_HEAD.length; at < end;) {
+      const read = fs.readSync(fd, text, at, end - at, null);
+      if (read === 0) throw new Error(`${file} is cut short`);
+      at += read;
+    }
+    text.set(WRAPPER_TAIL, end);
+    return text;
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 function makeScript(text: string, options?: vm.ScriptOptions): vm.Script {

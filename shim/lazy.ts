@@ -9,6 +9,7 @@ import type * as Glance from '../src/glance';
 import type * as Calls from '../src/index';
 import Module from 'node:module';
 import type childProcess from 'node:child_process';
+import type dns from 'node:dns';
 import path from 'node:path';
 import { loadCompiled } from './compiled';
 import type * as Rules from './connect/rules';
@@ -82,6 +83,11 @@ export function loadedTranslator(): typeof Translator | undefined {
 /** `node:child_process`: takes a millisecond to load where the program does not need it. */
 export function loadChildProcess(): typeof childProcess {
   return require('node:child_process') as typeof childProcess;
+}
+
+/** `node:dns`: most connects are to an address, and net.js loads it for the others. */
+export function loadDns(): typeof dns {
+  return require('node:dns') as typeof dns;
 }
 
 /** `node:cluster`, in processes that have been forked: the primary of a cluster may have done that. */

@@ -5,10 +5,10 @@
  * Under `stp` no DNS is asked: what is neither this system nor one of the region has no address. A `lookup` of the
  * program's own is asked for any name.
  */
-import dns from 'node:dns';
 import net from 'node:net';
 import { nextTick } from '../../src/host';
 import { unknownHostError } from '../node/errors';
+import { loadDns } from '../lazy';
 import { type Place, placeOf } from './addresses';
 
 type Done = (error: Error | null, address?: unknown, family?: number) => void;
@@ -36,7 +36,7 @@ function answer(place: Place, name: string, options: Record<string, unknown>, do
 
 /** A system without a list of hosts has a localhost nevertheless. */
 function lookUpLocalhost(host: string, options: Record<string, unknown>, done: Done): void {
-  (dns.lookup as unknown as Lookup)(host, options, (error, address, family) => {
+  (loadDns().lookup as unknown as Lookup)(host, options, (error, address, family) => {
     if (error === null) done(null, address, family);
     else answer(placeOf(host, Number(options['family']) || 0), host, options, done);
   });

@@ -6,7 +6,7 @@
  * it before it wraps it, where we stop it: the rest of a TLS socket takes milliseconds. Making that socket loads `tls`,
  * so this file is loaded with the first STP socket.
  */
-import { Duplex } from 'node:stream';
+import { type Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { type Handle, type SocketName } from './handles';
 
@@ -45,15 +45,15 @@ class Probe extends tls.TLSSocket {
   }
 }
 
+function self(this: unknown): unknown {
+  return this;
+}
+
 function findClass(): JsStreamClass {
-  const below = new Duplex({
-    read: () => undefined,
-    write: (_chunk, _encoding, callback) => {
-      callback();
-    },
-  });
+  // In the place of a stream, of which nothing is wanted yet.
+  const below = { pause: self, resume: self, on: self, once: self };
   try {
-    new Probe(below).destroy();
+    new Probe(below as unknown as Duplex).destroy();
   } catch (thrown) {
     if (thrown instanceof Found) return thrown.constructorOfHandle;
     throw thrown;

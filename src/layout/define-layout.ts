@@ -2,8 +2,9 @@
  * A layout: what lies at which offset of a block, a record or a page of words, declared once.
  *
  * Code, the generated docs and the inspector all come from the same declaration, so none of them can drift. A layout is
- * checked when it is declared (at load): a field past the end, an overlap, a misaligned word or two writers in one
- * isolation block is an exception before the first byte is touched. There is no behaviour here.
+ * checked before the first byte is touched by it, and all of them by a test: a field past the end, an overlap or a
+ * misaligned word is an exception. Not when it is declared, as most processes use few of them. There is no behaviour
+ * here.
  *
  * Invariants: integers are little endian; a `u64` holds an integer of at most 53 bits; `text` is UTF-8 padded with
  * zeros.
@@ -57,15 +58,15 @@ export function fieldSize(field: Field): number {
   return field.kind === 'bytes' || field.kind === 'text' ? (field.size ?? 0) : WORD_SIZES[field.kind];
 }
 
-/** Declares a layout and checks it; a mistake throws at load. */
+/** Declares a layout. A mistake in it throws when it is used, see {@link checkLayout}. */
 export function defineLayout<const F extends Fields>(
   name: string,
   sizeBytes: number,
   fields: F,
   about: { doc: string },
 ): Layout<F> {
-  checkFields(name, sizeBytes, fields);
-  const known = Object.entries(fields).map(([key, field]) => knownField(name, key, field));
+  let checked: readonly KnownField[] | undefined;
+  const known = (): readonly KnownField[] => (checked ??= knownFields(name, sizeBytes, fields));
   return Object.freeze({
     name,
     sizeBytes,
@@ -75,19 +76,20 @@ export function defineLayout<const F extends Fields>(
       if (at < 0 || at + sizeBytes > target.length) throw new StpError('EINVAL', `${name} does not fit its buffer`);
       const view = new DataView(target.buffer, target.byteOffset + at, sizeBytes);
       target.fill(0, at, at + sizeBytes);
-      for (const field of known) writeField(field, (values as Record<string, unknown>)[field.key], view);
+      for (const field of known()) writeField(field, (values as Record<string, unknown>)[field.key], view);
     },
     decode(source: Uint8Array, at = 0): LayoutValues<F> {
       if (at < 0 || at + sizeBytes > source.length) throw new StpError('ESTPCORRUPT', `${name} is cut short`);
       const view = new DataView(source.buffer, source.byteOffset + at, sizeBytes);
       const values: Record<string, unknown> = {};
-      for (const field of known) values[field.key] = readField(field, view, source, at);
+      for (const field of known()) values[field.key] = readField(field, view, source, at);
       return values as LayoutValues<F>;
     },
   });
 }
 
-function checkFields(name: string, sizeBytes: number, fields: Fields): void {
+/** Throws where a layout can't be as it was declared, and says why. */
+export function checkLayout({ name, sizeBytes, fields }: Pick<Layout, 'name' | 'sizeBytes' | 'fields'>): void {
   const fail = (why: string): never => {
     throw new Error(`layout ${name}: ${why}`);
   };
@@ -114,6 +116,11 @@ interface KnownField {
   readonly sizeBytes: number;
   /** The largest integer that it holds. */
   readonly limit: number;
+}
+
+function knownFields(name: string, sizeBytes: number, fields: Fields): readonly KnownField[] {
+  checkLayout({ name, sizeBytes, fields });
+  return Object.entries(fields).map(([key, field]) => knownField(name, key, field));
 }
 
 function knownField(layout: string, key: string, field: Field): KnownField {

@@ -8,7 +8,7 @@
 import path from 'node:path';
 import { io } from './file-calls';
 import { codeOf, fileError } from './files';
-import { decodeOctal, type Mount, mountOf, readMounts } from './mount-table';
+import { decodeOctal, type Mount, mountOf, parseMounts, readMountList, typeOfDevice } from './mount-table';
 
 export interface FileSystemInfo {
   /** Name of the type, on Linux as in mount(8); `unknown (0x...)` where it has none here. */
@@ -79,12 +79,17 @@ export function fileSystemOf(directory: string): FileSystemInfo {
 }
 
 function linuxFileSystem(place: string, type: number): FileSystemInfo {
-  const mounts = readMounts();
-  const mount = mounts === undefined ? undefined : mountOf(mounts, io.realpathSync(place));
-  if (mounts !== undefined && mount !== undefined) return fileSystemOfMount(mounts, mount);
+  const list = readMountList();
+  const { dev } = io.statSync(place);
+  const quick = typeOfDevice(list, `${deviceMajor(dev)}:${deviceMinor(dev)}`);
+  if (quick !== undefined && (IN_MEMORY.has(quick) || ON_DISK.has(quick)))
+    return { name: quick, local: true, inMemory: IN_MEMORY.has(quick) };
+  const mounts = parseMounts(list);
+  const mount = mountOf(mounts, io.realpathSync(place));
+  if (mount !== undefined) return fileSystemOfMount(mounts, mount);
   const told = fileSystemOfType(type, 'linux');
   // Types that live on a block device: with another kind of device it is a server's type that 9p passed on.
-  const lies = told.local && BLOCK_DEVICE_TYPES.has(told.name) && deviceMajor(io.statSync(place).dev) === 0;
+  const lies = told.local && BLOCK_DEVICE_TYPES.has(told.name) && deviceMajor(dev) === 0;
   return lies ? { name: `unknown (looks like ${told.name})`, local: false, inMemory: false } : told;
 }
 
@@ -93,6 +98,11 @@ const BLOCK_DEVICE_TYPES: ReadonlySet<string> = new Set(['ext4', 'xfs', 'f2fs'])
 /** As gnu_dev_major(3), of the bits that the kernel uses. */
 function deviceMajor(dev: number): number {
   return Math.floor(dev / 0x100) & 0xfff;
+}
+
+/** As gnu_dev_minor(3). */
+function deviceMinor(dev: number): number {
+  return (dev & 0xff) | ((dev >>> 12) & 0xf_ff00);
 }
 
 /** The file system of one of `mounts`. */

@@ -21,17 +21,30 @@ export interface Mount {
 
 const MOUNTINFO = '/proc/self/mountinfo';
 /** Fields of proc(5) before the optional ones, and those after the lone `-` that ends them. */
-const FIELD = { id: 0, parentId: 1, point: 4, optional: 6 } as const;
+const FIELD = { id: 0, parentId: 1, device: 2, point: 4, optional: 6 } as const;
 const AFTER = { type: 1, options: 3 } as const;
 
-/** Undefined where this system has no such list, or hides it. */
-export function readMounts(): readonly Mount[] | undefined {
+/** The list as the kernel gives it; empty where this system has none, or hides it. */
+export function readMountList(): string {
   try {
-    const mounts = parseMounts(fs.readFileSync(MOUNTINFO, 'utf8'));
-    return mounts.length === 0 ? undefined : mounts;
+    return fs.readFileSync(MOUNTINFO, 'utf8');
   } catch {
-    return undefined;
+    return '';
   }
+}
+
+/**
+ * The type of the file system with a device number, by the first mount of it in a list as the kernel gives it. Costs a
+ * fraction of taking the whole list apart. Undefined where none has that number, as with files of some types.
+ */
+export function typeOfDevice(list: string, device: string): string | undefined {
+  const sign = ` ${device} `;
+  for (let at = list.indexOf(sign); at >= 0; at = list.indexOf(sign, at + 1)) {
+    const fields = list.slice(list.lastIndexOf('\n', at) + 1, list.indexOf('\n', at)).split(' ');
+    // In another place it is a part of a path.
+    if (fields[FIELD.device] === device) return fields[fields.indexOf('-', FIELD.optional) + AFTER.type];
+  }
+  return undefined;
 }
 
 /** The mounts of a text as /proc/self/mountinfo holds it. Lines that are none are left out. */

@@ -1,6 +1,14 @@
 import t from 'tap';
 import { StpError } from '../../src/errors';
-import { defineLayout, RecordHeader, RECORD_LENGTH_MASK, RECORD_TYPE_SHIFT, SOCKETS_MAX } from '../../src/layout';
+import { allLayouts } from '../../scripts/layout-snapshot';
+import {
+  checkLayout,
+  defineLayout,
+  RecordHeader,
+  RECORD_LENGTH_MASK,
+  RECORD_TYPE_SHIFT,
+  SOCKETS_MAX,
+} from '../../src/layout';
 
 void t.test('A field of three bytes takes what fits in it and leaves its neighbours alone', (t) => {
   const layout = defineLayout(
@@ -28,10 +36,16 @@ void t.test('A field of three bytes takes what fits in it and leaves its neighbo
       String(length),
     );
   }
-  t.throws(
-    () => defineLayout('Odd', 8, { length: { at: 1, kind: 'u24', writer: 'owner', doc: 'odd' } }, { doc: 'odd' }),
-    /aligned/u,
-  );
+  const odd = defineLayout('Odd', 8, { length: { at: 1, kind: 'u24', writer: 'owner', doc: 'odd' } }, { doc: 'odd' });
+  t.throws(() => odd.decode(bytes), /layout Odd: length is not aligned/u, 'a mistake in it is told when it is used');
+  t.end();
+});
+
+void t.test('Every layout of a region is free of mistakes', (t) => {
+  for (const layout of allLayouts())
+    t.doesNotThrow(() => {
+      checkLayout(layout);
+    }, layout.name);
   t.end();
 });
 

@@ -55,6 +55,15 @@ void t.test('a process that finds no cache makes one, and the next one keeps it'
   t.equal((await play(3000)).stdout, 'listens Socket\nleft\n', 'what was made is taken, or it were made anew');
 });
 
+void t.test('a process that ends before that leaves one as it ends', async (t) => {
+  const { cache, play } = copy(t);
+  fs.rmSync(cache, { force: true });
+  t.equal((await play(0)).stdout, 'listens Socket\nleft\n');
+  const made = fs.statSync(cache).ino;
+  t.equal((await play(0)).stdout, 'listens Socket\nleft\n');
+  t.equal(fs.statSync(cache).ino, made, 'what was made is taken, or it were made anew');
+});
+
 void t.test('a cache that is damaged, cut short or of another text is not used, and made anew', async (t) => {
   const { library, cache, play } = copy(t);
   fs.rmSync(cache, { force: true });

@@ -5,7 +5,7 @@ import t from 'tap';
 import { projectRoot } from '../../scripts/project-root';
 import { fileSystemOf, type FileSystemInfo } from '../../src/storage';
 import { fileSystemOfMount } from '../../src/storage/file-system';
-import { mountOf, parseMounts } from '../../src/storage/mount-table';
+import { mountOf, parseMounts, typeOfDevice } from '../../src/storage/mount-table';
 import { diskDirectory, memoryDirectory } from '../memory-directory';
 
 const STORAGE = path.join(__dirname, '../../src/storage/index.js');
@@ -35,6 +35,21 @@ void t.test('WSL: its root is local, the drives of Windows are not', (t) => {
   t.equal(at('/mnt/d'), 'virtiofs shared');
   t.equal(at('/mnt/My Drive/region'), 'drvfs shared');
   t.equal(at('/mnt/cc'), 'ext4 local', 'a name that begins like a mount');
+  t.end();
+});
+
+void t.test('A file system is found by its device, and by nothing that only looks like it', (t) => {
+  const list = [
+    '20 1 0:20 / / rw - ext4 /dev/a rw',
+    '21 20 0:21 / /mnt/a\\040 8:1 \\040b rw shared:1 - nfs4 a: rw',
+    '22 20 8:1 / /mnt/8:1 rw shared:2 master:3 - xfs /dev/b rw',
+    '23 20 0:8 /8:1 /x rw - - 8:1 rw',
+    '',
+  ].join('\n');
+  t.equal(typeOfDevice(list, '8:1'), 'xfs');
+  t.equal(typeOfDevice(list, '0:21'), 'nfs4');
+  t.equal(typeOfDevice(list, '0:2'), undefined);
+  t.equal(typeOfDevice('', '0:2'), undefined);
   t.end();
 });
 
