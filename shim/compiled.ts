@@ -5,10 +5,10 @@
  * The text is read as it lies there, without a look at what others have laid over Node's loader.
  *
  * The caches lie beside the file, one for each version of Node and each of a few sets of V8's flags: V8 takes none that
- * was made with others (`--max-old-space-size` is one). `npm run build` makes the first, else a process that has run
- * for a while, or ends, and may write there; nothing is ever written elsewhere. V8 does not look for damage: checksums of the
- * text and of the cache find that. NODE_DISABLE_COMPILE_CACHE, Node's own switch, turns it off, and so do source maps,
- * which Node reads for what it loads itself.
+ * was made with others (before Node 24 `--max-old-space-size` is one). `npm run build` makes the first, else a process
+ * that has run for a while, or ends, and may write there; nothing is ever written elsewhere. V8 does not look for
+ * damage: checksums of the text and of the cache find that. NODE_DISABLE_COMPILE_CACHE, Node's own switch, turns it
+ * off, and so do source maps, which Node reads for what it loads itself.
  */
 /* eslint-disable @typescript-eslint/no-require-imports -- what a process without STP sockets has no use for */
 import fs from 'node:fs';

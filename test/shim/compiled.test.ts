@@ -101,8 +101,11 @@ void t.test('a process with other flags of V8 has a cache of its own, and the fi
     const args = [...flags, '--require', path.join(library, 'register.js'), '-', awaited, String(forMs)];
     return (await node(args, { STP_REGION: region, STP_NET: 'stp' }, PROGRAM)).stdout;
   };
-  const flags = ['--max-old-space-size=512'];
-  t.equal(await play(cache, 1500, []), 'listens Socket\nleft\n', 'the one of the build is taken');
+  // V8 looks at these in all versions; at --max-old-space-size only before Node 24.
+  const flags = ['--no-opt'];
+  // Of another version of Node than that of the build there may be none.
+  if (!fs.existsSync(cache)) await play(cache, PATIENCE_MS / 2, []);
+  t.equal(await play(cache, 1500, []), 'listens Socket\nleft\n', 'the first is taken');
   t.equal(await play(own, PATIENCE_MS / 2, flags), 'listens Socket\nmade\n', 'the other is made');
   const others = ['--stack-size=900'];
   t.equal(await play(third, PATIENCE_MS / 2, others), 'listens Socket\nmade\n', 'and a third one');
