@@ -45,7 +45,7 @@ function sendNow(s: number, message: Uint8Array, length: number | undefined, fla
   const bits = typeof flags === 'number' && flags === (flags & ALLOWED) ? flags : checkFlags(CALL, flags, ALLOWED);
   if (!socket.connected || socket.finWanted || socket.peerGone) throw sendProblem(endpoint);
   if (end === 0) return (bits & MSG_DONTWAIT) !== 0 ? 0 : Promise.resolve(0);
-  const sent = send(own.engine, socket, message, 0, end, (bits & MSG_MORE) !== 0);
+  const sent = send(own.engine, socket, message, end, (bits & MSG_MORE) !== 0);
   if ((bits & MSG_DONTWAIT) !== 0) return sent;
   if (sent === end) return acknowledge(endpoint, end);
   socket.wantsWrite = false;

@@ -22,7 +22,7 @@ export async function STPtakesocket(token: string): Promise<number> {
   const endpoint = own.adopt(own.engine.open());
   return new Promise<number>((resolve, reject) => {
     endpoint.taking = { resolve, reject };
-    take(own.engine, endpoint.socket, giver, parts.socket, parts.generation, parts.secret);
+    take(own.engine, endpoint.socket, giver, parts);
     endpoint.updateHold();
   });
 }

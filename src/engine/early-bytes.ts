@@ -4,7 +4,6 @@
  */
 import { crashPoint } from '../crash-points';
 import { RecordType } from '../layout';
-import { type Early } from './early';
 import { type Engine } from './engine';
 import { freezePayload } from './hand-over-state';
 import { type EngineSocket } from './socket';
@@ -12,16 +11,11 @@ import { type EngineSocket } from './socket';
 const KEPT_FIRST_BYTES = 4096;
 
 /** Takes in bytes, to be sent to whichever listener there will be. Returns the number taken. */
-export function keepEarly(
-  engine: Engine,
-  socket: EngineSocket,
-  early: Early,
-  bytes: Uint8Array,
-  from: number,
-  to: number,
-): number {
+export function keepEarly(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: number, to: number): number {
+  const { early } = socket;
+  if (early === null || early.accepted) return 0;
   const n = Math.min(to - from, early.limitBytes - socket.bytesSent);
-  if (n <= 0 || early.accepted) return 0;
+  if (n <= 0) return 0;
   const needed = socket.bytesSent + n;
   if (early.kept === null || early.kept.length < needed) {
     const grown = Buffer.allocUnsafe(Math.min(early.limitBytes, Math.max(KEPT_FIRST_BYTES, needed * 2)));
@@ -41,18 +35,9 @@ export function flushEarly(socket: EngineSocket): boolean {
   if (early === null) return true;
   if (!early.sent || peer === null) return false;
   if (early.kept === null) return true;
-  const { index, remoteSocket, remoteGeneration } = socket;
   let any = false;
   while (early.pushedBytes < socket.bytesSent) {
-    const taken = peer.data(
-      RecordType.data,
-      index,
-      remoteSocket,
-      remoteGeneration,
-      early.kept,
-      early.pushedBytes,
-      socket.bytesSent,
-    );
+    const taken = peer.data(RecordType.data, socket, early.kept, early.pushedBytes, socket.bytesSent);
     if (taken <= 0) {
       peer.block(socket);
       break;

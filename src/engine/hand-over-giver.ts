@@ -163,15 +163,15 @@ function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer):
   else owner?.taken(true);
 }
 
-function sendMove({ peer, index, remoteSocket, remoteGeneration }: EngineSocket, hand: Giver, taker: Peer): boolean {
+function sendMove(socket: EngineSocket, hand: Giver, taker: Peer): boolean {
   const move = new Uint8Array(MovePayload.sizeBytes);
   MovePayload.encode(
     { process: taker.process, socket: hand.takerSocket, generation: hand.takerGeneration, epoch: taker.port.epoch },
     move,
   );
-  if (peer?.controlNow(RecordType.move, index, remoteSocket, remoteGeneration, move) === false) return false;
+  if (socket.peer?.controlNow(RecordType.move, socket, move) === false) return false;
   crashPoint('take.moving');
-  peer?.port.publishNow();
+  socket.peer?.port.publishNow();
   return true;
 }
 

@@ -55,8 +55,9 @@ export function handPump(socket: EngineSocket): void {
 
 function pushBytes(socket: EngineSocket, hand: Giver, type: number, bytes: Buffer, from: number): number {
   let at = from;
+  const ends = { index: socket.index, remoteSocket: hand.takerSocket, remoteGeneration: hand.takerGeneration };
   while (at < bytes.length && hand.taker !== null) {
-    const taken = hand.taker.data(type, socket.index, hand.takerSocket, hand.takerGeneration, bytes, at, bytes.length);
+    const taken = hand.taker.data(type, ends, bytes, at, bytes.length);
     if (taken <= 0) {
       hand.taker.block(socket);
       break;

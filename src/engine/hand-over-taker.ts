@@ -11,14 +11,19 @@ import { reason, reasonOf } from './reason';
 import { pump } from './send';
 import { type EngineSocket } from './socket';
 
+/** A socket that was given away, as its token names it. */
+export interface GivenSocket {
+  readonly socket: number;
+  readonly generation: number;
+  readonly secret: Uint8Array;
+}
+
 /** Asks the giver for a socket; `took` tells the outcome. */
 export function take(
   engine: Engine,
   socket: EngineSocket,
   giver: Peer,
-  giverSocket: number,
-  giverGeneration: number,
-  secret: Uint8Array,
+  { socket: giverSocket, generation: giverGeneration, secret }: GivenSocket,
 ): void {
   socket.hand = {
     role: 'taker',

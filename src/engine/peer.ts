@@ -4,6 +4,7 @@
  * follows it.
  */
 import { StpError } from '../errors';
+import { type RecordEnds } from '../layout';
 import { type PeerPort } from './ports';
 import { nameOf } from './queued-counts';
 import { type EngineSocket } from './socket';
@@ -18,9 +19,7 @@ export const CONTROL_QUEUE_MAX = 262_144;
 
 interface ControlRecord {
   readonly type: number;
-  readonly source: number;
-  readonly socket: number;
-  readonly generation: number;
+  readonly ends: RecordEnds;
   readonly payload: Uint8Array | null;
 }
 
@@ -81,27 +80,20 @@ export class Peer {
   /** Sends a control record, now or when there is room. `payload` is copied if it must wait. */
   control(type: number, source: number, socket: number, generation: number, payload: Uint8Array | null): void {
     if (this.gone) return;
-    const lengthBytes = payload === null ? 0 : payload.length;
-    if (this.#queue.length > 0 || this.port.append(type, source, socket, generation, payload, 0, lengthBytes) < 0) {
+    const ends = { index: source, remoteSocket: socket, remoteGeneration: generation };
+    if (this.#queue.length > 0 || !this.#append(type, ends, payload)) {
       if (this.#queue.length >= CONTROL_QUEUE_MAX)
         this.port.fail(new StpError('ENOBUFS', `process ${this.process} asks and asks, and reads no answers`));
-      else
-        this.#queue.push({
-          type,
-          source,
-          socket,
-          generation,
-          payload: payload === null ? null : Uint8Array.from(payload),
-        });
+      else this.#queue.push({ type, ends, payload: payload === null ? null : Uint8Array.from(payload) });
       return;
     }
     this.port.publishSoon();
   }
 
   /** Sends a control record if there is room now and none is queued before it. */
-  controlNow(type: number, source: number, socket: number, generation: number, payload: Uint8Array): boolean {
+  controlNow(type: number, ends: RecordEnds, payload: Uint8Array): boolean {
     if (this.gone) return true;
-    if (this.#queue.length > 0 || this.port.append(type, source, socket, generation, payload, 0, payload.length) < 0) {
+    if (this.#queue.length > 0 || !this.#append(type, ends, payload)) {
       this.full = true;
       return false;
     }
@@ -110,17 +102,8 @@ export class Peer {
   }
 
   /** Sends data or part of it: bytes taken, -1 for no room. */
-  data(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    bytes: Uint8Array,
-    from: number,
-    to: number,
-  ): number {
-    const taken =
-      this.gone || this.#queue.length > 0 ? -1 : this.port.append(type, source, socket, generation, bytes, from, to);
+  data(type: number, ends: RecordEnds, bytes: Uint8Array, from: number, to: number): number {
+    const taken = this.gone || this.#queue.length > 0 ? -1 : this.port.append(type, ends, bytes, from, to);
     if (taken < 0) this.full = true;
     return taken;
   }
@@ -132,10 +115,8 @@ export class Peer {
   /** Sends queued control records while there is room; true when none is left. */
   drainControl(): boolean {
     let sent = 0;
-    for (const record of this.#queue) {
-      const { type, source, socket, generation, payload } = record;
-      if (this.port.append(type, source, socket, generation, payload, 0, payload === null ? 0 : payload.length) < 0)
-        break;
+    for (const { type, ends, payload } of this.#queue) {
+      if (!this.#append(type, ends, payload)) break;
       sent += 1;
     }
     if (sent > 0) {
@@ -143,5 +124,10 @@ export class Peer {
       this.port.publishSoon();
     }
     return this.#queue.length === 0;
+  }
+
+  /** A record that goes whole; false where there is no room for it. */
+  #append(type: number, ends: RecordEnds, payload: Uint8Array | null): boolean {
+    return this.port.append(type, ends, payload, 0, payload === null ? 0 : payload.length) >= 0;
   }
 }

@@ -3,6 +3,7 @@
  * the real clock and the real region stand behind these in a program, simulated ones in the tests.
  */
 import { type StpError } from '../errors';
+import { type RecordEnds } from '../layout';
 import { type EngineSocket } from './socket';
 
 /** The outgoing side of a link: records for one other process (or for this one). */
@@ -18,15 +19,7 @@ export interface PeerPort {
    * Appends one record. DATA and the HAND records may be taken in part: returns the bytes of payload taken. Others go
    * whole or not at all. -1: no room now; the engine is told by `roomMade` when there is.
    */
-  append(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    payload: Uint8Array | null,
-    from: number,
-    to: number,
-  ): number;
+  append(type: number, ends: RecordEnds, payload: Uint8Array | null, from: number, to: number): number;
   /** Publish what was appended: at once if nothing was published in this turn yet, else at its end. */
   publishNow(): void;
   /** Publish what was appended at the end of this turn. */

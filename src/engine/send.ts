@@ -28,41 +28,34 @@ function held(socket: EngineSocket): boolean {
   return socket.frozen || (socket.hand !== null && (socket.hand.role === 'taker' || socket.hand.phase !== 'offered'));
 }
 
-/** Puts bytes into the log: the number taken, -1 for none now. The caller has checked that the socket may send. */
+/**
+ * Puts the first `lengthBytes` of `bytes` into the log: the number taken, -1 for none now. `more`: others follow soon,
+ * so these may wait for the end of the turn. The caller has checked that the socket may send.
+ */
 export function send(
   engine: Engine,
   socket: EngineSocket,
   bytes: Uint8Array,
-  from: number,
-  to: number,
+  lengthBytes: number,
   more: boolean,
 ): number {
-  const sent = socket.unsentBytes > 0 ? 0 : push(engine, socket, bytes, from, to);
+  const sent = socket.unsentBytes > 0 ? 0 : push(engine, socket, bytes, 0, lengthBytes);
   if (sent > 0) {
     if (more) socket.peer?.port.publishSoon();
     else socket.peer?.port.publishNow();
   }
-  if (sent < to - from) socket.wantsWrite = true;
+  if (sent < lengthBytes) socket.wantsWrite = true;
   return sent > 0 ? sent : -1;
 }
 
 function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: number, to: number): number {
   const { peer, early } = socket;
-  if (early !== null && (socket.anyListener || early.accepted))
-    return keepEarly(engine, socket, early, bytes, from, to);
+  if (early !== null && (socket.anyListener || early.accepted)) return keepEarly(engine, socket, bytes, from, to);
   if (peer === null || held(socket)) return 0;
   const end = Math.min(to, from + socket.sendLimitBytes - socket.bytesSent);
   let at = from;
   while (at < end) {
-    const taken = peer.data(
-      RecordType.data,
-      socket.index,
-      socket.remoteSocket,
-      socket.remoteGeneration,
-      bytes,
-      at,
-      end,
-    );
+    const taken = peer.data(RecordType.data, socket, bytes, at, end);
     if (taken <= 0) {
       peer.block(socket);
       break;
@@ -161,15 +154,14 @@ function giveCredit(socket: EngineSocket): void {
     return;
   }
   const payload = totalPayload(limit);
-  const { index, remoteSocket, remoteGeneration, peer } = socket;
-  if (peer.data(RecordType.credit, index, remoteSocket, remoteGeneration, payload, 0, payload.length) < 0) {
+  if (socket.peer.data(RecordType.credit, socket, payload, 0, payload.length) < 0) {
     socket.owesCredit = true;
-    peer.block(socket);
+    socket.peer.block(socket);
     return;
   }
   socket.receiveLimitBytes = limit;
   crashPoint('credit.given');
-  peer.port.publishSoon();
+  socket.peer.port.publishSoon();
 }
 
 export function creditLater(socket: EngineSocket): void {

@@ -33,6 +33,16 @@ export const RecordHeader = defineLayout(
   { doc: 'Head of every record.' },
 );
 
+/** What the header of a record names. A connected socket of the engine is such a thing itself. */
+export interface RecordEnds {
+  /** `source`: our socket. */
+  readonly index: number;
+  /** `socket`: the one that the record is for. */
+  readonly remoteSocket: number;
+  /** `generation`, of that one. */
+  readonly remoteGeneration: number;
+}
+
 export const RECORD_HEADER_BYTES = RecordHeader.sizeBytes;
 /** The first word of a header holds the length in these bits, and the type above them. */
 export const RECORD_LENGTH_MASK = 0xff_ffff;

@@ -5,7 +5,13 @@
  * and what becomes of one that is full or broken, is the link's own matter (link.ts).
  */
 import { type StpError } from '../errors';
-import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_SHIFT, RecordType } from '../layout';
+import {
+  RECORD_HEADER_BYTES,
+  RECORD_PAYLOAD_MAX_BYTES,
+  RECORD_TYPE_SHIFT,
+  type RecordEnds,
+  RecordType,
+} from '../layout';
 import { type LogWriter } from '../storage';
 import { copyBytes, padded } from './records';
 
@@ -59,15 +65,7 @@ export abstract class RecordWriter {
   abstract fail(error: unknown): void;
 
   /** See PeerPort: appends one record, whole or (data) in part; bytes of payload taken, -1 for no room. */
-  append(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    payload: Uint8Array | null,
-    from: number,
-    to: number,
-  ): number {
+  append(type: number, ends: RecordEnds, payload: Uint8Array | null, from: number, to: number): number {
     if (this.failure !== null) return payload === null ? 0 : to - from;
     const partial = type === RecordType.data || type === RecordType.handReceived || type === RecordType.handUnsent;
     let taken = -1;
@@ -75,8 +73,8 @@ export abstract class RecordWriter {
     for (let tries = 0; taken < 0 && (tries === 0 || (tries === 1 && this.refreshRoom())); tries += 1)
       taken =
         partial && payload !== null
-          ? this.#appendPart(type, source, socket, generation, payload, from, to)
-          : this.#appendWhole(type, source, socket, generation, payload, from, to);
+          ? this.#appendPart(type, ends, payload, from, to)
+          : this.#appendWhole(type, ends, payload, from, to);
     if (taken < 0 && !this.needsRoom) this.waitForRoom();
     return taken;
   }
@@ -99,39 +97,23 @@ export abstract class RecordWriter {
     return granted;
   }
 
-  #appendWhole(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    payload: Uint8Array | null,
-    from: number,
-    to: number,
-  ): number {
+  #appendWhole(type: number, ends: RecordEnds, payload: Uint8Array | null, from: number, to: number): number {
     const lengthBytes = payload === null ? 0 : to - from;
     const need = RECORD_HEADER_BYTES + padded(lengthBytes);
     const { out } = this;
     if (this.#claim(need, need) < need) return -1;
-    this.#writeHeader(out.at, lengthBytes | (type << RECORD_TYPE_SHIFT), source, socket, generation);
+    this.#writeHeader(lengthBytes | (type << RECORD_TYPE_SHIFT), ends);
     if (payload !== null) copyBytes(payload, from, to, out.bytes, out.at + RECORD_HEADER_BYTES);
     out.commit(need);
     this.tailAt = -1;
-    this.tailSource = source;
+    this.tailSource = ends.index;
     return lengthBytes;
   }
 
-  #appendPart(
-    type: number,
-    source: number,
-    socket: number,
-    generation: number,
-    payload: Uint8Array,
-    from: number,
-    to: number,
-  ): number {
+  #appendPart(type: number, ends: RecordEnds, payload: Uint8Array, from: number, to: number): number {
     const { out } = this;
     if (out.freeBytes < this.reserveBytes) return -1;
-    if (this.tailAt >= 0 && this.#tailType === type && this.tailSource === source && this.#tailSocket === socket) {
+    if (this.tailAt >= 0 && this.#tailType === type && this.#isOfTail(ends)) {
       const taken = this.#extend(payload, from, to);
       if (taken > 0) return taken;
     }
@@ -139,13 +121,13 @@ export abstract class RecordWriter {
     const granted = this.#claim(Math.min(want, RECORD_HEADER_BYTES + this.#wholeBytes), want);
     if (granted === 0) return -1;
     const taken = Math.min(to - from, granted - RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES);
-    this.#writeHeader(out.at, taken | (type << RECORD_TYPE_SHIFT), source, socket, generation);
+    this.#writeHeader(taken | (type << RECORD_TYPE_SHIFT), ends);
     copyBytes(payload, from, from + taken, out.bytes, out.at + RECORD_HEADER_BYTES);
     this.tailAt = out.at;
     this.#tailLength = taken;
     this.#tailType = type;
-    this.tailSource = source;
-    this.#tailSocket = socket;
+    this.tailSource = ends.index;
+    this.#tailSocket = ends.remoteSocket;
     out.commit(RECORD_HEADER_BYTES + padded(taken));
     return taken;
   }
@@ -177,12 +159,17 @@ export abstract class RecordWriter {
     return room;
   }
 
-  #writeHeader(at: number, typeAndLength: number, source: number, socket: number, generation: number): void {
-    const { words } = this.out;
+  #isOfTail({ index, remoteSocket }: RecordEnds): boolean {
+    return this.tailSource === index && this.#tailSocket === remoteSocket;
+  }
+
+  /** Of a record where the log has been claimed. */
+  #writeHeader(typeAndLength: number, { index, remoteSocket, remoteGeneration }: RecordEnds): void {
+    const { words, at } = this.out;
     const word = at >> 2;
     words[word] = typeAndLength;
-    words[word + 1] = source;
-    words[word + 2] = socket;
-    words[word + 3] = generation;
+    words[word + 1] = index;
+    words[word + 2] = remoteSocket;
+    words[word + 3] = remoteGeneration;
   }
 }

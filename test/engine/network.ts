@@ -165,7 +165,7 @@ export class Network implements World {
     const giver = process.engine.peer(token.process);
     if (giver === undefined) throw new Error('its giver is gone');
     process.call(() => {
-      take(process.engine, probe.socket, giver, token.socket, token.generation, token.secret);
+      take(process.engine, probe.socket, giver, token);
     });
     return probe;
   }
@@ -217,7 +217,7 @@ export class Probe implements SocketOwner {
   /** Bytes taken at once, -1 none. */
   send(bytes: Buffer | string): number {
     const buffer = Buffer.from(bytes);
-    return this.process.call(() => send(this.process.engine, this.socket, buffer, 0, buffer.length, false));
+    return this.process.call(() => send(this.process.engine, this.socket, buffer, buffer.length, false));
   }
 
   /** All of it, now or later. */

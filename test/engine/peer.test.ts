@@ -3,7 +3,7 @@ import t from 'tap';
 import { errnoOf, type StpError } from '../../src/errors';
 import { Peer, type PeerPort } from '../../src/engine';
 import { CONTROL_QUEUE_MAX } from '../../src/engine/peer';
-import { RecordType } from '../../src/layout';
+import { type RecordEnds, RecordType } from '../../src/layout';
 import { Network } from './network';
 
 /** A port that notes what it takes; no room while `full`. */
@@ -15,15 +15,7 @@ class NotingPort implements PeerPort {
   readonly taken: string[] = [];
   full = false;
 
-  append(
-    type: number,
-    _source: number,
-    _socket: number,
-    _generation: number,
-    payload: Uint8Array | null,
-    from: number,
-    to: number,
-  ): number {
+  append(type: number, _ends: RecordEnds, payload: Uint8Array | null, from: number, to: number): number {
     if (this.full) return -1;
     this.taken.push(`${type}:${payload === null ? '' : Buffer.from(payload.subarray(from, to)).toString()}`);
     return to - from;
@@ -62,9 +54,9 @@ void t.test('a control record that waits is a copy, keeps its place, and data do
   shared.write('other');
   port.full = false;
   peer.control(7, 0, 0, 0, shared);
-  tt.equal(peer.data(5, 0, 0, 0, Buffer.from('data'), 0, 4), -1);
+  tt.equal(peer.data(5, { index: 0, remoteSocket: 0, remoteGeneration: 0 }, Buffer.from('data'), 0, 4), -1);
   tt.ok(peer.drainControl());
-  tt.equal(peer.data(5, 0, 0, 0, Buffer.from('data'), 0, 4), 4);
+  tt.equal(peer.data(5, { index: 0, remoteSocket: 0, remoteGeneration: 0 }, Buffer.from('data'), 0, 4), 4);
   tt.same(port.taken, ['6:first', '7:other', '5:data']);
   tt.end();
 });

@@ -144,7 +144,7 @@ export class SimulatedSocket extends SimulatedOwner {
     const bytes = end.next(length);
     const more = process.world.random.chance(0.3);
     if (!this.#maySend()) return;
-    const sent = this.call(() => send(process.engine, this.socket, bytes, 0, length, more));
+    const sent = this.call(() => send(process.engine, this.socket, bytes, length, more));
     if (sent !== -1 && (sent < 1 || sent > length)) fail(`${this.name}: send of ${length} returned ${sent}`);
     this.trace(`send ${length} -> ${sent}`);
     end.sent += Math.max(0, sent);
@@ -168,7 +168,7 @@ export class SimulatedSocket extends SimulatedOwner {
     const { engine, world } = this.process;
     if (!this.#maySend()) return;
     const own = Buffer.from(end.next(length));
-    const sent = this.call(() => send(engine, this.socket, own, 0, length, false));
+    const sent = this.call(() => send(engine, this.socket, own, length, false));
     this.waitsWritable = false;
     end.sent += length;
     this.toSend -= length;

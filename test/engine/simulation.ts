@@ -252,7 +252,7 @@ export class Simulation implements World {
     socket.socket.wantWindow(random.pick(this.theme.windows));
     const peer = giver;
     process.call(() => {
-      take(process.engine, socket.socket, peer, gift.socket, gift.generation, secret);
+      take(process.engine, socket.socket, peer, { ...gift, secret });
     });
     socket.trace(`take ${gift.end.name} of p${gift.process} s${gift.socket}${socket.rightTake ? '' : ' (wrong)'}`);
   }

@@ -61,7 +61,13 @@ function fill(out: LogWriter, random: Random): void {
   for (let left = random.between(1, 12); left > 0; left--) {
     const type = random.pick(Object.values(RecordType).filter((value) => value !== RecordType.pad));
     const payload = Buffer.alloc(random.pick([0, 8, 16, 100, 1000]), left);
-    link.append(type, random.below(4), random.below(4), 1, payload, 0, payload.length);
+    link.append(
+      type,
+      { index: random.below(4), remoteSocket: random.below(4), remoteGeneration: 1 },
+      payload,
+      0,
+      payload.length,
+    );
     if (random.chance(0.5)) link.publish();
   }
   link.publish();

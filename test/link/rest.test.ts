@@ -20,8 +20,10 @@ function remotePair(test: Test): Pair {
   return all;
 }
 
+const ENDS = { index: 1, remoteSocket: 1, remoteGeneration: 1 };
+
 function append({ link }: Pair, bytes: number): void {
-  for (let at = 0; at < bytes;) at += link.append(RecordType.data, 1, 1, 1, Buffer.alloc(bytes - at), 0, bytes - at);
+  for (let at = 0; at < bytes;) at += link.append(RecordType.data, ENDS, Buffer.alloc(bytes - at), 0, bytes - at);
 }
 
 /** A frame to the last byte, without a turn in between, and so much more. */

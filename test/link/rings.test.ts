@@ -21,7 +21,13 @@ function scene(test: Test): Scene {
   const all = pair(test, 'mapped');
   const { poller, link, peerOut } = all;
   const answer = (socket: number): void => {
-    link.append(RecordType.data, socket, socket, 1, PAYLOAD, 0, PAYLOAD.length);
+    link.append(
+      RecordType.data,
+      { index: socket, remoteSocket: socket, remoteGeneration: 1 },
+      PAYLOAD,
+      0,
+      PAYLOAD.length,
+    );
     link.publishNow();
   };
   const made: Scene = Object.assign(all, { rings: 0, answer });
@@ -69,7 +75,13 @@ void t.test('a peer is rung for answers of a turn whose last record is not answe
   };
   const peer = new Link({ ...owner, publishLater: () => undefined }, 1, 1, peerOut, true);
   for (let socket = 1; socket <= 5; socket++)
-    peer.append(RecordType.data, socket, socket, 1, PAYLOAD, 0, PAYLOAD.length);
+    peer.append(
+      RecordType.data,
+      { index: socket, remoteSocket: socket, remoteGeneration: 1 },
+      PAYLOAD,
+      0,
+      PAYLOAD.length,
+    );
   peer.publish();
   let answered = 0;
   poller.sink.record = (_link, { socket }): void => {

@@ -7,7 +7,13 @@ const SLEEPS_AND_WANTS_ROOM = 3;
 const PAYLOAD = Buffer.alloc(1000, 'x');
 
 function send({ link }: Pair): number {
-  const taken = link.append(RecordType.data, 1, 1, 1, PAYLOAD, 0, PAYLOAD.length);
+  const taken = link.append(
+    RecordType.data,
+    { index: 1, remoteSocket: 1, remoteGeneration: 1 },
+    PAYLOAD,
+    0,
+    PAYLOAD.length,
+  );
   if (taken > 0) link.publishNow();
   return taken;
 }
