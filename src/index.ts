@@ -4,7 +4,7 @@
  * Calls that may wait return promises; with MSG_DONTWAIT they return at once. Success is the source's non-negative
  * integer, failure an StpError with `code`, `errno` and `syscall`, which STPerror and STPstrerror then tell.
  */
-import { inCall, remember } from './calls/runtime';
+import { inCall, remember } from './calls/failure';
 import { STPaccept as accept } from './calls/stp-accept';
 import { STPbind as bind } from './calls/stp-bind';
 import { STPclose as close } from './calls/stp-close';

@@ -7,8 +7,8 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { crashPoint } from '../crash-points';
-import { clearInterval, clearTimeout, environment, nowMs, setImmediate, setInterval, setTimeout } from '../host';
-import { errnoOf, StpError } from '../errors';
+import { environment, nowMs } from '../host';
+import { StpError } from '../errors';
 import {
   askingCost,
   dispatch,
@@ -17,7 +17,6 @@ import {
   type EngineAddress,
   type EnginePorts,
   type EngineSocket,
-  forEach,
   type IncomingRecord,
   linkAttached,
   Peer,
@@ -27,25 +26,21 @@ import {
 } from '../engine';
 import { type Leftovers, Link, LinkTable, type LinkTableEvents } from '../link';
 import { type FoundListener, Region, regionOptions, type RegionOptions } from '../region';
-import { MSG_DONTWAIT } from './constants';
 import { KnownListeners } from './known-listeners';
 import { RemovalWatch } from './removal-watch';
 import { RemovedRegions } from './removed-regions';
 import { resetConnections, restoreSockets } from './restore-sockets';
+import { EngineClock } from './engine-clock';
+import { type DutiesOwner, PeriodicDuties } from './periodic-duties';
 import { TableUpdates } from './table-updates';
 import { traceComment } from './trace';
 import { DeadProcess } from './dead-process';
 import { Endpoint } from './endpoint';
 
-/** Every so many beats we look whether another process took us for dead. */
-const BEATS_PER_LOOK = 5;
-/** How often a process to which the directory is local looks for those of other hosts, milliseconds. */
-const LOOK_OUT_MS = 1000;
 /** Least time between two looks of a caller that asks often. */
 const REMOVAL_LOOK_MS = 100;
-const TIMER_MAX_MS = 0x7fff_ffff;
 
-export class Runtime implements EnginePorts, LinkTableEvents {
+export class Runtime implements EnginePorts, LinkTableEvents, DutiesOwner {
   /** Both are others after we were taken for dead, see {@link rejoin}, or the region was removed. */
   region: Region;
   links: LinkTable;
@@ -58,28 +53,23 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   #removalWatch: RemovalWatch | null = null;
   #removalLookedMs = -Infinity;
   #holds = 0;
-  #timer: NodeJS.Timeout | null = null;
-  #timerAtMs = Infinity;
-  #beatTimer: NodeJS.Timeout | null = null;
-  #lookOutTimer: NodeJS.Timeout | null = null;
-  #later: (() => void)[] = [];
   #left = false;
   readonly #root = new AsyncResource('STPRUNTIME');
+  readonly #duties = new PeriodicDuties(this, this.#root);
   readonly #options: RegionOptions;
-  #beats = 0;
-  #beatAtMs = 0;
+  readonly #clock: EngineClock;
   /** The place in the region is lost, and no new one was to be had yet. */
-  #detached = false;
+  detached = false;
   /** See {@link barred}. */
   #barred = false;
 
   constructor(options: RegionOptions) {
     this.#options = options;
     this.engine = new Engine(this);
+    this.#clock = new EngineClock(this.engine, this.#root);
     [this.region, this.links] = this.#join();
     this.#updates = new TableUpdates(this.region, this.engine, this.#root);
-    if (this.region.storage.shared) this.#startBeating(this.region);
-    if (this.region.mayBeServed) this.#startLookingOut();
+    this.#duties.begin();
     // What the kernel does for TCP at exit: the other ends learn that this is an orderly end.
     process.once('exit', this.leave);
   }
@@ -89,11 +79,8 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     region.heartbeat.onReason = (reason, detail) => {
       traceComment(`heartbeat: ${reason}${detail === '' ? '' : ` (${detail})`}`);
     };
-    // Outside of whatever the program is just doing: the thread is not its own.
     region.onOtherHost = () => {
-      this.#root.runInAsyncScope(() => {
-        this.#meetOtherHost(region);
-      });
+      this.#duties.meetOtherHost(region);
     };
     const links = new LinkTable(region, this);
     region.bindings.onChange = (changes) => {
@@ -198,7 +185,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.links.portChangesOf(process, epoch);
 
   #checkReach(): void {
-    if (this.#detached) throw new StpError('EIO', 'the region is out of reach');
+    if (this.detached) throw new StpError('EIO', 'the region is out of reach');
   }
 
   secret(bytes: number): Uint8Array {
@@ -216,17 +203,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   later(run: () => void): void {
-    this.#later.push(run);
-    if (this.#later.length === 1) this.#root.runInAsyncScope(setImmediate, undefined, runLater, this);
-  }
-
-  /** See {@link later}. What one throws must not keep the others from running. */
-  runLater(): void {
-    const due = this.#later;
-    this.#later = [];
-    forEach(due, (run) => {
-      run();
-    });
+    this.#clock.later(run);
   }
 
   counted(socket: EngineSocket): void {
@@ -243,22 +220,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
   }
 
   wakeAt(atMs: number): void {
-    if (atMs >= this.#timerAtMs || this.#left) return;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timerAtMs = atMs;
-    const delayMs = Math.min(TIMER_MAX_MS, Math.max(0, Math.ceil(atMs - nowMs())));
-    this.#timer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
-      setTimeout,
-      undefined,
-      () => {
-        this.#timer = null;
-        this.#timerAtMs = Infinity;
-        const next = this.engine.advance();
-        if (next !== Infinity) this.wakeAt(next);
-      },
-      delayMs,
-    );
-    this.#timer.unref();
+    this.#clock.wakeAt(atMs);
   }
 
   released(socket: EngineSocket): void {
@@ -320,85 +282,27 @@ export class Runtime implements EnginePorts, LinkTableEvents {
 
   // --- life ---
 
-  /** Also where the storage is our own: this may be the host that serves it to others. */
-  #meetOtherHost(region: Region): void {
-    this.#startBeating(region);
-    region.heartbeat.startThread();
-  }
-
-  #startBeating(region: Region): void {
-    if (this.#beatTimer !== null || this.#left) return;
-    this.#beatAtMs = nowMs();
-    this.#beatTimer = setInterval(() => {
-      this.#beat();
-    }, region.heartbeat.beatMs);
-    this.#beatTimer.unref();
-  }
-
-  /**
-   * The host that serves the directory hears no notification from elsewhere: it looks which processes of other hosts
-   * are there, and once there are any, which links they have made.
-   */
-  #startLookingOut(): void {
-    this.#lookOutTimer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
-      setInterval,
-      undefined,
-      () => {
-        if (this.#detached) return;
-        try {
-          this.region.lookForOtherHosts();
-        } catch (error) {
-          // The next look tries again.
-          if (!(error instanceof StpError)) throw error;
-        }
-        if (this.region.otherHostSeen) this.links.poller.setNeedsClock(true);
-      },
-      LOOK_OUT_MS,
-    );
-    this.#lookOutTimer.unref();
-  }
-
-  #beat(): void {
-    const stoodStill = nowMs() - this.#beatAtMs >= this.region.limits.leaseMs;
-    this.#beats += 1;
-    try {
-      // Where we stood still it is the first question, else one now and then: the clock of another host may have run
-      // faster than ours.
-      const lost =
-        this.#detached ||
-        this.region.outOfReach ||
-        ((stoodStill || this.#beats % BEATS_PER_LOOK === 0) && this.region.takenForDead);
-      if (lost) this.#rejoin();
-      this.region.beat();
-      this.#beatAtMs = nowMs();
-    } catch (error) {
-      // The next beat tries again; a lease that runs out meanwhile is what the others must see. What the program throws
-      // is not ours to keep.
-      if (!(error instanceof StpError)) throw error;
-    }
-  }
-
   /**
    * Others took us for dead: our ports may be theirs, our files removed. Or the storage did not answer for so long that
    * no process can tell us from a dead one. We come back as a new process of the region; connections are reset, at once
    * also where the region can't be had yet, and what is bound or listens goes on under the new number where no other
    * process has taken the port.
    */
-  #rejoin(): void {
-    const { spinUs } = this.links.poller;
-    if (!this.#detached) {
+  rejoin(): void {
+    const { maxUs: spinUs } = this.links.poller.spin;
+    if (!this.detached) {
       this.links.close();
       this.region.close();
     }
-    const first = !this.#detached;
-    this.#detached = true;
+    const first = !this.detached;
+    this.detached = true;
     try {
       [this.region, this.links] = this.#join();
     } catch (error) {
       if (first) resetConnections(this);
       throw error;
     }
-    this.#detached = false;
+    this.detached = false;
     this.#renewed(spinUs);
     restoreSockets(this, [...this.engine.peers.values()]);
   }
@@ -410,7 +314,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
    */
   followRemoval(anyhow = false): boolean {
     const { region, links } = this;
-    if (this.#left || this.#detached) return false;
+    if (this.#left || this.detached) return false;
     if (!this.#barred && !(region.removed && (anyhow || region.replaceable))) return false;
     try {
       [this.region, this.links] = this.#join();
@@ -422,7 +326,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     }
     this.#barred = false;
     this.#removed.add(this.engine, region, links);
-    this.#renewed(links.poller.spinUs);
+    this.#renewed(links.poller.spin.maxUs);
     restoreSockets(this, []);
     if (this.#removalWatch !== null) this.#watchRemoval();
     this.#removed.closeUnused();
@@ -454,7 +358,7 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.#known.clear();
     this.#updates.close();
     this.#updates = new TableUpdates(this.region, this.engine, this.#root);
-    this.links.poller.spinUs = spinUs;
+    this.links.poller.spin.maxUs = spinUs;
     this.links.poller.setReferenced(this.#holds > 0);
   }
 
@@ -468,19 +372,15 @@ export class Runtime implements EnginePorts, LinkTableEvents {
     this.flushSockets();
     this.#left = true;
     process.removeListener('exit', this.leave);
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#clock.close();
     this.#updates.close();
     this.#removalWatch?.close();
-    for (const timer of [this.#beatTimer, this.#lookOutTimer]) if (timer !== null) clearInterval(timer);
+    this.#duties.close();
     this.links.close();
     this.#removed.close();
     crashPoint('leave.published');
     this.region.close();
   };
-}
-
-function runLater(runtime: Runtime): void {
-  runtime.runLater();
 }
 
 let current: Runtime | undefined;
@@ -494,29 +394,4 @@ export function runtime(): Runtime {
 /** The runtime if there is one already. */
 export function runtimeIfOpen(): Runtime | undefined {
   return current;
-}
-
-/** What a layer below threw, as a failure of the call: the caller made that call and no other. */
-export function inCall(call: string, error: unknown): unknown {
-  if (!(error instanceof StpError) || error.syscall === call) return error;
-  const detail = [error.syscall, error.detail].filter((part) => part !== undefined).join(': ');
-  return new StpError(error.code, detail === '' ? undefined : detail, call, { cause: error });
-}
-
-/** Makes a failure what STPerror(s) and STPstrerror() tell, and passes it on. */
-export function remember<T>(error: T, s?: unknown): T {
-  const errno = error instanceof StpError ? -error.errno : errnoOf('EIO');
-  if (current !== undefined) {
-    current.lastErrno = errno;
-    const endpoint = typeof s === 'number' ? current.endpoints[s] : undefined;
-    if (endpoint !== undefined) endpoint.lastErrno = errno;
-  }
-  return error;
-}
-
-/** How a call that may wait fails: with MSG_DONTWAIT it throws, else its promise rejects. */
-export function failed(call: string, error: unknown, s: unknown, flags: unknown): Promise<never> {
-  const noted = remember(inCall(call, error), s);
-  if (typeof flags === 'number' && (flags & MSG_DONTWAIT) !== 0) throw noted;
-  return Promise.reject(noted instanceof Error ? noted : new StpError('EIO', String(noted)));
 }

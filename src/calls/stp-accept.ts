@@ -2,7 +2,8 @@ import { StpError } from '../errors';
 import { SocketState } from '../layout';
 import { flags as checkFlags } from './check';
 import { MSG_DONTWAIT } from './constants';
-import { failed, runtime } from './runtime';
+import { failed } from './failure';
+import { runtime } from './runtime';
 
 const CALL = 'STPaccept';
 

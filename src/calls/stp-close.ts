@@ -1,5 +1,6 @@
 import { close } from '../engine';
-import { remember, runtime } from './runtime';
+import { remember } from './failure';
+import { runtime } from './runtime';
 
 /**
  * Closes a descriptor. It names nothing any more when the call returns; the promise tells when all that was sent has

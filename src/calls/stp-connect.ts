@@ -5,7 +5,8 @@ import { type ProcessInfo } from '../region';
 import { address as checkAddress, type CheckedAddress, integer } from './check';
 import { type Endpoint } from './endpoint';
 import { bindByDefault } from './stp-bind';
-import { remember, runtime } from './runtime';
+import { remember } from './failure';
+import { runtime } from './runtime';
 import { type StpAddressInput } from './types';
 
 /**

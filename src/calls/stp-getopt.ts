@@ -65,7 +65,7 @@ export function STPgetopt(s: number, name: number): number | boolean | string | 
 
 function ofProcess(call: string, name: number): number | string {
   const own = runtime();
-  if (name === C.STP_SPIN) return own.links.poller.spinUs;
+  if (name === C.STP_SPIN) return own.links.poller.spin.maxUs;
   if (name === C.STP_REGION) return own.region.storage.root;
   if (name === C.STP_DRIVER) return own.region.storage.driver;
   throw new StpError('ENOPROTOOPT', `STP parameter ${shown(name)} of the process`, call);

@@ -3,7 +3,8 @@ import { SocketState } from '../layout';
 import { flags as checkFlags, messageLength } from './check';
 import { MSG_DONTWAIT, MSG_PEEK } from './constants';
 import { type Endpoint } from './endpoint';
-import { failed, remember, runtime } from './runtime';
+import { failed, remember } from './failure';
+import { runtime } from './runtime';
 
 const CALL = 'STPrecv';
 const ALLOWED = MSG_DONTWAIT | MSG_PEEK;

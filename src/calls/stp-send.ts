@@ -4,7 +4,8 @@ import { send, sendLater } from '../engine';
 import { flags as checkFlags, messageLength } from './check';
 import { MSG_DONTWAIT, MSG_MORE } from './constants';
 import { codeOfErrno, type Endpoint } from './endpoint';
-import { failed, remember, runtime } from './runtime';
+import { failed, remember } from './failure';
+import { runtime } from './runtime';
 
 const CALL = 'STPsend';
 const ALLOWED = MSG_DONTWAIT | MSG_MORE;

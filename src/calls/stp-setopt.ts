@@ -63,7 +63,7 @@ function ofProcess(call: string, name: number, value: unknown): number {
   if (name !== C.STP_SPIN)
     throw new StpError('ENOPROTOOPT', `STP parameter ${shown(name)} of the process is unknown or can't be set`, call);
   const spinUs = integer(call, 'STP_SPIN', value, 0, SPIN_US_MAX);
-  runtime().links.poller.spinUs = spinUs;
+  runtime().links.poller.spin.maxUs = spinUs;
   return 0;
 }
 

@@ -3,7 +3,8 @@ import { SocketState } from '../layout';
 import { shutdown } from '../engine';
 import { integer } from './check';
 import { STPclose } from './stp-close';
-import { remember, runtime } from './runtime';
+import { remember } from './failure';
+import { runtime } from './runtime';
 
 /**
  * Shuts one direction of a connection, or both. Does not wait: what was sent before still arrives, then the peer sees

@@ -2,4 +2,5 @@
 export { Link, type LinkSink } from './link';
 export { type Leftovers } from './dead-peer';
 export { LinkTable, type LinkTableEvents } from './link-table';
-export { DEFAULT_SPIN_US, Poller, SPIN_US_MAX } from './poller';
+export { Poller } from './poller';
+export { DEFAULT_SPIN_US, SPIN_US_MAX } from './spin';

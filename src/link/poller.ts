@@ -3,9 +3,7 @@
  * bell rings.
  *
  * A turn is one immediate. Awake, a turn follows a turn by setImmediate, several of them in one go of the event loop
- * while records wait for them. While nothing comes, the processor is yielded (without it a spinning process starves its
- * peer) until the spin budget is used up; the budget grows when spinning paid and shrinks when it did not. Asleep,
- * nothing runs at all: each link says so in its asleep word, everything is looked at once more, and then the bells wake
+ * while records wait for them. While nothing comes it spins for a moment (spin.ts). Asleep, nothing runs at all: each link says so in its asleep word, everything is looked at once more, and then the bells wake
  * us. Links without a bell (another kernel, no FIFOs) are polled by a timer that backs off.
  *
  * Order that matters in falling asleep: publish the asleep word, then look again. A sender publishes, then looks at the
@@ -14,37 +12,20 @@
 import { AsyncResource } from 'node:async_hooks';
 import { type BellReader } from './bell';
 import { type Link, type LinkOwner, type LinkSink } from './link';
+import { type Publisher } from './publisher';
+import { Spin } from './spin';
 import { clearInterval, clearTimeout, nextTick, nowMs, setImmediate, setInterval, setTimeout } from '../host';
 
-/** Longest spin by default, microseconds. */
-export const DEFAULT_SPIN_US = 100;
-export const SPIN_US_MAX = 1_000_000;
-const SPIN_FLOOR_US = 15;
 /**
  * Turns in one go of the event loop while records wait for the next turn: a go costs a system call, and libuv reads a
  * busy socket 32 times in one.
  */
 const TURNS_PER_GO = 4;
-/** Looks at the links between two turns of the event loop while spinning. */
-const LOOKS_PER_TURN = 6;
-/**
- * A yield that took so long gave the processor to a process that works, and if it brought nothing, to one that is no
- * peer: the machine is busy.
- */
-const CONTENDED_US = 300;
-/**
- * Then so many spins are left out, twice as many each time: a busy machine gives a sleeper the processor sooner than a
- * spinner.
- */
-const LEAVE_OUT_FIRST = 8;
-const LEAVE_OUT_MAX = 256;
 /** So many records are a burst, and a quick one where each takes less than this: a wake costs two processes as much. */
 const BURST_RECORDS = 4;
 const QUICK_RECORD_US = 250;
 /** After records that took longer so many bursts are not trusted: answers would wait behind the next slow one. */
 const SLOW_BURSTS = 16;
-/** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
-const TURNS_WITHOUT_YIELD = 4;
 /** Sockets that turns are counted for at first. */
 const TURNS_FIRST = 1024;
 /** How long published records may lie unread before their reader is rung again. */
@@ -91,17 +72,13 @@ export class Poller implements LinkOwner {
   needsClock = false;
   /** Peers may be on other hosts, and each look at them a trip to a file server. */
   remote = false;
-  spinUs = DEFAULT_SPIN_US;
+  readonly spin: Spin;
 
   readonly #events: PollerEvents;
-  readonly #yield: (() => void) | undefined;
   readonly #root = new AsyncResource('STPPOLLER');
-  readonly #dirty: Link[] = [];
+  readonly #dirty: Publisher[] = [];
   /** By which the last record came. */
   #lastLink: Link | null = null;
-  #budgetUs = DEFAULT_SPIN_US;
-  #idleSinceMs = 0;
-  #idleTurns = 0;
   /** Turns that are still to run in this go of the event loop. */
   #turnsDue = 0;
   #behind = false;
@@ -109,8 +86,6 @@ export class Poller implements LinkOwner {
   #burst = false;
   /** Bursts for which a peer that sleeps is rung for each answer, as there was a slow one. */
   #slowBursts = 0;
-  #leaveOut = 0;
-  #leaveOutNext = LEAVE_OUT_FIRST;
   #sleeps = 0;
   #flushQueued = false;
   #polling = false;
@@ -127,7 +102,7 @@ export class Poller implements LinkOwner {
   constructor(sink: LinkSink, events: PollerEvents, yieldProcessor: (() => void) | undefined) {
     this.sink = sink;
     this.#events = events;
-    this.#yield = yieldProcessor;
+    this.spin = new Spin(yieldProcessor);
   }
 
   /** The handle that keeps the event loop alive while sockets do; a timer where there is no bell. */
@@ -161,8 +136,8 @@ export class Poller implements LinkOwner {
     this.lastTurns = more;
   }
 
-  publishLater(link: Link): void {
-    if (!this.#dirty.includes(link)) this.#dirty.push(link);
+  publishLater(publisher: Publisher): void {
+    if (!this.#dirty.includes(publisher)) this.#dirty.push(publisher);
     if (this.asleep) this.wake();
     if (this.#flushQueued || this.#polling) return;
     this.#flushQueued = true;
@@ -204,7 +179,7 @@ export class Poller implements LinkOwner {
       this.#clock = null;
     }
     for (const link of this.links) link.setAsleep(false, this.#sleeps);
-    this.#idleTurns = 0;
+    this.spin.begin();
     this.#turnsDue = 1;
     this.#root.runInAsyncScope(setImmediate, undefined, this.#runTurn);
   }
@@ -219,18 +194,15 @@ export class Poller implements LinkOwner {
       any = this.#look();
       // What a spin finds is taken in at once: the program's ticks have run since the look before it.
       if (!any && last) {
-        waited = this.#spin();
-        if (waited && this.#ready()) any = this.#look();
+        waited = this.#wait();
+        if (waited && this.#isReady()) any = this.#look();
       }
     } catch (error) {
       // What the program throws goes up as from any callback, and where that is survived the looking must go on.
       if (last) this.#nextGo(1);
       throw error;
     }
-    if (any) {
-      if (this.#idleTurns > 0) this.#spinPaid();
-      this.#idleTurns = 0;
-    }
+    if (any) this.spin.found();
     if (!last) return;
     if (this.needsClock) this.#housekeepAwake();
     if (any || waited) this.#nextGo(this.#behind ? TURNS_PER_GO : 1);
@@ -243,10 +215,10 @@ export class Poller implements LinkOwner {
     for (let i = 0; i < turns; i++) setImmediate(this.#runTurn);
   }
 
-  #ready(): boolean {
+  readonly #isReady = (): boolean => {
     for (const link of this.links) if (link.ready() || link.hasSpace()) return true;
     return false;
-  }
+  };
 
   /** One turn over all links; true where anything came or went. */
   #look(): boolean {
@@ -294,39 +266,13 @@ export class Poller implements LinkOwner {
     this.#burst = burst;
   }
 
-  /** Waits a moment for records. False: the budget is used up. */
-  #spin(): boolean {
-    const yieldProcessor = this.#yield;
-    this.#idleTurns += 1;
+  /** Waits a moment for records. False: it is time to sleep. */
+  #wait(): boolean {
+    this.spin.countIdle();
     if (!this.#referenced) return false;
-    if (this.remote && this.#waitsForRemote()) return true;
-    if (yieldProcessor === undefined) return this.spinUs > 0 && this.#idleTurns <= TURNS_WITHOUT_YIELD;
-    if (this.#leaveOut > 0) {
-      this.#leaveOut -= 1;
-      return false;
-    }
-    let now = nowMs();
-    if (this.#idleTurns === 1) this.#idleSinceMs = now;
-    const spunUs = (now - this.#idleSinceMs) * 1000;
-    if (spunUs >= this.#budgetUs || this.#lastLink?.peerIsBusy() === true) return false;
-    for (let i = 0; i < LOOKS_PER_TURN; i++) {
-      if (this.#ready()) return true;
-      yieldProcessor();
-      const after = nowMs();
-      if ((after - now) * 1000 > CONTENDED_US) return this.#foundAfterLongYield();
-      now = after;
-    }
-    return true;
-  }
-
-  /**
-   * The look of each turn sleeps in the file system until its answer is there: no spin is needed, and no processor
-   * burnt.
-   */
-  #waitsForRemote(): boolean {
-    const now = nowMs();
-    if (this.#idleTurns === 1) this.#idleSinceMs = now;
-    return this.links.size > 0 && now - this.#idleSinceMs < REMOTE_WAIT_MS;
+    // The look of each turn sleeps in the file system until its answer is there: that needs no spin.
+    if (this.remote && this.links.size > 0 && this.spin.idleMs() < REMOTE_WAIT_MS) return true;
+    return this.spin.wait(this.#isReady, this.#lastLink);
   }
 
   /** Records that keep coming must not hold up processes that want to meet us, nor hide that a peer is dead. */
@@ -339,28 +285,14 @@ export class Poller implements LinkOwner {
     this.#events.housekeep();
   }
 
-  /** The processor was away for long: the peer had it if something came, else leave spinning alone for a while. */
-  #foundAfterLongYield(): boolean {
-    if (this.#ready()) return true;
-    this.#leaveOut = this.#leaveOutNext;
-    this.#leaveOutNext = Math.min(LEAVE_OUT_MAX, this.#leaveOutNext * 2);
-    return false;
-  }
-
-  #spinPaid(): void {
-    this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
-    this.#leaveOutNext = LEAVE_OUT_FIRST;
-  }
-
-  /** A bell rang: where it did so soon that a longer spin had caught it, spin longer the next time. */
+  /** A bell rang. */
   rung(): void {
-    if (this.asleep && (nowMs() - this.#idleSinceMs) * 1000 < this.spinUs)
-      this.#budgetUs = Math.min(this.spinUs, this.#budgetUs * 2);
+    if (this.asleep) this.spin.rung();
     this.wake();
   }
 
   #sleep(): void {
-    this.#budgetUs = Math.max(Math.min(SPIN_FLOOR_US, this.spinUs), this.#budgetUs / 2);
+    this.spin.end();
     this.#sleeps = (this.#sleeps + 1) & 0x3fff_ffff;
     this.asleep = true;
     this.#calmSinceMs = nowMs();
