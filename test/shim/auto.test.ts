@@ -1,48 +1,9 @@
 /** `auto`: STP where a live listener is, TCP else, and no program breaks where STP can't be had. */
 import fs from 'node:fs';
 import path from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import { lines } from './auto-kit';
 import { node, PACKAGE, REGISTER, scratch } from './kit';
-
-/** Helpers that the programs share: a server that tells how it was reached, and a client that tells how it went. */
-const PRELUDE = `
-  const net = require('node:net');
-  const how = ({ stp }) =>
-    stp === undefined ? 'none' : [stp.transport, stp.reason, stp.error?.code].filter(Boolean).join(' ');
-  const serve = (...args) => new Promise((resolve, reject) => {
-    const server = net.createServer((socket) => {
-      socket.on('error', () => {});
-      socket.end(socket.stp ? 'by stp' : 'by tcp');
-    });
-    server.on('error', reject).listen(...args, () => resolve(server));
-  });
-  const call = (...args) => new Promise((resolve) => {
-    const socket = net.connect(...args);
-    let text = '';
-    socket.on('data', (chunk) => (text += chunk)).on('error', (error) => (text = error.code));
-    socket.on('close', () => resolve([text, how(socket)].join(', ')));
-  });
-`;
-
-async function lines(
-  t: Test,
-  text: string,
-  env: Record<string, string | undefined> = {},
-  place = scratch(),
-): Promise<string[]> {
-  t.teardown(place.remove);
-  const program = `${PRELUDE}(async () => {${text}})().catch((error) => {
-    console.log('FAILED', error);
-    process.exit(1);
-  });`;
-  const { stdout, stderr, code } = await node(['--require', REGISTER, '-e', program], {
-    STP_REGION: place.region,
-    ...env,
-  });
-  if (stderr !== '') t.comment(stderr);
-  t.equal(code, 0, 'the program ends well');
-  return stdout.trim().split('\n');
-}
 
 void t.test('a server listens on both, and a client takes STP where the address is this system’s', async (t) => {
   const seen = await lines(
@@ -273,110 +234,6 @@ void t.test('a port that another STP socket has leaves the server on TCP', async
     server.close(() => process.exit());
   `;
   t.same(await lines(t, program, {}, place), ['tcp PORT_TAKEN EADDRINUSE true']);
-});
-
-void t.test('two servers of a process at one port of different addresses are each reached by their own', async (t) => {
-  const seen = await lines(
-    t,
-    `
-    const named = (name, host, port) => new Promise((resolve) => {
-      const server = net.createServer((socket) => socket.end(name)).listen(port, host, () => resolve(server));
-    });
-    const first = await named('first', '127.0.0.1', 0);
-    const { port } = first.address();
-    console.log(how(first), await call(port, '127.0.0.1'));
-    const second = await named('second', '127.0.0.2', port);
-    console.log(how(first), how(second), await call(port, '127.0.0.1'), await call(port, '127.0.0.2'));
-    first.close();
-    second.close();
-  `,
-  );
-  t.same(seen, [
-    'stp+tcp LISTENING first, stp LISTENER_FOUND',
-    'stp+tcp LISTENING stp+tcp LISTENING first, stp LISTENER_FOUND second, stp LISTENER_FOUND',
-  ]);
-});
-
-void t.test('so are two servers of different processes', async (t) => {
-  const seen = await lines(
-    t,
-    `
-    const { spawn } = require('node:child_process');
-    const { once } = require('node:events');
-    const server = net.createServer((socket) => socket.end('first')).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address();
-    const other = [
-      'const server = require("node:net").createServer((socket) => socket.end("second"));',
-      'server.listen(' + port + ', "127.0.0.2", () => console.log("listens"));',
-    ].join('');
-    const stdio = ['ignore', 'pipe', 'inherit'];
-    const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', other], { stdio });
-    await once(child.stdout, 'data');
-    for (const host of ['127.0.0.1', '127.0.0.2', 'localhost', '0.0.0.0', '::ffff:127.0.0.1'])
-      console.log(host, await call(port, host));
-    child.kill();
-    server.close();
-  `,
-  );
-  t.same(seen, [
-    '127.0.0.1 first, stp LISTENER_FOUND',
-    '127.0.0.2 second, stp LISTENER_FOUND',
-    'localhost first, stp LISTENER_FOUND',
-    '0.0.0.0 first, stp LISTENER_FOUND',
-    '::ffff:127.0.0.1 first, stp LISTENER_FOUND',
-  ]);
-});
-
-/** A server that tells each client what addresses it sees. */
-const TELLS_ADDRESSES = `
-  const server = require('node:net').createServer((socket) => {
-    const addresses = [socket.remoteAddress, socket.remoteFamily, socket.localAddress];
-    socket.on('error', () => {}).end(addresses.join(' '));
-  });
-  server.listen(41014, () => console.log('up'));
-`;
-
-void t.test('systems of the region are known by name and by their address, and show it', async (t) => {
-  const place = scratch();
-  t.teardown(place.remove);
-  const program = `
-    ${PRELUDE}
-    const { spawn } = require('node:child_process');
-    const { once } = require('node:events');
-    (async () => {
-      const program = ${JSON.stringify(TELLS_ADDRESSES)};
-      const child = spawn(process.execPath, [...process.execArgv.slice(0, 2), '-e', program], {
-        env: { ...process.env, STP_SYSTEM: 'Other-System' },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      await once(child.stdout, 'data');
-      console.log(await call(41014));
-      for (const host of ['other-system', 'OTHER-SYSTEM']) {
-        const socket = net.connect(41014, host);
-        let text = '';
-        await once(socket, 'connect');
-        const [address, family, local] = [socket.remoteAddress, socket.remoteFamily, socket.localAddress];
-        for await (const chunk of socket) text += chunk;
-        const again = net.connect(41014, address);
-        await once(again, 'connect');
-        const rest = text.split(' ').slice(1).join(' ');
-        console.log(/^fd/.test(address), family, local, /^fd/.test(text), rest, again.remoteAddress === address);
-        again.destroy();
-      }
-      child.kill();
-    })();
-  `;
-  const { stdout, stderr } = await node(['--require', REGISTER, '-e', program], {
-    STP_REGION: place.region,
-    STP_NET: 'stp',
-    STP_SYSTEM: 'this-system',
-  });
-  t.same(
-    stdout.trim().split('\n'),
-    ['ECONNREFUSED, stp MODE_STP', 'true IPv6 ::1 true IPv6 ::1 true', 'true IPv6 ::1 true IPv6 ::1 true'],
-    stderr,
-  );
 });
 
 void t.test(
