@@ -7,6 +7,7 @@ import { httpsScenarios } from './web-scenarios-https';
 import { http2Scenarios } from './web-scenarios-http2';
 import { layerScenarios } from './web-scenarios-layers';
 import { http2EndScenarios } from './web-scenarios-http2-ends';
+import { renewalScenarios } from './web-scenarios-renewals';
 import { tlsScenarios } from './web-scenarios-tls';
 import { upgradeScenarios } from './web-scenarios-upgrades';
 
@@ -18,6 +19,7 @@ export const webScenarios: Readonly<Record<string, Scenario>> = {
   ...handshakeScenarios,
   ...tlsScenarios,
   ...layerScenarios,
+  ...renewalScenarios,
   ...http2Scenarios,
   ...http2EndScenarios,
 };
