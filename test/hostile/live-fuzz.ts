@@ -1,9 +1,6 @@
 /**
  * Damage to the files of a region that processes use: the damaged pair gets an error or goes on, in time; a third
  * process never notices; nobody ends.
- *
- * Each damage hits what one client and the server have between them, or what anybody may write to. The memory of a ring
- * has no name once both ends have mapped it: it is written over all the same, where the system lets us.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -12,8 +9,7 @@ import { inspectRegion } from '../../src/region';
 import { Actor } from '../calls/actor';
 import { type Duplex } from '../calls/duplex';
 import { Random } from '../engine/random';
-import { mappedRing } from './mapped-memory';
-import { damaged } from './mutate';
+import { damageFile, type Next } from './file-damage';
 
 export interface LiveReport {
   readonly damages: number;
@@ -55,11 +51,6 @@ const ERRORS: ReadonlySet<string> = new Set([
   'ENOENT',
 ]);
 
-/** Ways that leave the file as long as it is, and itself. */
-const OVERWRITES: ReadonlySet<string> = new Set(['scribble', 'words', 'whole']);
-/** Ways after which another file, or none, is in the place of the one that processes have open. */
-const REPLACES: ReadonlySet<string> = new Set(['replace', 'remove', 'link', 'directory']);
-
 interface Scene {
   readonly region: string;
   readonly server: Actor;
@@ -71,15 +62,6 @@ interface Scene {
 interface Client {
   readonly actor: Actor;
   readonly number: number;
-}
-
-type Next = 'same' | 'client' | 'region';
-
-interface Spoil {
-  readonly title: string;
-  /** What of the scene goes on with a file that has no name any more: nothing can be done to it again. */
-  readonly next: Next;
-  undo(): void;
 }
 
 class LiveFuzz {
@@ -190,7 +172,10 @@ class LiveFuzz {
   async #damage(scene: Scene, client: Client): Promise<Next> {
     const seed = this.#run.seed;
     const before = await this.#exchange(scene, client, true);
-    const what = this.#spoil(scene, client);
+    const { region, server, serverNumber } = scene;
+    const place = { region, client: client.number, server: serverNumber, serverPid: server.child.pid };
+    const what = damageFile(place, this.#random);
+    if (what.inMemory) this.#count('memory written over');
     this.done++;
     const began = performance.now();
     const old = await this.#exchange(scene, client, false);
@@ -293,93 +278,6 @@ class LiveFuzz {
       if (!(error instanceof StpError)) this.findings.push(`inspection: ${String(error)}`);
     }
   }
-
-  /** Damages one file in one way. */
-  #spoil({ region, server, serverNumber }: Scene, { number }: Client): Spoil {
-    const random = this.#random;
-    const pair = random.pick([`${number}-${serverNumber}`, `${serverNumber}-${number}`]);
-    const name = random.pick([
-      `links/${pair}`,
-      `links/${pair}`,
-      `links/${pair}`,
-      `links/${pair}`,
-      `processes/${number}`,
-      `processes/${serverNumber}`,
-      'region',
-      `processes/${random.between(900, 4_000_000_000)}`,
-      `links/${random.between(900, 999)}-${serverNumber}`,
-    ]);
-    const way = random.pick([
-      'scribble',
-      'scribble',
-      'words',
-      'words',
-      'whole',
-      'cut',
-      'grow',
-      'replace',
-      'remove',
-      'link',
-      'directory',
-    ]);
-    const ring = OVERWRITES.has(way) && server.child.pid !== undefined ? mappedRing(server.child.pid, name) : undefined;
-    if (ring !== undefined) this.#count('memory written over');
-    const file = ring ?? path.join(region, name);
-    const good = fs.existsSync(file) ? fs.readFileSync(file) : undefined;
-    // Most of a log is empty: what is cut off counts near its beginning.
-    const cutAt = random.chance(0.7) ? random.below(9000) : random.below((good?.length ?? 0) + 1);
-    // What outlives the damage is put right after it, so that the next is not only about this one.
-    const replaces = good !== undefined && REPLACES.has(way);
-    const undo = (): void => {
-      if (ring !== undefined || (good !== undefined && name.startsWith('links/') && !replaces)) return;
-      fs.rmSync(file, { recursive: true, force: true });
-      if (good !== undefined && !name.startsWith('links/')) fs.writeFileSync(file, good, { mode: 0o600 });
-    };
-    let next: Next = 'same';
-    if (replaces && name === `processes/${serverNumber}`) next = 'region';
-    else if (replaces && name !== 'region') next = 'client';
-    const title = `${way} ${name.replace(/\d+/gu, 'N')}`;
-    if (good === undefined) {
-      fs.writeFileSync(file, random.bytes(random.below(9000)), { mode: 0o600 });
-      return { title: `invent ${title}`, next, undo };
-    }
-    switch (way) {
-      case 'scribble':
-        writeInto(file, damaged(good.subarray(0, 16_384), random).subarray(0, 16_384));
-        break;
-      case 'words':
-        writeInto(file, Buffer.concat([good.subarray(0, 4096), damaged(good.subarray(4096, 4096 + 256), random)]));
-        break;
-      case 'whole':
-        writeInto(file, Buffer.from(random.bytes(Math.min(good.length, 65_536))));
-        break;
-      case 'cut':
-        fs.truncateSync(file, Math.min(cutAt, good.length));
-        break;
-      case 'grow':
-        fs.truncateSync(file, good.length + random.between(1, 1 << 20));
-        break;
-      case 'replace': {
-        const others = fs.readdirSync(path.join(region, 'processes'));
-        fs.writeFileSync(`${file}.new`, fs.readFileSync(path.join(region, 'processes', random.pick(others))), {
-          mode: 0o600,
-        });
-        fs.renameSync(`${file}.new`, file);
-        break;
-      }
-      case 'remove':
-        fs.rmSync(file);
-        break;
-      case 'link':
-        fs.rmSync(file);
-        fs.symlinkSync('/etc/passwd', file);
-        break;
-      default:
-        fs.rmSync(file);
-        fs.mkdirSync(file);
-    }
-    return { title, next, undo };
-  }
 }
 
 /** What a process holds in its heap and buffers, bytes; garbage is collected first where that can be asked for. */
@@ -389,13 +287,6 @@ function memoryOf(actor: Actor): Promise<number> {
     const { heapUsed, external } = process.memoryUsage();
     return heapUsed + external;
   });
-}
-
-function writeInto(file: string, bytes: Uint8Array): void {
-  const fd = fs.openSync(file, 'r+');
-  const { size } = fs.fstatSync(fd);
-  fs.writeSync(fd, bytes, 0, Math.min(bytes.length, size), 0);
-  fs.closeSync(fd);
 }
 
 export async function fuzzLive(run: LiveRun): Promise<LiveReport> {
