@@ -5,27 +5,19 @@
  * must hold is checked on the way (see simulated-socket.ts) and at the end: nothing hangs and nothing is left.
  */
 import { watchCrashPoints } from './crash-moments';
-import { connect, type EngineSocket, type Peer, take } from '../../src/engine';
 import { StpError } from '../../src/errors';
-import { reachesMeet, sourceIp } from '../../src/layout';
 import { SimulatedDisk } from '../../src/storage/simulated-storage';
 import { type Moment, momentOf, weightOf } from './death-moment';
 import { Connection, fail, type Gift, SimulationFailure } from './connection-model';
 import { Random } from './random';
-import { SimulatedListener } from './simulated-listener';
 import { ActorProcess } from './actor-process';
+import { startConnect, startListener, startTake } from './simulated-calls';
 import { type World } from './simulated-process';
-import { SimulatedSocket } from './simulated-socket';
 import { newTally, type Tally } from './tally';
 import { chooseTheme, type Theme } from './theme';
 
 const ROUNDS_MAX = 6000;
 const STATE_LINES = 40;
-/** What listeners bind, and clients call; '' every address, and none. */
-const REACHES = ['', '', '', '0.0.0.0', '::', '127.0.0.1', '::1'];
-const CALLED = ['', '', '127.0.0.1', '::1', '127.0.0.2'];
-/** Takes that a process tries at once. */
-const TAKES_MAX = 3;
 /** Rounds without any news after which nothing will come any more: longer than any delay of the disk. */
 const IDLE_ROUNDS = 80;
 
@@ -116,10 +108,10 @@ export class Simulation implements World {
     if (random.chance(0.9)) process.runTurn();
     process.act();
     if (!this.draining) {
-      if (random.chance(theme.listenChance)) this.#listen(process);
-      if (random.chance(theme.connectChance)) this.#connect(process);
+      if (random.chance(theme.listenChance)) startListener(process);
+      if (random.chance(theme.connectChance)) startConnect(process);
     }
-    if (random.chance(theme.takeChance)) this.#take(process);
+    if (random.chance(theme.takeChance)) startTake(process);
     // A death between two turns finds all that was appended published; one in a turn does not.
     if (!this.draining && random.chance(this.#deathChance(process) / 2)) this.#kill(process);
     if (!process.dead) process.flush();
@@ -146,115 +138,11 @@ export class Simulation implements World {
 
   // --- what happens to processes ---
 
-  #listen(process: ActorProcess): void {
-    const port = this.random.between(1, 3);
-    const { listeners } = process;
-    const reach = this.random.pick(REACHES);
-    const inTheWay = ({ phase, socket }: SimulatedListener): boolean =>
-      phase === 'listening' && socket.local.port === port && reachesMeet(socket.reach, reach);
-    if (listeners.length > process.socketsMax / 3 || listeners.some(inTheWay)) return;
-    const socket = this.#open(process);
-    if (socket === undefined) return;
-    const listener = new SimulatedListener(process, socket);
-    socket.local.port = port;
-    socket.local.ip = socket.reach = reach;
-    socket.wantWindow(this.random.pick(this.theme.windows));
-    socket.deathAsTcp = this.random.chance(this.theme.deathAsTcpChance);
-    listener.listen(this.random.pick([1, 2, 8]));
-    listener.trace('listen');
-  }
-
-  #open(process: ActorProcess): EngineSocket | undefined {
-    try {
-      return process.call(() => process.engine.open());
-    } catch (error) {
-      this.expect(error, 'EMFILE', 'ENOSPC');
-      return undefined;
-    }
-  }
-
-  #connect(process: ActorProcess): void {
-    const { random, theme } = this;
-    const target = random.between(1, this.processes.length);
-    const opened = this.#open(process);
-    if (opened === undefined) return;
-    let peer: Peer | undefined;
-    try {
-      peer = process.call(() => process.engine.peer(target));
-    } catch (error) {
-      this.expect(error, 'ENOSPC');
-    }
-    if (peer === undefined) {
-      process.engine.release(opened);
-      return;
-    }
-    const to = peer;
-    const socket = new SimulatedSocket(process, opened, 'connecting');
+  /** A connection that nobody has asked for yet. */
+  newConnection(): Connection {
     const connection = new Connection(this.#nextConnection++);
     this.connections.set(connection.id, connection);
-    connection.server = target;
-    connection.shared = random.chance(theme.sharedChance);
-    if (!connection.shared && this.processes[target - 1]?.dead === true) connection.causes.add('its server is dead');
-    socket.hold(connection.ends[0]);
-    socket.socket.local.port = connection.id;
-    socket.socket.wantWindow(random.pick(this.theme.windows));
-    const limitMs = random.chance(0.2) ? random.between(1, 300) : 0;
-    socket.connectLimited = limitMs > 0;
-    const remote = {
-      system: `h${this.processes[target - 1]?.host ?? 0}`,
-      group: 'STG',
-      port: random.between(1, 3),
-      ip: random.pick(CALLED),
-    };
-    connection.calledIp = remote.ip;
-    connection.clientIp = socket.socket.local.ip = sourceIp(remote.ip);
-    const early = random.chance(theme.earlyChance)
-      ? { backlog: random.pick([1, 2, 8]), bytes: theme.earlyBytes }
-      : null;
-    connection.queued = early !== null;
-    const listens = this.processes[target - 1]?.engine.listeners.find(remote.group, remote.port, remote.ip);
-    if (connection.queued && !connection.shared && listens === undefined) connection.causes.add('nobody listens');
-    const linkTimeoutMs = random.chance(0.2) ? random.between(1, 100) : 0;
-    socket.connectLimited ||= linkTimeoutMs > 0;
-    socket.socket.deathAsTcp = random.chance(theme.deathAsTcpChance);
-    process.call(() => {
-      connect(process.engine, socket.socket, to, remote, {
-        timeoutMs: limitMs,
-        anyListener: connection.shared,
-        early,
-        linkTimeoutMs,
-      });
-    });
-    socket.trace(`connect to p${target}:${remote.port} ${remote.ip}`);
-  }
-
-  #take(process: ActorProcess): void {
-    const { random } = this;
-    if (this.gifts.length === 0) return;
-    const gift = random.chance(0.7) ? this.gifts.at(-1) : random.pick(this.gifts);
-    if (gift === undefined || (!gift.offered && (this.draining || random.chance(0.9)))) return;
-    // A flood of refusals would be all that the logs carry.
-    if (process.sockets.filter((socket) => socket.phase === 'taking').length >= TAKES_MAX) return;
-    let giver: Peer | undefined;
-    try {
-      giver = process.call(() => process.engine.peer(gift.process, gift.epoch));
-    } catch (error) {
-      this.expect(error, 'ENOSPC');
-    }
-    const opened = giver === undefined ? undefined : this.#open(process);
-    if (giver === undefined || opened === undefined) return;
-    const socket = new SimulatedSocket(process, opened, 'taking');
-    const wrong = random.chance(0.05);
-    const secret = wrong ? random.bytes(gift.secret.length) : gift.secret;
-    socket.gift = gift;
-    socket.rightTake = !wrong && (gift.client === 0 || gift.client === process.process);
-    if (socket.rightTake) gift.tries++;
-    socket.socket.wantWindow(random.pick(this.theme.windows));
-    const peer = giver;
-    process.call(() => {
-      take(process.engine, socket.socket, peer, { ...gift, secret });
-    });
-    socket.trace(`take ${gift.end.name} of p${gift.process} s${gift.socket}${socket.rightTake ? '' : ' (wrong)'}`);
+    return connection;
   }
 
   /** A death, or (half of them) an orderly end. Others learn of it later. */
