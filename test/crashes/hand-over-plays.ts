@@ -56,24 +56,26 @@ const take = (taker: Actor, token: string): Promise<string> =>
 
 const told = (giver: Actor): Promise<unknown> => giver.run((kit) => kit.notes.get('taken'));
 
+/** The streams that an end reads and writes, and up to where. */
+interface Swap {
+  readonly reads: number;
+  readonly writes: number;
+  /** How much it has written before. */
+  readonly writtenBytes: number;
+  readonly toBytes: number;
+}
+
 /** The connection is whole: every early byte is there, and bytes go both ways. */
 async function whole(holder: Actor, mover: Actor): Promise<void> {
-  const swap = async (
-    kit: Kit,
-    reads: number,
-    writes: number,
-    from: number,
-    to: number,
-    writeFrom: number,
-  ): Promise<string> => {
+  const swap = async (kit: Kit, { reads, writes, writtenBytes, toBytes }: Swap): Promise<string> => {
     const s = kit.fds['s'] ?? -1;
-    const [read] = await Promise.all([kit.drain(s, reads, from, to), kit.feed(s, writes, writeFrom, to)]);
+    const [read] = await Promise.all([kit.drain(s, reads, 0, toBytes), kit.feed(s, writes, writtenBytes, toBytes)]);
     await kit.stp.STPclose(s);
     return read.why;
   };
   const ends = await Promise.all([
-    holder.run(swap, 1, 2, 0, LATE_BYTES, 0),
-    mover.run(swap, 2, 1, 0, LATE_BYTES, EARLY_BYTES),
+    holder.run(swap, { reads: 1, writes: 2, writtenBytes: 0, toBytes: LATE_BYTES }),
+    mover.run(swap, { reads: 2, writes: 1, writtenBytes: EARLY_BYTES, toBytes: LATE_BYTES }),
   ]);
   assert(
     ends.every((why) => why === 'enough'),

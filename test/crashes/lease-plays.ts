@@ -19,13 +19,19 @@ export const LEASE_MS = 3000;
 const SHORT_LEASE_MS = 1000;
 const HELD_UP_MS = 3 * SHORT_LEASE_MS;
 
+interface HostOptions {
+  /** Default: the name of the host. */
+  readonly system?: string;
+  readonly leaseMs?: number;
+  /** Files of this folder. Default: the one that makes it a host of its own. */
+  readonly preloads?: readonly string[];
+}
+
 function startOn(
   test: Teardown,
   host: string,
   region: string,
-  system = host,
-  leaseMs = LEASE_MS,
-  preloads = ['other-host.js'],
+  { system = host, leaseMs = LEASE_MS, preloads = ['other-host.js'] }: HostOptions = {},
 ): Promise<Actor> {
   const execArgv = preloads.flatMap((name) => ['--require', path.join(__dirname, name)]);
   return Actor.start(test, {
@@ -111,7 +117,7 @@ const killed: LeasePlay = {
     const [one, two] = await Promise.all([startOn(test, 'one', region), startOn(test, 'two', region)]);
     await two.run(serve, 4000, 'alpha');
     const afterMs = await lose(one, two, 4000, 'SIGKILL');
-    const heir = await startOn(test, 'three', region, 'two');
+    const heir = await startOn(test, 'three', region, { system: 'two' });
     await heir.run(serve, 4000, 'heir!');
     assert((await one.run(ask, 4000, 'two')) === 'heir!', 'the heir answers');
     return afterMs;
@@ -148,7 +154,7 @@ const replaced: LeasePlay = {
     const [one, two] = await Promise.all([startOn(test, 'one', region), startOn(test, 'two', region)]);
     await two.run(serve, 4200, 'alpha');
     const afterMs = await lose(one, two, 4200, 'SIGSTOP');
-    const heir = await startOn(test, 'three', region, 'two');
+    const heir = await startOn(test, 'three', region, { system: 'two' });
     await heir.run(serve, 4200, 'heir!');
     process.kill(two.child.pid ?? 0, 'SIGCONT');
     const over = await two.run((kit) => kit.notes.get('over'));
@@ -208,7 +214,7 @@ const serverReplaced: LeasePlay = {
         }),
     );
     const afterMs = await lose(one, two, 4300, 'SIGSTOP');
-    const heir = await startOn(test, 'three', region, 'two');
+    const heir = await startOn(test, 'three', region, { system: 'two' });
     await heir.run(serve, 4300, 'heir!');
     process.kill(two.child.pid ?? 0, 'SIGCONT');
     const failed = JSON.stringify(await two.run((kit) => kit.notes.get('failed')));
@@ -239,8 +245,8 @@ const serverReplaced: LeasePlay = {
 async function holdUp(test: Teardown, preloads: string[], port: number): Promise<string> {
   const region = freshRegion(test);
   const [one, two] = await Promise.all([
-    startOn(test, 'one', region, 'one', SHORT_LEASE_MS),
-    startOn(test, 'two', region, 'two', SHORT_LEASE_MS, preloads),
+    startOn(test, 'one', region, { leaseMs: SHORT_LEASE_MS }),
+    startOn(test, 'two', region, { leaseMs: SHORT_LEASE_MS, preloads }),
   ]);
   await two.run((kit, at) => {
     kit.fds['listener'] = kit.listen(at).s;
@@ -294,7 +300,7 @@ const serving: LeasePlay = {
     const region = freshRegion(test);
     const [one, two] = await Promise.all([
       startOn(test, 'one', region),
-      startOn(test, 'two', region, 'two', LEASE_MS, []),
+      startOn(test, 'two', region, { preloads: [] }),
     ]);
     await one.run(serve, 4500, 'alpha');
     assert((await two.run(ask, 4500, 'one')) === 'alpha', 'the server answers');
@@ -313,7 +319,7 @@ const called: LeasePlay = {
     const region = freshRegion(test, diskDirectory());
     const [one, two] = await Promise.all([
       startOn(test, 'one', region),
-      startOn(test, 'two', region, 'two', LEASE_MS, []),
+      startOn(test, 'two', region, { preloads: [] }),
     ]);
     await two.run(serve, 4600, 'alpha');
     for (let i = 0; i < 2; i++) {

@@ -78,15 +78,25 @@ const trafficPlay: Play = {
   run: playClient,
 };
 
+/** What the victim is told: where it dies, after passing there so often, and whom it talks to. */
+interface ClientOrders {
+  readonly point: CrashPoint;
+  readonly spare: number;
+  readonly echoPort: number;
+  readonly sinkPort: number;
+  readonly bytes: number;
+}
+
 async function playClient(stage: Stage, point: CrashPoint, spare: number): Promise<void> {
   const victim = await stage.victim();
   const playing = victim
     .run(
-      async (kit, at, times, echo, sink, bytes) => {
+      async (kit, orders: ClientOrders) => {
         const { stp, crash } = kit;
-        crash.arm(at, times);
+        const { echoPort, sinkPort, bytes } = orders;
+        crash.arm(orders.point, orders.spare);
         await stp.STPclose(kit.listen().s);
-        const s = await kit.connect(echo);
+        const s = await kit.connect(echoPort);
         const reading = kit.drain(s, 1);
         for (let sent = 0; sent < bytes; sent += 50_000) {
           await stp.STPsend(s, kit.pattern(1, sent, 50_000));
@@ -103,18 +113,14 @@ async function playClient(stage: Stage, point: CrashPoint, spare: number): Promi
         stp.STPshutdown(s, 1);
         await reading;
         await stp.STPclose(s);
-        const brief = await kit.connect(sink);
+        const brief = await kit.connect(sinkPort);
         await stp.STPsend(brief, kit.pattern(1, 0, 10));
         await stp.STPclose(brief);
-        const last = await kit.connect(sink);
+        const last = await kit.connect(sinkPort);
         await stp.STPsend(last, kit.pattern(1, 0, 20));
         process.exit(0);
       },
-      point,
-      spare,
-      stage.echoPort,
-      stage.sinkPort,
-      STREAM_BYTES,
+      { point, spare, echoPort: stage.echoPort, sinkPort: stage.sinkPort, bytes: STREAM_BYTES },
     )
     .catch(() => undefined);
   const words = await stage.died(victim, point);

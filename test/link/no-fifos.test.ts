@@ -13,23 +13,22 @@ const MESSAGE = 'bytes that came without a bell';
 
 type Test = Pick<typeof t, 'teardown'>;
 
-/** A process of the region in which each mkfifo of `kind` fails with `code` from now on. */
-async function start(
-  test: Test,
-  region: string,
-  variant: Variant,
-  name: string,
-  code: string | undefined,
-  kind = 'liveness FIFO',
-): Promise<Actor> {
+interface Refusal {
+  readonly code: string;
+  /** Of which FIFOs. Default: liveness FIFOs. */
+  readonly kind?: string;
+}
+
+/** A process of the region; with a refusal each mkfifo of that kind fails with its code from now on. */
+async function start(test: Test, region: string, variant: Variant, name: string, refusal?: Refusal): Promise<Actor> {
   const actor = await Actor.start(test, { region, ...variant.options, name, execArgv: ['--require', PRELOAD] });
-  if (code !== undefined)
+  if (refusal !== undefined)
     await actor.run(
       (kit, call, errno) => {
         kit.faults.arm({ call, code: errno, times: Infinity });
       },
-      `mkfifo ${kind}`,
-      code,
+      `mkfifo ${refusal.kind ?? 'liveness FIFO'}`,
+      refusal.code,
     );
   return actor;
 }
@@ -69,8 +68,8 @@ for (const [index, code] of REFUSALS.entries()) {
   void t.test(`a file system that refuses FIFOs with ${code}, ${variant.title}`, variant.skip, async (t) => {
     const region = freshRegion(t, variant.under);
     const [server, client] = await Promise.all([
-      start(t, region, variant, 'server', code),
-      start(t, region, variant, 'client', code),
+      start(t, region, variant, 'server', { code }),
+      start(t, region, variant, 'client', { code }),
     ]);
     t.equal(await echo(server, client), MESSAGE);
     t.ok((await hits(server)) > 0 && (await hits(client)) > 0, 'neither of them has a liveness FIFO');
@@ -80,8 +79,8 @@ for (const [index, code] of REFUSALS.entries()) {
 void t.test('one process with a liveness FIFO and one without talk to each other', MAPPED.skip, async (t) => {
   const region = freshRegion(t, MAPPED.under);
   const [server, client] = await Promise.all([
-    start(t, region, MAPPED, 'server', 'EIO'),
-    start(t, region, MAPPED, 'client', undefined),
+    start(t, region, MAPPED, 'server', { code: 'EIO' }),
+    start(t, region, MAPPED, 'client'),
   ]);
   t.equal(await echo(server, client), MESSAGE, 'the server is without');
   t.equal(await echo(client, server), MESSAGE, 'the client is without');
@@ -93,8 +92,8 @@ void t.test(
   async (t) => {
     const region = freshRegion(t, MAPPED.under);
     const [server, client] = await Promise.all([
-      start(t, region, MAPPED, 'server', undefined),
-      start(t, region, MAPPED, 'client', 'EACCES', 'bell'),
+      start(t, region, MAPPED, 'server'),
+      start(t, region, MAPPED, 'client', { code: 'EACCES', kind: 'bell' }),
     ]);
     await t.rejects(
       client.run(
