@@ -1,5 +1,6 @@
 /**
- * The ports and ranges that one process holds, as they lie in its file, and the reading of other processes' tables.
+ * The ports and ranges that one process holds, as they lie in its file: where each entry lies, and the writing of our
+ * own table. binding-reader.ts reads those of other processes.
  *
  * The first entries lie in one block, which is all that a lookup reads of most processes. What does not fit there lies
  * in blocks for 64 neighbouring ports each, and a bit in the first block tells that there are some: so a lookup reads
@@ -13,19 +14,13 @@ import {
   Binding,
   BINDINGS_PER_BLOCK,
   BindingsHead,
-  BindingState,
-  closenessOfBytes,
-  type IpBytes,
   ipBytes,
-  ipText,
   PORT_BLOCKS_EACH_MAX,
   PORT_GROUP_PORTS,
   PORT_GROUPS,
   PROCESS_BLOCKS,
 } from '../layout';
-import { type BlockReader, type BlockWriter } from '../storage';
-import { isGroupName } from './names';
-import { damaged, processPath } from './process-info';
+import { type BlockWriter } from '../storage';
 
 export interface BindingEntry {
   /** The port, or the first of a range. */
@@ -44,22 +39,6 @@ export interface BindingEntry {
   readonly backlog?: number;
 }
 
-/** A listening socket in the table of another process. */
-export interface ListeningEntry {
-  readonly socket: number;
-  readonly shared: boolean;
-  /** How close it is to the address that was called, see src/layout/reach.ts. */
-  readonly closeness: number;
-  readonly backlog: number;
-}
-
-/** What {@link findListening} looks for. */
-export interface WantedListener {
-  readonly group: Uint8Array;
-  readonly port: number;
-  readonly ip: IpBytes;
-}
-
 /** Ports from `first` to `last`. */
 export interface PortSpan {
   readonly first: number;
@@ -68,37 +47,25 @@ export interface PortSpan {
 
 /** The highest port. */
 export const PORT_MAX = 65_535;
-const ALL_PORTS: PortSpan = { first: 0, last: PORT_MAX };
-const STATE_MAX = Math.max(...Object.values(BindingState));
-const STATE_AT = Binding.fields.state.at;
-const PORT_AT = Binding.fields.port.at;
-const COUNT_AT = Binding.fields.count.at;
-const BACKLOG_AT = Binding.fields.backlog.at;
-const SHARED_AT = Binding.fields.shared.at;
-const FAMILY_AT = Binding.fields.family.at;
-const IP_AT = Binding.fields.ip.at;
-const SOCKET_AT = Binding.fields.socket.at;
-const GROUP_AT = Binding.fields.group.at;
-const GROUP_BYTES = Binding.fields.group.size;
-const GROUPS_AT = BindingsHead.fields.portGroups.at;
 
 /** Which block of its group of ports a port block is; 0 is the bindings block, where all begin. */
-function portBlock(group: number, round: number): number {
+export function portBlock(group: number, round: number): number {
   return 1 + round * PORT_GROUPS + group;
 }
 
 /** Groups whose port blocks may hold entries of a span. */
-function* groupsOf({ first, last }: PortSpan): Generator<number, void, undefined> {
+export function* groupsOf({ first, last }: PortSpan): Generator<number, void, undefined> {
   const lastGroup = Math.floor(last / PORT_GROUP_PORTS);
   for (let group = Math.floor(first / PORT_GROUP_PORTS); group <= lastGroup; group += 1) yield group;
 }
 
-function isIn({ port, count }: Pick<BindingEntry, 'port' | 'count'>, { first, last }: PortSpan): boolean {
+/** Whether an entry holds a port of a span. */
+export function isIn({ port, count }: Pick<BindingEntry, 'port' | 'count'>, { first, last }: PortSpan): boolean {
   return port <= last && first < port + count;
 }
 
 /** Where a block of the table lies in the file. */
-function placeOf(block: number): number {
+export function placeOf(block: number): number {
   return block === 0 ? PROCESS_BLOCKS.bindings : PROCESS_BLOCKS.ports + block - 1;
 }
 
@@ -287,136 +254,6 @@ export class BindingTable {
 }
 
 const NO_GROUPS = new Uint8Array(0);
-
-/** One block of a table, its head checked. */
-interface TableBlock {
-  readonly payload: Uint8Array;
-  readonly view: DataView;
-  readonly used: number;
-}
-
-/** The blocks of a table in which entries for `span` may lie, one after the other. */
-function* blocksFor(reader: BlockReader, number: number, span: PortSpan): Generator<TableBlock, void, undefined> {
-  const first = readBlock(reader, number, 0);
-  if (first === undefined) return;
-  yield first;
-  for (const group of groupsOf(span)) {
-    if (((first.payload[GROUPS_AT + (group >> 3)] ?? 0) & (1 << (group & 7))) === 0) continue;
-    let blocks = 1;
-    for (let round = 0; round < blocks; round += 1) {
-      const block = readBlock(reader, number, portBlock(group, round));
-      if (block === undefined) break;
-      // A group that was just given up has 0.
-      if (round === 0) blocks = usedBlocks(block.view, number);
-      yield block;
-    }
-  }
-}
-
-function readBlock(reader: BlockReader, number: number, block: number): TableBlock | undefined {
-  const payload = reader.read(placeOf(block))?.payload;
-  if (payload === undefined) return undefined;
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  return { payload, view, used: usedEntries(view, number) };
-}
-
-/**
- * All entries in the table of another process, checked; empty where it has published none. ESTPCORRUPT names the file.
- * With a span of ports only entries that may hold one of them; this is the fast way. A range is found by its first
- * port.
- */
-export function readBindings(
-  reader: BlockReader,
-  number: number,
-  visit: (entry: BindingEntry) => boolean,
-  span = ALL_PORTS,
-): void {
-  for (const { payload, view, used } of blocksFor(reader, number, span)) {
-    for (let i = 0; i < used; i += 1) {
-      const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
-      const state = view.getUint8(at + STATE_AT);
-      if (state === BindingState.free) continue;
-      const port = view.getUint32(at + PORT_AT, true);
-      const count = view.getUint16(at + COUNT_AT, true);
-      if (span !== ALL_PORTS && !isIn({ port, count }, span)) continue;
-      if (visit(checked(payload, at, state, port, count, number))) return;
-    }
-  }
-}
-
-/**
- * The socket that listens at a port of a group, of several the one that is closest to the address that was called.
- * Compares bytes and decodes nothing that does not match.
- */
-export function findListening(reader: BlockReader, number: number, wanted: WantedListener): ListeningEntry | undefined {
-  const { group, port, ip } = wanted;
-  let best: ListeningEntry | undefined;
-  for (const { payload, view, used } of blocksFor(reader, number, { first: port, last: port })) {
-    for (let i = 0; i < used; i += 1) {
-      const at = BindingsHead.sizeBytes + i * Binding.sizeBytes;
-      if (view.getUint32(at + PORT_AT, true) !== port || view.getUint8(at + STATE_AT) !== BindingState.listening)
-        continue;
-      if (!sameGroup(payload, at + GROUP_AT, group)) continue;
-      const closeness = closenessOfBytes(view.getUint8(at + FAMILY_AT), payload, at + IP_AT, ip);
-      if (closeness <= (best?.closeness ?? 0)) continue;
-      best = {
-        socket: view.getUint32(at + SOCKET_AT, true),
-        shared: view.getUint8(at + SHARED_AT) === 1,
-        closeness,
-        backlog: view.getUint16(at + BACKLOG_AT, true),
-      };
-      // What is not shared is alone.
-      if (!best.shared) return best;
-    }
-  }
-  return best;
-}
-
-/** A group name as {@link findListening} compares it. */
-export function groupBytes(group: string): Uint8Array {
-  const bytes = new Uint8Array(GROUP_BYTES);
-  new TextEncoder().encodeInto(group, bytes);
-  return bytes;
-}
-
-function sameGroup(payload: Uint8Array, at: number, group: Uint8Array): boolean {
-  for (let i = 0; i < GROUP_BYTES; i += 1) if (payload[at + i] !== group[i]) return false;
-  return true;
-}
-
-function usedEntries(view: DataView, number: number): number {
-  if (view.byteLength < BindingsHead.sizeBytes)
-    throw new StpError('ESTPCORRUPT', `${processPath(number)}: the bindings are cut short`);
-  const used = view.getUint32(BindingsHead.fields.entries.at, true);
-  if (used > BINDINGS_PER_BLOCK || BindingsHead.sizeBytes + used * Binding.sizeBytes > view.byteLength)
-    throw damaged(processPath(number), 'bindings.entries');
-  return used;
-}
-
-function usedBlocks(view: DataView, number: number): number {
-  const blocks = view.getUint32(BindingsHead.fields.blocks.at, true);
-  if (blocks > PORT_BLOCKS_EACH_MAX) throw damaged(processPath(number), 'bindings.blocks');
-  return blocks;
-}
-
-function checked(
-  payload: Uint8Array,
-  at: number,
-  state: number,
-  port: number,
-  count: number,
-  number: number,
-): BindingEntry {
-  if (state > STATE_MAX) throw damaged(processPath(number), 'binding.state');
-  if (port < 1 || count < 1 || count > PORT_MAX || port + count - 1 > PORT_MAX)
-    throw damaged(processPath(number), 'binding.port');
-  const { group, socket, shared, family, ip, backlog } = Binding.decode(payload, at);
-  if (shared > 1) throw damaged(processPath(number), 'binding.shared');
-  if (!isGroupName(group)) throw damaged(processPath(number), 'binding.group');
-  const reach = ipText(family, ip);
-  if (reach === undefined) throw damaged(processPath(number), 'binding.ip');
-  return { port, count, group, socket, state, shared: shared === 1, reach, backlog };
-}
 
 function encodeEntry(entry: BindingEntry, payload: Uint8Array, at: number): void {
   const { port, count, group, socket, state } = entry;

@@ -8,16 +8,8 @@
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { BindingState, closeness, ipBytes } from '../layout';
-import {
-  type BindingEntry,
-  BindingTable,
-  findListening,
-  groupBytes,
-  type ListeningEntry,
-  PORT_MAX,
-  readBindings,
-  type WantedListener,
-} from './binding-table';
+import { findListening, groupBytes, type ListeningEntry, readBindings, type WantedListener } from './binding-reader';
+import { type BindingEntry, BindingTable, PORT_MAX } from './binding-table';
 import { type BlockWriter } from '../storage';
 import { Claims } from './claims';
 import { isGroupName, systemKey } from './names';

@@ -8,7 +8,8 @@
  */
 import { crashPoint } from '../crash-points';
 import { BindingState, reachesMeet } from '../layout';
-import { type BindingEntry, type BindingTable, type PortSpan, readBindings } from './binding-table';
+import { readBindings } from './binding-reader';
+import { type BindingEntry, type BindingTable, type PortSpan } from './binding-table';
 import { pause } from './pause';
 import { type ProcessInfo } from './process-info';
 import { type KnownProcess, type Processes } from './processes';

@@ -17,7 +17,8 @@ import {
   SOCKETS_MAX,
 } from '../layout';
 import { accessOf, type BlockReader, FileStorage, fileSystemOf, type Storage } from '../storage';
-import { type BindingEntry, PORT_MAX, readBindings } from './binding-table';
+import { readBindings } from './binding-reader';
+import { type BindingEntry, PORT_MAX } from './binding-table';
 import { checkRegionDirectory } from './directory';
 import { probeLivenessFifo } from './liveness-fifo';
 import { readHeader, type RegionFacts, REMOVING_PATH } from './header';

@@ -16,7 +16,7 @@ import {
   RegionHeader,
   Scb,
 } from '../../src/layout';
-import { findListening, groupBytes, readBindings } from '../../src/region/binding-table';
+import { findListening, groupBytes, readBindings } from '../../src/region/binding-reader';
 import { decodeHeader } from '../../src/region/header';
 import { readBeat } from '../../src/region/heartbeat';
 import { decodeSocket } from '../../src/region/inspect';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { BINDINGS_PER_BLOCK, ipBytes } from '../../src/layout';
 import { inspectRegion } from '../../src/region';
-import { findListening, groupBytes } from '../../src/region/binding-table';
+import { findListening, groupBytes } from '../../src/region/binding-reader';
 import { codeOf, openRegion, optionsFor, RegionChild, startOfRace } from './kit';
 
 void t.test('Eight processes fight over a port: exactly one wins, every time', async (t) => {
