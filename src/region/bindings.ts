@@ -1,5 +1,6 @@
 /**
- * The ports of this process, and which process listens where in the region.
+ * The ports of this process, and those of the others in the region. Which process listens at an address finds
+ * listener-search.ts.
  *
  * (system, group, port) is the key: systems compare without case, groups exactly. A port bound by number may lie in the
  * range that another process holds for its unbound sockets; only two that bind the same number for a common address are
@@ -7,43 +8,23 @@
  */
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
-import { BindingState, closeness, ipBytes } from '../layout';
-import { findListening, groupBytes, type ListeningEntry, readBindings, type WantedListener } from './binding-reader';
+import { BindingState } from '../layout';
+import { readBindings } from './binding-reader';
 import { type BindingEntry, BindingTable, PORT_MAX } from './binding-table';
 import { type BlockWriter } from '../storage';
 import { Claims } from './claims';
+import { type FoundListener, type ListenerQuery, ListenerSearch } from './listener-search';
 import { isGroupName, systemKey } from './names';
 import { type OwnPort, OwnPorts } from './own-ports';
 import { EPHEMERAL_FIRST, PortRanges } from './port-ranges';
 import { type ProcessInfo } from './process-info';
-import { isDamage, type KnownProcess, type Processes } from './processes';
-
-export interface FoundListener {
-  readonly process: ProcessInfo;
-  /** Index of the listening socket there. */
-  readonly socket: number;
-  /** Others may listen there too, see {@link Bindings.bind}. */
-  readonly shared: boolean;
-  /** How close it is to the address that was called, see src/layout/reach.ts. */
-  readonly closeness: number;
-  /** Requests that may wait there to be accepted. */
-  readonly backlog: number;
-}
+import { isDamage, type Processes } from './processes';
 
 export interface BindOptions {
   /** Other processes may bind the port as well, if all of them share it. */
   readonly shared?: boolean;
   /** The addresses whose port it is, see src/layout/reach.ts; '', the default: all of them. */
   readonly reach?: string;
-}
-
-export interface ListenerQuery {
-  /** The address that is called: only a listener that covers it. '', the default: any listener. */
-  readonly ip?: string;
-  /** Of the processes of this host only those in our network namespace. */
-  readonly sameNetwork?: boolean;
-  /** Of a process: only those where it is least are taken, and none where it is Infinity. */
-  readonly cost?: (process: number) => number;
 }
 
 export interface PortInfo {
@@ -65,8 +46,6 @@ interface WantedPort {
   readonly reach: string;
 }
 
-/** Divides by every small number of processes, so that turns go round evenly. */
-const TURN_MAX = 720_720;
 const STATE_NAMES = Object.fromEntries(Object.entries(BindingState).map(([name, value]) => [value, name])) as Record<
   number,
   keyof typeof BindingState
@@ -79,21 +58,14 @@ export class Bindings {
   readonly #self: ProcessInfo;
   readonly #own = new OwnPorts();
   readonly #ranges = new Map<string, PortRanges>();
-  /** Groups as the search compares them. */
-  readonly #groupBytes = new Map<string, Uint8Array>();
-  /** Why a table could not be read in the last search, where that may pass. */
-  #unread: StpError | undefined;
-  /**
-   * Which is next among those that share a port. Begins anywhere, so that many clients with one connection each spread
-   * as well.
-   */
-  #turn = Math.floor(Math.random() * TURN_MAX);
+  readonly #search: ListenerSearch;
 
   constructor(file: BlockWriter, processes: Processes, self: ProcessInfo) {
     this.#table = new BindingTable(file);
     this.#claims = new Claims(this.#table, processes, self);
     this.#processes = processes;
     this.#self = self;
+    this.#search = new ListenerSearch(this.#own, processes, self);
     this.#table.begin();
   }
 
@@ -196,84 +168,19 @@ export class Bindings {
     this.#ranges.get(group)?.giveBack(port);
   }
 
-  /**
-   * The process that listens at an address; it is not known to be dead. Where several share the port and are as close
-   * to the address, each call takes the next. Costs one small read per process of the system.
-   */
-  findListener(system: string, group: string, port: number, query: ListenerQuery = {}): FoundListener | undefined {
-    const listeners = this.#listeners(system, group, port, query);
-    return this.#next(query.cost === undefined ? listeners : least(listeners, query.cost));
+  /** See {@link ListenerSearch.next}. */
+  findListener(system: string, group: string, port: number, query?: ListenerQuery): FoundListener | undefined {
+    return this.#search.next(system, group, port, query);
   }
 
-  /** One of the processes that listen at an address. Does not change which is next. */
-  seeListener(system: string, group: string, port: number, query: ListenerQuery = {}): FoundListener | undefined {
-    return this.#listeners(system, group, port, query)[0];
+  /** See {@link ListenerSearch.first}. */
+  seeListener(system: string, group: string, port: number, query?: ListenerQuery): FoundListener | undefined {
+    return this.#search.first(system, group, port, query);
   }
 
-  /** One that has the port for itself, or all that share it and are closest. */
-  #listeners(system: string, group: string, port: number, query: ListenerQuery): readonly FoundListener[] {
-    const bytes = this.#bytesOf(group);
-    if (bytes === undefined) return [];
-    const key = systemKey(system);
-    const { ip = '' } = query;
-    const here = key === this.#self.systemKey ? this.#listeningHere(port, group, ip) : [];
-    const alone = here.find(({ shared }) => !shared);
-    if (alone !== undefined) return [alone];
-    const wanted: WantedListener = { group: bytes, port, ip: ipBytes(ip) };
-    const mayBe = (info: ProcessInfo): boolean =>
-      info.systemKey === key && info.state !== 'left' && (query.sameNetwork !== true || this.inNetwork(info));
-    const found = this.#search(wanted, mayBe, here, false);
-    return found.length === 0 && this.#processes.mayMiss ? this.#search(wanted, mayBe, here, true) : found;
-  }
-
-  #listeningHere(port: number, group: string, ip: string): FoundListener[] {
-    const found: FoundListener[] = [];
-    for (const { listening, reach, socket, shared, backlog = 0 } of this.#own.at(group, port)) {
-      const close = listening ? closeness(reach, ip) : 0;
-      if (close > 0) found.push({ process: this.#self, socket, shared, closeness: close, backlog });
-    }
-    return found;
-  }
-
-  /** Whether a process is in our network namespace. One of another host can't be told apart so: it has its own. */
-  inNetwork({ bootId, networkNamespace }: ProcessInfo): boolean {
-    return bootId !== this.#self.bootId || networkNamespace === this.#self.networkNamespace;
-  }
-
-  #search(
-    wanted: WantedListener,
-    mayBe: (info: ProcessInfo) => boolean,
-    here: readonly FoundListener[],
-    fresh: boolean,
-  ): readonly FoundListener[] {
-    const sharing = [...here];
-    this.#unread = undefined;
-    for (const process of this.#processes.others(fresh)) {
-      const { info } = process;
-      if (!mayBe(info)) continue;
-      const found = this.#listening(process, wanted);
-      if (found === undefined || this.#processes.isAlive(info) === 'dead') continue;
-      const listener = { process: info, ...found };
-      if (!found.shared) return [listener];
-      sharing.push(listener);
-    }
-    if (sharing.length === 0) this.#checkUnread();
-    return closest(sharing);
-  }
-
-  /**
-   * No listener was found, but there may be one in a file that can't be read now: that is not the same as no listener.
-   */
-  #checkUnread(): void {
-    if (this.#unread !== undefined) throw this.#unread;
-  }
-
-  /** In turn, in the order of process numbers, so that each gets its share. */
-  #next(sharing: readonly FoundListener[]): FoundListener | undefined {
-    if (sharing.length < 2) return sharing[0];
-    const inOrder = [...sharing].sort((a, b) => a.process.number - b.process.number);
-    this.#turn = (this.#turn + 1) % TURN_MAX;
-    return inOrder[this.#turn % inOrder.length];
+  /** See {@link ListenerSearch.inNetwork}. */
+  inNetwork(process: ProcessInfo): boolean {
+    return this.#search.inNetwork(process);
   }
 
   /** All ports and ranges in the region, or those of one system and group; of processes not known to be dead. */
@@ -359,42 +266,6 @@ export class Bindings {
     if (own === undefined) throw new StpError('EINVAL', `port ${port} of group ${group} is not bound by this process`);
     return own;
   }
-
-  #bytesOf(group: string): Uint8Array | undefined {
-    let bytes = this.#groupBytes.get(group);
-    if (bytes === undefined && isGroupName(group)) this.#groupBytes.set(group, (bytes = groupBytes(group)));
-    return bytes;
-  }
-
-  #listening({ info, reader }: KnownProcess, wanted: WantedListener): ListeningEntry | undefined {
-    try {
-      return findListening(reader, info.number, wanted);
-    } catch (error) {
-      if (isDamage(error)) this.#processes.disown(info.number);
-      else if (error instanceof StpError) this.#unread = error;
-      return undefined;
-    }
-  }
-}
-
-/** Those that are closest to the address that was called. */
-function closest(listeners: readonly FoundListener[]): readonly FoundListener[] {
-  if (listeners.length < 2) return listeners;
-  const best = Math.max(...listeners.map((listener) => listener.closeness));
-  return listeners.filter((listener) => listener.closeness === best);
-}
-
-/** Those that cost least to call. */
-function least(listeners: readonly FoundListener[], cost: (process: number) => number): readonly FoundListener[] {
-  let best = Infinity;
-  let found: FoundListener[] = [];
-  for (const listener of listeners) {
-    const value = cost(listener.process.number);
-    if (value < best) found = [];
-    best = Math.min(best, value);
-    if (value === best && value !== Infinity) found.push(listener);
-  }
-  return found;
 }
 
 function checkPort(port: number, least: number): void {

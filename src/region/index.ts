@@ -1,11 +1,12 @@
 /** The region layer: which processes are here, where they listen, which sockets there are, which processes are dead. */
-export { type BindOptions, type FoundListener, type ListenerQuery, type PortInfo, Bindings } from './bindings';
+export { type BindOptions, type PortInfo, Bindings } from './bindings';
 export { PORT_MAX } from './binding-table';
 export { decodeNotifications, encodeNotification } from './connect-notification';
 export { checkRegionDirectory } from './directory';
 export { type RegionFacts, type RegionLimits } from './header';
 export { type Host, Hosts } from './hosts';
 export { inspectRegion, type InspectedProcess, type InspectedSocket, type RegionSnapshot } from './inspect';
+export { type FoundListener, type ListenerQuery } from './listener-search';
 export { type Liveness, type Machine, machine, sharingId } from './machine';
 export { GROUP_BYTES_MAX, isGroupName, isSystemName, SYSTEM_BYTES_MAX, systemKey } from './names';
 export {
