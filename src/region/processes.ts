@@ -3,16 +3,16 @@
  *
  * Identities are read once per number and kept, with the file open: a number names one life, and all but the state in
  * its identity never changes. Files are discovered by listing the directory only, never by trying names: on a network
- * file system a name that was tried too early stays invisible for seconds.
+ * file system a name that was tried too early stays invisible for seconds. liveness-check.ts tells which
+ * of them live.
  */
 import { StpError } from '../errors';
 import { PROCESS_BLOCKS, REGION_PATHS } from '../layout';
 import { type BlockReader, type Storage } from '../storage';
-import { probeLivenessFifo } from './liveness-fifo';
-import { LeaseWatch, readBeat } from './heartbeat';
+import { LivenessCheck, type WatchedProcess } from './liveness-check';
 import { type Liveness, type Machine } from './machine';
-import { damaged, decodeIdentity, type MutableProcessInfo, processPath, type ProcessInfo } from './process-info';
-import { highest, lacksFile, listProcesses, markPath } from './process-numbers';
+import { damaged, decodeIdentity, processPath, type ProcessInfo } from './process-info';
+import { highest, lacksFile, listProcesses } from './process-numbers';
 import { dateMs, nowMs } from '../host';
 
 /** A process that we know, with its file held open. */
@@ -21,25 +21,11 @@ export interface KnownProcess {
   readonly reader: BlockReader;
 }
 
-interface Entry {
-  readonly info: MutableProcessInfo;
-  readonly reader: BlockReader;
-  lease: LeaseWatch | undefined;
-  /** When the heartbeat was looked at last, and what it told. */
-  lookedAtMs: number;
-  verdict: Liveness;
-}
-
 /**
  * On a shared storage a list is good for so long, where the caller does not need the newest: listing is a trip to a
  * file server.
  */
 const LIST_GOOD_MS = 50;
-/** So is a look at a heartbeat, for this part of the lease. */
-const LOOK_GOOD_PER_LEASE = 1 / 20;
-
-/** Of a lease: what is seen late, and told after the look that finds it, is to be known when the lease is over. */
-const LEASE_SHARE = 0.8;
 /** So many files without an identity are held open: a directory may hold any number of them. */
 const UNANNOUNCED_OPEN_MAX = 16;
 /**
@@ -56,10 +42,8 @@ export class Processes {
   readonly #storage: Storage;
   readonly #machine: Machine;
   readonly #self: ProcessInfo;
-  readonly #leaseMs: number;
-  /** The clock of leases. */
-  readonly #clock: () => number;
-  readonly #entries = new Map<number, Entry>();
+  readonly #liveness: LivenessCheck;
+  readonly #entries = new Map<number, WatchedProcess>();
   /** Dead beyond doubt, while their file is there. */
   readonly #dead = new Map<number, ProcessInfo>();
   /** Damaged, not ours to read, or of another region: never looked at again. */
@@ -72,8 +56,6 @@ export class Processes {
   readonly #unannounced = new Map<number, BlockReader | undefined>();
   /** Some file could not be read for a reason that may pass. */
   #failed = false;
-  /** Of other kernels, and taken for dead by one process: dead for all processes then. */
-  #marked = new Set<number>();
   #listedModifiedAtMs = -1;
   #listedAtMs = -Infinity;
 
@@ -82,11 +64,10 @@ export class Processes {
 
   /** `clock`: milliseconds in which another's heartbeat could have been seen to move. */
   constructor(storage: Storage, machine: Machine, self: ProcessInfo, leaseMs: number, clock: () => number) {
-    this.#clock = clock;
     this.#storage = storage;
     this.#machine = machine;
     this.#self = self;
-    this.#leaseMs = leaseMs;
+    this.#liveness = new LivenessCheck(storage, machine, leaseMs, clock);
   }
 
   /** True where a process of another host has been seen. */
@@ -173,19 +154,14 @@ export class Processes {
     const { number } = info;
     if (number === this.#self.number) return info.epoch === this.#self.epoch ? 'alive' : 'dead';
     if (info.state === 'left' || this.#dead.has(number)) return 'dead';
-    const told = this.#askLivenessFifo(info);
+    const told = this.#liveness.askFifo(info);
     if (told === 'alive') return 'alive';
     const looked = this.#entries.get(number);
-    if (
-      told === 'unknown' &&
-      looked?.verdict === 'alive' &&
-      nowMs() - looked.lookedAtMs < this.#leaseMs * LOOK_GOOD_PER_LEASE
-    )
-      return 'alive';
+    if (told === 'unknown' && looked !== undefined && this.#liveness.justSeenAlive(looked)) return 'alive';
     if (told === 'unknown' || !this.#entries.has(number)) this.#refresh(true);
     const entry = this.#entries.get(number);
     if (entry === undefined) return this.#withoutEntry(number, told);
-    const liveness = this.#reread(entry) ? this.#look(entry, told) : told;
+    const liveness = this.#reread(entry) ? this.#liveness.look(entry, told) : told;
     if (liveness === 'dead') this.#reap(entry);
     return liveness;
   }
@@ -247,7 +223,7 @@ export class Processes {
     this.#listedModifiedAtMs = dateMs() - modifiedAtMs > TIME_GRAIN_MS ? modifiedAtMs : -1;
     this.#listedAtMs = now;
     const { numbers, marked } = listProcesses(this.#storage);
-    this.#marked = marked;
+    this.#liveness.marked = marked;
     for (const entry of this.#entries.values())
       if (lacksFile(this.#storage, numbers, entry.info.number)) this.#drop(entry);
     for (const number of this.#dead.keys()) if (!numbers.has(number)) this.#dead.delete(number);
@@ -304,9 +280,9 @@ export class Processes {
   /**
    * Takes in a process that told of itself; false where it is dead already: the dead are not worth a descriptor each.
    */
-  #take(entry: Entry): boolean {
+  #take(entry: WatchedProcess): boolean {
     const { info } = entry;
-    if (this.#look(entry, this.#askLivenessFifo(info)) === 'dead') {
+    if (this.#liveness.look(entry, this.#liveness.askFifo(info)) === 'dead') {
       this.#dead.set(info.number, info);
       return false;
     }
@@ -319,18 +295,18 @@ export class Processes {
     return true;
   }
 
-  #drop(entry: Entry): void {
+  #drop(entry: WatchedProcess): void {
     entry.reader.close();
     this.#entries.delete(entry.info.number);
   }
 
-  #reap(entry: Entry): void {
+  #reap(entry: WatchedProcess): void {
     this.#drop(entry);
     this.#dead.set(entry.info.number, entry.info);
   }
 
   /** Reads the state again; false where the file turned out damaged. */
-  #reread(entry: Entry): boolean {
+  #reread(entry: WatchedProcess): boolean {
     if (entry.info.state === 'left') return true;
     try {
       const block = entry.reader.read(PROCESS_BLOCKS.identity);
@@ -353,29 +329,6 @@ export class Processes {
     return this.#unusable.has(number) || this.#failed ? told : 'dead';
   }
 
-  #look(entry: Entry, told: Liveness): Liveness {
-    const { info } = entry;
-    if (info.state === 'left') return 'dead';
-    if (told !== 'unknown') return told;
-    if (info.bootId !== this.#machine.bootId) return this.#lookAtOtherKernel(entry);
-    return this.#machine.pidLiveness(info.pid, info.startTicks, info.pidNamespace);
-  }
-
-  /**
-   * What the liveness FIFO tells. It was open before the identity was written, so a closed one can only mean the end.
-   */
-  #askLivenessFifo(info: ProcessInfo): Liveness {
-    if (!info.hasLivenessFifo || info.bootId !== this.#machine.bootId) return 'unknown';
-    try {
-      const fifo = probeLivenessFifo(this.#storage, info.number);
-      // A missing liveness FIFO proves nothing by itself: temp directories are swept by others.
-      if (fifo === 'closed') return this.#storage.isRemoved() ? 'unknown' : 'dead';
-      return fifo === 'open' ? 'alive' : 'unknown';
-    } catch {
-      return 'unknown';
-    }
-  }
-
   /**
    * True where a process is seen to have the rights with which it joined: alive, of our pid namespace, and its user the
    * same. It can make files in the region then, as soon as it has time.
@@ -384,37 +337,5 @@ export class Processes {
     const { bootId, pid, startTicks, pidNamespace, uid } = info;
     if (bootId !== this.#machine.bootId) return false;
     return this.#machine.pidLiveness(pid, startTicks, pidNamespace) === 'alive' && this.#machine.userOf(pid) === uid;
-  }
-
-  #lookAtOtherKernel(entry: Entry): Liveness {
-    const { number } = entry.info;
-    if (this.#marked.has(number)) return 'dead';
-    let beat: number | undefined;
-    // Before the read, which may be held up: only what it could have seen counts.
-    const clockMs = this.#clock();
-    try {
-      beat = readBeat(entry.reader);
-    } catch {
-      return 'unknown';
-    }
-    // Another kernel would see our local file system as a shared one, and beat from its first moment: what never beat
-    // ran here, before the last boot.
-    if (beat === undefined) return this.#storage.shared ? 'unknown' : 'dead';
-    entry.lease ??= new LeaseWatch(this.#leaseMs * LEASE_SHARE);
-    entry.lookedAtMs = nowMs();
-    const liveness = entry.lease.look(beat, clockMs);
-    entry.verdict = liveness;
-    if (liveness === 'dead') this.#mark(number);
-    return liveness;
-  }
-
-  /** Before anything of it is used: it may only be stopped, and must learn of this when it goes on. */
-  #mark(number: number): void {
-    this.#marked.add(number);
-    try {
-      this.#storage.createBlocks(markPath(number))?.close();
-    } catch {
-      // It learns by its links.
-    }
   }
 }
