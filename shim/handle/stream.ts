@@ -6,17 +6,14 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import {
-  SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
-  type SocketWatcher,
   SOL_SOCKET,
   STP_DEATH_AS_TCP,
   STP_REF,
   STP_WATCHER,
   STPbind,
   STPclose,
-  STPgetsockopt,
   STPsetopt,
   STPsetsockopt,
   STPshutdown,
@@ -34,6 +31,7 @@ import { endCallback } from '../node/tick';
 import { boundName, type EndNames, type Ends, shownEnds } from './names';
 import { Reader } from './reader';
 import { NativeRequests } from './requests';
+import { StreamWatcher } from './stream-watcher';
 import { WAITS, WriteQueue } from './write-queue';
 
 export const NO_DESCRIPTOR = -1;
@@ -41,36 +39,6 @@ export const NO_DESCRIPTOR = -1;
 /** STPshutdown: the outgoing direction. */
 const SENDING = 1;
 const RESET = { onoff: true, linger: 0 } as const;
-
-/** What the library tells of the descriptor. A handle has methods of the same names that net.js calls. */
-class StreamWatcher implements SocketWatcher {
-  readonly #stream: StpStream;
-
-  constructor(stream: StpStream) {
-    this.#stream = stream;
-  }
-
-  readable(bytes: number): void {
-    this.#stream.reader.announce(bytes);
-  }
-
-  writable(): void {
-    this.#stream.becameWritable();
-  }
-
-  reset(): void {
-    this.#stream.wasReset();
-  }
-
-  connected(errno: number): void {
-    this.#stream.onConnected?.(errno);
-  }
-
-  taken(taken: boolean): void {
-    const { onTaken } = this.#stream;
-    if (onTaken !== undefined) this.#stream.run(onTaken, taken);
-  }
-}
 
 export class StpStream extends JsStream {
   descriptor = NO_DESCRIPTOR;
@@ -126,19 +94,6 @@ export class StpStream extends JsStream {
     } finally {
       endCallback();
     }
-  }
-
-  // --- from the watcher ---
-
-  becameWritable(): void {
-    if (this.writes.pending) this.run(resume, this);
-  }
-
-  /** The reader finds the error behind the last byte. A paused socket learns of it by its write, as with TCP. */
-  wasReset(): void {
-    if (this.writes.held)
-      this.fail(-(STPgetsockopt(this.descriptor, SOL_SOCKET, SO_ERROR) as number) || status('ECONNRESET'), 'give');
-    else if (!this.reader.reading) this.becameWritable();
   }
 
   // --- what native code asks ---
@@ -389,10 +344,6 @@ Object.defineProperty(StpStream.prototype, kOwner, {
 export function streamOf(socket: unknown): StpStream | undefined {
   const handle = (socket as { _handle?: unknown } | null | undefined)?._handle;
   return handle instanceof StpStream ? handle : undefined;
-}
-
-function resume(stream: StpStream): void {
-  stream.resumeWrites();
 }
 
 function cancelOf(stream: StpStream): void {
