@@ -229,7 +229,7 @@ function patchHandles(patches: Patches, settings: Configuration): void {
           const translator = forWorkers > 0 ? undefined : translatorToListen();
           return translator === undefined
             ? native.call(this, ip, port, flags)
-            : translator.bindTcpHandle(settings, native, this, ip, port, flags);
+            : translator.bindTcpHandle(settings, native, this, { ip, port, flags: flags ?? 0 });
         },
     );
   }

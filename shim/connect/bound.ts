@@ -1,9 +1,13 @@
 /** What a TCP handle was told to bind to, kept until it is known whether it goes by STP. */
 
-export interface Bound {
+/** What Node's bind was given. */
+export interface BindAddress {
   readonly ip: string;
   readonly port: number;
   readonly flags: number;
+}
+
+export interface Bound extends BindAddress {
   /** Binds in the kernel, where that has not been done; returns a negative errno, or 0. */
   readonly late: (() => number) | undefined;
 }

@@ -10,7 +10,7 @@ import { StpError } from '../../src/index';
 import { nextTick } from '../../src/host';
 import { type Configuration } from '../configuration';
 import { type Place, placeOf } from '../connect/addresses';
-import { boundTo, rememberBound } from '../connect/bound';
+import { type BindAddress, boundTo, rememberBound } from '../connect/bound';
 import { wantedFor } from '../connect/decision';
 import { hostOf } from '../connect/host';
 import { holdPort, servesWorkers, sharedAs } from '../handoff/cluster';
@@ -66,9 +66,7 @@ export function bindTcpHandle(
   settings: Configuration,
   native: NativeBind,
   handle: TcpHandle,
-  ip: string,
-  port: number,
-  flags = 0,
+  { ip, port, flags }: BindAddress,
 ): number {
   const byNode = wantedFor(settings, ip, port).wanted !== 'stp';
   const bind = (): number => native.call(handle, ip, port, flags);

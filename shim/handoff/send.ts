@@ -25,6 +25,12 @@ import { take } from './take';
 type Send = (...args: unknown[]) => boolean;
 type Done = ((error: Error | null) => void) | undefined;
 
+/** What follows message and handle in the arguments of `send`. */
+interface SendRest {
+  readonly options: Record<string, unknown>;
+  readonly done: Done;
+}
+
 /** Sends that wait for the give before them, by channel. */
 const queues = new WeakMap<ChannelTarget, (() => void)[]>();
 
@@ -46,13 +52,13 @@ export function sendThrough(target: ChannelTarget, native: Send, args: readonly 
     queue.push(byNode);
     return false;
   }
-  const { options, done } = rest(args);
+  const rest = restOf(args);
   const go = isServer
     ? (): void => {
-        sendServer(target, native, message, handle, done);
+        sendServer(target, native, message, handle, rest.done);
       }
     : (): void => {
-        sendSocket(target, native, message, handle as unknown as InternalSocket, options, done);
+        sendSocket(target, native, message, handle as unknown as InternalSocket, rest);
       };
   if (queue === undefined) go();
   else queue.push(go);
@@ -60,7 +66,7 @@ export function sendThrough(target: ChannelTarget, native: Send, args: readonly 
 }
 
 /** `send(message, handle, [options], [callback])` */
-function rest(args: readonly unknown[]): { options: Record<string, unknown>; done: Done } {
+function restOf(args: readonly unknown[]): SendRest {
   const [, , options, callback] = args;
   const done = typeof options === 'function' ? options : callback;
   return {
@@ -81,8 +87,7 @@ function sendSocket(
   native: Send,
   message: unknown,
   socket: InternalSocket,
-  options: Record<string, unknown>,
-  done: Done,
+  { options, done }: SendRest,
 ): void {
   const stream = streamOf(socket);
   if (stream === undefined) return;

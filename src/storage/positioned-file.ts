@@ -62,6 +62,16 @@ export interface PlainFileOptions {
   readonly access: Access;
 }
 
+/** How the descriptor of a PlainFile was opened. */
+interface Opened {
+  /** With O_DIRECT. */
+  readonly direct: boolean;
+  /** Each write is to be followed by fsync. */
+  readonly sync: boolean;
+  readonly writable: boolean;
+  readonly access: Access;
+}
+
 // Undefined on macOS and Windows.
 const O_DIRECT = constants.O_DIRECT as number | undefined;
 const O_DSYNC = (constants.O_DSYNC as number | undefined) ?? 0;
@@ -84,7 +94,7 @@ export class PlainFile implements PositionedFile {
    */
   readonly #identity: FileIdentity | undefined;
 
-  private constructor(path: string, fd: number, direct: boolean, sync: boolean, writable: boolean, access: Access) {
+  private constructor(path: string, fd: number, { direct, sync, writable, access }: Opened) {
     this.path = path;
     this.#fd = fd;
     this.#direct = direct;
@@ -121,25 +131,26 @@ export class PlainFile implements PositionedFile {
     }
   }
 
-  static #made(path: string, fd: number, options: PlainFileOptions): PlainFile {
-    const plain = new PlainFile(path, fd, false, options.direct, true, options.access);
+  static #made(path: string, fd: number, { direct, access }: PlainFileOptions): PlainFile {
+    const plain = new PlainFile(path, fd, { direct: false, sync: direct, writable: true, access });
     // Not in one step: some file systems create the file and then refuse the flag, and we could not tell whose it is.
-    if (options.direct && O_DIRECT !== undefined && canAlign()) plain.#tryDirect(O_DIRECT);
+    if (direct && O_DIRECT !== undefined && canAlign()) plain.#tryDirect(O_DIRECT);
     return plain;
   }
 
   /** Opens a file for reading; undefined where there is none. */
-  static open(path: string, options: PlainFileOptions): PlainFile | undefined {
-    if (options.direct && O_DIRECT !== undefined && canAlign()) {
+  static open(path: string, { direct, access }: PlainFileOptions): PlainFile | undefined {
+    const opened = { sync: false, writable: false, access };
+    if (direct && O_DIRECT !== undefined && canAlign()) {
       try {
-        const fd = openExisting(path, options.access, O_DIRECT);
-        return fd === undefined ? undefined : new PlainFile(path, fd, true, false, false, options.access);
+        const fd = openExisting(path, access, O_DIRECT);
+        return fd === undefined ? undefined : new PlainFile(path, fd, { ...opened, direct: true });
       } catch (error) {
         if (codeOf(error) !== 'EINVAL' || error instanceof StpError) throw error;
       }
     }
-    const fd = openExisting(path, options.access);
-    return fd === undefined ? undefined : new PlainFile(path, fd, false, false, false, options.access);
+    const fd = openExisting(path, access);
+    return fd === undefined ? undefined : new PlainFile(path, fd, { ...opened, direct: false });
   }
 
   /**
@@ -147,15 +158,16 @@ export class PlainFile implements PositionedFile {
    * is in its place.
    */
   static again({ path, fd, direct, access }: SameFile): PlainFile {
+    const opened = { sync: false, writable: true, access };
     if (direct && O_DIRECT !== undefined && canAlign()) {
       try {
-        return new PlainFile(path, reopenWritable(path, fd, O_DIRECT | O_DSYNC), true, false, true, access);
+        return new PlainFile(path, reopenWritable(path, fd, O_DIRECT | O_DSYNC), { ...opened, direct: true });
       } catch (error) {
         if (error instanceof StpError) throw error;
       }
     }
     // O_DSYNC in place of fsync: each write is one call.
-    return new PlainFile(path, reopenWritable(path, fd, direct ? O_DSYNC : 0), false, false, true, access);
+    return new PlainFile(path, reopenWritable(path, fd, direct ? O_DSYNC : 0), { ...opened, direct: false });
   }
 
   same(): SameFile {
