@@ -1,4 +1,4 @@
-/** When the engine runs by itself: at the times that it asks for, and after the turn of the event loop that it is in. */
+/** When the engine runs by itself: at times that it asks for, and after the turn of the event loop that it is in. */
 import { type AsyncResource } from 'node:async_hooks';
 import { type Engine, forEach } from '../engine';
 import { clearTimeout, nowMs, setImmediate, setTimeout } from '../host';

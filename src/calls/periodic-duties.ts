@@ -47,7 +47,10 @@ export class PeriodicDuties {
     if (region.mayBeServed) this.#startLookingOut();
   }
 
-  /** May be called while the region is opened. Also where the storage is our own: this may be the host that serves it to others. */
+  /**
+   * May be called while the region is opened. Also where the storage is our own: this may be the host that serves it to
+   * others.
+   */
   meetOtherHost(region: Region): void {
     this.#root.runInAsyncScope(() => {
       this.#startBeating(region);

@@ -5,8 +5,11 @@
  * file: each end knows which one it made, and which one of the peer it opened. Only the peer, or a process that knows
  * that we are dead, takes away the name of our own log.
  */
+import { crashPoint } from '../crash-points';
+import { StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { pairOfName, type Region } from '../region';
+import { pairOfName, type ProcessInfo, type Region } from '../region';
+import { type LogReader } from '../storage';
 import { type Ends } from './link-ends';
 
 export class LinkFiles {
@@ -27,6 +30,34 @@ export class LinkFiles {
   /** Path of the log that `peer` writes and we read. */
   theirs(peer: number): string {
     return `${REGION_PATHS.links}/${peer}-${this.#region.self.number}`;
+  }
+
+  /**
+   * Opens the peer's log, and notes in `ends` which file it is; undefined where it is not there yet. ESTPCORRUPT where
+   * it is another's.
+   */
+  openTheirs(ends: Ends): LogReader | undefined {
+    const { info } = ends;
+    const { storage, limits } = this.#region;
+    const place = this.theirs(info.number);
+    // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
+    const file = storage.info(place);
+    // One that is put there in this moment could not be told from its next: the process that puts it there tells us
+    // then.
+    if (file === undefined) return undefined;
+    ends.peerFile = file.id;
+    const reader = storage.openLog(place, { ring: limits.ringBytes, frames: limits.framesBytes });
+    if (reader === undefined || this.#isOf(info, reader)) return reader;
+    reader.close();
+    throw new StpError('ESTPCORRUPT', `link ${info.number}-${this.#region.self.number} names other processes`);
+  }
+
+  /** True where a log is from that process to us, of this region and these lives of both. */
+  #isOf(info: ProcessInfo, { identity }: LogReader): boolean {
+    const { self, id } = this.#region;
+    const { from, to, fromEpoch, toEpoch, regionId } = identity;
+    const processes = from === info.number && to === self.number;
+    return processes && fromEpoch === info.epoch && toEpoch === self.epoch && regionId === id;
   }
 
   /** Which file lies there; 0 where there is none. */
@@ -90,8 +121,25 @@ export class LinkFiles {
     }
   }
 
-  /** Removes the peer's log of a link that ended, so that no process takes it for that of the next one. */
-  removeTheirs(ends: Ends): void {
+  /** True where the peer's process is dead, or that can't be found out. */
+  isDead({ info }: Ends): boolean {
+    try {
+      return this.#region.isAlive(info) === 'dead';
+    } catch {
+      return true;
+    }
+  }
+
+  /** Removes the logs of a link that is over: the peer's only where it does not read or write there any more. */
+  removeLogs(ends: Ends): void {
+    const { info, link } = ends;
+    this.removeLog(this.ours(info.number));
+    if (link.peerGone) crashPoint('death.log-removed');
+    if (link.peerGone || link.failure !== null) this.#removeTheirs(ends);
+  }
+
+  /** So that no process takes it for that of the next link. */
+  #removeTheirs(ends: Ends): void {
     if (!this.#hasBegunAnew(ends)) this.removeLog(this.theirs(ends.info.number));
   }
 

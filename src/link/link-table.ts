@@ -16,17 +16,18 @@
 import { crashPoint } from '../crash-points';
 import { errnoOf, StpError } from '../errors';
 import { REGION_PATHS } from '../layout';
-import { decodeNotifications, type ProcessInfo, type Region } from '../region';
+import { type ProcessInfo, type Region } from '../region';
 import { canListen, closeFifo, loadNative } from '../storage';
-import { BellReader, BUFFER_BYTES, ringQuietly } from './bell';
+import { BellReader, ringQuietly } from './bell';
 import { BellFiles } from './bell-files';
 import { FailedPeers } from './failed-peers';
-import { Link, type LinkSink } from './link';
-import { closeBells, type Ends, newEnds, portChangesOf, willHear } from './link-ends';
+import { Housekeeping, type HousekeepingTable } from './housekeeping';
+import { type Link, type LinkSink } from './link';
+import { closeBells, type Ends, newEnds, portChangesOf } from './link-ends';
 import { LinkFiles } from './link-files';
 import { type Leftovers, leftoversOf } from './dead-peer';
-import { checkRoom, identityOf, mechanismOf } from './mechanism';
-import { Newcomers, UNMET_MS_MAX } from './newcomers';
+import { checkRoom, createLink } from './mechanism';
+import { listenForNewcomers, Newcomers, mayPass, type NewcomersTable } from './newcomers';
 import { Poller, type PollerEvents } from './poller';
 import { yieldOf } from './yield';
 import { nowMs } from '../host';
@@ -39,24 +40,6 @@ export interface LinkTableEvents extends LinkSink {
   /** A process called us, and we may not look into the region any more. */
   barred(): void;
 }
-
-/** How often the life of a peer without a bell is looked at. */
-const LIFE_CHECK_MS = 250;
-const LIFE_CHECKS_PER_LEASE = 20;
-/** The same where each takes trips to a file server. */
-const LIFE_CHECKS_PER_SHARED_LEASE = 10;
-/** How often the directory is looked at for processes that want a link with us, while no link is being made. */
-const LIST_MS = 20;
-/** The same where records come and go, and each list is a trip to a file server that they wait behind. */
-const LIST_BUSY_MS = 200;
-/** How often we look for what dead processes left us, where no process can notify us. */
-const REAP_MS = 5000;
-/** So long we then go on to clear up after dead processes, where our opening had no time to finish it. */
-const CLEAR_MS = 100;
-/** Failures that are none of the peer's, and may pass. */
-const MAY_PASS: ReadonlySet<string> = new Set(['EMFILE', 'ENOBUFS', 'EIO', 'ENOSPC', 'EDQUOT']);
-/** A file that is not listed so often is not there. */
-const MISSING_MAX = 2;
 
 export class LinkTable implements PollerEvents {
   readonly poller: Poller;
@@ -71,11 +54,7 @@ export class LinkTable implements PollerEvents {
   #livenessFifo: BellReader | null = null;
   /** Of our own port table. */
   #portChanges = 0;
-  #lifeCheckedMs = 0;
-  #listedMs = 0;
-  readonly #lifeCheckMs: number;
-  #reapedMs = 0;
-  #cleared: boolean;
+  readonly #housekeeping: Housekeeping;
   #closed = false;
 
   constructor(region: Region, events: LinkTableEvents) {
@@ -83,41 +62,42 @@ export class LinkTable implements PollerEvents {
     this.#events = events;
     this.#bells = new BellFiles(region);
     this.#files = new LinkFiles(region);
-    this.#newcomers = new Newcomers(region, this.#files, {
-      find: (number) => this.#ends.get(number),
-      isBanned: (number) => this.#failed.isBanned(number),
-      make: (info) => this.#make(info),
-      complete: (ends) => {
-        this.#complete(ends);
+    this.poller = new Poller(events, this, yieldOf(loadNative()));
+    this.poller.remote = region.storage.shared;
+    const table = this.#asTable();
+    this.#newcomers = new Newcomers(region, this.#files, table);
+    this.#housekeeping = new Housekeeping(region, this.#files, this.#newcomers, table);
+    this.#livenessFifo = listenForNewcomers(region, {
+      notified: (from) => {
+        this.#discover(from);
       },
-      peerDied: (ends) => {
-        this.#peerDied(ends);
+      ended: () => {
+        this.poller.setNeedsClock(true);
       },
     });
-    this.#cleared = region.recovered.complete;
-    this.poller = new Poller(events, this, yieldOf(loadNative()));
-    const { shared } = region.storage;
-    const { leaseMs } = region.limits;
-    this.#lifeCheckMs = shared
-      ? leaseMs / LIFE_CHECKS_PER_SHARED_LEASE
-      : Math.min(LIFE_CHECK_MS, leaseMs / LIFE_CHECKS_PER_LEASE);
-    this.poller.remote = shared;
-    if (region.livenessFd === undefined || !canListen()) {
+    if (this.#livenessFifo === null) {
       this.poller.setNeedsClock(true);
       return;
     }
-    this.#livenessFifo = new BellReader(
-      region.livenessFd,
-      (bytes) => {
-        // A full buffer: there may have been no room for more.
-        this.#discover(bytes.length < BUFFER_BYTES ? decodeNotifications(bytes) : []);
-      },
-      () => {
-        this.poller.setNeedsClock(true);
-      },
-    );
     this.poller.loopHandle = this.#livenessFifo;
     this.#updateClock();
+  }
+
+  /** What the parts of it ask of it. */
+  #asTable(): NewcomersTable & HousekeepingTable {
+    return {
+      ends: this.#ends,
+      isAwake: () => !this.poller.asleep,
+      isBanned: (number) => this.#failed.isBanned(number),
+      make: (info) => this.#make(info),
+      complete: (ends) => this.#complete(ends),
+      peerDied: (ends) => {
+        this.#peerDied(ends);
+      },
+      changed: () => {
+        this.#updateClock();
+      },
+    };
   }
 
   /**
@@ -171,7 +151,7 @@ export class LinkTable implements PollerEvents {
     return this.#failed.hasNotAnswered(number);
   }
 
-  /** No process is to find us at home any more. */
+  /** No process finds us any more. */
   closeLivenessFifo(): void {
     this.#livenessFifo?.close();
     this.#livenessFifo = null;
@@ -193,32 +173,23 @@ export class LinkTable implements PollerEvents {
   }
 
   #make(info: ProcessInfo): Ends {
-    const { storage, self } = this.#region;
+    const { self } = this.#region;
     const sameKernel = info.bootId === self.bootId;
     const hasBells = info !== self && sameKernel && self.hasLivenessFifo && info.hasLivenessFifo;
     if (hasBells) this.#bells.make(info.number);
     crashPoint('link.bells');
     const bellFd = hasBells ? this.#bells.openReader(info.number) : undefined;
     crashPoint('link.bell-open');
-    const mechanism = mechanismOf(this.#region, info);
-    const capacityBytes = mechanism === 'ring' ? this.#region.limits.ringBytes : this.#region.limits.framesBytes;
     let link: Link;
     try {
-      const out = storage.createLog(
-        this.#files.ours(info.number),
-        identityOf(this.#region, info),
-        mechanism,
-        capacityBytes,
-      );
-      out.showPortChanges(this.#portChanges);
-      link = new Link(this.poller, info.number, info.epoch, out, mechanism === 'ring');
-      link.unheard = info !== self && !hasBells;
-      link.remote = storage.shared;
-      crashPoint('link.log');
+      link = createLink(this.#region, this.poller, this.#files.ours(info.number), info);
     } catch (error) {
       if (bellFd !== undefined) closeFifo(bellFd);
       throw error;
     }
+    link.out.showPortChanges(this.#portChanges);
+    link.unheard = info !== self && !hasBells;
+    crashPoint('link.log');
     const listens = canListen();
     const heldFd = listens ? undefined : bellFd;
     const ends = newEnds({ info, link, hasBells, heldFd, ownFile: this.#files.ownId(info.number) });
@@ -232,15 +203,12 @@ export class LinkTable implements PollerEvents {
   }
 
   #listen(ends: Ends, bellFd: number): void {
-    ends.bell = new BellReader(
-      bellFd,
-      () => {
-        this.#rung(ends);
-      },
-      () => {
-        this.#bellEnded(ends);
-      },
-    );
+    const rung = (): void => {
+      this.#rung(ends);
+    };
+    ends.bell = new BellReader(bellFd, rung, () => {
+      this.#bellEnded(ends);
+    });
   }
 
   /** Tells the peer that there is a new link. False: that process is gone. */
@@ -254,30 +222,11 @@ export class LinkTable implements PollerEvents {
   /** Opens the peer's log if it is there by now. */
   #complete(ends: Ends): boolean {
     const { link, info } = ends;
-    const { self, storage, limits } = this.#region;
     if (link.in !== null) return true;
     if (this.#files.abandoned) return false;
-    const place = this.#files.theirs(info.number);
     try {
-      // Before it is opened: should it be replaced in between, we know the one that is no more, and find that out.
-      const file = storage.info(place);
-      // One that is put there in this moment could not be told from its next: the process that puts it there tells us
-      // then.
-      if (file === undefined) return false;
-      ends.peerFile = file.id;
-      const reader = storage.openLog(place, { ring: limits.ringBytes, frames: limits.framesBytes });
+      const reader = this.#files.openTheirs(ends);
       if (reader === undefined) return false;
-      const { from, to, fromEpoch, toEpoch, regionId } = reader.identity;
-      const right =
-        from === info.number &&
-        to === self.number &&
-        fromEpoch === info.epoch &&
-        toEpoch === self.epoch &&
-        regionId === this.#region.id;
-      if (!right) {
-        reader.close();
-        throw new StpError('ESTPCORRUPT', `link ${info.number}-${self.number} names other processes`);
-      }
       link.in = reader;
       crashPoint('link.opened');
       if (this.#files.isSuperseded(ends)) {
@@ -305,10 +254,8 @@ export class LinkTable implements PollerEvents {
     const { link } = ends;
     link.in?.close();
     link.in = null;
-    const now = nowMs();
-    if (ends.unopenedSinceMs === 0) ends.unopenedSinceMs = now;
-    const passes = error instanceof StpError && MAY_PASS.has(error.code) && now - ends.unopenedSinceMs < UNMET_MS_MAX;
-    if (!passes || link.peerGone) link.fail(error);
+    if (ends.unopenedSinceMs === 0) ends.unopenedSinceMs = nowMs();
+    if (!mayPass(error, ends.unopenedSinceMs) || link.peerGone) link.fail(error);
   }
 
   #openBell(ends: Ends): void {
@@ -340,7 +287,8 @@ export class LinkTable implements PollerEvents {
    */
   #bellEnded(ends: Ends): void {
     if (this.#closed || ends.link.peerGone) return;
-    const isOver = this.#files.abandoned || ends.link.isGivenUp || this.#hasDied(ends) || this.#files.isGivenUp(ends);
+    const isOver =
+      this.#files.abandoned || ends.link.isGivenUp || this.#files.isDead(ends) || this.#files.isGivenUp(ends);
     if (isOver) this.#peerDied(ends);
     else this.#listenAgain(ends);
   }
@@ -392,81 +340,11 @@ export class LinkTable implements PollerEvents {
   }
 
   #updateClock(): void {
-    // Processes of another kernel can't notify us.
-    let needs =
-      !this.#files.abandoned && (this.#livenessFifo === null || this.#newcomers.waiting || this.#region.storage.shared);
-    for (const ends of this.#ends.values()) {
-      if (ends.link.in === null || (!willHear(ends) && ends.info !== this.#region.self)) needs = true;
-    }
-    this.poller.setNeedsClock(needs);
+    this.poller.setNeedsClock(this.#housekeeping.isNeeded(this.#livenessFifo !== null));
   }
 
   housekeep(): void {
-    if (this.#closed) return;
-    const now = nowMs();
-    const checkLife = now - this.#lifeCheckedMs >= this.#lifeCheckMs;
-    if (!checkLife && now - this.#listedMs < this.#listGoodMs() && !this.#isMeeting()) return;
-    this.#listedMs = now;
-    if (checkLife) this.#lifeCheckedMs = now;
-    try {
-      if (this.#files.abandoned) {
-        for (const ends of [...this.#ends.values()]) this.#checkLife(ends);
-        return;
-      }
-      if (now - this.#reapedMs >= REAP_MS) {
-        this.#reapedMs = now;
-        this.#files.reap(this.#ends);
-        if (!this.#cleared) this.#cleared = this.#region.recover(CLEAR_MS).complete;
-      }
-      const names = this.#region.storage.list(REGION_PATHS.links);
-      for (const ends of [...this.#ends.values()])
-        if (ends.info !== this.#region.self) this.#checkPeer(ends, names, checkLife);
-      this.#newcomers.meetAll(names, false);
-      this.#updateClock();
-    } catch {
-      // The clock goes on, and tries again.
-    }
-  }
-
-  /**
-   * While data come and go, the trips of a list to a file server are left to the data: newcomers wait as long as for a
-   * process that sleeps.
-   */
-  #listGoodMs(): number {
-    return this.poller.remote && !this.poller.asleep ? LIST_BUSY_MS : LIST_MS;
-  }
-
-  #isMeeting(): boolean {
-    if (this.#newcomers.waiting) return true;
-    for (const ends of this.#ends.values()) if (ends.link.in === null || ends.hasBells !== willHear(ends)) return true;
-    return false;
-  }
-
-  /** Of a removed region: there only the life of a peer can be looked at. */
-  #checkLife(ends: Ends): void {
-    if (ends.info !== this.#region.self && !willHear(ends) && this.#region.isAlive(ends.info) === 'dead')
-      this.#peerDied(ends);
-  }
-
-  #checkPeer(ends: Ends, names: readonly string[], checkLife: boolean): void {
-    const { link, info } = ends;
-    const self = this.#region.self.number;
-    const incomplete = link.in === null && !this.#complete(ends);
-    // A peer of this kernel from which no bell will be heard is looked at each time: peers of the dead are to know at
-    // once.
-    if (!incomplete && (willHear(ends) || !(checkLife || ends.hasBells))) return;
-    if (this.#region.isAlive(info) === 'dead') {
-      this.#peerDied(ends);
-      return;
-    }
-    const needed = incomplete ? `${self}-${info.number}` : `${info.number}-${self}`;
-    // A list of what others change meanwhile may lack a name that is there.
-    const listed =
-      names.includes(needed) ||
-      (ends.missing > 0 && this.#region.storage.info(`${REGION_PATHS.links}/${needed}`) !== undefined);
-    ends.missing = listed ? 0 : ends.missing + 1;
-    if (ends.missing >= MISSING_MAX || (!ends.heard && this.#files.isReplaced(ends)))
-      link.fail(new StpError('ECONNRESET', `process ${info.number} gave the link up`));
+    if (!this.#closed) this.#housekeeping.run();
   }
 
   linkOver(link: Link): void {
@@ -492,25 +370,12 @@ export class LinkTable implements PollerEvents {
     this.#ends.delete(peer);
     this.poller.links.delete(link);
     if (!link.peerGone) link.tellGivenUp();
-    this.#files.removeLog(this.#files.ours(peer));
-    if (link.peerGone) crashPoint('death.log-removed');
-    if (link.peerGone || link.failure !== null) this.#files.removeTheirs(ends);
-    if (link.peerGone && this.#hasDied(ends)) {
-      // A dead process does not clean up; the process that comes first does. A peer that lives uses them for its next
-      // link.
-      for (const name of this.#bells.names(peer)) this.#files.remove(name);
-    }
+    this.#files.removeLogs(ends);
+    // A dead process does not clean up. A peer that lives uses them for its next link.
+    if (link.peerGone && this.#files.isDead(ends)) for (const name of this.#bells.names(peer)) this.#files.remove(name);
     closeBells(ends);
     link.ringPeer = null;
     link.close();
-  }
-
-  #hasDied({ info }: Ends): boolean {
-    try {
-      return this.#region.isAlive(info) === 'dead';
-    } catch {
-      return true;
-    }
   }
 
   /** Before the end: sockets for which bytes have come that will not be looked at, by index. */

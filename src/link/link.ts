@@ -1,8 +1,9 @@
 /**
  * A link: this process's end of the two logs that join it with one other process (or with itself).
  *
- * Outgoing, records are built in the log in place (record-writer.ts) and published (publisher.ts). Incoming, each record is checked before it is used and given to the sink; at most one per socket
- * and turn, so that a program's ticks and microtasks run between two reads of a socket as they do with TCP.
+ * Outgoing, records are built in the log in place (record-writer.ts) and published (publisher.ts). Incoming, each
+ * record is checked before it is used and given to the sink; at most one per socket and turn, so that a program's ticks
+ * and microtasks run between two reads of a socket as they do with TCP.
  *
  * Invariants: nothing read from the peer is used before its bounds are checked, and nothing is read twice. A damaged
  * log ends the link, not the process. We are the only writer of the outgoing log; the peer of the incoming one.

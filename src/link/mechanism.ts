@@ -1,10 +1,11 @@
-/** How two processes are linked: mechanism, names in the log, and whether there is room for it. */
+/** How two processes are linked: mechanism, names in the log, whether there is room for it, and our end of it. */
 import { StpError } from '../errors';
 import { type ProcessInfo, type Region } from '../region';
 import { type LogIdentity } from '../storage';
+import { Link, type LinkOwner } from './link';
 
 /** Rings where both ends can map the same memory, else frames. */
-export function mechanismOf({ storage, self }: Region, peer: ProcessInfo): 'ring' | 'frames' {
+function mechanismOf({ storage, self }: Region, peer: ProcessInfo): 'ring' | 'frames' {
   return peer.bootId === self.bootId && self.canMap && peer.canMap && storage.mechanisms.has('ring')
     ? 'ring'
     : 'frames';
@@ -21,6 +22,20 @@ export function checkRoom(region: Region, peer: ProcessInfo): void {
 }
 
 /** What the log that we write for `peer` says of itself. */
-export function identityOf({ self, id }: Region, peer: ProcessInfo): LogIdentity {
+function identityOf({ self, id }: Region, peer: ProcessInfo): LogIdentity {
   return { from: self.number, to: peer.number, fromEpoch: self.epoch, toEpoch: peer.epoch, regionId: id };
+}
+
+/**
+ * Our end of a link with `peer`, whose log is made at `place`. Throws ENOSPC, EMFILE and the like, and leaves nothing
+ * behind then.
+ */
+export function createLink(region: Region, owner: LinkOwner, place: string, peer: ProcessInfo): Link {
+  const { storage, limits } = region;
+  const mechanism = mechanismOf(region, peer);
+  const capacityBytes = mechanism === 'ring' ? limits.ringBytes : limits.framesBytes;
+  const out = storage.createLog(place, identityOf(region, peer), mechanism, capacityBytes);
+  const link = new Link(owner, peer.number, peer.epoch, out, mechanism === 'ring');
+  link.remote = storage.shared;
+  return link;
 }

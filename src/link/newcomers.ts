@@ -5,7 +5,9 @@
  */
 import { nowMs } from '../host';
 import { StpError } from '../errors';
-import { type ProcessInfo, type Region } from '../region';
+import { decodeNotifications, type ProcessInfo, type Region } from '../region';
+import { canListen } from '../storage';
+import { BellReader, BUFFER_BYTES } from './bell';
 import { type Ends } from './link-ends';
 import { type LinkFiles } from './link-files';
 
@@ -13,19 +15,47 @@ import { type LinkFiles } from './link-files';
  * How long a process waits for our end of a link, where we have no room or descriptors for it, before it is told to
  * give up.
  */
-export const UNMET_MS_MAX = 2000;
+const UNMET_MS_MAX = 2000;
+
+/** Failures that are none of the peer's, and may pass. */
+const MAY_PASS: ReadonlySet<string> = new Set(['EMFILE', 'ENOBUFS', 'EIO', 'ENOSPC', 'EDQUOT']);
+
+/** True where what failed since then may still come right by itself. */
+export function mayPass(error: unknown, sinceMs: number): boolean {
+  return error instanceof StpError && MAY_PASS.has(error.code) && nowMs() - sinceMs < UNMET_MS_MAX;
+}
 
 /** What is asked of the table of links. */
 export interface NewcomersTable {
-  /** What we hold of the link with a process, if there is one. */
-  find(number: number): Ends | undefined;
+  /** What we hold of links, by process. */
+  readonly ends: ReadonlyMap<number, Ends>;
   /** True where there were too many damaged links with a process. */
   isBanned(number: number): boolean;
   /** Makes our end of a link. Throws ENOSPC, EMFILE and the like. */
   make(info: ProcessInfo): Ends;
-  /** Opens the peer's log if it is there by now. */
-  complete(ends: Ends): void;
+  /** Opens the peer's log if it is there by now; true where it is open. */
+  complete(ends: Ends): boolean;
   peerDied(ends: Ends): void;
+}
+
+/** News of processes that call us. */
+export interface NewcomerEvents {
+  /** These have made a log for us; empty: all names are to be looked at. */
+  notified(from: readonly number[]): void;
+  /** No notification will come any more. */
+  ended(): void;
+}
+
+/** Listens at our liveness FIFO; null where there is none, or this process can't wait for one. */
+export function listenForNewcomers({ livenessFd }: Region, events: NewcomerEvents): BellReader | null {
+  if (livenessFd === undefined || !canListen()) return null;
+  const told = (bytes: Buffer): void => {
+    // A full buffer: there may have been no room for more.
+    events.notified(bytes.length < BUFFER_BYTES ? decodeNotifications(bytes) : []);
+  };
+  return new BellReader(livenessFd, told, () => {
+    events.ended();
+  });
 }
 
 export class Newcomers {
@@ -75,7 +105,7 @@ export class Newcomers {
   }
 
   #meet(from: number, notified: boolean): void {
-    const known = this.#table.find(from);
+    const known = this.#table.ends.get(from);
     if (known !== undefined) {
       if (notified && !known.heard && this.#files.isReplaced(known))
         known.link.fail(new StpError('ECONNRESET', `process ${from} began anew`));

@@ -3,8 +3,9 @@
  * bell rings.
  *
  * A turn is one immediate. Awake, a turn follows a turn by setImmediate, several of them in one go of the event loop
- * while records wait for them. While nothing comes it spins for a moment (spin.ts). Asleep, nothing runs at all: each link says so in its asleep word, everything is looked at once more, and then the bells wake
- * us. Links without a bell (another kernel, no FIFOs) are polled by a timer that backs off.
+ * while records wait for them. While nothing comes it spins for a moment (spin.ts). Asleep, nothing runs at all: each
+ * link says so in its asleep word, everything is looked at once more, and then the bells wake us. Links without a bell
+ * (another kernel, no FIFOs) are polled by a timer that backs off.
  *
  * Order that matters in falling asleep: publish the asleep word, then look again. A sender publishes, then looks at the
  * word. So one of the two sees the other.

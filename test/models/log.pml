@@ -2,8 +2,8 @@
  * The log in mapped memory, with sleeping and waking: one writer W, one reader R, each with its event loop and its
  * poller.
  *
- * Stands for src/storage/ring-log.ts, src/link/link.ts, src/link/record-writer.ts, src/link/poller.ts and
- * src/link/bell.ts. `=` names the function that a line stands for. Memory: the words (HEAD, LAP_END, READ, ASLEEP_*)
+ * Stands for src/storage/ring-log.ts, src/link/link.ts, src/link/publisher.ts, src/link/record-writer.ts,
+ * src/link/poller.ts and src/link/bell.ts. `=` names the function that a line stands for. Memory: the words (HEAD, LAP_END, READ, ASLEEP_*)
  * are read and written by Atomics, which are sequentially consistent, so each access is a step of its own and steps
  * interleave. Records are plain stores before HEAD's. A bell is a FIFO: a byte in it stays until it is read, more bytes
  * say no more. Left out: what only makes things later (spinning, several turns in one go) and the watch timer: no
@@ -68,7 +68,7 @@ inline claim(size, granted) {
   }
 }
 
-/* = Link.refreshRoom, RingReader.peerRead, RingWriter.released */
+/* = Publisher.refreshRoom, RingReader.peerRead, RingWriter.released */
 inline refreshRoom() {
   d_step { assert(MINUS(READ, tail) <= MINUS(head, tail)); tail = READ }
 }
@@ -81,7 +81,7 @@ inline wakeW() {
   fi
 }
 
-/* = Link.publish, Link.#ringIf(SLEEPS) */
+/* = Publisher.publish, Publisher.#ringIf(SLEEPS) */
 inline publish() {
   if
   :: dirty ->
@@ -110,7 +110,7 @@ inline publish() {
 }
 
 /*
- * = RecordWriter.append with the engine's answer to -1 (Peer.block); then Link.publishNow or publishSoon, and
+ * = RecordWriter.append with the engine's answer to -1 (Peer.block); then Publisher.publishNow or publishSoon, and
  * Poller.publishLater
  */
 inline append() {
@@ -264,7 +264,7 @@ inline poll() {
   fi
 }
 
-/* = Link.#acknowledge, Link.#ringIf(SLEEPS | WANTS_ROOM) */
+/* = Link.#acknowledge, Publisher.#ringIf(SLEEPS | WANTS_ROOM) */
 inline acknowledge() {
   atomic { READ = position; span = 0; more = false };
 #ifndef NO_RING_FOR_ROOM
