@@ -1,6 +1,6 @@
 /**
  * Part of `npm run build`: makes of the files of src/ and shim/ the few files that programs load, in dist/lib. To find
- * and compile 180 small files takes a program longer than to run what is in them.
+ * and compile 230 small files takes a program longer than to run what is in them.
  *
  * - `hook.js`: what the preload loads. `library.js`: what the first socket loads, the call library among it.
  * - `register.js`, `index.js`, `index-esm.mjs` and `stp.js`: the entries of the package, a line each.

@@ -53,6 +53,7 @@ export const LASTING: Readonly<Record<string, readonly string[]>> = {
 /** What no phase comes to, and why. */
 export const UNREACHED: Readonly<Record<string, string>> = {
   link: 'only where a region is made',
+  realpath: 'only where the device does not tell the type of the file system, as with an overlay',
   fsync: 'only where a file system refuses O_DSYNC',
   fchmod: 'only in the region of a group: test/calls/group.test.ts',
   fchown: 'as fchmod',
