@@ -21,25 +21,6 @@ export async function cast(test: Test, variant: Variant, holders: number): Promi
   return { peer, holders: rest, region };
 }
 
-/** Connects `fds.s` of the peer with `fds.s` of a holder. */
-export async function join(peer: Actor, holder: Actor): Promise<void> {
-  const port = await holder.run((kit) => {
-    const { s, port: chosen } = kit.listen();
-    kit.notes.set(
-      'accepted',
-      kit.stp.STPaccept(s).then(async (c) => {
-        kit.fds['s'] = c;
-        await kit.stp.STPclose(s);
-      }),
-    );
-    return chosen;
-  });
-  await peer.run(async (kit, to) => {
-    kit.fds['s'] = await kit.connect(to);
-  }, port);
-  await holder.run((kit) => kit.notes.get('accepted'));
-}
-
 export function at(actors: readonly Actor[], i: number): Actor {
   const actor = actors[i % actors.length];
   if (actor === undefined) throw new Error('no actors');

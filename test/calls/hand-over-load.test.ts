@@ -1,7 +1,8 @@
 /** A connection that moves on and on between real processes, with data under way in both directions. */
 import t from 'tap';
 import { type Duplex } from './duplex';
-import { at, cast, join } from './hand-over-kit';
+import { connectedPair } from './connected-pair';
+import { at, cast } from './hand-over-kit';
 import { DIRECT, MAPPED } from './variants';
 
 for (const [variant, rounds] of [
@@ -14,7 +15,7 @@ for (const [variant, rounds] of [
     variant.skip,
     async (t) => {
       const { peer, holders } = await cast(t, variant, 3);
-      await join(peer, at(holders, 0));
+      await connectedPair(at(holders, 0), peer);
       await peer.run((kit) => {
         kit.notes.set(
           'duplex',

@@ -1,7 +1,8 @@
 /** Live connections that move between real processes: who may take what, and what a death or a limit leaves of it. */
 import t from 'tap';
 import { Actor } from './actor';
-import { at, cast, join } from './hand-over-kit';
+import { connectedPair } from './connected-pair';
+import { at, cast } from './hand-over-kit';
 import { MAPPED, WITHOUT_KOFFI } from './variants';
 
 for (const variant of [MAPPED, WITHOUT_KOFFI]) {
@@ -54,7 +55,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
     };
 
     void t.test('a socket given to one process can be taken by no other; the token works once', async (t) => {
-      await join(peer, giver);
+      await connectedPair(giver, peer);
       const token = await give(await taker.run((kit) => kit.stp.STPgetclientid()));
       t.equal(await take(third, token), 'EACCES');
       t.equal(
@@ -74,14 +75,14 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
     });
 
     void t.test('a process takes back what it gave, by its own token', async (t) => {
-      await join(peer, giver);
+      await connectedPair(giver, peer);
       const token = await give();
       t.equal(await take(giver, token), '');
       await echo(giver);
     });
 
     void t.test('both names of the connection go along, and so do bytes that were received and not read', async (t) => {
-      await join(peer, giver);
+      await connectedPair(giver, peer);
       await peer.run((kit) => kit.sendText(kit.fds['s'] ?? -1, 'unread'));
       const names = await giver.run(async (kit) => {
         const { stp, fds } = kit;
@@ -101,7 +102,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
     });
 
     void t.test('a half-closed connection is taken as it is', async (t) => {
-      await join(peer, giver);
+      await connectedPair(giver, peer);
       await peer.run(async (kit) => {
         await kit.sendText(kit.fds['s'] ?? -1, 'last words');
         kit.stp.STPshutdown(kit.fds['s'] ?? -1, 1);
@@ -121,7 +122,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
     });
 
     void t.test('a give that nobody takes in time resets the connection, and the token is void', async (t) => {
-      await join(peer, giver);
+      await connectedPair(giver, peer);
       const token = await give(null, 20);
       t.equal(await giver.run((kit) => kit.notes.get('told')), 'reset');
       t.equal(await take(taker, token), 'EBADF');
@@ -129,7 +130,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
     });
 
     void t.test('closing a given socket before it is taken resets the connection', async (t) => {
-      await join(peer, giver);
+      await connectedPair(giver, peer);
       const token = await give();
       t.equal(await giver.run((kit) => kit.stp.STPclose(kit.fds['s'] ?? -1)), 0);
       t.equal(await take(taker, token), 'EBADF');
@@ -137,7 +138,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
     });
 
     void t.test('while it is given a socket can only be closed', async (t) => {
-      await join(peer, giver);
+      await connectedPair(giver, peer);
       const codes = await giver.run(async (kit) => {
         const { stp, fds } = kit;
         const s = fds['s'] ?? -1;
@@ -171,7 +172,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
 
     void t.test('a taker that is killed before it has the socket gives it back', async (t) => {
       const doomed = await Actor.start(t, { region, ...variant.options, name: 'doomed' });
-      await join(peer, giver);
+      await connectedPair(giver, peer);
       await peer.run((kit) => kit.feed(kit.fds['s'] ?? -1, 1, 0, 100_000));
       const token = await give();
       const port = await giver.run((kit) => {
@@ -197,7 +198,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
     void t.test('a giver that exits before the take resets the connection, and nobody waits for it', async (t) => {
       for (const how of ['exit', 'kill'] as const) {
         const leaving = await Actor.start(t, { region, ...variant.options, name: 'leaving' });
-        await join(peer, leaving);
+        await connectedPair(leaving, peer);
         const token = await leaving.run((kit) => kit.stp.STPgivesocket(kit.fds['s'] ?? -1, null));
         if (how === 'exit') leaving.run(() => process.exit(0)).catch(() => undefined);
         else await leaving.kill();
@@ -214,7 +215,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
         const outcomes: string[] = [];
         for (const delayMs of [0, 1, 2, 4, 7, 11]) {
           const leaving = await Actor.start(t, { region, ...variant.options, name: 'leaving' });
-          await join(peer, leaving);
+          await connectedPair(leaving, peer);
           await peer.run((kit) => kit.feed(kit.fds['s'] ?? -1, 1, 0, 200_000));
           const token = await leaving.run((kit) => kit.stp.STPgivesocket(kit.fds['s'] ?? -1, null));
           const taking = take(taker, token);
@@ -246,7 +247,7 @@ for (const variant of [MAPPED, WITHOUT_KOFFI]) {
     void t.test('both ends are handed over at the same time', async (t) => {
       const [otherPeer, otherHolder] = [third, taker];
       for (let i = 0; i < 3; i++) {
-        await join(peer, giver);
+        await connectedPair(giver, peer);
         await Promise.all([
           peer.run((kit) => kit.feed(kit.fds['s'] ?? -1, 1, 0, 150_000)),
           giver.run((kit) => kit.feed(kit.fds['s'] ?? -1, 2, 0, 150_000)),

@@ -1,8 +1,8 @@
 /** Deaths during a hand-over: of the giver, of the taker, of the other end of the connection. */
 import { type CrashPoint } from '../../src/crash-points';
+import { connectedPair } from '../calls/connected-pair';
 import { type Kit } from '../calls/kit';
 import { type Play } from './plays';
-import { connectedPair } from './region-plays';
 import { assert, type Stage } from './stage';
 
 type Actor = Awaited<ReturnType<Stage['victim']>>;

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { inspectRegion, Region } from '../../src/region';
 import { Actor, freshRegion } from '../calls/actor';
+import { connectedPair } from '../calls/connected-pair';
 import { type Kit } from '../calls/kit';
 import { assert, type Teardown } from './stage';
 
@@ -31,25 +32,6 @@ function needsContainers(): string | undefined {
   }
 }
 
-/** `fds.s` of the server is connected with `fds.s` of the client. */
-async function join(server: Actor, client: Actor): Promise<void> {
-  const port = await server.run((kit) => {
-    const { s, port: chosen } = kit.listen();
-    kit.notes.set(
-      'accepted',
-      kit.stp.STPaccept(s).then(async (c) => {
-        kit.fds['s'] = c;
-        await kit.stp.STPclose(s);
-      }),
-    );
-    return chosen;
-  });
-  await client.run(async (kit, to) => {
-    kit.fds['s'] = await kit.connect(to);
-  }, port);
-  await server.run((kit) => kit.notes.get('accepted'));
-}
-
 const untilReset = (kit: Kit): Promise<{ code: string; atMs: number }> =>
   kit.code(() => kit.stp.STPrecv(kit.fds['s'] ?? -1, Buffer.alloc(1))).then((code) => ({ code, atMs: kit.nowMs() }));
 
@@ -57,7 +39,7 @@ const untilReset = (kit: Kit): Promise<{ code: string; atMs: number }> =>
 async function deathInContainer(test: Teardown, region: string, survivor: Actor, serves: boolean): Promise<number> {
   const doomed = await Actor.start(test, { region, name: 'doomed', prefix: CONTAINER });
   assert((await doomed.run(() => process.pid)) === 1, 'it is the first process of its namespace');
-  await (serves ? join(doomed, survivor) : join(survivor, doomed));
+  await (serves ? connectedPair(doomed, survivor) : connectedPair(survivor, doomed));
   const reset = survivor.run(untilReset);
   const killedMs = nowMs();
   await doomed.kill();

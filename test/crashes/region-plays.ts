@@ -1,7 +1,8 @@
 /** Deaths of processes that open a region, clear up after others, or mourn a peer. */
 import { Region } from '../../src/region';
+import { connectedPair } from '../calls/connected-pair';
 import { type Play } from './plays';
-import { assert, type Stage } from './stage';
+import { assert } from './stage';
 
 /** Opens a region that others use. */
 export const newcomerPlay: Play = {
@@ -111,24 +112,3 @@ export const recoveryPlay: Play = {
     await stage.check();
   },
 };
-
-type Actor = Awaited<ReturnType<Stage['victim']>>;
-
-/** `fds.s` of the server is connected with `fds.s` of the client. */
-export async function connectedPair(server: Actor, client: Actor): Promise<void> {
-  const port = await server.run((kit) => {
-    const { s, port: chosen } = kit.listen();
-    kit.notes.set(
-      'accepted',
-      kit.stp.STPaccept(s).then(async (c) => {
-        kit.fds['s'] = c;
-        await kit.stp.STPclose(s);
-      }),
-    );
-    return chosen;
-  });
-  await client.run(async (kit, to) => {
-    kit.fds['s'] = await kit.connect(to);
-  }, port);
-  await server.run((kit) => kit.notes.get('accepted'));
-}
