@@ -33,7 +33,7 @@ export class Log {
   }
 
   add(...values: unknown[]): void {
-    this.#lines.push(values.map((value) => this.#text(value)).join(' '));
+    this.#lines.push(values.map((value) => this.shown(value)).join(' '));
   }
 
   /**
@@ -45,7 +45,8 @@ export class Log {
     return [...this.lines].sort((one, two) => group(one) - group(two));
   }
 
-  #text(value: unknown): string {
+  /** A value as it stands in a line, with the names that ports have by now. */
+  shown(value: unknown): string {
     const text =
       value instanceof Error ? errorText(value) : typeof value === 'string' ? value : JSON.stringify(value, replacer);
     return text.replace(/\d{4,5}/g, (number) => this.#names.get(number) ?? number);

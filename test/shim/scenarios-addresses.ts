@@ -13,8 +13,10 @@ async function visit(options: net.TcpNetConnectOpts, log: Log): Promise<void> {
     log.add(options.host, error);
     return;
   }
+  // Before the port of this end has its name: at another address it may be the same number.
+  const remotePort = log.shown(socket.remotePort);
   log.name(socket.localPort, 'CLIENT');
-  log.add(options.host === os.hostname() ? 'HOSTNAME' : options.host, socket.remotePort, socket.localPort);
+  log.add(options.host === os.hostname() ? 'HOSTNAME' : options.host, remotePort, socket.localPort);
   log.add(socket.remoteAddress, socket.remoteFamily, socket.localAddress, socket.localFamily);
   socket.end();
   socket.resume();
