@@ -4,7 +4,7 @@
  * One that does not share its port is alone and ends the search. Of those that share it the closest to the address that
  * was called are found, and calls go to them in turn. A process that is known to be dead is never found. A table that
  * is damaged drops its process and no other; where one can't be read for a reason that may pass, the search throws that
- * rather than to say that nobody listens.
+ * rather than to say that no process listens.
  */
 import { StpError } from '../errors';
 import { closeness, ipBytes } from '../layout';

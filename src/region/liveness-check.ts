@@ -2,8 +2,8 @@
  * Whether another process lives: by its liveness FIFO; where that tells nothing, by its pid if it runs on our kernel,
  * or by its heartbeat if it runs on another one.
  *
- * The answer is 'dead' only where that is certain; a process that has left is dead. Whoever sees the lease of a process
- * run out marks it as dead at once, and what is marked is dead for all processes.
+ * The answer is 'dead' only where that is certain; a process that has left is dead. A process that sees another's lease
+ * run out marks that one as dead at once, and what is marked is dead for all processes.
  */
 import { nowMs } from '../host';
 import { type BlockReader, type Storage } from '../storage';

@@ -1,4 +1,7 @@
-/** Live connections that move between real processes: who may take what, and what a death or a limit leaves of it. */
+/**
+ * Live connections that move between real processes: which process may take what, and what a death or a limit leaves of
+ * it.
+ */
 import t from 'tap';
 import { Actor } from './actor';
 import { connectedPair } from './connected-pair';

@@ -78,7 +78,7 @@ const trafficPlay: Play = {
   run: playClient,
 };
 
-/** What the victim is told: where it dies, after passing there so often, and whom it talks to. */
+/** What the victim is told: where it dies, after passing there so often, and which process it talks to. */
 interface ClientOrders {
   readonly point: CrashPoint;
   readonly spare: number;

@@ -12,7 +12,7 @@ function linesIn(text: string): number {
 }
 
 /** `line name` of each function with a body that takes too many parameters; `this` is none. */
-function crowdedFunctions(file: string, text = textOf(file)): string[] {
+function overlongSignatures(file: string, text = textOf(file)): string[] {
   const found: string[] = [];
   eachNode(parse(file, text), (node) => {
     if (!ts.isFunctionLike(node) || !('body' in node)) return;
@@ -35,7 +35,7 @@ void t.test('no file of code has more than 400 lines', (t) => {
 void t.test('no function takes more than five parameters', (t) => {
   const files = projectFiles().filter((file) => CODE.test(file));
   t.same(
-    files.flatMap((file) => crowdedFunctions(file).map((where) => `${file}:${where}`)),
+    files.flatMap((file) => overlongSignatures(file).map((where) => `${file}:${where}`)),
     [],
   );
   t.end();
@@ -43,12 +43,12 @@ void t.test('no function takes more than five parameters', (t) => {
 
 void t.test('the rules find what is too much, and leave what is not', (t) => {
   t.equal(linesIn('a\nb\n'), 2);
-  t.same(crowdedFunctions('a.ts', 'function f(a, b, c, d, e) {}\nconst g = (this: X, a, b, c, d, e) => 0;'), []);
-  t.same(crowdedFunctions('a.ts', 'function f(a, b, c, d, e, g) {}'), ['1 f']);
-  t.same(crowdedFunctions('a.ts', 'class A {\n  constructor(a, b, c, d, e, g) {}\n  m(a, b, c, d, e, g): void {}\n}'), [
-    '2 function',
-    '3 m',
-  ]);
-  t.same(crowdedFunctions('a.ts', 'interface I { m(a, b, c, d, e, f): void }'), [], 'a type says what others take');
+  t.same(overlongSignatures('a.ts', 'function f(a, b, c, d, e) {}\nconst g = (this: X, a, b, c, d, e) => 0;'), []);
+  t.same(overlongSignatures('a.ts', 'function f(a, b, c, d, e, g) {}'), ['1 f']);
+  t.same(
+    overlongSignatures('a.ts', 'class A {\n  constructor(a, b, c, d, e, g) {}\n  m(a, b, c, d, e, g): void {}\n}'),
+    ['2 function', '3 m'],
+  );
+  t.same(overlongSignatures('a.ts', 'interface I { m(a, b, c, d, e, f): void }'), [], 'a type says what others take');
   t.end();
 });
