@@ -11,6 +11,7 @@
  * word. So one of the two sees the other.
  */
 import { AsyncResource } from 'node:async_hooks';
+import { ASLEEP } from '../layout';
 import { type BellReader } from './bell';
 import { type Link, type LinkOwner, type LinkSink } from './link';
 import { type Publisher } from './publisher';
@@ -48,6 +49,8 @@ const REMOTE_WAIT_MS = 20;
  */
 const HOUSEKEEPING_MS = 50;
 const HOUSEKEEPING_TURNS = 8;
+/** The count of sleeps begins anew after this. */
+const SLEEPS_MAX = 0xffff_ffff >>> ASLEEP.countShift;
 
 export interface PollerEvents {
   /** A link failed or its peer is gone, and all it sent has been delivered. */
@@ -294,7 +297,7 @@ export class Poller implements LinkOwner {
 
   #sleep(): void {
     this.spin.end();
-    this.#sleeps = (this.#sleeps + 1) & 0x3fff_ffff;
+    this.#sleeps = (this.#sleeps + 1) & SLEEPS_MAX;
     this.asleep = true;
     this.#calmSinceMs = nowMs();
     for (const link of this.links) link.setAsleep(true, this.#sleeps);

@@ -257,7 +257,7 @@ export abstract class Publisher extends RecordWriter {
     }
   }
 
-  /** True where the peer has told that. */
+  /** True where the peer has told that, or its log can't be read any more. */
   get isGivenUp(): boolean {
     try {
       return this.in !== null && (this.in.peerAsleep() & GIVEN_UP) !== 0;

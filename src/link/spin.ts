@@ -53,8 +53,7 @@ export class Spin {
   }
 
   /** Since the first turn that found nothing, milliseconds. */
-  idleMs(): number {
-    const now = nowMs();
+  idleMs(now = nowMs()): number {
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
     return now - this.#idleSinceMs;
   }
@@ -70,9 +69,9 @@ export class Spin {
       this.#leaveOut -= 1;
       return false;
     }
-    const idleUs = this.idleMs() * 1000;
-    if (idleUs >= this.#budgetUs || last?.peerIsBusy() === true) return false;
     let before = nowMs();
+    const idleUs = this.idleMs(before) * 1000;
+    if (idleUs >= this.#budgetUs || last?.peerIsBusy() === true) return false;
     for (let i = 0; i < LOOKS_PER_TURN; i++) {
       if (isReady()) return true;
       yieldProcessor();

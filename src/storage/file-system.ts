@@ -81,9 +81,8 @@ export function fileSystemOf(directory: string): FileSystemInfo {
 function linuxFileSystem(place: string, type: number): FileSystemInfo {
   const list = readMountList();
   const { dev } = io.statSync(place);
-  const quick = typeOfDevice(list, `${deviceMajor(dev)}:${deviceMinor(dev)}`);
-  if (quick !== undefined && (IN_MEMORY.has(quick) || ON_DISK.has(quick)))
-    return { name: quick, local: true, inMemory: IN_MEMORY.has(quick) };
+  const own = ownFileSystem(typeOfDevice(list, `${deviceMajor(dev)}:${deviceMinor(dev)}`));
+  if (own !== undefined) return own;
   const mounts = parseMounts(list);
   const mount = mountOf(mounts, io.realpathSync(place));
   if (mount !== undefined) return fileSystemOfMount(mounts, mount);
@@ -107,9 +106,15 @@ function deviceMinor(dev: number): number {
 
 /** The file system of one of `mounts`. */
 export function fileSystemOfMount(mounts: readonly Mount[], { type, options }: Mount): FileSystemInfo {
+  const isLocal = (): boolean => type === OVERLAY && upperIsLocal(mounts, options);
+  return ownFileSystem(type) ?? { name: type, local: isLocal(), inMemory: false };
+}
+
+/** One of this host by its type alone; undefined for others. */
+function ownFileSystem(type: string | undefined): FileSystemInfo | undefined {
+  if (type === undefined) return undefined;
   const inMemory = IN_MEMORY.has(type);
-  const isLocal = inMemory || ON_DISK.has(type) || (type === OVERLAY && upperIsLocal(mounts, options));
-  return { name: type, local: isLocal, inMemory };
+  return inMemory || ON_DISK.has(type) ? { name: type, local: true, inMemory } : undefined;
 }
 
 /**

@@ -359,7 +359,8 @@ for (const { title, options, under, skip } of [MAPPED, DIRECT]) {
       await client.run((kit) => kit.sendText(kit.fds['s'] ?? -1, 'ping'));
       const name = `links/${clientNumber}-${serverNumber}`;
       const log = options.driver === 'mapped' ? mappedRing(server.child.pid ?? 0, name) : path.join(region, name);
-      scribble(log ?? '', 4096);
+      if (log === undefined) throw new Error('the memory of the log was not found');
+      scribble(log, 4096);
       server.child.kill('SIGCONT');
       t.match(await heard, /^ECONNRESET$|^ESTPCORRUPT$/u);
     },

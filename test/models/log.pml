@@ -3,11 +3,11 @@
  * poller.
  *
  * Stands for src/storage/ring-log.ts, src/link/link.ts, src/link/publisher.ts, src/link/record-writer.ts,
- * src/link/poller.ts and src/link/bell.ts. `=` names the function that a line stands for. Memory: the words (HEAD, LAP_END, READ, ASLEEP_*)
- * are read and written by Atomics, which are sequentially consistent, so each access is a step of its own and steps
- * interleave. Records are plain stores before HEAD's. A bell is a FIFO: a byte in it stays until it is read, more bytes
- * say no more. Left out: what only makes things later (spinning, several turns in one go) and the watch timer: no
- * wake-up may need it.
+ * src/link/poller.ts and src/link/bell.ts. `=` names the function that a line stands for. Memory: the words (HEAD,
+ * LAP_END, READ, ASLEEP_*) are read and written by Atomics, which are sequentially consistent, so each access is a
+ * step of its own and steps interleave. Records are plain stores before HEAD's. A bell is a FIFO: a byte in it stays
+ * until it is read, more bytes say no more. Left out: what only makes things later (spinning, several turns in one go)
+ * and the watch timer: no wake-up may need it.
  *
  * Properties: R takes in each record once, in order and whole (assert), nobody is left asleep with work to do (invalid
  * end states), and the two do not wake each other without end (progress). Positions count modulo 16 and begin at 14, so
