@@ -161,14 +161,20 @@ export interface Scenario {
   readonly differences?: readonly Difference[];
 }
 
-/** Below the ports that systems choose for sockets without one: nobody else comes upon these by chance. */
+/**
+ * Below the ports that systems choose for sockets without one: a client can't be given the very port that it calls
+ * (TCP connects it to itself then), and no server comes upon it by chance.
+ */
 const FREE_PORT_FIRST = 12_000;
-const FREE_PORT_COUNT = 18_000;
+const FREE_PORTS_OF_PROCESS = 16;
+const FREE_PORT_PROCESSES = 1125;
+let freePorts = 0;
 
-/** A port where nobody listens. */
+/** A port where nobody listens; processes that play side by side get different ones. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = FREE_PORT_FIRST + Math.floor(Math.random() * FREE_PORT_COUNT);
+    const turn = freePorts++ % FREE_PORTS_OF_PROCESS;
+    const port = FREE_PORT_FIRST + (process.pid % FREE_PORT_PROCESSES) * FREE_PORTS_OF_PROCESS + turn;
     const server = net.createServer();
     const free = await new Promise<boolean>((resolve) => {
       server

@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import dns from 'node:dns';
 import net from 'node:net';
-import { closed, errorText, event, type Scenario, watch } from './scenario-kit';
+import { closed, errorText, event, freePort, type Scenario, watch } from './scenario-kit';
 
 const echo = (): net.Server =>
   net.createServer((socket) => {
@@ -214,12 +214,8 @@ export const connectionScenarios: Record<string, Scenario> = {
   'a refused connect to localhost, which has several addresses': {
     server: () => net.createServer(),
     client: async (_port, log) => {
-      const gone = net.createServer().listen(0, '127.0.0.1');
-      await event(gone, 'listening');
-      const { port } = gone.address() as net.AddressInfo;
+      const port = await freePort();
       log.name(port, 'PORT');
-      gone.close();
-      await event(gone, 'close');
       const { lookup } = dns;
       // As caches of names do it. What localhost is here is chance.
       dns.lookup = ((host: string, { all }: dns.LookupOptions, callback: (...values: unknown[]) => void) => {

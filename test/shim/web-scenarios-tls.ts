@@ -1,8 +1,8 @@
 /** Scenarios: what sockets of TLS do once they are connected, from both ends. */
 import net from 'node:net';
 import tls from 'node:tls';
-import { event, Log, type Scenario } from './scenario-kit';
-import { closing, HOST, read, sleep, tell, trust, turns } from './web-kit';
+import { event, freePort, Log, type Scenario } from './scenario-kit';
+import { closing, read, sleep, tell, trust, turns } from './web-kit';
 import { connect, place, SECURE_EVENTS, secureServer, state, visit } from './web-tls-kit';
 
 export const tlsScenarios: Record<string, Scenario> = {
@@ -245,12 +245,8 @@ export const tlsScenarios: Record<string, Scenario> = {
   'tls: a connection that is refused': {
     server: () => net.createServer(),
     client: async (_port, log) => {
-      const gone = net.createServer().listen(0, HOST);
-      await event(gone, 'listening');
-      const { port } = gone.address() as net.AddressInfo;
+      const port = await freePort();
       log.name(port, 'GONE');
-      gone.close();
-      await event(gone, 'close');
       const socket = tell(connect({ port, ...trust }), log, 'client', SECURE_EVENTS);
       await closing(socket);
       log.add(...state(socket));
