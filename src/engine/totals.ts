@@ -15,5 +15,8 @@ export function totalPayload(bytes: number): Buffer {
 
 /** The count in a payload that is at least as long as Total. */
 export function totalIn(bytes: Buffer, at: number): number {
-  return bytes.readUInt32LE(at) + (bytes.readUInt32LE(at + 4) & UPPER_BITS) * U32;
+  const upper = bytes.readUInt32LE(at + 4) & UPPER_BITS;
+  // A product would be kept as a double: the first one in a field of small integers undoes all compiled code that
+  // reads such objects.
+  return upper === 0 ? bytes.readUInt32LE(at) : bytes.readUInt32LE(at) + upper * U32;
 }

@@ -17,13 +17,13 @@ export class BellReader {
   readonly #socket: net.Socket;
 
   /**
-   * Takes over `fd`. `rung` is called when it was rung, with what was written, which is good for the length of the
-   * call; `gone` once when the last writer is gone.
+   * Takes over `fd`. `rung` is called when it was rung, with what was written: the first bytes of a buffer, good for
+   * the length of the call. `gone` is called once when the last writer is gone.
    */
-  constructor(fd: number, rung: (bytes: Buffer) => void, gone: () => void) {
+  constructor(fd: number, rung: (lengthBytes: number, buffer: Buffer) => void, gone: () => void) {
     const buffer = Buffer.alloc(BUFFER_BYTES);
     const callback = (lengthBytes: number): boolean => {
-      rung(buffer.subarray(0, lengthBytes));
+      rung(lengthBytes, buffer);
       return true;
     };
     // @types/node keeps `onread` to connect(), Node takes it here as well.

@@ -206,9 +206,8 @@ export class LinkTable implements PollerEvents {
     const rung = (): void => {
       this.#rung(ends);
     };
-    ends.bell = new BellReader(bellFd, rung, () => {
-      this.#bellEnded(ends);
-    });
+    const ended = this.#bellEnded.bind(this, ends);
+    ends.bell = this.poller.inOwnContext(() => new BellReader(bellFd, rung, ended));
   }
 
   /** Tells the peer that there is a new link. False: that process is gone. */
@@ -278,7 +277,7 @@ export class LinkTable implements PollerEvents {
       this.#complete(ends);
       this.#updateClock();
     }
-    this.poller.rung();
+    this.poller.rung(ends.link);
   }
 
   /**

@@ -49,9 +49,9 @@ export interface NewcomerEvents {
 /** Listens at our liveness FIFO; null where there is none, or this process can't wait for one. */
 export function listenForNewcomers({ livenessFd }: Region, events: NewcomerEvents): BellReader | null {
   if (livenessFd === undefined || !canListen()) return null;
-  const told = (bytes: Buffer): void => {
+  const told = (lengthBytes: number, buffer: Buffer): void => {
     // A full buffer: there may have been no room for more.
-    events.notified(bytes.length < BUFFER_BYTES ? decodeNotifications(bytes) : []);
+    events.notified(lengthBytes < BUFFER_BYTES ? decodeNotifications(buffer.subarray(0, lengthBytes)) : []);
   };
   return new BellReader(livenessFd, told, () => {
     events.ended();

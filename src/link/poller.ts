@@ -2,10 +2,12 @@
  * The poller: looks for records in all links of this process, spins a little when there are none, then sleeps until a
  * bell rings.
  *
- * A turn is one immediate. Awake, a turn follows a turn by setImmediate, several of them in one go of the event loop
- * while records wait for them. While nothing comes it spins for a moment (spin.ts). Asleep, nothing runs at all: each
- * link says so in its asleep word, everything is looked at once more, and then the bells wake us. Links without a bell
- * (another kernel, no FIFOs) are polled by a timer that backs off.
+ * A turn is one immediate, or the callback of the bell that wakes us. Awake, a turn follows a turn by setImmediate,
+ * several of them in one go of the event loop while records wait for them. While nothing comes it spins for a moment
+ * (spin.ts). Asleep, nothing runs at all: each link says so in its asleep word, everything is looked at once more, and
+ * then the bells wake us. Where no spin is worth it, the bell's callback takes in what came by its link, and that link
+ * alone gets a new asleep word: a sleep costs the same, however many links there are. Links without a bell (another
+ * kernel, no FIFOs) are polled by a timer that backs off.
  *
  * Order that matters in falling asleep: publish the asleep word, then look again. A sender publishes, then looks at the
  * word. So one of the two sees the other.
@@ -13,34 +15,21 @@
 import { AsyncResource } from 'node:async_hooks';
 import { ASLEEP } from '../layout';
 import { type BellReader } from './bell';
+import { Bursts } from './bursts';
 import { type Link, type LinkOwner, type LinkSink } from './link';
+import { LookClock } from './look-clock';
 import { type Publisher } from './publisher';
+import { RingWatch } from './ring-watch';
 import { Spin } from './spin';
-import { clearInterval, clearTimeout, nextTick, nowMs, setImmediate, setInterval, setTimeout } from '../host';
+import { clearInterval, nextTick, nowMs, setImmediate, setInterval } from '../host';
 
 /**
  * Turns in one go of the event loop while records wait for the next turn: a go costs a system call, and libuv reads a
  * busy socket 32 times in one.
  */
 const TURNS_PER_GO = 4;
-/** So many records are a burst, and a quick one where each takes less than this: a wake costs two processes as much. */
-const BURST_RECORDS = 4;
-const QUICK_RECORD_US = 250;
-/** After records that took longer so many bursts are not trusted: answers would wait behind the next slow one. */
-const SLOW_BURSTS = 16;
 /** Sockets that turns are counted for at first. */
 const TURNS_FIRST = 1024;
-/** How long published records may lie unread before their reader is rung again. */
-const WATCH_MS = 1000;
-/**
- * Looks by the clock: so long after the last event, one after each twentieth of that time. A message waits by so much
- * longer than the pause before it.
- */
-const POLL_FRACTION = 1 / 20;
-const POLL_FIRST_MS = 1;
-const POLL_MAX_MS = 50;
-/** Where each look is a trip to a file server, an idle pair of processes makes less than 20 in a second. */
-const POLL_REMOTE_MAX_MS = 200;
 /** Longest time without a sleep in which answers of remote peers are waited for. */
 const REMOTE_WAIT_MS = 20;
 /**
@@ -78,24 +67,25 @@ export class Poller implements LinkOwner {
   remote = false;
   readonly spin: Spin;
 
+  readonly #bursts = new Bursts();
   readonly #events: PollerEvents;
   readonly #root = new AsyncResource('STPPOLLER');
+  readonly #clock = new LookClock(this.#root, () => {
+    this.#tick();
+  });
+  readonly #watch = new RingWatch(this.#root, () => {
+    this.#ringAgain();
+  });
   readonly #dirty: Publisher[] = [];
   /** By which the last record came. */
   #lastLink: Link | null = null;
   /** Turns that are still to run in this go of the event loop. */
   #turnsDue = 0;
   #behind = false;
-  /** The last turn had several records. */
-  #burst = false;
-  /** Bursts for which a peer that sleeps is rung for each answer, as there was a slow one. */
-  #slowBursts = 0;
   #sleeps = 0;
   #flushQueued = false;
   #polling = false;
   #referenced = false;
-  #clock: NodeJS.Timeout | null = null;
-  #watch: NodeJS.Timeout | null = null;
   /** When we woke last, or went to sleep. */
   #calmSinceMs = 0;
   #housekeptMs = 0;
@@ -121,13 +111,12 @@ export class Poller implements LinkOwner {
   setReferenced(referenced: boolean): void {
     if (this.#referenced === referenced) return;
     this.#referenced = referenced;
+    this.#clock.setReferenced(referenced);
     if (referenced) {
       this.#loopHandle ??= setInterval(() => undefined, 0x7fff_ffff);
       this.#loopHandle.ref();
-      this.#clock?.ref();
     } else {
       this.#loopHandle?.unref();
-      this.#clock?.unref();
     }
     this.wake();
   }
@@ -142,16 +131,30 @@ export class Poller implements LinkOwner {
 
   publishLater(publisher: Publisher): void {
     if (!this.#dirty.includes(publisher)) this.#dirty.push(publisher);
-    if (this.asleep) this.wake();
+    if (this.asleep && this.#mustLook(publisher)) this.wake();
     if (this.#flushQueued || this.#polling) return;
+    if (this.asleep) this.spin.expect();
     this.#flushQueued = true;
     // After the program's own ticks and microtasks of this turn, so that what they send is still joined.
     nextTick(flushOf, this);
   }
 
+  /**
+   * Whether we must wake for what was appended: no bell will tell of the answer, or it is likely to come while we spin
+   * for it, or we wait for room, which the next asleep word must say.
+   */
+  #mustLook({ needsRoom, failure, ringPeer }: Publisher): boolean {
+    return this.needsClock || needsRoom || failure !== null || ringPeer === null || this.#isSpinWorth();
+  }
+
+  #isSpinWorth(): boolean {
+    return this.#referenced && this.spin.isWorth();
+  }
+
   /** Publishes what was appended in this turn; what may wait for the next one only where `all` is to go. */
   flush(all = false): void {
     this.#flushQueued = false;
+    const count = this.#dirty.length;
     let waiting = 0;
     // While we publish, links may fail and be added: the list is read by index until it ends.
     for (let i = 0; i < this.#dirty.length; i++) {
@@ -161,6 +164,7 @@ export class Poller implements LinkOwner {
       else link?.publish();
     }
     this.#dirty.length = waiting;
+    if (this.asleep && count > 0) this.#watch.start();
     if (!this.#polling) this.turn = (this.turn + 1) | 0;
   }
 
@@ -178,10 +182,7 @@ export class Poller implements LinkOwner {
     this.#calmSinceMs = nowMs();
     if (!this.asleep || this.#closed) return;
     this.asleep = false;
-    if (this.#clock !== null) {
-      clearTimeout(this.#clock);
-      this.#clock = null;
-    }
+    this.#clock.stop();
     for (const link of this.links) link.setAsleep(false, this.#sleeps);
     this.spin.begin();
     this.#turnsDue = 1;
@@ -195,11 +196,11 @@ export class Poller implements LinkOwner {
     let any: boolean;
     let waited = false;
     try {
-      any = this.#look();
+      any = this.#look(null);
       // What a spin finds is taken in at once: the program's ticks have run since the look before it.
       if (!any && last) {
         waited = this.#wait();
-        if (waited && this.#isReady()) any = this.#look();
+        if (waited && this.#isReady()) any = this.#look(null);
       }
     } catch (error) {
       // What the program throws goes up as from any callback, and where that is survived the looking must go on.
@@ -224,8 +225,8 @@ export class Poller implements LinkOwner {
     return false;
   };
 
-  /** One turn over all links; true where anything came or went. */
-  #look(): boolean {
+  /** One turn over all links, or over `only` one; true where anything came or went. */
+  #look(only: Link | null): boolean {
     this.turn = (this.turn + 1) | 0;
     this.#polling = true;
     // The rest of a frame is in memory, but to look for another of the other links is a trip each: they come with the
@@ -234,40 +235,35 @@ export class Poller implements LinkOwner {
     this.#behind = false;
     let any = false;
     const before = this.records;
-    const beganMs = this.#burst ? nowMs() : 0;
+    this.#bursts.beginTurn();
     try {
-      for (const link of this.links) {
-        if (restOnly && !link.behind && link.failure === null && !link.peerGone) continue;
-        const came = link.poll();
-        if (came) this.#lastLink = link;
-        if (link.behind) this.#behind = true;
-        if (came || (link.needsRoom && link.checkRoom())) any = true;
-        if (link.failure !== null || (link.peerGone && !came)) this.#over(link);
-      }
+      if (only !== null) any = this.#lookAt(only);
+      else
+        for (const link of this.links) {
+          if (restOnly && !link.behind && link.failure === null && !link.peerGone) continue;
+          if (this.#lookAt(link)) any = true;
+        }
     } finally {
       this.#polling = false;
       if (this.remote) this.#flushAfterProgram();
       else this.flush();
     }
-    this.#countBurst(this.records - before, beganMs);
+    this.quick = this.#bursts.endTurn(this.records - before);
+    return any;
+  }
+
+  #lookAt(link: Link): boolean {
+    const came = link.poll();
+    if (came) this.#lastLink = link;
+    if (link.behind) this.#behind = true;
+    const any = came || (link.needsRoom && link.checkRoom());
+    if (link.failure !== null || (link.peerGone && !came)) this.#over(link);
     return any;
   }
 
   #over(link: Link): void {
     if (this.#lastLink === link) this.#lastLink = null;
     this.#events.linkOver(link);
-  }
-
-  /** How quick the records of a turn were, where there were several, and several in the turn before. */
-  #countBurst(records: number, beganMs: number): void {
-    const burst = records >= BURST_RECORDS;
-    this.quick = false;
-    if (burst && this.#burst) {
-      if ((nowMs() - beganMs) * 1000 >= records * QUICK_RECORD_US) this.#slowBursts = SLOW_BURSTS;
-      else if (this.#slowBursts > 0) this.#slowBursts -= 1;
-      else this.quick = true;
-    }
-    this.#burst = burst;
   }
 
   /** Waits a moment for records. False: it is time to sleep. */
@@ -289,68 +285,80 @@ export class Poller implements LinkOwner {
     this.#events.housekeep();
   }
 
-  /** A bell rang. */
-  rung(): void {
-    if (this.asleep) this.spin.rung();
-    this.wake();
+  /** Makes a handle whose callbacks are to run in no context of the program's. */
+  inOwnContext<T>(make: () => T): T {
+    return this.#root.runInAsyncScope(make);
+  }
+
+  /** The bell of a link rang, in our own context. */
+  rung(link: Link): void {
+    if (!this.asleep || this.#closed) return;
+    this.spin.rung();
+    if (this.needsClock || !this.links.has(link) || this.#takeRung(link)) this.wake();
+    else if (this.#isAsleep()) this.#sleepOn(link);
+  }
+
+  /** Takes in what a bell rang for. True where more is at hand, or likely to come soon. */
+  #takeRung(link: Link): boolean {
+    try {
+      this.#look(link);
+    } catch (error) {
+      this.wake();
+      throw error;
+    }
+    return this.#behind || this.#isSpinWorth();
+  }
+
+  /** The program that a look ran may have woken us, or ended all. */
+  #isAsleep(): boolean {
+    return this.asleep && !this.#closed;
+  }
+
+  /** The peer rings once for each asleep word: this is a new one. */
+  #sleepOn(link: Link): void {
+    this.#calmSinceMs = this.spin.expect();
+    this.#sleeps = (this.#sleeps + 1) & SLEEPS_MAX;
+    link.setAsleep(true, this.#sleeps);
+    if (this.#hasWork(link)) this.wake();
+    else if (link.late()) this.#startClock();
   }
 
   #sleep(): void {
-    this.spin.end();
+    this.#calmSinceMs = this.spin.end();
     this.#sleeps = (this.#sleeps + 1) & SLEEPS_MAX;
     this.asleep = true;
-    this.#calmSinceMs = nowMs();
     for (const link of this.links) link.setAsleep(true, this.#sleeps);
     for (const link of this.links) {
-      if (!link.ready() && link.failure === null && !link.peerGone && !(link.needsRoom && link.checkRoom())) continue;
+      if (!this.#hasWork(link)) continue;
       this.wake();
       return;
     }
     if (this.needsClock || this.#anyLate()) this.#startClock();
-    if (this.#watch === null) for (const link of this.links) if (link.unwatched || link.needsRoom) this.#startWatch();
+    for (const link of this.links) if (link.unwatched || link.needsRoom) this.#watch.start();
   }
 
-  /**
-   * Against wake-ups that got lost, which only a damaged region should do. Idle, it runs out once and is not started
-   * again.
-   */
-  #startWatch(): void {
-    this.#watch ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
-      setTimeout,
-      undefined,
-      () => {
-        this.#watch = null;
-        if (!this.asleep || this.#closed) return;
-        let waits = false;
-        for (const link of this.links) {
-          if (link.unwatched) link.ringAgain();
-          waits ||= link.needsRoom;
-        }
-        if (waits) this.wake();
-      },
-      WATCH_MS,
-    );
-    this.#watch.unref();
+  #hasWork(link: Link): boolean {
+    return link.ready() || link.failure !== null || link.peerGone || (link.needsRoom && link.checkRoom());
+  }
+
+  #ringAgain(): void {
+    if (!this.#isAsleep()) return;
+    let waits = false;
+    for (const link of this.links) {
+      if (link.unwatched) link.ringAgain();
+      waits ||= link.needsRoom;
+    }
+    if (waits) this.wake();
   }
 
   #startClock(): void {
-    this.#clock ??= this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(
-      setTimeout,
-      undefined,
-      () => {
-        this.#clock = null;
-        this.#housekeptMs = nowMs();
-        this.#events.housekeep();
-        this.#wakeIfReady();
-      },
-      this.#paceMs(),
-    );
-    if (!this.#referenced) this.#clock.unref();
+    this.#clock.start(nowMs() - this.#calmSinceMs, this.remote, this.#referenced);
   }
 
-  #paceMs(): number {
-    const paceMs = (nowMs() - this.#calmSinceMs) * POLL_FRACTION;
-    return Math.min(this.remote ? POLL_REMOTE_MAX_MS : POLL_MAX_MS, Math.max(POLL_FIRST_MS, paceMs));
+  #tick(): void {
+    this.#housekeptMs = nowMs();
+    this.#events.housekeep();
+    this.#wakeIfReady();
   }
 
   /** After a tick of the clock: looks, and goes back to sleep without a spin where nothing came. */
@@ -360,7 +368,7 @@ export class Poller implements LinkOwner {
       this.wake();
       return;
     }
-    if (this.asleep && !this.#closed && (this.needsClock || this.#anyLate())) this.#startClock();
+    if (this.#isAsleep() && (this.needsClock || this.#anyLate())) this.#startClock();
   }
 
   #anyLate(): boolean {
@@ -378,8 +386,8 @@ export class Poller implements LinkOwner {
   close(): void {
     this.#closed = true;
     this.asleep = true;
-    if (this.#clock !== null) clearTimeout(this.#clock);
-    if (this.#watch !== null) clearTimeout(this.#watch);
+    this.#clock.stop();
+    this.#watch.stop();
     if (this.#loopHandle !== null && 'hasRef' in this.#loopHandle) clearInterval(this.#loopHandle);
     this.links.clear();
     this.#lastLink = null;

@@ -10,6 +10,7 @@ import { type Link } from './link';
 /** Longest spin by default, microseconds. */
 export const DEFAULT_SPIN_US = 100;
 export const SPIN_US_MAX = 1_000_000;
+/** A shorter one is left out: it costs more than it brings. */
 const SPIN_FLOOR_US = 15;
 /** Looks at the links between two turns of the event loop while spinning. */
 const LOOKS_PER_TURN = 6;
@@ -34,7 +35,11 @@ export class Spin {
   readonly #yield: (() => void) | undefined;
   #budgetUs = DEFAULT_SPIN_US;
   #idleSinceMs = 0;
+  /** When it was looked last while spinning. */
+  #lookedMs = 0;
   #idleTurns = 0;
+  /** Since we woke something was waited for, and nothing has come. */
+  #spun = false;
   #leaveOut = 0;
   #leaveOutNext = LEAVE_OUT_FIRST;
 
@@ -71,40 +76,71 @@ export class Spin {
     }
     let before = nowMs();
     const idleUs = this.idleMs(before) * 1000;
-    if (idleUs >= this.#budgetUs || last?.peerIsBusy() === true) return false;
+    if (idleUs >= Math.min(this.#budgetUs, this.maxUs) || last?.peerIsBusy() === true) return false;
+    this.#spun = true;
     for (let i = 0; i < LOOKS_PER_TURN; i++) {
+      this.#lookedMs = before;
       if (isReady()) return true;
       yieldProcessor();
       const after = nowMs();
-      if ((after - before) * 1000 > CONTENDED_US) return this.#foundAfterLongYield(isReady);
+      if ((after - before) * 1000 > CONTENDED_US) return this.#foundAfterLongYield(isReady, after);
       before = after;
     }
     return true;
   }
 
   /** The processor was away for long: the peer had it if something came, else leave spinning alone for a while. */
-  #foundAfterLongYield(isReady: () => boolean): boolean {
+  #foundAfterLongYield(isReady: () => boolean, now: number): boolean {
+    this.#lookedMs = now;
     if (isReady()) return true;
     this.#leaveOut = this.#leaveOutNext;
     this.#leaveOutNext = Math.min(LEAVE_OUT_MAX, this.#leaveOutNext * 2);
     return false;
   }
 
-  /** A turn found something: what was waited for, where turns before it found nothing. */
+  /**
+   * A turn found something: what was waited for, where turns before it found nothing. What took so long had come to a
+   * sleeper as soon, and the peer had had the processor.
+   */
   found(): void {
     if (this.#idleTurns === 0) return;
     this.#idleTurns = 0;
-    this.#budgetUs = Math.min(this.maxUs, this.#budgetUs * 2);
+    this.#spun = false;
+    if ((this.#lookedMs - this.#idleSinceMs) * 1000 > CONTENDED_US) {
+      this.#budgetUs /= 2;
+      return;
+    }
+    this.#grow();
     this.#leaveOutNext = LEAVE_OUT_FIRST;
+  }
+
+  /** Whether to stay awake for what may come next. */
+  isWorth(): boolean {
+    return this.#leaveOut === 0 && this.maxUs > 0 && this.#budgetUs >= Math.min(SPIN_FLOOR_US, this.maxUs);
   }
 
   /** A bell rang while we slept: where it did so soon that a longer spin had caught it, spin longer the next time. */
   rung(): void {
-    if ((nowMs() - this.#idleSinceMs) * 1000 < this.maxUs) this.#budgetUs = Math.min(this.maxUs, this.#budgetUs * 2);
+    if (this.#leaveOut > 0) this.#leaveOut -= 1;
+    if ((nowMs() - this.#idleSinceMs) * 1000 < this.maxUs) this.#grow();
   }
 
-  /** We go to sleep: what was spun has brought nothing. */
-  end(): void {
-    this.#budgetUs = Math.max(Math.min(SPIN_FLOOR_US, this.maxUs), this.#budgetUs / 2);
+  #grow(): void {
+    this.#budgetUs = Math.min(this.maxUs, Math.max(SPIN_FLOOR_US, this.#budgetUs) * 2);
+  }
+
+  /** We are awake no more: what was spun has brought nothing. Returns the time, milliseconds. */
+  end(): number {
+    if (!this.#spun) return this.expect();
+    this.#spun = false;
+    this.#budgetUs /= 2;
+    return nowMs();
+  }
+
+  /** From now on something may come, and a bell must tell of it. Returns the time, milliseconds. */
+  expect(): number {
+    const now = nowMs();
+    this.#idleSinceMs = now;
+    return now;
   }
 }

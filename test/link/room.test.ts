@@ -53,7 +53,7 @@ for (const driver of ['mapped', 'direct'] as const) {
           'its word says what it waits for',
         );
         readAll(all);
-        all.poller.rung();
+        all.poller.rung(all.link);
         await untilAsleep(all.poller);
         test.equal(all.roomMade, 1);
         test.equal(send(all), PAYLOAD.length);

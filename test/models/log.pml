@@ -134,6 +134,7 @@ inline append() {
 #ifdef NO_WAKE_WHEN_FULL
     skip
 #else
+    /* = Poller.#mustLook: needsRoom */
     wakeW()
 #endif
   :: else ->
@@ -155,7 +156,11 @@ inline append() {
     :: !publishedThisTurn -> publish()
     :: true /* publishSoon: what the program sends with MSG_MORE */
     fi;
-    wakeW()
+    /* = Poller.#mustLook: where a spin is worth it */
+    if
+    :: wakeW()
+    :: !needsRoom
+    fi
   fi
 }
 
@@ -187,6 +192,25 @@ inline checkRoom(made) {
   fi
 }
 
+/* = Poller.#sleep, #sleepOn */
+inline sleepW() {
+  atomic {
+    asleepW = true;
+#ifdef NO_WANTS_ROOM
+    ASLEEP_W = WORD(FRESH(rungByR), 0) + SLEEPS
+#else
+    ASLEEP_W = WORD(FRESH(rungByR), needsRoom) + SLEEPS
+#endif
+  };
+#ifndef NO_ROOM_CHECK_AFTER_ASLEEP
+  checkRoom(made);
+  if
+  :: made -> wakeW(); flush()
+  :: else
+  fi
+#endif
+}
+
 proctype W() {
   byte size = 0;
   bool granted, made;
@@ -206,26 +230,21 @@ proctype W() {
     flush();
     if
     :: made
-    :: else ->
-      /* = Poller.#sleep */
-      atomic {
-        asleepW = true;
-#ifdef NO_WANTS_ROOM
-        ASLEEP_W = WORD(FRESH(rungByR), 0) + SLEEPS
-#else
-        ASLEEP_W = WORD(FRESH(rungByR), needsRoom) + SLEEPS
-#endif
-      };
-#ifndef NO_ROOM_CHECK_AFTER_ASLEEP
-      checkRoom(made);
-      if
-      :: made -> wakeW(); flush()
-      :: else
-      fi
-#endif
+    :: else -> sleepW()
     fi
-  /* = BellReader, Poller.rung */
-  :: atomic { bellW -> bellW = false }; wakeW()
+  /* = BellReader, Poller.rung: a turn of its own where we sleep, then awake or asleep anew */
+  :: atomic { bellW -> bellW = false };
+    if
+    :: asleepW ->
+      publishedThisTurn = false;
+      checkRoom(made);
+      flush();
+      if
+      :: wakeW()
+      :: asleepW -> sleepW()
+      fi
+    :: else
+    fi
   :: next == RECORDS && asleepW && !bellW -> break
   od
 }
@@ -286,51 +305,77 @@ inline acknowledge() {
 #endif
 }
 
+/* = Poller.#look, Link.poll */
+inline takeIn() {
+  more = true;
+  do
+  :: span > 0 && more ->
+    slot = position % CAPACITY;
+#ifdef ACKNOWLEDGE_BEFORE_USE
+    READ = PLUS(position, recordSize[slot]);
+#endif
+    /* = Link.#deliver: the sink is done with the record before it is consumed */
+    progress: d_step {
+      assert(recordId[slot] == got);
+      assert(recordSize[slot] >= 1 && recordSize[slot] <= span);
+      span = span - recordSize[slot]; position = PLUS(position, recordSize[slot]); got++;
+      slot = 0; available = 0
+    };
+    /* behind: the rest in the next turn */
+    if :: true :: more = false; behind = (span > 0) fi
+  :: else -> break
+  od;
+  acknowledge()
+}
+
+/* = Poller.#sleep, #sleepOn */
+inline sleepR() {
+#ifdef LOOK_BEFORE_ASLEEP
+  poll();
+#endif
+#ifndef KEEP_WORD
+  atomic { asleepR = true; ASLEEP_R = WORD(FRESH(rungByW), 0) + SLEEPS };
+#else
+  atomic { if :: !asleepR -> ASLEEP_R = WORD(FRESH(rungByW), 0) + SLEEPS :: else fi; asleepR = true };
+#endif
+#ifndef NO_LOOK_AFTER_ASLEEP
+#ifndef LOOK_BEFORE_ASLEEP
+  poll();
+#endif
+  if
+  :: span > 0 -> wakeR()
+  :: else
+  fi
+#endif
+}
+
 proctype R() {
   byte available, span, left, slot;
-  bool more;
+  bool more, behind;
   do
-  /* = Poller.#runTurn, Link.poll */
+  /* = Poller.#runTurn */
   :: !asleepR ->
     poll();
     if
-    :: span > 0 ->
-      more = true;
-      do
-      :: span > 0 && more ->
-        slot = position % CAPACITY;
-#ifdef ACKNOWLEDGE_BEFORE_USE
-        READ = PLUS(position, recordSize[slot]);
-#endif
-        /* = Link.#deliver: the sink is done with the record before it is consumed */
-progress: d_step {
-          assert(recordId[slot] == got);
-          assert(recordSize[slot] >= 1 && recordSize[slot] <= span);
-          span = span - recordSize[slot]; position = PLUS(position, recordSize[slot]); got++;
-          slot = 0; available = 0
-        };
-        /* behind: the rest in the next turn */
-        if :: true :: more = false fi
-      :: else -> break
-      od;
-      acknowledge()
-    :: else ->
-      /* = Poller.#sleep */
-#ifdef LOOK_BEFORE_ASLEEP
-      poll();
-#endif
-      atomic { asleepR = true; ASLEEP_R = WORD(FRESH(rungByW), 0) + SLEEPS };
-#ifndef NO_LOOK_AFTER_ASLEEP
-#ifndef LOOK_BEFORE_ASLEEP
-      poll();
-#endif
-      if
-      :: span > 0 -> wakeR()
-      :: else
-      fi
-#endif
+    :: span > 0 -> takeIn(); behind = false
+    :: else -> sleepR()
     fi
-  :: atomic { bellR -> bellR = false }; wakeR()
+  /* = BellReader, Poller.rung: a turn of its own where we sleep, then awake or asleep anew */
+  :: atomic { bellR -> bellR = false };
+    if
+    :: asleepR ->
+      poll();
+      if
+      :: span > 0 -> takeIn()
+      :: else
+      fi;
+      if
+      :: wakeR()
+      :: !behind -> sleepR()
+      fi;
+      behind = false
+    :: else
+    fi
   :: got == RECORDS && asleepR && !bellR -> break
   od
 }

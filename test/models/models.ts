@@ -47,6 +47,7 @@ export const MODELS: readonly Model[] = [
       mistake('NO_ROOM_CHECK_AFTER_ASLEEP', STUCK, 3),
       mistake('NO_RING_FOR_ROOM', STUCK, 3),
       mistake('RING_ONCE_FOR_ALL', STUCK, 3),
+      mistake('KEEP_WORD', STUCK, 3),
       mistake('NO_WRAP', STUCK, 3),
       mistake('HEAD_BEFORE_RECORD', WRONG, 3),
       mistake('ACKNOWLEDGE_BEFORE_USE', WRONG, 3),
