@@ -23,6 +23,8 @@ interface ControlRecord {
   readonly payload: Uint8Array | null;
 }
 
+const EARLY_CREDITS = 4;
+
 export class Peer {
   readonly port: PeerPort;
   readonly process: number;
@@ -42,6 +44,11 @@ export class Peer {
   readonly blocked = new WaitingLine();
   /** An append found no room since it was last made. */
   full = false;
+  /**
+   * The first credits are given early: V8 undoes compiled code that comes to something for the first time, and compiles
+   * it again.
+   */
+  earlyCredits = EARLY_CREDITS;
   gone = false;
   /** It left a request without an answer: until then others are asked first, milliseconds. */
   lateUntilMs = 0;

@@ -22,6 +22,8 @@ const CREDIT_SHARE = 1 / 4;
  */
 const REMOTE_CREDIT_SHARE = 7 / 16;
 const REMOTE_CREDIT_BYTES = 512_000;
+/** The same while `Peer.earlyCredits` last. */
+const EARLY_CREDIT_BYTES = 4096;
 
 /** True while a hand-over holds back what this end would send. */
 function held(socket: EngineSocket): boolean {
@@ -160,15 +162,18 @@ function giveCredit(socket: EngineSocket): void {
     return;
   }
   socket.receiveLimitBytes = limit;
+  if (socket.peer.earlyCredits > 0) socket.peer.earlyCredits -= 1;
   crashPoint('credit.given');
   socket.peer.port.publishSoon();
 }
 
 export function creditLater(socket: EngineSocket): void {
   const limit = socket.bytesReceived - socket.received.lengthBytes + socket.windowBytes;
-  const least =
-    socket.peer?.port.remote === true
-      ? Math.min(socket.windowBytes * REMOTE_CREDIT_SHARE, REMOTE_CREDIT_BYTES)
-      : socket.windowBytes * CREDIT_SHARE;
-  if (limit - socket.receiveLimitBytes >= least) giveCredit(socket);
+  if (limit - socket.receiveLimitBytes >= leastCreditBytes(socket)) giveCredit(socket);
+}
+
+function leastCreditBytes({ peer, windowBytes }: EngineSocket): number {
+  if (peer?.port.remote === true) return Math.min(windowBytes * REMOTE_CREDIT_SHARE, REMOTE_CREDIT_BYTES);
+  const usualBytes = windowBytes * CREDIT_SHARE;
+  return peer !== null && peer.earlyCredits > 0 ? Math.min(usualBytes, EARLY_CREDIT_BYTES) : usualBytes;
 }

@@ -48,7 +48,9 @@ export const RingWords = defineLayout(
       at: 0,
       kind: 'u32',
       writer: 'owner',
-      doc: 'position up to which records are published, bytes modulo 2^32; stored last',
+      doc:
+        'position up to which records are published, bytes modulo 2^32, from capacityBytes - RING_FIRST_LAP_BYTES on; ' +
+        'stored last',
     },
     read: {
       at: 64,
@@ -107,6 +109,12 @@ export const LinkStatus = defineLayout(
   },
   { doc: 'Payload of the status block of a log of frames, at LINK_AT.status; for when there is nothing else to send.' },
 );
+
+/**
+ * Positions in a ring begin so many bytes before the end of a lap: what happens at that end happens once before V8 has
+ * compiled the code around it, which it would else have to undo and compile again.
+ */
+export const RING_FIRST_LAP_BYTES = 2048;
 
 /** Bits of the asleep word, and how far the count of sleeps is shifted. */
 export const ASLEEP = { sleeps: 1, wantsRoom: 2, givenUp: 4, countShift: 3 } as const;

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { crashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { io } from './file-calls';
-import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, LINK_AT } from '../layout';
+import { BLOCK_BYTES, BLOCK_PAYLOAD_BYTES, LINK_AT, RING_FIRST_LAP_BYTES } from '../layout';
 import { type Access, admitGroupToDirectory, awaitGroup, distrust, PRIVATE } from './access';
 import { FileBlockReader, FileBlockWriter } from './block-file';
 import { fileSystemOf } from './file-system';
@@ -252,7 +252,7 @@ export class FileStorage implements Storage {
     try {
       if (!native.reserve(file.fd, linkFileBytes(link.capacityBytes))) reserveFrames(file, link.capacityBytes);
       new FileBlockWriter(file).write(LINK_AT.header / BLOCK_BYTES, header);
-      return new RingWriter(mapRing(native, file, link, true), link.identity, place, this.#options.startPosition);
+      return new RingWriter(mapRing(native, file, link, true), link.identity, place, this.#ringStart(link));
     } finally {
       file.close();
     }
@@ -278,7 +278,7 @@ export class FileStorage implements Storage {
         mapRing(native, file, link, false),
         link.identity,
         place,
-        this.#options.startPosition,
+        this.#ringStart(link),
         () => {
           removeQuietly(place);
         },
@@ -286,6 +286,11 @@ export class FileStorage implements Storage {
     } finally {
       file.close();
     }
+  }
+
+  /** Where the positions of a ring begin. */
+  #ringStart({ capacityBytes }: LinkInfo): number {
+    return this.#options.startPosition ?? capacityBytes - RING_FIRST_LAP_BYTES;
   }
 
   /** Path of the ring of a log; undefined where that can't be told, or there is none. */
