@@ -49,8 +49,8 @@ export const RingWords = defineLayout(
       kind: 'u32',
       writer: 'owner',
       doc:
-        'position up to which records are published, bytes modulo 2^32, from capacityBytes - RING_FIRST_LAP_BYTES on; ' +
-        'stored last',
+        'position up to which records are published, bytes modulo 2^32; stored last; ' +
+        'at first capacityBytes - RING_FIRST_LAP_BYTES',
     },
     read: {
       at: 64,

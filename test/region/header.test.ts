@@ -70,11 +70,11 @@ void t.test('A header with good checksums and wrong values is refused field by f
   const later = optionsFor(t);
   fs.mkdirSync(later.directory, { mode: 0o700 });
   const payload = new Uint8Array(BLOCK_PAYLOAD_BYTES);
-  RegionHeader.encode({ ...values, version: 9 }, payload);
+  RegionHeader.encode({ ...values, version: FORMAT_VERSION + 1 }, payload);
   new FileStorage(later.directory, { driver: 'direct' }).publishOnce('region', payload);
   t.throws(
     () => Region.open(later),
-    { code: 'ESTPVERSION', message: new RegExp(`version 9.*reads ${FORMAT_VERSION}`, 'u') },
+    { code: 'ESTPVERSION', message: new RegExp(`version ${FORMAT_VERSION + 1}.*reads ${FORMAT_VERSION}`, 'u') },
     'a longer header of a later version',
   );
   t.end();

@@ -24,7 +24,7 @@ export function ringDamageSuite(test: Test, kit: Kit): void {
       );
     }
     for (const lapEnd of [-8, capacity + 8, 4, 2 ** 31]) {
-      const here = site(tt, kit);
+      const here = site(tt, kit, { startPosition: 0 });
       const pair = pairOf(here, kit);
       let sent = 0;
       while (writeRecord(pair.out, 1000, sent)) sent++;

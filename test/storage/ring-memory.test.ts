@@ -51,8 +51,9 @@ void t.test('once its reader has detached it, no name leads to it, and both go o
   fs.truncateSync(path.join(root, '1-2'));
   write(out, 3);
   test.equal(reader?.poll(), 24);
+  const first = (reader?.at ?? 0) >> 2;
   test.same(
-    [0, 2, 4].map((word) => reader?.words[word]),
+    [0, 2, 4].map((word) => reader?.words[first + word]),
     [1, 2, 3],
   );
   test.end();
@@ -64,7 +65,7 @@ void t.test('who could not go on with a log opens it again', { skip }, (test) =>
   b.openLog('1-2')?.close();
   const reader = b.openLog('1-2');
   test.equal(reader?.poll(), 8);
-  test.equal(reader?.words[0], 7);
+  test.equal(reader?.words[reader.at >> 2], 7);
   test.end();
 });
 
