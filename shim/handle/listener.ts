@@ -49,6 +49,10 @@ export interface ListenAddress {
   readonly ipv6Only: boolean;
 }
 
+/** Ends of what is accepted: one for all. */
+const MAPPED: Ends = { mapped: true };
+const PLAIN: Ends = { mapped: false };
+
 export class Listener implements SocketWatcher {
   readonly descriptor: number;
   readonly address: ListenAddress;
@@ -174,7 +178,7 @@ export class Listener implements SocketWatcher {
 
   /** Of what is accepted. */
   get #ends(): Ends {
-    return { mapped: isIpv6(this.address.ip) };
+    return isIpv6(this.address.ip) ? MAPPED : PLAIN;
   }
 
   #run(fn: () => void): void {

@@ -22,7 +22,8 @@ interface Finished {
 
 export class NativeRequests {
   readonly #stream: JsStreamBase;
-  readonly #finished: Finished[] = [];
+  /** Undefined until there is one. */
+  #finished: Finished[] | undefined;
   #queued = false;
 
   constructor(stream: JsStreamBase) {
@@ -42,7 +43,7 @@ export class NativeRequests {
 
   /** As {@link finish}, told by the next {@link settle}. */
   keep(kind: RequestKind, request: object, status: number): void {
-    this.#finished.push({ kind, request, status });
+    (this.#finished ??= []).push({ kind, request, status });
   }
 
   /**
@@ -51,7 +52,7 @@ export class NativeRequests {
    */
   settle(): void {
     this.#queued = false;
-    for (let next = this.#finished.shift(); next !== undefined; next = this.#finished.shift()) {
+    for (let next = this.#finished?.shift(); next !== undefined; next = this.#finished?.shift()) {
       this.#stream[next.kind](next.request, next.status);
       endCallback();
     }
@@ -59,7 +60,7 @@ export class NativeRequests {
 
   /** The consumer has been given bytes, and may have written. */
   settleWithin(): void {
-    if (this.#finished.length > 0 && !carriesTls(this.#stream)) this.settle();
+    if (this.#finished !== undefined && this.#finished.length > 0 && !carriesTls(this.#stream)) this.settle();
   }
 }
 

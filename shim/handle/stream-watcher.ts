@@ -30,7 +30,10 @@ export class StreamWatcher implements SocketWatcher {
   }
 
   connected(errno: number): void {
-    this.#stream.onConnected?.(errno);
+    // Told once: what it holds of the attempt is free from then on.
+    const told = this.#stream.onConnected;
+    this.#stream.onConnected = undefined;
+    told?.(errno);
   }
 
   taken(taken: boolean): void {

@@ -46,13 +46,13 @@ export class StpStream extends JsStream {
   ends: Ends = {};
   /** The socket that the handle is under. */
   owner: object | undefined;
-  /** Told of the socket as soon as net.js has made it over the handle. */
+  /** Told once of the socket, as soon as net.js has made it over the handle. */
   onOwner: ((owner: object) => void) | undefined;
   /** Connects the stream: set where the handle is under a socket before it is known which way that goes. */
   onConnect: ((stream: StpStream, request: ConnectRequest, ip: string, port: number) => number) | undefined;
   /** Makes the descriptor where there is none yet: 0, or a negative errno. */
   onOpen: ((stream: StpStream) => number) | undefined;
-  /** Told that the connection stands (0), or the positive errno of its failure. */
+  /** Told once that the connection stands (0), or the positive errno of its failure. */
   onConnected: ((errno: number) => void) | undefined;
   /** The connection stands, or has stood. */
   connected = false;
@@ -336,7 +336,10 @@ Object.defineProperty(StpStream.prototype, kOwner, {
   },
   set(this: StpStream, owner: object | undefined) {
     this.owner = owner;
-    if (owner !== undefined) this.onOwner?.(owner);
+    if (owner === undefined) return;
+    const told = this.onOwner;
+    this.onOwner = undefined;
+    told?.(owner);
   },
 });
 

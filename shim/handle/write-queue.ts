@@ -30,6 +30,12 @@ interface WaitingWrite {
   readonly done: WriteDone;
 }
 
+/** Of all queues in which nothing waits; frozen, so that nothing can be put in. */
+const NONE_WAITING: WaitingWrite[] = [];
+const NO_PIECES: Uint8Array[] = [];
+Object.freeze(NONE_WAITING);
+Object.freeze(NO_PIECES);
+
 export class WriteQueue {
   descriptor = -1;
   /** Bytes that writes have brought so far. */
@@ -38,9 +44,9 @@ export class WriteQueue {
   held = false;
   /** What is written goes to the library whole, to travel with the socket that is about to be given. */
   #flushing = false;
-  readonly #waiting: WaitingWrite[] = [];
+  #waiting = NONE_WAITING;
   /** Pieces of the write at hand that were not taken. */
-  #rest: Uint8Array[] = [];
+  #rest = NO_PIECES;
   #scratchBytes = 0;
 
   get pending(): boolean {
@@ -80,15 +86,17 @@ export class WriteQueue {
   }
 
   #failed(error: unknown): number {
-    this.#rest = [];
+    this.#rest = NO_PIECES;
     this.#scratchBytes = 0;
     return statusOf(error);
   }
 
   /** What the last write left over waits, and `done` is told when it is sent or can't be. */
   wait(done: WriteDone): void {
-    this.#waiting.push({ pieces: this.#rest, done });
-    this.#rest = [];
+    const waiting = { pieces: this.#rest, done };
+    if (this.#waiting === NONE_WAITING) this.#waiting = [waiting];
+    else this.#waiting.push(waiting);
+    this.#rest = NO_PIECES;
   }
 
   /** The socket is writable: what waits goes on, or fails. */
@@ -135,7 +143,9 @@ export class WriteQueue {
 
   /** The socket is closed: what waits fails. */
   abandon(status: number): void {
-    for (const { done } of this.#waiting.splice(0)) done(status);
+    const waiting = this.#waiting;
+    this.#waiting = NONE_WAITING;
+    for (const { done } of waiting) done(status);
   }
 
   /** Takes one piece of a write; the last one sends what was gathered. */
@@ -177,7 +187,10 @@ export class WriteQueue {
     this.bytesWritten += length;
     const waits = this.held || this.#waiting.length > 0 || this.#rest.length > 0;
     const sent = waits ? 0 : this.#sendNow(bytes, length, more);
-    if (sent < length) this.#rest.push(bytes.subarray(sent, length));
+    if (sent === length) return;
+    const rest = bytes.subarray(sent, length);
+    if (this.#rest === NO_PIECES) this.#rest = [rest];
+    else this.#rest.push(rest);
   }
 
   /** How many bytes were taken. */

@@ -39,6 +39,9 @@ function acceptError(error: unknown): StpError {
   return new StpError('EIO', String(error), 'STPaccept', { cause: error });
 }
 
+/** One for all sockets that were never told otherwise. */
+const NO_LINGER: StpLinger = Object.freeze({ onoff: false, linger: 0 });
+
 export class Endpoint implements SocketOwner {
   readonly runtime: Runtime;
   readonly socket: EngineSocket;
@@ -46,7 +49,7 @@ export class Endpoint implements SocketOwner {
   /** An open socket keeps the process alive. */
   referenced = true;
   portKind: PortKind = 'none';
-  linger: StpLinger = { onoff: false, linger: 0 };
+  linger: StpLinger = NO_LINGER;
   reuseAddress = false;
   reusePort = false;
   keepAlive = false;
@@ -66,8 +69,9 @@ export class Endpoint implements SocketOwner {
   taking: Waiting | null = null;
   #holds = false;
   #resetTold = false;
-  readonly #receives: WaitingReceive[] = [];
-  readonly #accepts: Waiting[] = [];
+  /** Most sockets never have one: undefined so long. */
+  #receives: WaitingReceive[] | undefined;
+  #accepts: Waiting[] | undefined;
 
   constructor(runtime: Runtime, socket: EngineSocket) {
     this.runtime = runtime;
@@ -124,19 +128,19 @@ export class Endpoint implements SocketOwner {
   }
 
   waitReceive(waiting: WaitingReceive): void {
-    this.#receives.push(waiting);
+    (this.#receives ??= []).push(waiting);
   }
 
   get receivesWait(): boolean {
-    return this.#receives.length > 0;
+    return this.#receives !== undefined && this.#receives.length > 0;
   }
 
   waitAccept(waiting: Waiting): void {
-    this.#accepts.push(waiting);
+    (this.#accepts ??= []).push(waiting);
   }
 
   get acceptsWait(): boolean {
-    return this.#accepts.length > 0;
+    return this.#accepts !== undefined && this.#accepts.length > 0;
   }
 
   /** The error that ends receiving, after the last byte; undefined: end of stream. */
@@ -148,7 +152,7 @@ export class Endpoint implements SocketOwner {
   // --- SocketOwner ---
 
   readable(): void {
-    while (this.#receives.length > 0 && this.socket.receivable) {
+    while (this.#receives !== undefined && this.#receives.length > 0 && this.socket.receivable) {
       const first = this.#receives.shift();
       if (first === undefined) break;
       const n = this.take(first.into, first.length, first.peek);
@@ -165,7 +169,7 @@ export class Endpoint implements SocketOwner {
   }
 
   acceptable(): void {
-    while (this.#accepts.length > 0 && (this.socket.listener?.queue.length ?? 0) > 0) {
+    while (this.#accepts !== undefined && this.#accepts.length > 0 && (this.socket.listener?.queue.length ?? 0) > 0) {
       const first = this.#accepts.shift();
       if (first === undefined) break;
       try {
@@ -224,7 +228,7 @@ export class Endpoint implements SocketOwner {
     this.#resetTold = true;
     this.pendingErrno = this.socket.resetErrno;
     this.updateHold();
-    for (const waiting of this.#accepts.splice(0))
+    for (const waiting of this.#accepts?.splice(0) ?? [])
       waiting.reject(new StpError(codeOfErrno(this.socket.resetErrno), undefined, 'STPaccept'));
     this.watcher?.reset?.();
   }
@@ -261,8 +265,8 @@ export class Endpoint implements SocketOwner {
   /** The descriptor is closed: calls that wait fail. */
   abandon(): void {
     const aborted = (call: string): StpError => new StpError('ECONNABORTED', undefined, call);
-    for (const waiting of this.#receives.splice(0)) waiting.reject(aborted('STPrecv'));
-    for (const waiting of this.#accepts.splice(0)) waiting.reject(aborted('STPaccept'));
+    for (const waiting of this.#receives?.splice(0) ?? []) waiting.reject(aborted('STPrecv'));
+    for (const waiting of this.#accepts?.splice(0) ?? []) waiting.reject(aborted('STPaccept'));
     this.connecting?.reject(aborted('STPconnect'));
     this.connecting = null;
     this.watcher = null;

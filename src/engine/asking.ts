@@ -50,7 +50,7 @@ export interface AskLine {
 /** Asks one listener more for a connection. */
 export function ask(engine: Engine, socket: EngineSocket, peer: Peer): void {
   engine.part(socket);
-  socket.asked.push({ peer, atMs: engine.ports.nowMs() });
+  socket.asked = [...socket.asked, { peer, atMs: engine.ports.nowMs() }];
   peer.sockets.add(socket);
   takePlace(engine, socket);
   peer.control(RecordType.ask, socket.index, socket.remote.port, 0, connectPayload(socket));
@@ -120,7 +120,9 @@ export function asking(engine: Engine, peer: Peer, record: IncomingRecord): Engi
 
 /** Takes the request back from all that were asked, but from `chosen`. */
 export function withdraw(engine: Engine, socket: EngineSocket, chosen?: Peer): void {
-  for (const { peer } of socket.asked.splice(0)) {
+  const { asked } = socket;
+  if (asked.length > 0) socket.asked = [];
+  for (const { peer } of asked) {
     peer.sockets.delete(socket);
     if (peer !== chosen) cancel(socket, peer);
   }
@@ -130,9 +132,9 @@ export function withdraw(engine: Engine, socket: EngineSocket, chosen?: Peer): v
 
 /** `peer` was asked and is no longer: true where no process is left to answer. */
 export function turnedAway(socket: EngineSocket, peer: Peer): boolean {
-  const at = socket.asked.findIndex((asked) => asked.peer === peer);
-  if (at < 0) return false;
-  socket.asked.splice(at, 1);
+  const rest = socket.asked.filter((asked) => asked.peer !== peer);
+  if (rest.length === socket.asked.length) return false;
+  socket.asked = rest;
   peer.sockets.delete(socket);
   // Its answer may have been to an older request of this socket.
   cancel(socket, peer);

@@ -240,8 +240,9 @@ export class Engine {
   }
 
   failUnsent(socket: EngineSocket, errno: number): void {
-    if (socket.unsent.length === 0) return;
-    const waiting = socket.unsent.splice(0);
+    const waiting = socket.unsent;
+    if (waiting === null) return;
+    socket.unsent = null;
     socket.unsentBytes = 0;
     for (const send of waiting) send.done(errno);
   }

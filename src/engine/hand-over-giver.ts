@@ -156,7 +156,9 @@ function commit(engine: Engine, socket: EngineSocket, hand: Giver, taker: Peer):
   taker.hands.delete(socket);
   socket.hand = null;
   socket.portForeign = true;
-  for (const send of socket.unsent.splice(0)) send.done(0);
+  const { unsent } = socket;
+  socket.unsent = null;
+  for (const send of unsent ?? []) send.done(0);
   engine.release(socket);
   crashPoint('take.moved');
   if (orphaned) owner?.closed(0);

@@ -23,7 +23,7 @@ export function freeze(engine: Engine, socket: EngineSocket, hand: Giver): void 
 export function startSending(socket: EngineSocket, hand: Giver): void {
   hand.phase = 'sending';
   hand.received = socket.received.snapshot();
-  hand.unsent = Buffer.concat(socket.unsent.map((send) => send.bytes.subarray(send.at, send.end)));
+  hand.unsent = Buffer.concat((socket.unsent ?? []).map((send) => send.bytes.subarray(send.at, send.end)));
   hand.receivedAt = 0;
   hand.unsentAt = 0;
   hand.stateSent = false;

@@ -230,7 +230,7 @@ export function establish(engine: Engine, socket: EngineSocket, hand: Taker): vo
   socket.hand = null;
   engine.setState(socket, stateOf(socket));
   if (hand.unsent.length > 0 && !socket.peerGone) {
-    socket.unsent.push({ bytes: hand.unsent, at: 0, end: hand.unsent.length, done: () => undefined });
+    (socket.unsent ??= []).push({ bytes: hand.unsent, at: 0, end: hand.unsent.length, done: () => undefined });
     socket.unsentBytes = hand.unsent.length;
   }
   socket.finWanted = hand.finWanted || socket.finSent;

@@ -12,10 +12,14 @@ interface Chunk {
   end: number;
 }
 
+/** Of all queues that are empty; frozen, so that nothing can be put in. */
+const NO_CHUNKS: Chunk[] = [];
+Object.freeze(NO_CHUNKS);
+
 export class ReceiveQueue {
   /** Bytes that can be read. */
   lengthBytes = 0;
-  #chunks: Chunk[] = [];
+  #chunks = NO_CHUNKS;
   /** Where the first chunk begins. */
   #start = 0;
   #lent: Buffer | null = null;
@@ -78,7 +82,7 @@ export class ReceiveQueue {
     if (first !== undefined && this.#start > 0)
       this.#chunks[0] = { bytes: first.bytes.subarray(this.#start), end: first.end - this.#start };
     this.#start = 0;
-    this.#chunks.unshift({ bytes: Buffer.from(bytes), end: bytes.length });
+    this.#chunks = [{ bytes: Buffer.from(bytes), end: bytes.length }, ...this.#chunks];
     this.lengthBytes += bytes.length;
   }
 
@@ -90,7 +94,7 @@ export class ReceiveQueue {
   }
 
   clear(): void {
-    this.#chunks = [];
+    this.#chunks = NO_CHUNKS;
     this.#start = 0;
     this.#lent = null;
     this.lengthBytes = 0;
@@ -111,6 +115,8 @@ export class ReceiveQueue {
     const size = last === undefined ? end - from : Math.max(CHUNK_BYTES, end - from);
     const chunk = Buffer.allocUnsafe(size);
     bytes.copy(chunk, 0, from, end);
-    this.#chunks.push({ bytes: chunk, end: end - from });
+    const added = { bytes: chunk, end: end - from };
+    if (this.#chunks === NO_CHUNKS) this.#chunks = [added];
+    else this.#chunks.push(added);
   }
 }

@@ -74,7 +74,7 @@ function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: num
 
 /** A send that waits: goes out in order as credit and room allow. */
 export function sendLater(engine: Engine, socket: EngineSocket, pending: PendingSend): void {
-  socket.unsent.push(pending);
+  (socket.unsent ??= []).push(pending);
   socket.unsentBytes += pending.end - pending.at;
   pump(engine, socket, true);
 }
@@ -93,15 +93,13 @@ export function pump(engine: Engine, socket: EngineSocket, quiet = false): void 
     return;
   }
   let sentAny = false;
-  while (socket.unsent.length > 0) {
-    const first = socket.unsent[0];
-    if (first === undefined) break;
+  for (let first = socket.unsent?.[0]; first !== undefined; first = socket.unsent?.[0]) {
     const sent = push(engine, socket, first.bytes, first.at, first.end);
     sentAny ||= sent > 0;
     first.at += sent;
     socket.unsentBytes -= sent;
     if (first.at < first.end) break;
-    socket.unsent.shift();
+    socket.unsent?.shift();
     first.done(0);
   }
   if (sentAny) socket.peer.port.publishNow();

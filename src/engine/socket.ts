@@ -43,6 +43,8 @@ export const DEFAULT_WINDOW_BYTES = 524_288;
  */
 const REMOTE_WINDOW_BYTES = 1_310_720;
 
+const NONE_ASKED: readonly Asked[] = [];
+
 export class EngineSocket {
   readonly index: number;
   readonly generation: number;
@@ -71,7 +73,8 @@ export class EngineSocket {
   /** What we last told the peer it may send up to. */
   receiveLimitBytes = 0;
   received = new ReceiveQueue();
-  readonly unsent: PendingSend[] = [];
+  /** null: none has waited. */
+  unsent: PendingSend[] | null = null;
   unsentBytes = 0;
 
   /** A synchronous send came short: tell the owner when it may go on. */
@@ -130,7 +133,7 @@ export class EngineSocket {
   /** Connecting to a port that several processes share: where one can't take it another may. */
   anyListener = false;
   /** The listeners that it asks, while none has made an offer. */
-  readonly asked: Asked[] = [];
+  asked: readonly Asked[] = NONE_ASKED;
 
   constructor(index: number, generation: number, system: string, group: string) {
     this.index = index;

@@ -52,6 +52,7 @@ const ASCII_MAX = 0x7f;
 const KNOWN_TEXT_BYTES_MAX = 64;
 const KNOWN_TEXTS_MAX = 256;
 const knownTexts = new Map<string, Uint8Array>();
+const sharedTexts = new Map<string, string>();
 
 /** Size of a field in bytes. */
 export function fieldSize(field: Field): number {
@@ -187,10 +188,18 @@ function readText(source: Uint8Array, from: number, to: number): string {
   let text = '';
   for (let i = from; i < to; i += 1) {
     const byte = source[i] ?? 0;
-    if (byte === 0) return text;
+    if (byte === 0) return shared(text);
     if (byte > ASCII_MAX) return decodeText(source.subarray(from, to));
     text += String.fromCharCode(byte);
   }
+  return shared(text);
+}
+
+/** One string for all records that have the same text: names come with each connection, and are kept as long. */
+function shared(text: string): string {
+  const known = sharedTexts.get(text);
+  if (known !== undefined) return known;
+  if (sharedTexts.size < KNOWN_TEXTS_MAX) sharedTexts.set(text, text);
   return text;
 }
 

@@ -66,7 +66,20 @@ export function ipText(family: number, bytes: Uint8Array): string | undefined {
   const length = family === IpFamily.ipv4 ? IPV4_BYTES : 0;
   if (length === 0 && family !== IpFamily.none) return undefined;
   for (let i = length; i < IP_BYTES; i += 1) if (bytes[i] !== 0) return undefined;
-  return length === 0 ? '' : `${bytes[0] ?? 0}.${bytes[1] ?? 0}.${bytes[2] ?? 0}.${bytes[3] ?? 0}`;
+  return length === 0 ? '' : ipv4Text(bytes);
+}
+
+/** Most connections have the addresses of the one before: one string for all of them. */
+let lastIpv4 = 0;
+let lastIpv4Text = '0.0.0.0';
+
+function ipv4Text(bytes: Uint8Array): string {
+  const [a = 0, b = 0, c = 0, d = 0] = bytes;
+  const address = (a << 24) | (b << 16) | (c << 8) | d;
+  if (address === lastIpv4) return lastIpv4Text;
+  lastIpv4 = address;
+  lastIpv4Text = `${a}.${b}.${c}.${d}`;
+  return lastIpv4Text;
 }
 
 /** The eight groups of an IPv6 address; undefined where `text` is none. */

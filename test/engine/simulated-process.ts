@@ -168,7 +168,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   }
 
   released(socket: EngineSocket): void {
-    if (socket.unsent.length > 0)
+    if (socket.unsent !== null && socket.unsent.length > 0)
       fail(`p${this.process} s${socket.index} is released with ${socket.unsent.length} sends that wait`);
   }
 
