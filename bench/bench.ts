@@ -4,7 +4,7 @@
  * The same two plain programs (server.ts, client.ts) run over each transport. Measurements of the transports take
  * turns, so that whatever else the machine does hits all of them. Before its rounds each transport warms up for some
  * seconds, which are not kept. What is told is the median of the rounds, and the ratio of STP to each of the others:
- * more than 1 is in favour of STP.
+ * more than 1 is in favour of STP. What Node itself needs for some of the work is measured among them: the floor.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -23,6 +23,7 @@ const USAGE = `usage: npm run bench -- [options]
   --quick         a small fraction of the work: shows that all works, the figures mean nothing
   --only NAME     one of ${BENCH_NAMES.join(', ')}; may be repeated
   --over NAME     one of ${TRANSPORT_NAMES.join(', ')}; may be repeated
+                  floor: what Node itself needs, whatever the transport; of http and wake-ups
   --rounds N      measurements of each kind, 1 to 99 (default 5; 1 with --quick)
   --driver NAME   driver of STP: auto, mapped, direct
   --busy N        beside so many processes that compute all the time, 0 to 99 (default 0)
@@ -121,10 +122,12 @@ async function measureOne(
   const transports: Transport[] = [];
   try {
     const starts = await Promise.allSettled(
-      plan.transports.map((name) => Transport.start(name, directory, plan.driver)),
+      plan.transports.map((name) => Transport.start(bench, name, { directory, driver: plan.driver })),
     );
-    for (const start of starts) if (start.status === 'fulfilled') transports.push(start.value);
+    for (const start of starts)
+      if (start.status === 'fulfilled' && start.value !== undefined) transports.push(start.value);
     for (const start of starts) if (start.status === 'rejected') throw start.reason;
+    if (transports.length === 0) return undefined;
     const fresh = FRESH.has(bench);
     if (!fresh) progress(plan, `${bench}: warming up`);
     if (!fresh) for (const transport of transports) await warmUp(transport, bench, plan.scale);
@@ -154,7 +157,7 @@ function keep(samples: Samples, bench: BenchName, transport: TransportName, valu
     const value = values[metric.value];
     if (value === undefined || !Number.isFinite(value) || value <= 0)
       throw new Error(`${transport} ${bench}: ${metric.value} is ${String(value)}`);
-    const row = samples.get(metric) ?? { tcp: [], unix: [], stp: [] };
+    const row = samples.get(metric) ?? { tcp: [], unix: [], stp: [], floor: [] };
     row[transport].push(value);
     samples.set(metric, row);
   }
@@ -162,7 +165,12 @@ function keep(samples: Samples, bench: BenchName, transport: TransportName, valu
 
 function results(samples: Samples): Result[] {
   return [...samples].map(([metric, row]) => {
-    const medians = { tcp: median(row.tcp), unix: median(row.unix), stp: median(row.stp) };
+    const medians = {
+      tcp: median(row.tcp),
+      unix: median(row.unix),
+      stp: median(row.stp),
+      floor: median(row.floor),
+    };
     const ratio = (other: number | undefined): number | undefined => {
       if (medians.stp === undefined || other === undefined) return undefined;
       return metric.better === 'more' ? medians.stp / other : other / medians.stp;

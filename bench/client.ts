@@ -3,12 +3,11 @@
  *
  * Forked; its parent sends { name, targets, scale } and gets { values } or { error } back, until it disconnects.
  */
-import { BENCHES, type BenchName, type BenchValues } from './measures';
-import { type BenchTargets } from './server';
+import { BENCHES, type BenchName, type BenchValues, type Measure } from './measures';
 
-export interface BenchRequest {
+export interface BenchRequest<To> {
   readonly name: BenchName;
-  readonly targets: BenchTargets;
+  readonly targets: To;
   /** 1 for a full measurement; a fraction of it for a try that only shows that it works. */
   readonly scale: number;
 }
@@ -20,10 +19,15 @@ export interface BenchAnswer {
 
 const COUNT_MIN = 50;
 
-function main(): void {
-  process.on('message', (request: BenchRequest) => {
-    const count = (full: number): number => Math.max(COUNT_MIN, Math.round(full * request.scale));
-    BENCHES[request.name](request.targets, count).then(
+/** Runs these benches for the parent of this process. */
+export function answerRequests<To>(benches: Readonly<Partial<Record<BenchName, Measure<To>>>>): void {
+  const run = async ({ name, targets, scale }: BenchRequest<To>): Promise<BenchValues> => {
+    const measure = benches[name];
+    if (measure === undefined) throw new Error('no such bench');
+    return measure(targets, (full) => Math.max(COUNT_MIN, Math.round(full * scale)));
+  };
+  process.on('message', (request: BenchRequest<To>) => {
+    run(request).then(
       (values) => process.send?.({ values } satisfies BenchAnswer),
       (error: unknown) =>
         process.send?.({
@@ -34,4 +38,4 @@ function main(): void {
   process.once('disconnect', () => process.exit());
 }
 
-if (require.main === module) main();
+if (require.main === module) answerRequests(BENCHES);

@@ -18,18 +18,32 @@ import { type BenchTargets, HOST } from './server';
 
 /** Metric -> value, in the unit that the metric's name ends with. */
 export type BenchValues = Readonly<Record<string, number>>;
-type Measure = (targets: BenchTargets, count: (full: number) => number) => Promise<BenchValues>;
+export type Measure<To = BenchTargets> = (targets: To, count: (full: number) => number) => Promise<BenchValues>;
+
+/** Keep-alive requests: so many at once, so many in all. */
+export interface HttpLoad {
+  readonly connections: number;
+  readonly total: number;
+}
+
+export const HTTP_LOADS = {
+  'http-1': { connections: 1, total: 8_000 },
+  'http-50': { connections: 50, total: 20_000 },
+  'http-500': { connections: 500, total: 20_000 },
+} as const satisfies Record<string, HttpLoad>;
+
+export const IDLE_TRIPS: Trips = { trips: 300, pauseMs: 5 };
 
 const WARM_BENCHES = {
-  'round-trip': (to, count) => roundTrip(to.net, { messageBytes: 64, trips: count(20_000) }),
-  'round-trip-idle': (to, count) => roundTrip(to.net, { messageBytes: 64, trips: count(300), pauseMs: 5 }),
+  'round-trip': (to, count) => roundTrip(to.net, 64, { trips: count(20_000) }),
+  'round-trip-idle': (to, count) => roundTrip(to.net, 64, { ...IDLE_TRIPS, trips: count(IDLE_TRIPS.trips) }),
   'stream-64b': (to, count) => stream(to.net, 64, count(400_000)),
   'stream-1kib': (to, count) => stream(to.net, 1024, count(300_000)),
   'stream-64kib': (to, count) => stream(to.net, 65_536, count(30_000)),
   'stream-1mib': (to, count) => stream(to.net, 1 << 20, count(2000)),
-  'http-1': (to, count) => requests(to.http, 1, count(8_000)),
-  'http-50': (to, count) => requests(to.http, 50, count(20_000)),
-  'http-500': (to, count) => requests(to.http, 500, count(20_000)),
+  'http-1': requestsOf(HTTP_LOADS['http-1']),
+  'http-50': requestsOf(HTTP_LOADS['http-50']),
+  'http-500': requestsOf(HTTP_LOADS['http-500']),
   'http-lean-1': (to, count) => leanRequests(to.http, 1, count(40_000)),
   'http-lean-10': (to, count) => leanRequests(to.http, 10, count(60_000)),
   'connect-1': (to, count) => connects(to.net, 1, count(4_000)),
@@ -74,41 +88,56 @@ const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
 const HEAD_END = '\r\n\r\n';
 
 interface Trips {
-  readonly messageBytes: number;
   readonly trips: number;
   /** From the end of one trip to the begin of the next. */
   readonly pauseMs?: number;
 }
 
-/** One message at a time there and back; each trip is timed. */
-async function roundTrip(target: Target, { messageBytes, trips, pauseMs = 0 }: Trips): Promise<BenchValues> {
+/** One message at a time there and back. */
+async function roundTrip(target: Target, messageBytes: number, trips: Trips): Promise<BenchValues> {
   const socket = await connect(target);
   const message = Buffer.alloc(messageBytes, 1);
-  const warmup = Math.ceil(trips / 10);
-  const micros = new Float64Array(trips);
   socket.write('e');
-  await new Promise<void>((resolve, reject) => {
-    let trip = -warmup;
+  const values = await timedTrips(trips, (arrived, failed) => {
     let left = messageBytes;
-    let began = 0;
-    const start = (): void => {
-      began = performance.now();
-      socket.write(message);
-    };
-    socket.once('error', reject);
+    socket.once('error', failed);
     socket.on('data', (chunk: Buffer) => {
       left -= chunk.length;
       if (left > 0) return;
+      left = messageBytes;
+      arrived();
+    });
+    return () => {
+      socket.write(message);
+    };
+  });
+  socket.destroy();
+  return values;
+}
+
+/** Times each trip: `prepare` returns what begins one, and calls `arrived` at the end of each. */
+export async function timedTrips(
+  { trips, pauseMs = 0 }: Trips,
+  prepare: (arrived: () => void, failed: (error: Error) => void) => () => void,
+): Promise<BenchValues> {
+  const warmup = Math.ceil(trips / 10);
+  const micros = new Float64Array(trips);
+  await new Promise<void>((resolve, reject) => {
+    let trip = -warmup;
+    let began = 0;
+    const start = (): void => {
+      began = performance.now();
+      send();
+    };
+    const send = prepare(() => {
       if (trip >= 0) micros[trip] = (performance.now() - began) * 1000;
       trip += 1;
-      left = messageBytes;
       if (trip === trips) resolve();
       else if (pauseMs > 0) setTimeout(start, pauseMs);
       else start();
-    });
+    }, reject);
     start();
   });
-  socket.destroy();
   micros.sort();
   return { p50Us: micros[Math.floor(trips * 0.5)] ?? NaN, p99Us: micros[Math.floor(trips * 0.99)] ?? NaN };
 }
@@ -160,10 +189,22 @@ async function secondsFor(total: number, atOnce: number, once: () => Promise<voi
   return (performance.now() - began) / 1000;
 }
 
-/** Keep-alive requests, one at a time on each of so many connections. */
-async function requests(target: Target, connections: number, total: number): Promise<BenchValues> {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
-  const where = requestOptions(target);
+export function agentOptions({ connections }: HttpLoad): http.AgentOptions {
+  return { keepAlive: true, maxSockets: connections };
+}
+
+function requestsOf(load: HttpLoad): Measure {
+  return (to, count) =>
+    requests(new http.Agent(agentOptions(load)), requestOptions(to.http), load.connections, count(load.total));
+}
+
+/** Keep-alive requests, one at a time on each of so many connections of an agent, which is destroyed then. */
+export async function requests(
+  agent: http.Agent,
+  where: http.RequestOptions,
+  connections: number,
+  total: number,
+): Promise<BenchValues> {
   const once = (): Promise<void> =>
     new Promise((resolve, reject) => {
       http

@@ -61,6 +61,8 @@ export interface Result {
   readonly tcp: number | undefined;
   readonly unix: number | undefined;
   readonly stp: number | undefined;
+  /** What Node itself needs, of the few metrics that have one (floor.ts). */
+  readonly floor: number | undefined;
   readonly overTcp: number | undefined;
   readonly overUnix: number | undefined;
   readonly samples: Readonly<Record<TransportName, readonly number[]>>;
@@ -68,7 +70,7 @@ export interface Result {
 
 /** The results for people. */
 export function resultsTable(facts: Readonly<Record<string, string | number>>, results: readonly Result[]): string {
-  const head = ['', 'unit', 'tcp', 'unix', 'stp', 'stp/tcp', 'stp/unix', 'spread of stp'];
+  const head = ['', 'unit', 'tcp', 'unix', 'stp', 'stp/tcp', 'stp/unix', 'floor', 'spread of stp'];
   const rows = results.map((result) => [
     result.name,
     result.unit,
@@ -77,6 +79,7 @@ export function resultsTable(facts: Readonly<Record<string, string | number>>, r
     figure(result.stp),
     ratio(result.overTcp),
     ratio(result.overUnix),
+    figure(result.floor),
     spread(result.samples.stp),
   ]);
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
@@ -86,15 +89,15 @@ export function resultsTable(facts: Readonly<Record<string, string | number>>, r
       .join('  ')
       .trimEnd();
   const about = Object.entries(facts).map(([name, value]) => `${name}: ${value}`);
-  const note = 'Medians; a ratio of 2x means that STP is twice as good.';
+  const note = 'Medians; a ratio of 2x means that STP is twice as good; floor is what Node itself needs.';
   return `${[...about, '', line(head), ...rows.map(line), '', note].join('\n')}\n`;
 }
 
 /** The results for a document: a Markdown table, and what it was measured on. */
 export function resultsMarkdown(facts: Readonly<Record<string, string | number>>, results: readonly Result[]): string {
   const head = [
-    '| | unit | TCP | Unix socket | STP | to TCP | to Unix |',
-    '| --- | --- | ---: | ---: | ---: | ---: | ---: |',
+    '| | unit | TCP | Unix socket | STP | to TCP | to Unix | floor |',
+    '| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |',
   ];
   const rows = results.map((result) => {
     const cells = [
@@ -105,6 +108,7 @@ export function resultsMarkdown(facts: Readonly<Record<string, string | number>>
       figure(result.stp),
       ratio(result.overTcp),
       ratio(result.overUnix),
+      figure(result.floor),
     ];
     return `| ${cells.join(' | ')} |`;
   });

@@ -69,15 +69,18 @@ export function listen(server: net.Server, path: string | undefined): Promise<nu
   });
 }
 
-async function main(): Promise<void> {
-  const path = process.argv[2];
-  const web = http.createServer({ keepAliveTimeout: 600_000 }, (_request, response) => {
+export function webServer(): http.Server {
+  return http.createServer({ keepAliveTimeout: 600_000 }, (_request, response) => {
     response.setHeader('content-type', 'text/plain');
     response.end(HTTP_BODY);
   });
+}
+
+async function main(): Promise<void> {
+  const path = process.argv[2];
   const targets: BenchTargets = {
     net: await listen(net.createServer({ allowHalfOpen: true }, serve), path),
-    http: await listen(web, path === undefined ? undefined : `${path}.http`),
+    http: await listen(webServer(), path === undefined ? undefined : `${path}.http`),
   };
   process.send?.(targets);
   process.on('message', () => process.send?.({ result: usage() }));
