@@ -37,6 +37,8 @@ export class TableUpdates {
     this.#engine = engine;
     this.#root = root;
     this.#countsSoon = region.storage.driver === 'direct' && !region.storage.shared;
+    // What a table before this one was told of, it may not have fetched.
+    for (const socket of engine.sockets) if (socket !== undefined) socket.countsFetched = true;
     region.sockets.fill = (index, counters) => {
       this.#fill(index, counters);
     };
@@ -107,7 +109,9 @@ export class TableUpdates {
     const { sockets } = this.#region;
     try {
       for (const socket of this.#changed) {
-        if (this.#isOpen(socket)) sockets.set(socket.index, scbOf(socket));
+        if (!this.#isOpen(socket)) continue;
+        sockets.set(socket.index, scbOf(socket));
+        socket.countsFetched = true;
       }
       this.#changed.clear();
       for (const socket of this.#unread) {
@@ -131,6 +135,7 @@ export class TableUpdates {
   #fill(index: number, counters: ScbCounters): void {
     const socket = this.#engine.sockets[index];
     if (socket === undefined) return;
+    socket.countsFetched = true;
     counters.bytesReceived = socket.bytesReceived;
     counters.bytesSent = socket.bytesSent;
     counters.receiveQueuedBytes = queuedOf(socket);

@@ -6,6 +6,7 @@ import { crashPoint } from '../crash-points';
 import { RecordType } from '../layout';
 import { type Engine } from './engine';
 import { freezePayload } from './hand-over-state';
+import { moved } from './moved';
 import { type EngineSocket } from './socket';
 
 const KEPT_FIRST_BYTES = 4096;
@@ -24,7 +25,7 @@ export function keepEarly(engine: Engine, socket: EngineSocket, bytes: Uint8Arra
   }
   early.kept.set(bytes.subarray(from, from + n), socket.bytesSent);
   socket.bytesSent = needed;
-  engine.ports.counted(socket);
+  moved(engine, socket);
   flushEarly(socket);
   return n;
 }

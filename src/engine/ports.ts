@@ -56,7 +56,7 @@ export interface EnginePorts {
    * `begins`.
    */
   changed(socket: EngineSocket, begins: boolean): void;
-  /** Bytes moved: its control block may be written late. */
+  /** Bytes moved: its control block may be written late. Told once until the counts are fetched, see moved.ts. */
   counted(socket: EngineSocket): void;
   /** A queue of received bytes became empty or is so no longer: its control block is to tell that soon. */
   unreadChanged(socket: EngineSocket): void;

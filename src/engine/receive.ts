@@ -4,6 +4,7 @@ import { errnoOf } from '../errors';
 import { RecordType, SocketState, Total } from '../layout';
 import { type Engine } from './engine';
 import { type IncomingRecord } from './incoming-record';
+import { moved } from './moved';
 import { creditLater, pump, tellDiscarded } from './send';
 import { type EngineSocket } from './socket';
 import { totalIn } from './totals';
@@ -22,7 +23,7 @@ export function onData(engine: Engine, socket: EngineSocket, record: IncomingRec
     return;
   }
   socket.bytesReceived += lengthBytes;
-  engine.ports.counted(socket);
+  moved(engine, socket);
   if (socket.orphaned && socket.hand === null) {
     socket.discarded = true;
     // It must come to its end, for it may wait for that before it takes in ours.

@@ -10,6 +10,7 @@ import { RecordType, SocketState, Total } from '../layout';
 import { flushEarly, keepEarly } from './early-bytes';
 import { type Engine } from './engine';
 import { freeze } from './hand-over-sending';
+import { moved } from './moved';
 import { type EngineSocket, type PendingSend } from './socket';
 import { totalPayload } from './totals';
 
@@ -67,7 +68,7 @@ function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: num
   if (at > from) {
     crashPoint('data.appended');
     socket.bytesSent += at - from;
-    engine.ports.counted(socket);
+    moved(engine, socket);
   }
   return at - from;
 }

@@ -107,6 +107,8 @@ export class EngineSocket {
   deathAsTcp = false;
   /** errno of such a death, 0 none. */
   deathErrno = 0;
+  /** No bytes have moved since the owner of the table was last told, or fetched the counts: see {@link moved}. */
+  countsFetched = true;
   /** The socket control block that others can read tells of unread bytes. */
   unreadShown = false;
   hand: HandOver | null = null;
