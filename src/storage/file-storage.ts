@@ -274,15 +274,9 @@ export class FileStorage implements Storage {
         throw new StpError('ESTPCORRUPT', `${place} is not the memory of ${log}`, 'open');
       // Touching a mapped page past the end of its file kills the process: nothing is looked at before this.
       checkWhole(file, link);
-      return new RingReader(
-        mapRing(native, file, link, false),
-        link.identity,
-        place,
-        this.#ringStart(link),
-        () => {
-          removeQuietly(place);
-        },
-      );
+      return new RingReader(mapRing(native, file, link, false), link.identity, place, this.#ringStart(link), () => {
+        removeQuietly(place);
+      });
     } finally {
       file.close();
     }
