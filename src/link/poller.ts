@@ -17,9 +17,9 @@ import { ASLEEP } from '../layout';
 import { type BellReader } from './bell';
 import { Bursts } from './bursts';
 import { type Link, type LinkOwner, type LinkSink } from './link';
-import { LookClock } from './look-clock';
+import { lookPauseMs, RING_WATCH_MS } from './look-pauses';
+import { LookTimer } from './look-timer';
 import { type Publisher } from './publisher';
-import { RingWatch } from './ring-watch';
 import { Spin } from './spin';
 import { clearInterval, nextTick, nowMs, setImmediate, setInterval } from '../host';
 
@@ -70,10 +70,10 @@ export class Poller implements LinkOwner {
   readonly #bursts = new Bursts();
   readonly #events: PollerEvents;
   readonly #root = new AsyncResource('STPPOLLER');
-  readonly #clock = new LookClock(this.#root, () => {
+  readonly #clock = new LookTimer(this.#root, () => {
     this.#tick();
   });
-  readonly #watch = new RingWatch(this.#root, () => {
+  readonly #watch = new LookTimer(this.#root, () => {
     this.#ringAgain();
   });
   readonly #dirty: Publisher[] = [];
@@ -164,7 +164,7 @@ export class Poller implements LinkOwner {
       else link?.publish();
     }
     this.#dirty.length = waiting;
-    if (this.asleep && count > 0) this.#watch.start();
+    if (this.asleep && count > 0) this.#watch.start(RING_WATCH_MS, false);
     if (!this.#polling) this.turn = (this.turn + 1) | 0;
   }
 
@@ -334,7 +334,7 @@ export class Poller implements LinkOwner {
       return;
     }
     if (this.needsClock || this.#anyLate()) this.#startClock();
-    for (const link of this.links) if (link.unwatched || link.needsRoom) this.#watch.start();
+    for (const link of this.links) if (link.unwatched || link.needsRoom) this.#watch.start(RING_WATCH_MS, false);
   }
 
   #hasWork(link: Link): boolean {
@@ -352,7 +352,7 @@ export class Poller implements LinkOwner {
   }
 
   #startClock(): void {
-    this.#clock.start(nowMs() - this.#calmSinceMs, this.remote, this.#referenced);
+    this.#clock.start(lookPauseMs(nowMs() - this.#calmSinceMs, this.remote), this.#referenced);
   }
 
   #tick(): void {

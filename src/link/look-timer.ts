@@ -1,14 +1,8 @@
-/**
- * A look some time after the last ring, against wake-ups that got lost, which only a damaged region should do. Idle, it
- * runs out once and is not started again.
- */
+/** One look that is due after a while, in our own context. */
 import { type AsyncResource } from 'node:async_hooks';
 import { clearTimeout, setTimeout } from '../host';
 
-/** How long published records may lie unread before their reader is rung again. */
-const WATCH_MS = 1000;
-
-export class RingWatch {
+export class LookTimer {
   readonly #root: AsyncResource;
   readonly #look: () => void;
   #timer: NodeJS.Timeout | null = null;
@@ -19,16 +13,22 @@ export class RingWatch {
     this.#look = look;
   }
 
-  start(): void {
+  /** Where one is due already, that one stays. `referenced`: it keeps the process alive. */
+  start(delayMs: number, referenced: boolean): void {
     if (this.#timer !== null) return;
-    this.#timer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, this.#tick, WATCH_MS);
-    this.#timer.unref();
+    this.#timer = this.#root.runInAsyncScope<undefined, NodeJS.Timeout>(setTimeout, undefined, this.#tick, delayMs);
+    this.setReferenced(referenced);
   }
 
   readonly #tick = (): void => {
     this.#timer = null;
     this.#look();
   };
+
+  setReferenced(referenced: boolean): void {
+    if (referenced) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
 
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
