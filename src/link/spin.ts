@@ -20,6 +20,11 @@ const LOOKS_PER_TURN = 6;
  */
 const CONTENDED_US = 300;
 /**
+ * A yield that took so long gave it to a process that computes: the peer's answer had come long before. A sleeper is
+ * given the processor as soon as it is rung.
+ */
+const STOLEN_US = 1000;
+/**
  * Then so many spins are left out, twice as many each time: a busy machine gives a sleeper the processor sooner than a
  * spinner.
  */
@@ -83,19 +88,25 @@ export class Spin {
       if (isReady()) return true;
       yieldProcessor();
       const after = nowMs();
-      if ((after - before) * 1000 > CONTENDED_US) return this.#foundAfterLongYield(isReady, after);
+      const yieldedUs = (after - before) * 1000;
       before = after;
+      if (yieldedUs > CONTENDED_US) return this.#foundAfterLongYield(isReady, yieldedUs, after);
     }
     return true;
   }
 
-  /** The processor was away for long: the peer had it if something came, else leave spinning alone for a while. */
-  #foundAfterLongYield(isReady: () => boolean, now: number): boolean {
+  /**
+   * The processor was away for long. If nothing came, or after as long as only a process that computes keeps it, spins
+   * are left out for a while.
+   */
+  #foundAfterLongYield(isReady: () => boolean, yieldedUs: number, now: number): boolean {
     this.#lookedMs = now;
-    if (isReady()) return true;
-    this.#leaveOut = this.#leaveOutNext;
-    this.#leaveOutNext = Math.min(LEAVE_OUT_MAX, this.#leaveOutNext * 2);
-    return false;
+    const found = isReady();
+    if (!found || yieldedUs > STOLEN_US) {
+      this.#leaveOut = this.#leaveOutNext;
+      this.#leaveOutNext = Math.min(LEAVE_OUT_MAX, this.#leaveOutNext * 2);
+    }
+    return found;
   }
 
   /**
