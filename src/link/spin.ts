@@ -23,7 +23,9 @@ const CONTENDED_US = 300;
  * A yield that took so long gave it to a process that computes: the peer's answer had come long before. A sleeper is
  * given the processor as soon as it is rung.
  */
-const STOLEN_US = 1000;
+const STOLEN_US = 2000;
+/** So many such yields in a row may come of compilers, which work on threads of their own while a process is young. */
+const STOLEN_MAX = 4;
 /**
  * Then so many spins are left out, twice as many each time: a busy machine gives a sleeper the processor sooner than a
  * spinner.
@@ -45,6 +47,8 @@ export class Spin {
   #idleTurns = 0;
   /** Since we woke something was waited for, and nothing has come. */
   #spun = false;
+  /** Yields in a row that a process that computes has made long. */
+  #stolen = 0;
   #leaveOut = 0;
   #leaveOutNext = LEAVE_OUT_FIRST;
 
@@ -96,13 +100,14 @@ export class Spin {
   }
 
   /**
-   * The processor was away for long. If nothing came, or after as long as only a process that computes keeps it, spins
-   * are left out for a while.
+   * The processor was away for long. If nothing came, or if it is away so long each time, spins are left out for a
+   * while.
    */
   #foundAfterLongYield(isReady: () => boolean, yieldedUs: number, now: number): boolean {
     this.#lookedMs = now;
     const found = isReady();
-    if (!found || yieldedUs > STOLEN_US) {
+    if (found) this.#stolen = yieldedUs > STOLEN_US ? this.#stolen + 1 : 0;
+    if (!found || this.#stolen > STOLEN_MAX) {
       this.#leaveOut = this.#leaveOutNext;
       this.#leaveOutNext = Math.min(LEAVE_OUT_MAX, this.#leaveOutNext * 2);
     }
@@ -122,6 +127,7 @@ export class Spin {
       return;
     }
     this.#grow();
+    this.#stolen = 0;
     this.#leaveOutNext = LEAVE_OUT_FIRST;
   }
 
