@@ -39,6 +39,12 @@ const ASLEEP_DOC =
   'bit 0: the writer of this file sleeps, ring its bell once for this value; ' +
   'bit 1: also when room is made for it; bit 2: it has given the link up; the rest counts sleeps';
 
+/**
+ * Positions in a ring begin so many bytes before the end of a lap: what happens at that end happens once before V8 has
+ * compiled the code around it, which it would else have to undo and compile again.
+ */
+export const RING_FIRST_LAP_BYTES = 2048;
+
 /** All words are the writer's own; each has a cache line, so that polling one does not slow stores to another. */
 export const RingWords = defineLayout(
   'RingWords',
@@ -48,9 +54,7 @@ export const RingWords = defineLayout(
       at: 0,
       kind: 'u32',
       writer: 'owner',
-      doc:
-        'position up to which records are published, bytes modulo 2^32; stored last; ' +
-        'at first capacityBytes - RING_FIRST_LAP_BYTES',
+      doc: `published up to here, modulo 2^32; first capacityBytes - ${RING_FIRST_LAP_BYTES}; stored last`,
     },
     read: {
       at: 64,
@@ -109,12 +113,6 @@ export const LinkStatus = defineLayout(
   },
   { doc: 'Payload of the status block of a log of frames, at LINK_AT.status; for when there is nothing else to send.' },
 );
-
-/**
- * Positions in a ring begin so many bytes before the end of a lap: what happens at that end happens once before V8 has
- * compiled the code around it, which it would else have to undo and compile again.
- */
-export const RING_FIRST_LAP_BYTES = 2048;
 
 /** Bits of the asleep word, and how far the count of sleeps is shifted. */
 export const ASLEEP = { sleeps: 1, wantsRoom: 2, givenUp: 4, countShift: 3 } as const;

@@ -20,6 +20,10 @@ export class LookTimer {
     this.setReferenced(referenced);
   }
 
+  get isDue(): boolean {
+    return this.#timer !== null;
+  }
+
   readonly #tick = (): void => {
     this.#timer = null;
     this.#look();

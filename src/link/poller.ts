@@ -334,6 +334,7 @@ export class Poller implements LinkOwner {
       return;
     }
     if (this.needsClock || this.#anyLate()) this.#startClock();
+    if (this.#watch.isDue) return;
     for (const link of this.links) if (link.unwatched || link.needsRoom) this.#watch.start(RING_WATCH_MS, false);
   }
 
