@@ -15,23 +15,22 @@ const SPIN_FLOOR_US = 15;
 /** Looks at the links between two turns of the event loop while spinning. */
 const LOOKS_PER_TURN = 6;
 /**
- * A yield that took so long gave the processor to a process that works, and if it brought nothing, to one that is no
- * peer: the machine is busy.
+ * A yield that took so long gave the processor to a process that computes. The record that we spin for had most likely
+ * come long before: such a process keeps the processor from a spinner, but not from a sleeper that is rung.
  */
-const CONTENDED_US = 300;
+const LONG_YIELD_US = 300;
+/** If spins lose more than this on average, some are left out: sleeps are shorter. */
+const LOST_MAX_US = 500;
+const NEWEST_WEIGHT = 1 / 16;
 /**
- * A yield that took so long gave it to a process that computes: the peer's answer had come long before. A sleeper is
- * given the processor as soon as it is rung.
- */
-const STOLEN_US = 2000;
-/** So many such yields in a row may come of compilers, which work on threads of their own while a process is young. */
-const STOLEN_MAX = 4;
-/**
- * Then so many spins are left out, twice as many each time: a busy machine gives a sleeper the processor sooner than a
- * spinner.
+ * So many are left out, and twice as many each time that the spins after it lost as much at once: on a busy machine
+ * each trial of a spin costs the time slice of another process. The compilers of a young process make yields as long,
+ * but not so often.
  */
 const LEAVE_OUT_FIRST = 8;
-const LEAVE_OUT_MAX = 256;
+const LEAVE_OUT_MAX = 4096;
+const LEAVE_OUT_MAX_MS = 200;
+const AT_ONCE_SPINS = 32;
 /** Without sched_yield a spin takes the processor from the peer: then only a few turns. */
 const TURNS_WITHOUT_YIELD = 4;
 
@@ -40,20 +39,25 @@ export class Spin {
   maxUs = DEFAULT_SPIN_US;
 
   readonly #yield: (() => void) | undefined;
+  readonly #now: () => number;
   #budgetUs = DEFAULT_SPIN_US;
   #idleSinceMs = 0;
-  /** When it was looked last while spinning. */
-  #lookedMs = 0;
   #idleTurns = 0;
   /** Since we woke something was waited for, and nothing has come. */
   #spun = false;
-  /** Yields in a row that a process that computes has made long. */
-  #stolen = 0;
+  /** What this spin lost to other processes, and what spins lose on average, microseconds as whole numbers. */
+  #lostUs = 0;
+  #averageLostUs = 0;
+  /** Spins since the last were left out. */
+  #spins = 0;
+  /** So many are still left out, since then; and how many it was at first. */
   #leaveOut = 0;
-  #leaveOutNext = LEAVE_OUT_FIRST;
+  #leaveOutSinceMs = 0;
+  #leaveOutCount = LEAVE_OUT_FIRST;
 
-  constructor(yieldProcessor: (() => void) | undefined) {
+  constructor(yieldProcessor: (() => void) | undefined, now = nowMs) {
     this.#yield = yieldProcessor;
+    this.#now = now;
   }
 
   /** We are awake. */
@@ -67,7 +71,7 @@ export class Spin {
   }
 
   /** Since the first turn that found nothing, milliseconds. */
-  idleMs(now = nowMs()): number {
+  idleMs(now = this.#now()): number {
     if (this.#idleTurns === 1) this.#idleSinceMs = now;
     return now - this.#idleSinceMs;
   }
@@ -79,56 +83,65 @@ export class Spin {
   wait(isReady: () => boolean, last: Link | null): boolean {
     const yieldProcessor = this.#yield;
     if (yieldProcessor === undefined) return this.maxUs > 0 && this.#idleTurns <= TURNS_WITHOUT_YIELD;
-    if (this.#leaveOut > 0) {
-      this.#leaveOut -= 1;
-      return false;
-    }
-    let before = nowMs();
+    let before = this.#now();
+    if (this.#isLeftOut(before)) return false;
     const idleUs = this.idleMs(before) * 1000;
     if (idleUs >= Math.min(this.#budgetUs, this.maxUs) || last?.peerIsBusy() === true) return false;
     this.#spun = true;
     for (let i = 0; i < LOOKS_PER_TURN; i++) {
-      this.#lookedMs = before;
       if (isReady()) return true;
       yieldProcessor();
-      const after = nowMs();
+      const after = this.#now();
       const yieldedUs = (after - before) * 1000;
       before = after;
-      if (yieldedUs > CONTENDED_US) return this.#foundAfterLongYield(isReady, yieldedUs, after);
+      if (yieldedUs > LONG_YIELD_US) return this.#hasComeMeanwhile(isReady, yieldedUs);
     }
     return true;
   }
 
-  /**
-   * The processor was away for long. If nothing came, or if it is away so long each time, spins are left out for a
-   * while.
-   */
-  #foundAfterLongYield(isReady: () => boolean, yieldedUs: number, now: number): boolean {
-    this.#lookedMs = now;
-    const found = isReady();
-    if (found) this.#stolen = yieldedUs > STOLEN_US ? this.#stolen + 1 : 0;
-    if (!found || this.#stolen > STOLEN_MAX) {
-      this.#leaveOut = this.#leaveOutNext;
-      this.#leaveOutNext = Math.min(LEAVE_OUT_MAX, this.#leaveOutNext * 2);
-    }
-    return found;
+  /** After a long yield. What is not there by now is waited for asleep. */
+  #hasComeMeanwhile(isReady: () => boolean, yieldedUs: number): boolean {
+    this.#lostUs = Math.min(SPIN_US_MAX, Math.trunc(yieldedUs));
+    const ready = isReady();
+    if (!ready) this.#countLost();
+    return ready;
   }
 
   /**
-   * A turn found something: what was waited for, where turns before it found nothing. What took so long had come to a
-   * sleeper as soon, and the peer had had the processor.
+   * A turn found something: what was waited for, where turns before it found nothing. What came in a long yield had
+   * come to a sleeper as soon.
    */
   found(): void {
     if (this.#idleTurns === 0) return;
     this.#idleTurns = 0;
     this.#spun = false;
-    if ((this.#lookedMs - this.#idleSinceMs) * 1000 > CONTENDED_US) {
-      this.#budgetUs /= 2;
-      return;
-    }
-    this.#grow();
-    this.#stolen = 0;
-    this.#leaveOutNext = LEAVE_OUT_FIRST;
+    if (this.#lostUs > 0) this.#budgetUs >>= 1;
+    else this.#grow();
+    this.#countLost();
+  }
+
+  /** A spin has ended. */
+  #countLost(): void {
+    this.#averageLostUs += Math.trunc((this.#lostUs - this.#averageLostUs) * NEWEST_WEIGHT);
+    this.#lostUs = 0;
+    this.#spins += 1;
+    if (this.#averageLostUs > LOST_MAX_US) this.#beginLeavingOut();
+  }
+
+  #beginLeavingOut(): void {
+    const atOnce = this.#spins <= AT_ONCE_SPINS;
+    this.#leaveOutCount = atOnce ? Math.min(LEAVE_OUT_MAX, this.#leaveOutCount * 2) : LEAVE_OUT_FIRST;
+    this.#leaveOut = this.#leaveOutCount;
+    this.#leaveOutSinceMs = this.#now();
+    this.#averageLostUs = 0;
+    this.#spins = 0;
+  }
+
+  /** Counts a spin that is left out; false where none is, or no longer. */
+  #isLeftOut(now: number): boolean {
+    if (this.#leaveOut === 0) return false;
+    this.#leaveOut = now - this.#leaveOutSinceMs < LEAVE_OUT_MAX_MS ? this.#leaveOut - 1 : 0;
+    return this.#leaveOut > 0;
   }
 
   /** Whether to stay awake for what may come next. */
@@ -138,8 +151,9 @@ export class Spin {
 
   /** A bell rang while we slept: where it did so soon that a longer spin had caught it, spin longer the next time. */
   rung(): void {
-    if (this.#leaveOut > 0) this.#leaveOut -= 1;
-    if ((nowMs() - this.#idleSinceMs) * 1000 < this.maxUs) this.#grow();
+    const now = this.#now();
+    if (this.#isLeftOut(now)) return;
+    if ((now - this.#idleSinceMs) * 1000 < this.maxUs) this.#grow();
   }
 
   #grow(): void {
@@ -150,13 +164,13 @@ export class Spin {
   end(): number {
     if (!this.#spun) return this.expect();
     this.#spun = false;
-    this.#budgetUs /= 2;
-    return nowMs();
+    this.#budgetUs >>= 1;
+    return this.#now();
   }
 
   /** From now on something may come, and a bell must tell of it. Returns the time, milliseconds. */
   expect(): number {
-    const now = nowMs();
+    const now = this.#now();
     this.#idleSinceMs = now;
     return now;
   }
