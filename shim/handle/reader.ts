@@ -55,6 +55,23 @@ export class Reader {
     if (this.reading) this.#pull(bytes);
   }
 
+  /** From the watcher: how many bytes would be taken at once. What was written before is complete then. */
+  wants(): number {
+    if (!this.reading || this.#pulling) return 0;
+    this.#stream.requests.settle();
+    return this.#mayReceive ? this.#pieceBytes() : 0;
+  }
+
+  /** From the watcher: bytes that it has received, good during this call. */
+  take(bytes: Uint8Array): void {
+    this.#pulling = true;
+    try {
+      this.#give(bytes);
+    } finally {
+      this.#pulling = false;
+    }
+  }
+
   /** Receives nothing, whatever the consumer wants, until {@link release}: the socket is being given away. */
   hold(): void {
     this.#held = true;
@@ -80,7 +97,11 @@ export class Reader {
 
   /** Once the end is known there is nothing more to receive, also where the peer resets then: as the kernel has it. */
   get #wants(): boolean {
-    return this.reading && this.#available && !this.ended && !this.#held && this.#stream.open;
+    return this.#available && this.#mayReceive;
+  }
+
+  get #mayReceive(): boolean {
+    return this.reading && !this.ended && !this.#held && this.#stream.open;
   }
 
   /** Receives while the consumer wants bytes and there are some. */
@@ -121,15 +142,19 @@ export class Reader {
       return 0;
     }
     if (bytes > 0) {
-      if (bytes === CHUNK_BYTES) countChunk();
-      stream.readBuffer(scratch.subarray(0, bytes));
-      stream.requests.settleWithin();
-      endCallback();
+      this.#give(scratch.subarray(0, bytes));
       return bytes;
     }
     this.#available = false;
     if (bytes === 0) this.ended = true;
     return 0;
+  }
+
+  #give(bytes: Uint8Array): void {
+    if (bytes.length === CHUNK_BYTES) countChunk();
+    this.#stream.readBuffer(bytes);
+    this.#stream.requests.settleWithin();
+    endCallback();
   }
 
   /** The end comes after the immediates that the last bytes have set. */

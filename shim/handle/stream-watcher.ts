@@ -17,6 +17,14 @@ export class StreamWatcher implements SocketWatcher {
     this.#stream.reader.announce(bytes);
   }
 
+  wants(): number {
+    return this.#stream.reader.wants();
+  }
+
+  received(bytes: Uint8Array): void {
+    this.#stream.reader.take(bytes);
+  }
+
   writable(): void {
     if (this.#stream.writes.pending) this.#stream.run(resume, this.#stream);
   }

@@ -6,9 +6,10 @@
  */
 import { errnoOf, ERRORS, StpError, type ErrorCode } from '../errors';
 import { SocketState } from '../layout';
-import { accept, acceptedIp, receive, type EngineSocket, type Request, type SocketOwner } from '../engine';
+import { accept, acceptedIp, receive, receiveLent, type EngineSocket, type Request, type SocketOwner } from '../engine';
 import { type Runtime } from './runtime';
 import { shownAddress } from './shown-address';
+import { traceReceived } from './trace';
 import { type SocketWatcher, type StpLinger } from './types';
 
 interface WaitingReceive {
@@ -160,8 +161,21 @@ export class Endpoint implements SocketOwner {
       if (error === undefined) first.resolve(n);
       else first.reject(error);
     }
+    if (this.watcher?.received !== undefined && this.#receivedAtOnce(this.watcher)) return;
     if (this.watcher?.readable === undefined || !this.socket.receivable) return;
     this.watcher.readable(this.socket.received.lengthBytes);
+  }
+
+  /** Hands over what has come without a copy, where the watcher takes all of it now. */
+  #receivedAtOnce(watcher: SocketWatcher): boolean {
+    const { socket } = this;
+    const wanted = watcher.wants?.() ?? 0;
+    if (!(wanted >= socket.received.lengthBytes) || this.watcher !== watcher) return false;
+    const bytes = socket.hand === null ? receiveLent(socket) : null;
+    if (bytes === null) return false;
+    traceReceived(socket.index, bytes);
+    watcher.received?.(bytes);
+    return true;
   }
 
   writable(): void {

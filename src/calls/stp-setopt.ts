@@ -7,7 +7,17 @@ import { runtime } from './runtime';
 import { type SocketWatcher } from './types';
 
 const TIMEOUT_MAX_MS = 0x7fff_ffff;
-const WATCHER_METHODS = ['readable', 'writable', 'acceptable', 'connected', 'reset', 'taken'] as const;
+const WATCHER_METHODS = [
+  'readable',
+  'wants',
+  'received',
+  'writable',
+  'acceptable',
+  'connected',
+  'dropped',
+  'reset',
+  'taken',
+] as const;
 
 /**
  * Sets an STP parameter of a socket, or of the process (s = -1). Does not wait.

@@ -33,6 +33,11 @@ export function traceComment(text: string): void {
   if (wanted) print(`# ${text}`);
 }
 
+/** The STPrecv that a watcher's `received` stands for. */
+export function traceReceived(s: number, bytes: Uint8Array): void {
+  if (wanted) print(`STPrecv(${s}, <${bytes.length} bytes>, ${bytes.length}, MSG_DONTWAIT) = ${bytes.length}`);
+}
+
 /** Whether anything is traced: for callers that would have to make up a comment first. */
 export const tracing = wanted;
 

@@ -72,6 +72,16 @@ export interface SocketWatcher {
    * Fastest where STPrecv is called from inside: the bytes are then copied once, straight from the log.
    */
   readable?(availableBytes: number): void;
+  /**
+   * How many bytes the watcher takes now, 0 none. Asked when bytes have come and nothing waits before them; where it
+   * takes them all, {@link received} is called in place of `readable`.
+   */
+  wants?(): number;
+  /**
+   * These bytes are received. They are still in the log, which the peer can write: good during this call only, to be
+   * read once, and not to be changed.
+   */
+  received?(bytes: Uint8Array): void;
   /** STPsend returned -1 or less than its length before; now it can go on, or would fail. */
   writable?(): void;
   /** A connection request is in the queue: STPaccept(s, MSG_DONTWAIT) will not return -1. */

@@ -16,6 +16,6 @@ export type { EnginePorts, PeerPort, SocketOwner } from './ports';
 export type { Request } from './request';
 export { DEFAULT_WINDOW_BYTES, EngineSocket, type EngineAddress, type PendingSend } from './socket';
 export { type IncomingRecord, payloadOf } from './incoming-record';
-export { receive } from './receive';
+export { receive, receiveLent } from './receive';
 export { roomMade } from './room';
 export { send, sendLater } from './send';

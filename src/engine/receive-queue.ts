@@ -37,6 +37,16 @@ export class ReceiveQueue {
     this.lengthBytes += end - at;
   }
 
+  /** Takes all of the lent bytes away, without a copy: a view that is good until {@link keep}. Null: none are lent. */
+  takeLent(): Uint8Array | null {
+    const lent = this.#lent;
+    const lengthBytes = this.#lentEnd - this.#lentAt;
+    if (lent === null || lengthBytes !== this.lengthBytes) return null;
+    this.#lent = null;
+    this.lengthBytes = 0;
+    return new Uint8Array(lent.buffer, lent.byteOffset + this.#lentAt, lengthBytes);
+  }
+
   /** Takes what is left of the lent bytes into memory of our own. */
   keep(): void {
     const lent = this.#lent;

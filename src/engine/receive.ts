@@ -16,6 +16,16 @@ export function receive(socket: EngineSocket, into: Uint8Array, from: number, to
   return n;
 }
 
+/**
+ * Takes the bytes that the owner is being told of, where they are all there are: memory of the log, good during that
+ * call. Null: they must be copied out.
+ */
+export function receiveLent(socket: EngineSocket): Uint8Array | null {
+  const bytes = socket.received.takeLent();
+  if (bytes !== null && socket.resetErrno === 0) creditLater(socket);
+  return bytes;
+}
+
 export function onData(engine: Engine, socket: EngineSocket, record: IncomingRecord): void {
   const { bytes, at, lengthBytes } = record;
   if (lengthBytes > socket.receiveLimitBytes - socket.bytesReceived || socket.finReceived) {
