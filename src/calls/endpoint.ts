@@ -9,7 +9,7 @@ import { SocketState } from '../layout';
 import { accept, acceptedIp, receive, receiveLent, type EngineSocket, type Request, type SocketOwner } from '../engine';
 import { type Runtime } from './runtime';
 import { shownAddress } from './shown-address';
-import { traceReceived } from './trace';
+import { traceReceived, tracing } from './trace';
 import { type SocketWatcher, type StpLinger } from './types';
 
 interface WaitingReceive {
@@ -173,7 +173,7 @@ export class Endpoint implements SocketOwner {
     if (!(wanted >= socket.received.lengthBytes) || this.watcher !== watcher) return false;
     const bytes = socket.hand === null ? receiveLent(socket) : null;
     if (bytes === null) return false;
-    traceReceived(socket.index, bytes);
+    if (tracing) traceReceived(socket.index, bytes);
     watcher.received?.(bytes);
     return true;
   }

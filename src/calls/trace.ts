@@ -35,7 +35,7 @@ export function traceComment(text: string): void {
 
 /** The STPrecv that a watcher's `received` stands for. */
 export function traceReceived(s: number, bytes: Uint8Array): void {
-  if (wanted) print(`STPrecv(${s}, <${bytes.length} bytes>, ${bytes.length}, MSG_DONTWAIT) = ${bytes.length}`);
+  print(`STPrecv(${s}, <${bytes.length} bytes>, ${bytes.length}, MSG_DONTWAIT) = ${bytes.length}`);
 }
 
 /** Whether anything is traced: for callers that would have to make up a comment first. */

@@ -25,7 +25,7 @@ export function keepEarly(engine: Engine, socket: EngineSocket, bytes: Uint8Arra
   }
   early.kept.set(bytes.subarray(from, from + n), socket.bytesSent);
   socket.bytesSent = needed;
-  moved(engine, socket);
+  if (socket.countsFetched) moved(engine, socket);
   flushEarly(socket);
   return n;
 }

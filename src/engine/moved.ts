@@ -2,8 +2,8 @@
 import { type Engine } from './engine';
 import { type EngineSocket } from './socket';
 
+/** To be called only while `countsFetched`: most calls would find it told. */
 export function moved(engine: Engine, socket: EngineSocket): void {
-  if (!socket.countsFetched) return;
   socket.countsFetched = false;
   engine.ports.counted(socket);
 }

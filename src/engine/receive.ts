@@ -33,7 +33,7 @@ export function onData(engine: Engine, socket: EngineSocket, record: IncomingRec
     return;
   }
   socket.bytesReceived += lengthBytes;
-  moved(engine, socket);
+  if (socket.countsFetched) moved(engine, socket);
   if (socket.orphaned && socket.hand === null) {
     socket.discarded = true;
     // It must come to its end, for it may wait for that before it takes in ours.

@@ -68,7 +68,7 @@ function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: num
   if (at > from) {
     crashPoint('data.appended');
     socket.bytesSent += at - from;
-    moved(engine, socket);
+    if (socket.countsFetched) moved(engine, socket);
   }
   return at - from;
 }

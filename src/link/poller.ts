@@ -57,6 +57,7 @@ export class Poller implements LinkOwner {
   records = 0;
   moreAtHand = false;
   quick = false;
+  polling = false;
   lastTurns = new Int32Array(TURNS_FIRST);
   readonly links = new Set<Link>();
   /** True while no look is due by itself: something must wake us. */
@@ -84,7 +85,6 @@ export class Poller implements LinkOwner {
   #behind = false;
   #sleeps = 0;
   #flushQueued = false;
-  #polling = false;
   #referenced = false;
   /** When we woke last, or went to sleep. */
   #calmSinceMs = 0;
@@ -132,7 +132,7 @@ export class Poller implements LinkOwner {
   publishLater(publisher: Publisher): void {
     if (!this.#dirty.includes(publisher)) this.#dirty.push(publisher);
     if (this.asleep && this.#mustLook(publisher)) this.wake();
-    if (this.#flushQueued || this.#polling) return;
+    if (this.#flushQueued || this.polling) return;
     if (this.asleep) this.spin.expect();
     this.#flushQueued = true;
     // After the program's own ticks and microtasks of this turn, so that what they send is still joined.
@@ -144,17 +144,13 @@ export class Poller implements LinkOwner {
    * for it, or we wait for room, which the next asleep word must say.
    */
   #mustLook({ needsRoom, failure, ringPeer }: Publisher): boolean {
-    return this.needsClock || needsRoom || failure !== null || ringPeer === null || this.#isSpinWorth();
-  }
-
-  #isSpinWorth(): boolean {
+    if (this.needsClock || needsRoom || failure !== null || ringPeer === null) return true;
     return this.#referenced && this.spin.isWorth();
   }
 
   /** Publishes what was appended in this turn; what may wait for the next one only where `all` is to go. */
   flush(all = false): void {
     this.#flushQueued = false;
-    const count = this.#dirty.length;
     let waiting = 0;
     // While we publish, links may fail and be added: the list is read by index until it ends.
     for (let i = 0; i < this.#dirty.length; i++) {
@@ -164,8 +160,8 @@ export class Poller implements LinkOwner {
       else link?.publish();
     }
     this.#dirty.length = waiting;
-    if (this.asleep && count > 0) this.#watch.start(RING_WATCH_MS, false);
-    if (!this.#polling) this.turn = (this.turn + 1) | 0;
+    if (this.asleep) this.#watch.start(RING_WATCH_MS, false);
+    if (!this.polling) this.turn = (this.turn + 1) | 0;
   }
 
   /**
@@ -228,7 +224,7 @@ export class Poller implements LinkOwner {
   /** One turn over all links, or over `only` one; true where anything came or went. */
   #look(only: Link | null): boolean {
     this.turn = (this.turn + 1) | 0;
-    this.#polling = true;
+    this.polling = true;
     // The rest of a frame is in memory, but to look for another of the other links is a trip each: they come with the
     // next frame.
     const restOnly = this.remote && this.#behind;
@@ -244,7 +240,7 @@ export class Poller implements LinkOwner {
           if (this.#lookAt(link)) any = true;
         }
     } finally {
-      this.#polling = false;
+      this.polling = false;
       if (this.remote) this.#flushAfterProgram();
       else this.flush();
     }
@@ -306,7 +302,7 @@ export class Poller implements LinkOwner {
       this.wake();
       throw error;
     }
-    return this.#behind || this.#isSpinWorth();
+    return this.#behind || (this.#referenced && this.spin.isWorth());
   }
 
   /** The program that a look ran may have woken us, or ended all. */

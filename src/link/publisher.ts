@@ -16,6 +16,8 @@ import { type Turn, WakePolicy } from './wake-policy';
 export interface PublisherOwner extends Turn {
   /** Counts turns of the event loop that looked for records. */
   readonly turn: number;
+  /** A look at the links runs, which ends with a look at what else is to be done. */
+  readonly polling: boolean;
   /** Something was appended: publish at the end of the turn, and look for answers. */
   publishLater(publisher: Publisher): void;
 }
@@ -88,9 +90,15 @@ export abstract class Publisher extends RecordWriter {
     // Where it is a trip to a file server, what follows in this turn goes with it.
     if (!this.remote && this.#isFirst()) {
       if (this.#eager && this.#wake.defers(this.#owner)) this.#show();
-      else this.publish();
+      else if (this.#publishAll()) return;
     }
     this.#owner.publishLater(this);
+  }
+
+  /** True where nothing is left for the end of the turn. */
+  #publishAll(): boolean {
+    this.publish();
+    return this.failure === null && !this.needsRoom && this.ringPeer !== null && this.#owner.polling;
   }
 
   /** True where the peer has so much of ours to look at that it waits for nothing. */

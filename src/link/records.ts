@@ -12,8 +12,8 @@ export const GATHER_BYTES_MAX = 2048;
 /** What gather() has joined; the sink is done with it when it returns. */
 const gatherMemory = Buffer.alloc(32_768);
 
-/** Small copies are cheaper in a loop than through the native call. */
-const LOOP_COPY_BYTES = 64;
+/** Smaller copies are cheaper in a loop than through the native call, also before V8 has compiled the loop. */
+const LOOP_COPY_BYTES = 16;
 
 export function padded(bytes: number): number {
   return (bytes + 7) & ~7;

@@ -84,7 +84,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
   readonly socketsMax: number;
   readonly #dirty: Link[] = [];
   #later: (() => void)[] = [];
-  #polling = false;
+  polling = false;
 
   constructor(world: World, process: number, host: number, socketsMax: number) {
     this.world = world;
@@ -292,11 +292,11 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
       this.survive(run);
     }
     this.turn++;
-    this.#polling = true;
+    this.polling = true;
     this.survive(() => {
       this.#poll();
     });
-    this.#polling = false;
+    this.polling = false;
     this.flush();
   }
 
@@ -335,7 +335,7 @@ export class SimulatedProcess implements EnginePorts, LinkOwner, LinkSink {
     for (let i = 0; i < this.#dirty.length; i++) this.#dirty[i]?.publish();
     // Setting the length costs even where it is 0.
     if (this.#dirty.length > 0) this.#dirty.length = 0;
-    if (!this.#polling) this.turn++;
+    if (!this.polling) this.turn++;
   }
 
   /** A call of an owner: nobody may be told anything while it runs. */

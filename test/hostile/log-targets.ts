@@ -24,6 +24,7 @@ const TURNS_MAX = 64;
 class Watcher implements LinkOwner, LinkSink {
   readonly sink = this;
   turn = 0;
+  readonly polling = false;
   records = 0;
   moreAtHand = false;
   quick = false;

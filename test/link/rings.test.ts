@@ -69,6 +69,7 @@ void t.test('a peer is rung for answers of a turn whose last record is not answe
     sink: poller.sink,
     lastTurns: new Int32Array(8),
     turn: 0,
+    polling: false,
     records: 0,
     moreAtHand: false,
     quick: false,
