@@ -1,4 +1,4 @@
-/** Imports go one way: layout < storage < region < link < engine < calls < { shim, cli }. */
+/** Imports go one way: layout < storage < region < link < engine < calls < { shim, bridge < cli }. */
 import t from 'tap';
 import ts from 'typescript';
 import { eachNode, type Import, importsOf, lineOf, parse, projectFiles } from './sources';
@@ -6,9 +6,12 @@ import { eachNode, type Import, importsOf, lineOf, parse, projectFiles } from '.
 const LAYERS = ['layout', 'storage', 'region', 'link', 'engine', 'calls'] as const;
 /** What every layer may use. */
 const BOTTOM_RANK = -1;
-const TOP_RANK = LAYERS.length + 1;
-/** What the shim may know of src. */
+/** It stands on the calls alone, as the shim does. */
+const BRIDGE_RANK = LAYERS.length + 1;
+const TOP_RANK = LAYERS.length + 2;
+/** What the shim may know of src, and the bridge. */
 const FOR_SHIM: readonly string[] = ['src/index', 'src/host', 'src/glance'];
+const FOR_BRIDGE: readonly string[] = ['src/index', 'src/host', 'src/errors'];
 /** What the shim reads from the environment: `stp run` checks it before any program runs. */
 const CONFIGURATION = 'shim/configuration';
 
@@ -51,6 +54,7 @@ function rankOf(file: string): number | undefined {
   if (/^src\/(index|glance)(\.ts)?$/.test(file)) return LAYERS.length;
   const folder = /^src\/([^/]+)(\/|$)/.exec(file)?.[1];
   if (folder === 'cli' || /^shim(\/|$)/.test(file)) return TOP_RANK;
+  if (folder === 'bridge') return BRIDGE_RANK;
   if (folder === undefined) return undefined;
   const rank = LAYERS.indexOf(folder as (typeof LAYERS)[number]);
   if (rank < 0) throw new Error(`${file} lies in no known layer: name it in test/project/layers.test.ts`);
@@ -70,6 +74,10 @@ function breach(found: Import): string | undefined {
   if (topOf(found.from) === 'shim' && rank === TOP_RANK) {
     const allowed = FOR_SHIM.includes(found.target) || found.target.startsWith('shim/');
     return allowed ? undefined : `${where}: the shim knows the calls (src/index) and nothing below`;
+  }
+  if (rank === BRIDGE_RANK) {
+    const allowed = FOR_BRIDGE.includes(found.target) || found.target.startsWith('src/bridge/');
+    return allowed ? undefined : `${where}: the bridge knows the calls (src/index) and nothing below`;
   }
   if (target > rank) return `${where}: upward`;
   if (target === TOP_RANK && topOf(found.target) !== topOf(found.from) && found.target !== CONFIGURATION)

@@ -1,0 +1,258 @@
+/**
+ * A bridge: what it listens at, and the connections that go through it. Each connection is joined by itself, and what
+ * one of them does touches no other.
+ */
+import { isIP } from 'node:net';
+import { type Duplex } from 'node:stream';
+import { StpError } from '../errors';
+import { clearTimeout, nowMs, setTimeout } from '../host';
+import { STPgethostbyname } from '../index';
+import { shownTcp, type TcpAddress } from './address';
+import { type Credentials } from './credentials';
+import { type Forward, shownForward } from './forward';
+import { HttpProxy } from './http-proxy';
+import { join } from './join';
+import { type Target, type TargetRules } from './rules';
+import { readSocks } from './socks';
+import { StpListener } from './stp-listener';
+import { connectStp } from './stp-stream';
+import { connectTcp, finish, listenTcp, reset } from './tcp';
+
+export interface BridgeOptions {
+  readonly rules: TargetRules;
+  readonly credentials: Credentials | undefined;
+  readonly connectTimeoutMs: number;
+  /** How long a target that refuses is called again. */
+  readonly retryMs: number;
+  readonly handshakeTimeoutMs: number;
+  /** 0: never. */
+  readonly idleTimeoutMs: number;
+  readonly connectionsMax: number;
+}
+
+/** What a bridge tells of. */
+export interface BridgeEvents {
+  closed(connection: { from: string; to: string; sentBytes: number; receivedBytes: number }): void;
+  /** A connection did not come about. */
+  failed(connection: { from: string; to: string; error: Error }): void;
+  /** A forward does not listen any more. */
+  lost(forward: Forward): void;
+}
+
+/** A forward that listens. */
+export interface OpenForward {
+  /** As it was asked for, with the real port. */
+  readonly forward: Forward;
+  close(): void;
+}
+
+const RETRY_FIRST_MS = 50;
+const RETRY_MAX_MS = 1000;
+const RETRIED: readonly unknown[] = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENOENT'];
+
+export class Bridge {
+  readonly #options: BridgeOptions;
+  readonly #events: BridgeEvents;
+  readonly #forwards = new Set<OpenForward>();
+  readonly #clients = new Set<Duplex>();
+  readonly #proxy: HttpProxy;
+  #drained: (() => void) | undefined;
+
+  constructor(options: BridgeOptions, events: BridgeEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#proxy = new HttpProxy({
+      ...options,
+      dial: async (target, client) => {
+        try {
+          return await this.#dialRegion(target, client);
+        } catch (error) {
+          events.failed({ from: 'a client of the HTTP proxy', to: shownTcp(target), error: error as Error });
+          throw error;
+        }
+      },
+    });
+  }
+
+  get connections(): number {
+    return this.#clients.size;
+  }
+
+  /** Begins to listen; rejects with why it can't. */
+  async open(forward: Forward): Promise<OpenForward> {
+    const opened = 'listen' in forward ? await this.#openTcp(forward) : this.#openStp(forward);
+    this.#forwards.add(opened);
+    return opened;
+  }
+
+  async #openTcp(forward: Extract<Forward, { listen: TcpAddress }>): Promise<OpenForward> {
+    const server = await listenTcp(forward.listen, (socket) => {
+      const { remoteAddress, remotePort } = socket;
+      const from =
+        remoteAddress === undefined || remotePort === undefined
+          ? shownTcp(forward.listen)
+          : shownTcp({ host: remoteAddress, port: remotePort });
+      void this.#serve(forward, socket, from);
+    });
+    const address = server.address();
+    const listen =
+      address === null || typeof address === 'string' || 'path' in forward.listen
+        ? forward.listen
+        : { host: forward.listen.host, port: address.port };
+    const opened: OpenForward = {
+      forward: { ...forward, listen },
+      close: () => {
+        this.#forwards.delete(opened);
+        server.close();
+      },
+    };
+    return opened;
+  }
+
+  #openStp(forward: Exclude<Forward, { listen: TcpAddress }>): OpenForward {
+    const listener = new StpListener(forward.port, {
+      accepted: (stream, from) => {
+        void this.#serve(opened.forward, stream, from);
+      },
+      lost: () => {
+        this.#forwards.delete(opened);
+        this.#events.lost(opened.forward);
+      },
+    });
+    const opened: OpenForward = {
+      forward: { ...forward, port: listener.port },
+      close: () => {
+        this.#forwards.delete(opened);
+        listener.close();
+      },
+    };
+    return opened;
+  }
+
+  async #serve(forward: Forward, client: Duplex, from: string): Promise<void> {
+    client.on('error', () => undefined);
+    if (this.#clients.size >= this.#options.connectionsMax) {
+      reset(client);
+      this.#events.failed({ from, to: shownForward(forward), error: new StpError('EMFILE', 'too many connections') });
+      return;
+    }
+    this.#clients.add(client);
+    try {
+      if (forward.kind === 'http') await this.#proxy.serve(client);
+      else await this.#forward(forward, client, from);
+    } finally {
+      this.#clients.delete(client);
+      if (this.#clients.size === 0) this.#drained?.();
+    }
+  }
+
+  async #forward(forward: Exclude<Forward, { kind: 'http' }>, client: Duplex, from: string): Promise<void> {
+    let to = shownForward(forward);
+    let server: Duplex;
+    try {
+      if (forward.kind === 'local') {
+        const { system, port } = forward.to;
+        server = await this.#dialRegion({ host: system, port }, client);
+      } else if (forward.kind === 'remote') server = await this.#dialTcp(forward.to, client);
+      else {
+        const request = await this.#handshake(client);
+        to = `${request.target.host}:${request.target.port}`;
+        try {
+          server =
+            forward.kind === 'socks'
+              ? await this.#dialRegion(request.target, client)
+              : await this.#dialTcp(request.target, client);
+        } catch (error) {
+          request.answer(String((error as { code?: unknown }).code));
+          throw error;
+        }
+        request.answer();
+      }
+    } catch (error) {
+      // A SOCKS client has been told why.
+      if (forward.kind === 'local' || forward.kind === 'remote') reset(client);
+      else finish(client);
+      this.#events.failed({ from, to, error: error as Error });
+      await closed(client);
+      return;
+    }
+    const counts = await join(client, server, this.#options.idleTimeoutMs);
+    this.#events.closed({ from, to, ...counts });
+  }
+
+  /** A client that says nothing, or no end of it, is reset. */
+  async #handshake(client: Duplex): ReturnType<typeof readSocks> {
+    const timer = setTimeout(() => {
+      reset(client);
+    }, this.#options.handshakeTimeoutMs);
+    try {
+      return await readSocks(client, this.#options.credentials);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #dialRegion({ host, port }: Target, client: Duplex): Promise<Duplex> {
+    return this.#dial({ host, port }, client, (signal) =>
+      connectStp({ system: systemOf(host), port }, this.#options.connectTimeoutMs, signal),
+    );
+  }
+
+  #dialTcp(to: TcpAddress, client: Duplex): Promise<Duplex> {
+    const target = 'path' in to ? { host: to.path, port: 1 } : to;
+    return this.#dial(target, client, (signal) => connectTcp(to, this.#options.connectTimeoutMs, signal));
+  }
+
+  /** Calls again while nothing listens there, as long as that is asked for and the client waits. */
+  async #dial(target: Target, client: Duplex, call: (signal: AbortSignal) => Promise<Duplex>): Promise<Duplex> {
+    this.#options.rules.check(target);
+    const gone = new AbortController();
+    const giveUp = (): void => {
+      gone.abort();
+    };
+    client.once('close', giveUp);
+    try {
+      const endMs = nowMs() + this.#options.retryMs;
+      for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(RETRY_MAX_MS, pauseMs * 2)) {
+        try {
+          return await call(gone.signal);
+        } catch (error) {
+          const again = RETRIED.includes((error as { code?: unknown }).code) && nowMs() + pauseMs < endMs;
+          if (!again || client.destroyed) throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    } finally {
+      client.off('close', giveUp);
+    }
+  }
+
+  /** Listens no more; what is connected goes on. Resolves when the last connection has ended. */
+  async drain(): Promise<void> {
+    for (const forward of [...this.#forwards]) forward.close();
+    if (this.#clients.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
+  }
+
+  /** Resets all that is left. */
+  abort(): void {
+    for (const client of this.#clients) reset(client);
+  }
+}
+
+/** Resolves once the stream is closed. */
+function closed(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.closed) resolve();
+    else stream.once('close', resolve);
+  });
+}
+
+/** The name of a system, as clients spell it: loopback is this one, and an IPv6 address that of the system it shows. */
+function systemOf(host: string): string {
+  const name = host.toLowerCase();
+  if (name === '' || name === 'localhost' || name === '::1' || (isIP(host) === 4 && host.startsWith('127.'))) return '';
+  return isIP(host) === 6 ? STPgethostbyname(host).name : host;
+}

@@ -1,0 +1,95 @@
+/** What a bridge forwards: ssh's grammar, turned into what listens and what is called. */
+import {
+  isPath,
+  listenAddress,
+  partsOf,
+  portOf,
+  shownStp,
+  shownTcp,
+  type StpAddress,
+  stpAddress,
+  type TcpAddress,
+  targetAddress,
+  wrongAddress,
+} from './address';
+
+/** From TCP to a socket of the region. */
+export interface LocalForward {
+  readonly kind: 'local';
+  readonly listen: TcpAddress;
+  readonly to: StpAddress;
+}
+
+/** From a port of this system in the region to TCP. Port 0: one is chosen. */
+export interface RemoteForward {
+  readonly kind: 'remote';
+  readonly port: number;
+  readonly to: TcpAddress;
+}
+
+/** Clients say themselves which system and port of the region they want. */
+export interface ProxyForward {
+  readonly kind: 'socks' | 'http';
+  readonly listen: TcpAddress;
+}
+
+/** The same the other way: clients come from the region and say which TCP host and port they want. */
+export interface RemoteProxyForward {
+  readonly kind: 'remote-socks';
+  readonly port: number;
+}
+
+export type Forward = LocalForward | RemoteForward | ProxyForward | RemoteProxyForward;
+
+/** `-L [bind:]port:system:port` or `-L path:system:port`. */
+export function localForward(value: string): LocalForward {
+  const option = '-L';
+  const parts = partsOf(option, value);
+  const listens = parts.length === 3 ? 1 : 2;
+  if (parts.length !== listens + 2) throw wrongAddress(option, value, '[bind:]port:system:port is wanted');
+  return {
+    kind: 'local',
+    listen: listenAddress(option, value, parts.slice(0, listens)),
+    to: stpAddress(option, value, parts.slice(listens)),
+  };
+}
+
+/** `-R [port:]host:port`, `-R [port:]path`, or `-R port` alone: SOCKS. */
+export function remoteForward(value: string): RemoteForward | RemoteProxyForward {
+  const option = '-R';
+  const parts = partsOf(option, value);
+  const [first = '', second = ''] = parts;
+  if (parts.length === 1 && !isPath(first)) return { kind: 'remote-socks', port: portOf(option, value, first, 0) };
+  if (parts.length === 1) throw wrongAddress(option, value, 'a path needs the port before it, as in 5432:/run/db.sock');
+  if (parts.length > 3) throw wrongAddress(option, value, '[port:]host:port is wanted');
+  if (parts.length === 3 || isPath(second)) {
+    const port = portOf(option, value, first, 0);
+    return { kind: 'remote', port, to: targetAddress(option, value, parts.slice(1)) };
+  }
+  const to = targetAddress(option, value, parts);
+  return { kind: 'remote', port: portOf(option, value, second, 1), to };
+}
+
+/** `-D [bind:]port` (SOCKS) and `-H [bind:]port` (HTTP), or a path. */
+export function proxyForward(kind: ProxyForward['kind'], value: string): ProxyForward {
+  const option = kind === 'socks' ? '-D' : '-H';
+  const parts = partsOf(option, value);
+  if (parts.length > 2) throw wrongAddress(option, value, '[bind:]port is wanted');
+  return { kind, listen: listenAddress(option, value, parts) };
+}
+
+/** One line for people: what listens, and where it leads. */
+export function shownForward(forward: Forward): string {
+  switch (forward.kind) {
+    case 'local':
+      return `${shownTcp(forward.listen)} -> ${shownStp(forward.to)}`;
+    case 'remote':
+      return `${shownStp({ system: '', port: forward.port })} -> ${shownTcp(forward.to)}`;
+    case 'socks':
+      return `${shownTcp(forward.listen)} -> the region, by SOCKS`;
+    case 'http':
+      return `${shownTcp(forward.listen)} -> the region, by HTTP`;
+    case 'remote-socks':
+      return `${shownStp({ system: '', port: forward.port })} -> TCP, by SOCKS`;
+  }
+}

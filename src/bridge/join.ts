@@ -1,0 +1,83 @@
+/**
+ * Joins two connections, so that neither end can tell that there are two: bytes, the end of each direction, and
+ * resets.
+ *
+ * A side that reads slowly makes its other side wait; nothing is kept beyond the buffers of the two streams.
+ */
+import { type Duplex } from 'node:stream';
+import { clearInterval, nowMs, setInterval } from '../host';
+import { reset } from './tcp';
+
+export interface JoinCounts {
+  /** Bytes from the first to the second, and back. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
+/** Looks for silence in each idle time-out. */
+const IDLE_LOOKS = 4;
+
+/** Both directions came to their ends, and all was delivered to the stream. */
+function isComplete(stream: Duplex): boolean {
+  return stream.readableEnded && stream.writableFinished && stream.errored === null;
+}
+
+/** Resolves when both are closed. With an idle time-out both are reset after so long a silence; 0: never. */
+export function join(one: Duplex, two: Duplex, idleTimeoutMs = 0): Promise<JoinCounts> {
+  return new Promise((resolve) => {
+    let sentBytes = 0;
+    let receivedBytes = 0;
+    let open = 2;
+    const stopWatching = watchIdle(
+      () => sentBytes + receivedBytes,
+      idleTimeoutMs,
+      () => {
+        reset(one);
+        reset(two);
+      },
+    );
+    const closed = (stream: Duplex, other: Duplex): void => {
+      if (!isComplete(stream)) reset(other);
+      open -= 1;
+      if (open > 0) return;
+      stopWatching();
+      resolve({ sentBytes, receivedBytes });
+    };
+    const watch = (stream: Duplex, other: Duplex): void => {
+      // Told by 'close'.
+      stream.on('error', () => undefined);
+      if (stream.closed) closed(stream, other);
+      else
+        stream.once('close', () => {
+          closed(stream, other);
+        });
+    };
+    watch(one, two);
+    watch(two, one);
+    one.on('data', (chunk: Buffer) => {
+      sentBytes += chunk.length;
+    });
+    two.on('data', (chunk: Buffer) => {
+      receivedBytes += chunk.length;
+    });
+    one.pipe(two);
+    two.pipe(one);
+  });
+}
+
+/** Calls `silent` once the count has not changed for so long. Returns what ends the watch. */
+function watchIdle(count: () => number, timeoutMs: number, silent: () => void): () => void {
+  if (timeoutMs === 0) return () => undefined;
+  let last = count();
+  let sinceMs = nowMs();
+  const timer = setInterval(() => {
+    const now = count();
+    if (now !== last) {
+      last = now;
+      sinceMs = nowMs();
+    } else if (nowMs() - sinceMs >= timeoutMs) silent();
+  }, timeoutMs / IDLE_LOOKS);
+  return () => {
+    clearInterval(timer);
+  };
+}

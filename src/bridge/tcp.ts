@@ -1,0 +1,68 @@
+/** The TCP side of a bridge: sockets and listeners of Node's own, of which each direction ends by itself. */
+import net from 'node:net';
+import { type Duplex } from 'node:stream';
+import { StpError } from '../errors';
+import { clearTimeout, setTimeout } from '../host';
+import { shownTcp, type TcpAddress } from './address';
+
+/** Connects; rejects with Node's error. Names are looked up here, where the connection goes out. */
+export function connectTcp(to: TcpAddress, timeoutMs: number, signal?: AbortSignal): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ ...to, allowHalfOpen: true, noDelay: true });
+    const timer = setTimeout(() => {
+      socket.destroy(new StpError('ETIMEDOUT', shownTcp(to), 'connect'));
+    }, timeoutMs);
+    const giveUp = (): void => {
+      socket.destroy(new StpError('ECONNABORTED', undefined, 'connect'));
+    };
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
+    };
+    signal?.addEventListener('abort', giveUp, { once: true });
+    socket.once('error', (error) => {
+      settle();
+      reject(error);
+    });
+    socket.once('connect', () => {
+      settle();
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+  });
+}
+
+/** Listens; resolves with the server once it does. Accepted sockets are paused until they are joined. */
+export function listenTcp(at: TcpAddress, accepted: (socket: net.Socket) => void): Promise<net.Server> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, accepted);
+    server.once('error', reject);
+    server.listen('path' in at ? { path: at.path } : { host: at.host, port: at.port, ipv6Only: false }, () => {
+      server.off('error', reject);
+      resolve(server);
+    });
+  });
+}
+
+/** Ends a connection at once, so that the other side sees a reset and not an end. */
+export function reset(stream: Duplex): void {
+  if (stream.destroyed) return;
+  // Only TCP has resets: a Unix socket is closed.
+  if (stream instanceof net.Socket && stream.remotePort !== undefined) stream.resetAndDestroy();
+  else stream.destroy();
+}
+
+/** How long a client that was refused has to read why. */
+const LAST_WORDS_MS = 1000;
+
+/** Ends a connection of which no more is wanted, once the client has read what was said, or soon. */
+export function finish(stream: Duplex): void {
+  stream.end();
+  stream.resume();
+  const timer = setTimeout(() => {
+    stream.destroy();
+  }, LAST_WORDS_MS);
+  stream.once('close', () => {
+    clearTimeout(timer);
+  });
+}
