@@ -97,5 +97,5 @@ export function shownTcp(address: TcpAddress): string {
 }
 
 export function shownStp({ system, port }: StpAddress): string {
-  return `stp://${isIP(system) === 6 ? `[${system}]` : system}:${port}`;
+  return `stp://${system === '' ? 'localhost' : isIP(system) === 6 ? `[${system}]` : system}:${port}`;
 }

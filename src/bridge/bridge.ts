@@ -193,19 +193,23 @@ export class Bridge {
   }
 
   #dialRegion({ host, port }: Target, client: Duplex): Promise<Duplex> {
-    return this.#dial({ host, port }, client, (signal) =>
-      connectStp({ system: systemOf(host), port }, this.#options.connectTimeoutMs, signal),
-    );
+    return this.#dial(client, (signal) => {
+      const { system, names } = systemOf(host);
+      this.#options.rules.check(port, names);
+      return connectStp({ system, port }, this.#options.connectTimeoutMs, signal);
+    });
   }
 
   #dialTcp(to: TcpAddress, client: Duplex): Promise<Duplex> {
-    const target = 'path' in to ? { host: to.path, port: 1 } : to;
-    return this.#dial(target, client, (signal) => connectTcp(to, this.#options.connectTimeoutMs, signal));
+    return this.#dial(client, (signal) => {
+      // A path is what the command line says, never what a client asks for.
+      if ('port' in to) this.#options.rules.check(to.port, [to.host]);
+      return connectTcp(to, this.#options.connectTimeoutMs, signal);
+    });
   }
 
   /** Calls again while nothing listens there, as long as that is asked for and the client waits. */
-  async #dial(target: Target, client: Duplex, call: (signal: AbortSignal) => Promise<Duplex>): Promise<Duplex> {
-    this.#options.rules.check(target);
+  async #dial(client: Duplex, call: (signal: AbortSignal) => Promise<Duplex>): Promise<Duplex> {
     const gone = new AbortController();
     const giveUp = (): void => {
       gone.abort();
@@ -250,9 +254,16 @@ function closed(stream: Duplex): Promise<void> {
   });
 }
 
-/** The name of a system, as clients spell it: loopback is this one, and an IPv6 address that of the system it shows. */
-function systemOf(host: string): string {
-  const name = host.toLowerCase();
-  if (name === '' || name === 'localhost' || name === '::1' || (isIP(host) === 4 && host.startsWith('127.'))) return '';
-  return isIP(host) === 6 ? STPgethostbyname(host).name : host;
+/**
+ * The system that a client means, '' for this one, and all that it is called: a rule for one of its names is one for
+ * it. An IPv6 address of the region is that of the system which it shows.
+ */
+function systemOf(host: string): { system: string; names: readonly string[] } {
+  const own = STPgethostbyname(null).name;
+  const isLoopback = host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+  if (isLoopback || ['', 'localhost', own.toLowerCase()].includes(host.toLowerCase()))
+    return { system: '', names: [host === '' ? 'localhost' : host, 'localhost', '127.0.0.1', '::1', own] };
+  if (isIP(host) !== 6) return { system: host, names: [host] };
+  const { name } = STPgethostbyname(host);
+  return { system: name, names: [host, name] };
 }

@@ -49,11 +49,10 @@ export class TargetRules {
     this.#denied = deny.map((value) => ruleOf('--deny', value));
   }
 
-  /** Throws EACCES where the target is not allowed. */
-  check({ host, port }: Target): void {
-    const name = host.toLowerCase();
-    const matching = (rule: Rule): boolean => matches(rule, name, port);
+  /** Throws EACCES where the target is not allowed. `names`: all that the target is called. */
+  check(port: number, names: readonly string[]): void {
+    const matching = (rule: Rule): boolean => names.some((name) => matches(rule, name.toLowerCase(), port));
     if (this.#denied.some(matching) || (this.#allowed.length > 0 && !this.#allowed.some(matching)))
-      throw new StpError('EACCES', `${host}:${port} is not allowed`, 'connect');
+      throw new StpError('EACCES', `${names[0] ?? ''}:${port} is not allowed`, 'connect');
   }
 }

@@ -142,9 +142,12 @@ export class StpStream extends Duplex {
     if (error !== null || !this.#ended || !this.#finished) STPsetsockopt(this.#s, SOL_SOCKET, SO_LINGER, RESET);
     const rest = this.#rest;
     this.#rest = undefined;
-    STPclose(this.#s).catch(() => undefined);
     rest?.done(error ?? new StpError('ECONNABORTED'));
-    done(error);
+    const closed = (): void => {
+      done(error);
+    };
+    // Closed is what has been delivered, or was reset.
+    STPclose(this.#s).then(closed, closed);
   }
 }
 

@@ -1,4 +1,5 @@
 /** The TCP side of a bridge: sockets and listeners of Node's own, of which each direction ends by itself. */
+import fs from 'node:fs';
 import net from 'node:net';
 import { type Duplex } from 'node:stream';
 import { StpError } from '../errors';
@@ -32,8 +33,37 @@ export function connectTcp(to: TcpAddress, timeoutMs: number, signal?: AbortSign
   });
 }
 
-/** Listens; resolves with the server once it does. Accepted sockets are paused until they are joined. */
-export function listenTcp(at: TcpAddress, accepted: (socket: net.Socket) => void): Promise<net.Server> {
+/**
+ * Listens; resolves with the server once it does. Accepted sockets are paused until they are joined. A Unix socket that
+ * a killed process left behind is removed.
+ */
+export async function listenTcp(at: TcpAddress, accepted: (socket: net.Socket) => void): Promise<net.Server> {
+  try {
+    return await listenOnce(at, accepted);
+  } catch (error) {
+    if (!('path' in at) || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await isLeft(at.path)))
+      throw error;
+    fs.unlinkSync(at.path);
+    return listenOnce(at, accepted);
+  }
+}
+
+/** True for the path of a Unix socket at which no process listens. */
+function isLeft(path: string): Promise<boolean> {
+  if (!fs.lstatSync(path).isSocket()) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const socket = net.connect({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      resolve(code === 'ECONNREFUSED');
+    });
+  });
+}
+
+function listenOnce(at: TcpAddress, accepted: (socket: net.Socket) => void): Promise<net.Server> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, accepted);
     server.once('error', reject);

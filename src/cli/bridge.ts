@@ -194,7 +194,7 @@ async function overStdio(
   if (options.local.length + options.remote.length + options.socks.length + options.http.length > 0)
     throw new CliFailure('-W takes standard input and output, and goes with no other forward', ExitCode.usage);
   const to = stpAddress('-W', value, partsOf('-W', value));
-  rules.check({ host: to.system, port: to.port });
+  rules.check(to.port, [to.system === '' ? 'localhost' : to.system]);
   try {
     await joinStdio(await connectStp(to, connectTimeoutMs));
   } catch (error) {

@@ -1,7 +1,10 @@
 /** TCP through two bridges and a region, as a client and a server see it that know nothing of either. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type net from 'node:net';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { setTimeout as later } from 'node:timers/promises';
 import t from 'tap';
@@ -200,6 +203,30 @@ void t.test('the other bridge may be killed and come again', async (t) => {
   t.equal(String(await drained(again)), 'after');
 });
 
+void t.test('a path can stand where a port can, also one that a killed bridge has left', async (t) => {
+  const region = freshRegion(t);
+  // Short, as such a path may have no more than 107 bytes.
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-'));
+  t.teardown(() => {
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+  const [server, client] = [path.join(directory, 'server.sock'), path.join(directory, 'client.sock')];
+  const echo = net.createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
+  echo.listen(server);
+  await once(echo, 'listening');
+  t.teardown(() => echo.close());
+  const args = ['-R', `4716:${server}`, '-L', `${client}:localhost:4716`];
+  for (const text of ['one', 'two']) {
+    const bridge = new BridgeProcess(t, region, args);
+    await bridge.ports(2);
+    const socket = net.connect({ path: client, allowHalfOpen: true });
+    socket.end(text);
+    t.equal(String(await drained(socket)), text);
+    bridge.child.kill('SIGKILL');
+    await bridge.ended();
+  }
+});
+
 void t.test('SIGTERM lets what is connected end, and takes nothing new', async (t) => {
   const serverPort = await serveTcp(t, (socket) => socket.pipe(socket));
   const { port, near } = await behindTwo(t, freshRegion(t), serverPort);
@@ -229,6 +256,6 @@ void t.test('-W is one connection over standard input and output', async (t) => 
   t.match(await overStdio(region, 'localhost:4799', ''), {
     status: 1,
     stdout: '',
-    stderr: /^stp: stp:\/\/:4799: .*ECONNREFUSED/u,
+    stderr: /^stp: stp:\/\/localhost:4799: .*ECONNREFUSED/u,
   });
 });

@@ -76,11 +76,12 @@ void t.test(
 );
 
 void t.test('a SOCKS client is told why it is not connected', async (t) => {
-  const { socks } = await withProxies(t, ['--deny', 'secret:*']);
+  const { socks } = await withProxies(t, ['--deny', 'secret:*', '--deny', 'localhost:81']);
   t.equal(await ask5(t, socks, 'db', SERVER_PORT), 0, 'connected');
   t.equal(await ask5(t, socks, 'db', 81), 5, 'refused');
   t.equal(await ask5(t, socks, 'nowhere', SERVER_PORT), 4, 'no such system');
   t.equal(await ask5(t, socks, 'secret', SERVER_PORT), 2, 'not allowed');
+  t.equal(await ask5(t, socks, 'NEAR', 81), 2, 'not allowed under any of its names');
 });
 
 void t.test('an HTTP client is told why it is not connected', async (t) => {
