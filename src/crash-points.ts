@@ -100,3 +100,8 @@ const hook = (globalThis as { [CRASH_HOOK]?: (name: CrashPoint) => void })[CRASH
 export function crashPoint(name: CrashPoint): void {
   if (hook !== undefined) hook(name);
 }
+
+/** The same on the way of each message. The library that programs load has none of these (scripts/bundle.ts). */
+export function byteCrashPoint(name: CrashPoint): void {
+  crashPoint(name);
+}

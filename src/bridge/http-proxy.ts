@@ -36,11 +36,18 @@ const HOP_BY_HOP = [
 
 const STATUSES: Readonly<Record<string, number>> = { EACCES: 403, ETIMEDOUT: 504 };
 
+/** A connection of a client that may make several requests. */
+interface Client {
+  /** That are not answered yet. */
+  requests: number;
+  /** Until it has said what it wants. */
+  timer: NodeJS.Timeout | undefined;
+}
+
 export class HttpProxy {
   readonly #options: HttpProxyOptions;
   readonly #server: http.Server;
-  /** Of connections whose clients have not said yet what they want. */
-  readonly #handshakes = new WeakMap<Duplex, NodeJS.Timeout>();
+  readonly #clients = new WeakMap<Duplex, Client>();
 
   constructor(options: HttpProxyOptions) {
     this.#options = options;
@@ -59,8 +66,9 @@ export class HttpProxy {
   /** A client is connected. Resolves when its connection is closed. */
   serve(client: Duplex): Promise<void> {
     return new Promise((resolve) => {
+      this.#clients.set(client, { requests: 0, timer: undefined });
       client.once('close', () => {
-        clearTimeout(this.#handshakes.get(client));
+        this.#stopWaiting(client);
         resolve();
       });
       this.#awaitRequest(client);
@@ -70,15 +78,22 @@ export class HttpProxy {
   }
 
   /** Node looks after slow clients where its server listens itself; this one does not. */
-  #awaitRequest(client: Duplex): void {
-    const timer = setTimeout(() => {
-      reset(client);
+  #awaitRequest(duplex: Duplex): void {
+    const client = this.#clients.get(duplex);
+    if (client === undefined || client.requests > 0 || duplex.destroyed) return;
+    client.timer = setTimeout(() => {
+      reset(duplex);
     }, this.#options.handshakeTimeoutMs);
-    this.#handshakes.set(client, timer);
+  }
+
+  #stopWaiting(duplex: Duplex): Client | undefined {
+    const client = this.#clients.get(duplex);
+    clearTimeout(client?.timer);
+    return client;
   }
 
   async #tunnel(request: http.IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
-    clearTimeout(this.#handshakes.get(client));
+    this.#stopWaiting(client);
     client.on('error', () => undefined);
     const target = targetOf(request.url ?? '', 0);
     if (target === undefined || !this.#mayUse(request)) {
@@ -97,7 +112,7 @@ export class HttpProxy {
 
   /** The target answers the upgrade itself: from then on it is a tunnel. */
   async #upgrade(request: http.IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
-    clearTimeout(this.#handshakes.get(client));
+    this.#stopWaiting(client);
     client.on('error', () => undefined);
     const url = urlOf(request);
     if (url === undefined || !this.#mayUse(request)) {
@@ -121,9 +136,11 @@ export class HttpProxy {
 
   async #request(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const client = request.socket;
-    clearTimeout(this.#handshakes.get(client));
+    const state = this.#stopWaiting(client);
+    if (state !== undefined) state.requests += 1;
     response.once('close', () => {
-      if (!client.destroyed) this.#awaitRequest(client);
+      if (state !== undefined) state.requests -= 1;
+      this.#awaitRequest(client);
     });
     const url = urlOf(request);
     if (url === undefined || !this.#mayUse(request)) {

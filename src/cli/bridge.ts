@@ -113,6 +113,7 @@ async function serve(
   forwards: readonly BridgeRoom.Forward[],
 ): Promise<void> {
   const tell = teller(options);
+  const drainMs = secondsOf('--drain', options.drain, 0);
   const own = new Bridge(settings, {
     closed: ({ from, to, sentBytes, receivedBytes }) => {
       tell('closed', `${from} -> ${to}: ${sentBytes} bytes there, ${receivedBytes} back`, {
@@ -141,14 +142,14 @@ async function serve(
   }
   if (options.pidFile !== undefined) fs.writeFileSync(options.pidFile, `${process.pid}\n`);
   const signal = await firstSignal();
-  const drainMs = secondsOf('--drain', options.drain, 0);
+  const drained = own.drain();
   tell('draining', `${signal}: ${own.connections} connections have ${options.drain} s to end`, {
     connections: own.connections,
   });
   const timer = setTimeout(() => {
     own.abort();
   }, drainMs);
-  await own.drain();
+  await drained;
   clearTimeout(timer);
   if (options.pidFile !== undefined) fs.rmSync(options.pidFile, { force: true });
 }

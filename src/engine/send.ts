@@ -5,7 +5,7 @@
  * no socket holds up the log for others. FIN carries the number of bytes sent and FIN ACK confirms them: that is what
  * STPclose waits for.
  */
-import { crashPoint } from '../crash-points';
+import { byteCrashPoint, crashPoint } from '../crash-points';
 import { RecordType, SocketState, Total } from '../layout';
 import { flushEarly, keepEarly } from './early-bytes';
 import { type Engine } from './engine';
@@ -66,7 +66,7 @@ function push(engine: Engine, socket: EngineSocket, bytes: Uint8Array, from: num
     at += taken;
   }
   if (at > from) {
-    crashPoint('data.appended');
+    byteCrashPoint('data.appended');
     socket.bytesSent += at - from;
     if (socket.countsFetched) moved(engine, socket);
   }

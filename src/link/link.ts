@@ -8,7 +8,7 @@
  * Invariants: nothing read from the peer is used before its bounds are checked, and nothing is read twice. A damaged
  * log ends the link, not the process. We are the only writer of the outgoing log; the peer of the incoming one.
  */
-import { crashPoint } from '../crash-points';
+import { byteCrashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { RECORD_HEADER_BYTES, RECORD_PAYLOAD_MAX_BYTES, RECORD_TYPE_MAX, RecordType, REQUEST_SOCKET } from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
@@ -177,7 +177,7 @@ export class Link extends Publisher {
     this.#owner.moreAtHand = used < run;
     try {
       this.#owner.sink.record(this, record);
-      crashPoint('data.delivered');
+      byteCrashPoint('data.delivered');
     } finally {
       this.#owner.moreAtHand = false;
       // The sink runs the program: it may have closed the link, or thrown; a record is delivered once all the same.
@@ -217,7 +217,7 @@ export class Link extends Publisher {
   #acknowledge(): void {
     if (this.#unacknowledged === 0 || this.in === null || this.failure !== null) return;
     this.#unacknowledged = 0;
-    crashPoint('data.consumed');
+    byteCrashPoint('data.consumed');
     this.acknowledge(this.in.position);
   }
 

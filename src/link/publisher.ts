@@ -5,7 +5,7 @@
  * follows from that socket, so that many small sends of a turn become one record. A peer that sleeps is rung after
  * that, as the policy says (wake-policy.ts); how far the peer has read, and whether it sleeps, it tells in its own log.
  */
-import { crashPoint } from '../crash-points';
+import { byteCrashPoint } from '../crash-points';
 import { StpError } from '../errors';
 import { ASLEEP } from '../layout';
 import { type LogReader, type LogWriter } from '../storage';
@@ -143,14 +143,14 @@ export abstract class Publisher extends RecordWriter {
     this.#publishedSource = this.tailSource;
     this.tailAt = -1;
     this.#restTurns = 0;
-    crashPoint('publish.begun');
+    byteCrashPoint('publish.begun');
     try {
       this.out.publish();
     } catch (error) {
       this.fail(error);
       return false;
     }
-    crashPoint('publish.done');
+    byteCrashPoint('publish.done');
     this.unwatched = true;
     if (this.#settled !== null) this.#settle();
     return true;
@@ -185,7 +185,7 @@ export abstract class Publisher extends RecordWriter {
     }
     if (!this.#wake.isDue(word, bits)) return;
     this.ringPeer();
-    crashPoint('publish.rung');
+    byteCrashPoint('publish.rung');
   }
 
   /** The peer may have gone to sleep before we could ring it. */
@@ -236,7 +236,7 @@ export abstract class Publisher extends RecordWriter {
       this.fail(error);
       return;
     }
-    crashPoint('data.told');
+    byteCrashPoint('data.told');
     if (this.out.dirty) this.#owner.publishLater(this);
     // A look at the asleep word is one for deferred rings as well: it must not find less than they need.
     this.#ringIf(this.#wake.hasDeferred ? SLEEPS : SLEEPS | WANTS_ROOM);

@@ -1,5 +1,5 @@
 /** SOCKS and HTTP into a region: names that only the region knows, the right answers, and clients that mean no good. */
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -13,6 +13,7 @@ import { BridgeProcess, callTcp, connectTcp, drained, HOST, serveTcp, take } fro
 const run = promisify(execFile);
 
 const SERVER_PORT = 80;
+const WITH_CURL = { skip: spawnSync('curl', ['--version']).status === 0 ? false : 'curl is not installed' };
 
 /** A region with the system `db`, whose port 80 answers http, and a bridge with both kinds of proxy. */
 async function withProxies(
@@ -110,7 +111,7 @@ void t.test('in a tunnel all is for the target, also a second CONNECT', async (t
   t.notMatch(answer.slice(12), /HTTP\/1\.1 (200|403|502)/u, 'the proxy does not answer a second time');
 });
 
-void t.test('a client must know a name and its password, where there are some', async (t) => {
+void t.test('a client must know a name and its password, where there are some', WITH_CURL, async (t) => {
   const file = path.join(t.testdir({}), 'users');
   fs.writeFileSync(file, '# who may\nann:pass:word\nbob:hunter2\n', { mode: 0o600 });
   const { socks, web, bridge } = await withProxies(t, ['--auth-file', file]);
