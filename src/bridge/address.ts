@@ -14,12 +14,10 @@ export interface StpAddress {
   readonly port: number;
 }
 
-const PORT_MAX = 65_535;
+export const PORT_MAX = 65_535;
 const LOOPBACK = '127.0.0.1';
 /** Longest path of a Unix socket on Linux, without the byte that ends it. */
 const UNIX_PATH_MAX_BYTES = 107;
-/** Names of systems that stand for this one. */
-const OWN_NAMES: readonly string[] = ['', 'localhost', '127.0.0.1', '::1'];
 
 /** An error that names the option, the value, and what is wrong with it. */
 export function wrongAddress(option: string, value: string, why: string): StpError {
@@ -46,7 +44,11 @@ export function partsOf(option: string, value: string): string[] {
 export function portOf(option: string, value: string, text: string, least: 0 | 1): number {
   const port = /^\d{1,5}$/u.test(text) ? Number(text) : -1;
   if (port < least || port > PORT_MAX)
-    throw wrongAddress(option, value, `${JSON.stringify(text)} is no port, which is a number from ${least} to 65535`);
+    throw wrongAddress(
+      option,
+      value,
+      `${JSON.stringify(text)} is no port, which is a number from ${least} to ${PORT_MAX}`,
+    );
   return port;
 }
 
@@ -88,7 +90,7 @@ export function stpAddress(option: string, value: string, parts: readonly string
   const [system, port] = parts;
   if (system === undefined || port === undefined || parts.length > 2 || isPath(system))
     throw wrongAddress(option, value, 'system:port is wanted');
-  return { system: OWN_NAMES.includes(system.toLowerCase()) ? '' : system, port: portOf(option, value, port, 1) };
+  return { system, port: portOf(option, value, port, 1) };
 }
 
 export function shownTcp(address: TcpAddress): string {

@@ -2,11 +2,9 @@
  * A bridge: what it listens at, and the connections that go through it. Each connection is joined by itself, and what
  * one of them does touches no other.
  */
-import { isIP } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { StpError } from '../errors';
 import { clearTimeout, nowMs, setTimeout } from '../host';
-import { STPgethostbyname } from '../index';
 import { shownTcp, type TcpAddress } from './address';
 import { type Credentials } from './credentials';
 import { type Forward, shownForward } from './forward';
@@ -16,6 +14,7 @@ import { type Target, type TargetRules } from './rules';
 import { readSocks } from './socks';
 import { StpListener } from './stp-listener';
 import { connectStp } from './stp-stream';
+import { systemOf } from './system-names';
 import { connectTcp, finish, listenTcp, reset } from './tcp';
 
 export interface BridgeOptions {
@@ -252,18 +251,4 @@ function closed(stream: Duplex): Promise<void> {
     if (stream.closed) resolve();
     else stream.once('close', resolve);
   });
-}
-
-/**
- * The system that a client means, '' for this one, and all that it is called: a rule for one of its names is one for
- * it. An IPv6 address of the region is that of the system which it shows.
- */
-function systemOf(host: string): { system: string; names: readonly string[] } {
-  const own = STPgethostbyname(null).name;
-  const isLoopback = host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-  if (isLoopback || ['', 'localhost', own.toLowerCase()].includes(host.toLowerCase()))
-    return { system: '', names: [host === '' ? 'localhost' : host, 'localhost', '127.0.0.1', '::1', own] };
-  if (isIP(host) !== 6) return { system: host, names: [host] };
-  const { name } = STPgethostbyname(host);
-  return { system: name, names: [host, name] };
 }

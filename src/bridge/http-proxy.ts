@@ -5,6 +5,7 @@
 import http from 'node:http';
 import { type Duplex } from 'node:stream';
 import { clearTimeout, setTimeout } from '../host';
+import { PORT_MAX } from './address';
 import { type Credentials } from './credentials';
 import { join } from './join';
 import { type Target } from './rules';
@@ -215,7 +216,7 @@ function targetOf(text: string, port: number): Target | undefined {
   const match = /^(?:\[([\da-f:.]+)\]|([^\s:/[\]]+))(?::(\d{1,5}))?$/iu.exec(text);
   if (match === null) return undefined;
   const target = { host: match[1] ?? match[2] ?? '', port: match[3] === undefined ? port : Number(match[3]) };
-  return target.port >= 1 && target.port <= 65_535 ? target : undefined;
+  return target.port >= 1 && target.port <= PORT_MAX ? target : undefined;
 }
 
 function urlOf(request: http.IncomingMessage): URL | undefined {

@@ -3,7 +3,7 @@
  * with `*.` and the port may be `*` or a range. What is denied is denied; where there is an --allow, all else is.
  */
 import { StpError } from '../errors';
-import { partsOf, portOf, wrongAddress } from './address';
+import { partsOf, PORT_MAX, portOf, wrongAddress } from './address';
 
 export interface Target {
   /** A name or an IP address. */
@@ -23,7 +23,7 @@ function ruleOf(option: string, value: string): Rule {
   if (parts.length !== 2 || host === '') throw wrongAddress(option, value, 'name:port is wanted; * stands for any');
   if (host.includes('*') && host !== '*' && !/^\*\.[^*]+$/u.test(host))
     throw wrongAddress(option, value, '* is a name of its own, or its first part as in *.example');
-  if (ports === '*') return { host: host.toLowerCase(), firstPort: 1, lastPort: 65_535 };
+  if (ports === '*') return { host: host.toLowerCase(), firstPort: 1, lastPort: PORT_MAX };
   const [first = '', last = first] = ports.split('-', 2);
   const rule = {
     host: host.toLowerCase(),

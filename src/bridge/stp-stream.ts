@@ -7,8 +7,6 @@
  */
 import { Duplex } from 'node:stream';
 import {
-  type ErrorCode,
-  ERRORS,
   MSG_DONTWAIT,
   PF_STP,
   SO_LINGER,
@@ -169,10 +167,4 @@ export async function connectStp(to: StpAddress, timeoutMs: number, signal?: Abo
   } finally {
     signal?.removeEventListener('abort', giveUp);
   }
-}
-
-/** The code of whatever a connect failed with, of this system's numbers where it has none of ours. */
-export function codeOf(error: unknown): ErrorCode {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'EIO';
 }

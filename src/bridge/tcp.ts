@@ -21,13 +21,14 @@ export function connectTcp(to: TcpAddress, timeoutMs: number, signal?: AbortSign
       signal?.removeEventListener('abort', giveUp);
     };
     signal?.addEventListener('abort', giveUp, { once: true });
-    socket.once('error', (error) => {
+    const failed = (error: Error): void => {
       settle();
       reject(error);
-    });
+    };
+    socket.once('error', failed);
     socket.once('connect', () => {
       settle();
-      socket.removeAllListeners('error');
+      socket.off('error', failed);
       resolve(socket);
     });
   });
@@ -67,7 +68,7 @@ function listenOnce(at: TcpAddress, accepted: (socket: net.Socket) => void): Pro
   return new Promise((resolve, reject) => {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, accepted);
     server.once('error', reject);
-    server.listen('path' in at ? { path: at.path } : { host: at.host, port: at.port, ipv6Only: false }, () => {
+    server.listen('path' in at ? { path: at.path } : { host: at.host, port: at.port }, () => {
       server.off('error', reject);
       resolve(server);
     });

@@ -3,17 +3,13 @@
  * its forwards, says where they listen, and goes on until it is ended.
  */
 import fs from 'node:fs';
-import path from 'node:path';
 import type * as BridgeRoom from '../bridge';
 import { StpError } from '../errors';
 import { regionOptions } from '../region';
 import { CliFailure, ExitCode } from './failure';
+import { type PlaceOptions, setPlace } from './region-option';
 
-export interface BridgeCommandOptions {
-  readonly region?: string;
-  readonly driver?: string;
-  readonly system?: string;
-  readonly group?: string;
+export interface BridgeCommandOptions extends PlaceOptions {
   readonly local: readonly string[];
   readonly remote: readonly string[];
   readonly socks: readonly string[];
@@ -59,11 +55,8 @@ export async function bridge(options: BridgeCommandOptions): Promise<void> {
 }
 
 /** The region of the call library is that of the environment. */
-function useRegion({ region, driver, system, group }: BridgeCommandOptions): void {
-  if (region !== undefined) process.env['STP_REGION'] = region === '' ? '' : path.resolve(region);
-  if (driver !== undefined) process.env['STP_DRIVER'] = driver;
-  if (system !== undefined) process.env['STP_SYSTEM'] = system;
-  if (group !== undefined) process.env['STP_GROUP'] = group;
+function useRegion(options: BridgeCommandOptions): void {
+  setPlace(options, process.env);
   regionOptions(process.env);
 }
 
@@ -187,7 +180,7 @@ function firstSignal(): Promise<string> {
 
 /** `-W system:port`: standard input and output. */
 async function overStdio(
-  { connectStp, joinStdio, partsOf, shownStp, stpAddress }: Room,
+  { connectStp, joinStdio, partsOf, shownStp, stpAddress, systemOf }: Room,
   options: BridgeCommandOptions,
   { connectTimeoutMs, rules }: BridgeRoom.BridgeOptions,
 ): Promise<void> {
@@ -195,9 +188,10 @@ async function overStdio(
   if (options.local.length + options.remote.length + options.socks.length + options.http.length > 0)
     throw new CliFailure('-W takes standard input and output, and goes with no other forward', ExitCode.usage);
   const to = stpAddress('-W', value, partsOf('-W', value));
-  rules.check(to.port, [to.system === '' ? 'localhost' : to.system]);
   try {
-    await joinStdio(await connectStp(to, connectTimeoutMs));
+    const { system, names } = systemOf(to.system);
+    rules.check(to.port, names);
+    await joinStdio(await connectStp({ system, port: to.port }, connectTimeoutMs));
   } catch (error) {
     throw new CliFailure(`${shownStp(to)}: ${(error as Error).message}`);
   }

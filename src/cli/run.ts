@@ -5,18 +5,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
-import path from 'node:path';
 import { configuration } from '../../shim/configuration';
 import { regionOptions } from '../region';
 import { CliFailure, ExitCode } from './failure';
 import { withRequire } from './node-options';
+import { type PlaceOptions, setPlace } from './region-option';
 
-export interface RunOptions {
-  readonly region?: string;
+export interface RunOptions extends PlaceOptions {
   readonly net?: string;
-  readonly driver?: string;
-  readonly system?: string;
-  readonly group?: string;
   readonly rules?: string;
   readonly trace?: boolean;
 }
@@ -44,13 +40,8 @@ export function runEnvironment(options: RunOptions, base: NodeJS.ProcessEnv, reg
     );
   }
   const environment: NodeJS.ProcessEnv = { ...base, NODE_OPTIONS: nodeOptions };
-  // Absolute, as the command may change its directory before it opens the region.
-  if (options.region !== undefined)
-    environment['STP_REGION'] = options.region === '' ? '' : path.resolve(options.region);
+  setPlace(options, environment);
   if (options.net !== undefined) environment['STP_NET'] = options.net;
-  if (options.driver !== undefined) environment['STP_DRIVER'] = options.driver;
-  if (options.system !== undefined) environment['STP_SYSTEM'] = options.system;
-  if (options.group !== undefined) environment['STP_GROUP'] = options.group;
   if (options.rules !== undefined) environment['STP_RULES'] = options.rules;
   if (options.trace === true) environment['STP_TRACE'] = '1';
   checkEnvironment(environment);

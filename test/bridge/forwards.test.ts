@@ -63,8 +63,8 @@ void t.test('a reset on either side is a reset on the other', async (t) => {
   const one = await connectTcp(t, port);
   one.write('x');
   while (accepted.length < 1) await later(5);
+  await take(accepted[0] as net.Socket, 1);
   const serverSees = drained(accepted[0] as net.Socket);
-  await later(50);
   one.resetAndDestroy();
   t.equal(await serverSees, 'ECONNRESET');
 
@@ -72,7 +72,7 @@ void t.test('a reset on either side is a reset on the other', async (t) => {
   two.write('x');
   const clientSees = drained(two);
   while (accepted.length < 2) await later(5);
-  await later(50);
+  await take(accepted[1] as net.Socket, 1);
   accepted[1]?.resetAndDestroy();
   t.equal(await clientSees, 'ECONNRESET');
 });
