@@ -6,13 +6,16 @@
  * first that offers gets the CONNECT, the others a CANCEL. A request is thus at one listener at a time, and no program
  * ever accepts one that was withdrawn. A listener offers to one request of a client process at a time, and while none
  * waits to be accepted: when it is held up after that, one connection waits with it, and the rest go elsewhere.
+ *
+ * A client that was turned away may ask the same process again, and answers to what it asked before may still be on
+ * their way. So each ASK of a socket has a number, its attempt, which CONNECT and all answers repeat.
  */
 import { crashPoint } from '../crash-points';
 import { errnoOf } from '../errors';
-import { ConnectPayload, ipBytes, RecordType, SocketName } from '../layout';
+import { ConnectPayload, ipBytes, OfferPayload, RecordType, SocketName } from '../layout';
 import { takePlace, tellSoon } from './early';
 import { type Engine } from './engine';
-import { type IncomingRecord } from './incoming-record';
+import { type IncomingRecord, payloadOf } from './incoming-record';
 import { type Peer } from './peer';
 import { nameOf } from './queued-counts';
 import { reason } from './reason';
@@ -34,15 +37,23 @@ const LATE_MS = 1000;
 /** A listener that a client has asked. */
 export interface Asked {
   readonly peer: Peer;
+  readonly attempt: number;
   readonly atMs: number;
+}
+
+/** A request as a listener keeps it while it asks. */
+export interface AskName {
+  readonly index: number;
+  readonly generation: number;
+  readonly attempt: number;
 }
 
 /** What one client process asks of one listener. */
 export interface AskLine {
   /** The socket that was made an offer. */
-  offered: { readonly index: number; readonly generation: number } | null;
-  /** Generations of those that wait, by index, in their order. */
-  readonly waiting: Map<number, number>;
+  offered: AskName | null;
+  /** Those that wait, by index, in their order. */
+  readonly waiting: Map<number, AskName>;
 }
 
 // --- client ---
@@ -50,10 +61,11 @@ export interface AskLine {
 /** Asks one listener more for a connection. */
 export function ask(engine: Engine, socket: EngineSocket, peer: Peer): void {
   engine.part(socket);
-  socket.asked = [...socket.asked, { peer, atMs: engine.ports.nowMs() }];
+  socket.attempt += 1;
+  socket.asked = [...socket.asked, { peer, attempt: socket.attempt, atMs: engine.ports.nowMs() }];
   peer.sockets.add(socket);
   takePlace(engine, socket);
-  peer.control(RecordType.ask, socket.index, socket.remote.port, 0, connectPayload(socket));
+  peer.control(RecordType.ask, socket.index, socket.remote.port, 0, connectPayload(socket, socket.attempt));
   crashPoint('ask.asked');
   peer.port.publishNow();
   tellSoon(engine, socket);
@@ -99,21 +111,26 @@ export function askingCost(engine: Engine, socket: EngineSocket, process: number
  */
 export function onOffer(engine: Engine, peer: Peer, record: IncomingRecord): EngineSocket | undefined {
   peer.lateUntilMs = 0;
-  const socket = asking(engine, peer, record);
+  const payload = payloadOf(record);
+  if (payload.length < OfferPayload.sizeBytes) return undefined;
+  const { attempt } = OfferPayload.decode(payload);
+  const socket = asking(engine, peer, record, attempt);
   const asked = socket?.asked.find((one) => one.peer === peer);
   if (socket === undefined || asked === undefined) return undefined;
   crashPoint('ask.chosen');
   engine.answerMs += (engine.ports.nowMs() - asked.atMs - engine.answerMs) * ANSWER_WEIGHT;
   withdraw(engine, socket, peer);
   engine.join(socket, peer, 0, 0);
+  socket.connectAttempt = attempt;
   engine.ports.changed(socket, false);
   return socket;
 }
 
-/** The socket of a record for one that asks, where `peer` is among those that it asked. */
-export function asking(engine: Engine, peer: Peer, record: IncomingRecord): EngineSocket | undefined {
+/** The socket of an answer to ASK, where it still asks `peer` with that attempt. */
+export function asking(engine: Engine, peer: Peer, record: IncomingRecord, attempt: number): EngineSocket | undefined {
   const socket = engine.sockets[record.socket];
-  return socket?.generation === record.generation && socket.asked.some((asked) => asked.peer === peer)
+  return socket?.generation === record.generation &&
+    socket.asked.some((asked) => asked.peer === peer && asked.attempt === attempt)
     ? socket
     : undefined;
 }
@@ -136,8 +153,6 @@ export function turnedAway(socket: EngineSocket, peer: Peer): boolean {
   if (rest.length === socket.asked.length) return false;
   socket.asked = rest;
   peer.sockets.delete(socket);
-  // Its answer may have been to an older request of this socket.
-  cancel(socket, peer);
   return socket.asked.length === 0;
 }
 
@@ -149,7 +164,7 @@ export function cancel(socket: EngineSocket, peer: Peer): void {
 }
 
 /** The payload of CONNECT and ASK. */
-export function connectPayload(socket: EngineSocket): Uint8Array {
+export function connectPayload(socket: EngineSocket, attempt: number): Uint8Array {
   const payload = new Uint8Array(ConnectPayload.sizeBytes);
   const client = ipBytes(socket.local.ip);
   const called = ipBytes(socket.remote.ip);
@@ -163,6 +178,7 @@ export function connectPayload(socket: EngineSocket): Uint8Array {
       serverGroup: socket.remote.group,
       system: socket.local.system,
       earlyBytes: socket.early?.limitBytes ?? 0,
+      attempt,
       clientFamily: client.family,
       calledFamily: called.family,
       clientIp: client.bytes,
@@ -175,14 +191,14 @@ export function connectPayload(socket: EngineSocket): Uint8Array {
 
 // --- server ---
 
-/** A request of `peer`'s socket `index` waits for an offer. False: so many wait already. */
-export function lineUp(listening: EngineSocket, peer: Peer, index: number, generation: number): boolean {
+/** A request of a socket of `peer` waits for an offer. False: so many wait already. */
+export function lineUp(listening: EngineSocket, peer: Peer, name: AskName): boolean {
   const { listener } = listening;
   if (listener === null) return false;
   let line = listener.asks.get(peer);
   if (line === undefined) listener.asks.set(peer, (line = { offered: null, waiting: new Map() }));
-  if (line.waiting.size >= listener.backlog && !line.waiting.has(index)) return false;
-  line.waiting.set(index, generation);
+  if (line.waiting.size >= listener.backlog && !line.waiting.has(name.index)) return false;
+  line.waiting.set(name.index, name);
   offer(listening, peer, line);
   return true;
 }
@@ -195,10 +211,12 @@ function offer({ index, listener }: EngineSocket, peer: Peer, line: AskLine): vo
     listener?.asks.delete(peer);
     return;
   }
-  const [socket, generation] = first;
+  const [socket, name] = first;
   line.waiting.delete(socket);
-  line.offered = { index: socket, generation };
-  peer.control(RecordType.offer, index, socket, generation, null);
+  line.offered = name;
+  const payload = new Uint8Array(OfferPayload.sizeBytes);
+  OfferPayload.encode({ attempt: name.attempt }, payload);
+  peer.control(RecordType.offer, index, socket, name.generation, payload);
   crashPoint('ask.offered');
 }
 
@@ -231,13 +249,22 @@ export function settleAsk(listening: EngineSocket, peer: Peer, index: number): v
 export function refuseAsks({ listener }: EngineSocket): void {
   for (const [peer, { offered, waiting }] of listener?.asks ?? []) {
     if (offered !== null) {
-      const { index, generation } = offered;
-      peer.control(RecordType.refuse, 0, index, generation, reason(errnoOf('ECONNRESET')));
+      const { index, generation, attempt } = offered;
+      peer.control(RecordType.refuse, 0, index, generation, reason(errnoOf('ECONNRESET'), attempt));
       // It may ask again, here as well, and what it sent before must not be taken for that.
-      peer.refusedOffers.add(nameOf(index, generation));
+      peer.refusedOffers.set(nameOf(index, generation), attempt);
     }
-    for (const [index, generation] of waiting)
-      peer.control(RecordType.decline, 0, index, generation, reason(errnoOf('ECONNRESET')));
+    for (const { index, generation, attempt } of waiting.values())
+      peer.control(RecordType.decline, 0, index, generation, reason(errnoOf('ECONNRESET'), attempt));
   }
   listener?.asks.clear();
+}
+
+/** The offer was taken back while this CONNECT was on its way. */
+export function isRefused(peer: Peer, asked: { socket: number; generation: number; attempt: number }): boolean {
+  if (peer.refusedOffers.size === 0) return false;
+  const name = nameOf(asked.socket, asked.generation);
+  const attempt = peer.refusedOffers.get(name);
+  peer.refusedOffers.delete(name);
+  return attempt === asked.attempt;
 }

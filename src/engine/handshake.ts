@@ -12,6 +12,7 @@ import {
   cancel,
   connectPayload,
   isAskedBy,
+  isRefused,
   lineUp,
   offerAll,
   onOffer,
@@ -26,7 +27,7 @@ import { type IncomingRecord, payloadOf } from './incoming-record';
 import { type Peer } from './peer';
 import { type PeerPort } from './ports';
 import { nameOf } from './queued-counts';
-import { reason, reasonOf } from './reason';
+import { attemptOf, reason, reasonOf } from './reason';
 import { Request, takeOver } from './request';
 import { acceptedEarly, pump } from './send';
 import { type EngineAddress, type EngineSocket } from './socket';
@@ -71,8 +72,7 @@ export function stopListening(engine: Engine, socket: EngineSocket): void {
   engine.listeners.delete(socket);
   const queue = socket.listener?.queue.splice(0) ?? [];
   for (const pending of queue) {
-    pending.peer.requests.delete(pending.name);
-    pending.peer.control(RecordType.refuse, 0, pending.socket, pending.generation, reason(errnoOf('ECONNRESET')));
+    refusePending(pending);
   }
   refuseAsks(socket);
 }
@@ -135,7 +135,13 @@ export function linkAttached(engine: Engine, peer: Peer): void {
 
 function sendConnect(engine: Engine, socket: EngineSocket): void {
   takePlace(engine, socket);
-  socket.peer?.control(RecordType.connect, socket.index, socket.remote.port, 0, connectPayload(socket));
+  socket.peer?.control(
+    RecordType.connect,
+    socket.index,
+    socket.remote.port,
+    0,
+    connectPayload(socket, socket.connectAttempt),
+  );
   crashPoint('connect.asked');
   connectSent(engine, socket);
   socket.peer?.port.publishNow();
@@ -155,6 +161,8 @@ export function connectAtExit(engine: Engine, socket: EngineSocket): void {
   if (peer === null) return;
   withdraw(engine, socket, peer);
   engine.join(socket, peer, 0, 0);
+  // None that was refused: a listener may have taken an offer back to which no CONNECT was sent.
+  socket.connectAttempt = socket.attempt += 1;
   sendConnect(engine, socket);
 }
 
@@ -179,12 +187,12 @@ export function sendCancel(engine: Engine, socket: EngineSocket): void {
 export function onAsk(engine: Engine, peer: Peer, record: IncomingRecord): void {
   const payload = payloadOf(record);
   if (payload.length < ConnectPayload.sizeBytes) return;
-  const { serverGroup, socket, generation, calledFamily, calledIp } = ConnectPayload.decode(payload);
+  const { serverGroup, socket, generation, attempt, calledFamily, calledIp } = ConnectPayload.decode(payload);
   const ip = ipText(calledFamily, calledIp);
   const listening = ip === undefined ? undefined : engine.listeners.find(serverGroup, record.socket, ip);
   const errno = listening === undefined ? errnoOf('ECONNREFUSED') : errnoOf('EAGAIN');
-  if (listening === undefined || !lineUp(listening, peer, socket, generation))
-    peer.control(RecordType.decline, 0, socket, generation, reason(errno));
+  if (listening === undefined || !lineUp(listening, peer, { index: socket, generation, attempt }))
+    peer.control(RecordType.decline, 0, socket, generation, reason(errno, attempt));
 }
 
 /** One that was asked is ready. */
@@ -195,17 +203,18 @@ export function onOffered(engine: Engine, peer: Peer, record: IncomingRecord): v
 
 /** One that was asked listens no more, or is asked by too many. */
 export function onDecline(engine: Engine, peer: Peer, record: IncomingRecord): void {
-  const socket = asking(engine, peer, record);
-  if (socket !== undefined && turnedAway(socket, peer)) askAgain(engine, socket, reasonOf(payloadOf(record)));
+  const payload = payloadOf(record);
+  const socket = asking(engine, peer, record, attemptOf(payload));
+  if (socket !== undefined && turnedAway(socket, peer)) askAgain(engine, socket, reasonOf(payload));
 }
 
 export function onConnect(engine: Engine, peer: Peer, record: IncomingRecord): void {
   const payload = payloadOf(record);
   if (payload.length < ConnectPayload.sizeBytes) return;
   const asked = ConnectPayload.decode(payload);
-  if (peer.refusedOffers.delete(nameOf(asked.socket, asked.generation))) return;
+  if (isRefused(peer, asked)) return;
   const refuse = (errno: number): void => {
-    peer.control(RecordType.refuse, 0, asked.socket, asked.generation, reason(errno));
+    peer.control(RecordType.refuse, 0, asked.socket, asked.generation, reason(errno, asked.attempt));
   };
   const calledIp = ipText(asked.calledFamily, asked.calledIp);
   const clientIp = ipText(asked.clientFamily, asked.clientIp);
@@ -234,6 +243,11 @@ export function onConnect(engine: Engine, peer: Peer, record: IncomingRecord): v
   engine.ports.counted(socket);
   crashPoint('accept.queued');
   socket.owner?.acceptable();
+}
+
+function refusePending({ peer, name, socket, generation, attempt }: Request): void {
+  peer.requests.delete(name);
+  peer.control(RecordType.refuse, 0, socket, generation, reason(errnoOf('ECONNRESET'), attempt));
 }
 
 /** The client gave up while it was in the queue; where it was accepted already, it answers the ACCEPT with GONE. */
@@ -268,8 +282,7 @@ export function accept(engine: Engine, listening: EngineSocket): EngineSocket | 
     begin(engine, socket, listening, pending);
     return socket;
   } catch (error) {
-    pending.peer.requests.delete(pending.name);
-    pending.peer.control(RecordType.refuse, 0, pending.socket, pending.generation, reason(errnoOf('ECONNRESET')));
+    refusePending(pending);
     engine.ports.counted(listening);
     throw error;
   } finally {
@@ -327,8 +340,10 @@ export function onAccept(engine: Engine, socket: EngineSocket, record: IncomingR
 }
 
 export function onRefuse(engine: Engine, socket: EngineSocket, record: IncomingRecord): void {
-  if (!isAsking(socket)) return;
-  const errno = reasonOf(payloadOf(record));
+  const payload = payloadOf(record);
+  // One to an offer that this socket did not take is none to its CONNECT.
+  if (!isAsking(socket) || attemptOf(payload) !== socket.connectAttempt) return;
+  const errno = reasonOf(payload);
   connectTakenBack(engine, socket);
   const told = socket.early?.told === true;
   // A busy server queues us in effect.

@@ -36,8 +36,11 @@ export class Peer {
    * were given a socket.
    */
   readonly requests = new Map<string, Request>();
-  /** Requests of that process that were made an offer and then refused: their CONNECT, or CANCEL, is on its way. */
-  readonly refusedOffers = new Set<string>();
+  /**
+   * Requests of that process that were made an offer and then refused: their CONNECT, or CANCEL, is on its way. The
+   * number of the attempt, by name.
+   */
+  readonly refusedOffers = new Map<string, number>();
   /** Sockets whose program is to be told that they are connected, once the request is published. */
   readonly untold = new Set<EngineSocket>();
   /** Sockets that wait for room in this log. */

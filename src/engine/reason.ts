@@ -2,9 +2,9 @@
 import { errnoOf } from '../errors';
 import { Reason } from '../layout';
 
-export function reason(errno: number): Uint8Array {
+export function reason(errno: number, attempt = 0): Uint8Array {
   const payload = new Uint8Array(Reason.sizeBytes);
-  Reason.encode({ errno }, payload);
+  Reason.encode({ errno, attempt }, payload);
   return payload;
 }
 
@@ -12,4 +12,9 @@ export function reason(errno: number): Uint8Array {
 export function reasonOf(payload: Buffer): number {
   const errno = payload.length < Reason.sizeBytes ? 0 : Reason.decode(payload).errno;
   return errno === 0 ? errnoOf('ECONNRESET') : errno;
+}
+
+/** The attempt that such a payload answers; 0 where it is cut short. */
+export function attemptOf(payload: Buffer): number {
+  return payload.length < Reason.sizeBytes ? 0 : Reason.decode(payload).attempt;
 }

@@ -23,6 +23,7 @@ interface Asked {
   readonly generation: number;
   readonly windowBytes: number;
   readonly earlyBytes: number;
+  readonly attempt: number;
 }
 
 export class Request {
@@ -30,6 +31,8 @@ export class Request {
   readonly socket: number;
   readonly generation: number;
   readonly windowBytes: number;
+  /** Which answers repeat. */
+  readonly attempt: number;
   readonly remote: EngineAddress;
   /** The IP address that the client called; '' none. */
   readonly calledIp: string;
@@ -55,6 +58,7 @@ export class Request {
     this.socket = asked.socket;
     this.generation = asked.generation;
     this.windowBytes = asked.windowBytes;
+    this.attempt = asked.attempt;
     this.earlyBytes = Math.min(asked.earlyBytes, EARLY_BYTES_MAX);
     this.remote = remote;
     this.calledIp = calledIp;

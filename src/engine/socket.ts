@@ -136,6 +136,10 @@ export class EngineSocket {
   anyListener = false;
   /** The listeners that it asks, while none has made an offer. */
   asked: readonly Asked[] = NONE_ASKED;
+  /** Number of the last ASK. */
+  attempt = 0;
+  /** That of the ASK whose OFFER its CONNECT answers; 0: it did not ask. */
+  connectAttempt = 0;
 
   constructor(index: number, generation: number, system: string, group: string) {
     this.index = index;

@@ -99,10 +99,7 @@ export const RecordType = {
   ask: 23,
   /** The answer to ASK: connect now. */
   offer: 24,
-  /**
-   * The answer to ASK: no socket listens, or so many ask already. Never to CONNECT, so that an answer to an older ASK
-   * is not taken for one to that.
-   */
+  /** The answer to ASK: no socket listens, or so many ask already. */
   decline: 25,
 } as const;
 /** Highest type in use. */
@@ -121,7 +118,7 @@ const sender = 'sender' as const;
 
 export const ConnectPayload = defineLayout(
   'ConnectPayload',
-  152,
+  160,
   {
     socket: { at: 0, kind: 'u32', writer: sender, doc: 'index of the client socket' },
     generation: { at: 4, kind: 'u32', writer: sender, doc: 'its generation' },
@@ -152,6 +149,12 @@ export const ConnectPayload = defineLayout(
       writer: sender,
       doc: 'its program goes on before it is accepted, and so many bytes may come before that; 0: it waits',
     },
+    attempt: {
+      at: 152,
+      kind: 'u32',
+      writer: sender,
+      doc: 'number of the ASK, counted by the client socket; in CONNECT that of the ASK whose OFFER it answers',
+    },
   },
   { doc: 'Payload of CONNECT and ASK.' },
 );
@@ -172,11 +175,26 @@ export const SocketName = defineLayout(
   { doc: 'Payload of ACCEPT and CANCEL.' },
 );
 
+export const OfferPayload = defineLayout(
+  'OfferPayload',
+  8,
+  {
+    attempt: { at: 0, kind: 'u32', writer: sender, doc: 'that of the ASK which it answers' },
+  },
+  { doc: 'Payload of OFFER.' },
+);
+
 export const Reason = defineLayout(
   'Reason',
   8,
   {
     errno: { at: 0, kind: 'u32', writer: sender, doc: 'why, as errno' },
+    attempt: {
+      at: 4,
+      kind: 'u32',
+      writer: sender,
+      doc: 'in REFUSE and DECLINE that of the CONNECT or ASK which it answers; else 0',
+    },
   },
   { doc: 'Payload of REFUSE, DECLINE, RESET and TAKE REFUSE.' },
 );

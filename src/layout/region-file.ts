@@ -7,7 +7,7 @@ import { defineLayout } from './define-layout';
 /** "STPREGN1": changes only if the meaning of `version` itself should ever change. */
 export const REGION_MAGIC = 'STPREGN1';
 /** Bumped by every change of a layout that the snapshot test notices. */
-export const FORMAT_VERSION = 9;
+export const FORMAT_VERSION = 10;
 
 export const RegionHeader = defineLayout(
   'RegionHeader',

@@ -1,7 +1,9 @@
 /** Several processes share a port: clients find one that has time for them, between simulated processes. */
 import t from 'tap';
 import { errnoOf } from '../../src/errors';
-import { askingCost } from '../../src/engine';
+import { askingCost, dispatch } from '../../src/engine';
+import { reason } from '../../src/engine/reason';
+import { OfferPayload, RecordType } from '../../src/layout';
 import { eachMechanism } from './mechanisms';
 import { Network, type Probe } from './network';
 
@@ -178,6 +180,47 @@ eachMechanism(
     tt.same(client.told, ['connected 0']);
   },
 );
+
+/** `client` reads an answer of process 1 to its ASK number `attempt`. */
+function answer(client: Probe, type: number, payload: Uint8Array): void {
+  const { engine } = client.network.process(CLIENT);
+  const peer = engine.peer(1);
+  if (peer === undefined) throw new Error('no link');
+  const { index, generation } = client.socket;
+  const bytes = Buffer.from(payload);
+  dispatch(engine, peer, { type, source: 0, socket: index, generation, bytes, at: 0, lengthBytes: bytes.length });
+}
+
+function offerOf(attempt: number): Uint8Array {
+  const payload = new Uint8Array(OfferPayload.sizeBytes);
+  OfferPayload.encode({ attempt }, payload);
+  return payload;
+}
+
+eachMechanism('an answer that comes late is none to what the client asks now', (tt, mechanism) => {
+  const network = new Network({ mechanism, processes: 3 });
+  const accepted = eager(network.listen(1, 7));
+  network.stalled.add(1);
+  const client = network.connect(CLIENT, 1, 7, { anyListener: true });
+  const { socket } = client;
+  network.settle();
+  const askedFirst = socket.attempt;
+  // As if it had asked once more since.
+  socket.attempt += 1;
+  socket.asked = socket.asked.map((asked) => ({ ...asked, attempt: socket.attempt }));
+  answer(client, RecordType.offer, offerOf(askedFirst));
+  tt.equal(socket.peer, null, 'an older OFFER leads to no CONNECT');
+  answer(client, RecordType.decline, reason(errnoOf('ECONNRESET'), askedFirst));
+  tt.equal(socket.asked.length, 1, 'an older DECLINE turns none away');
+  answer(client, RecordType.offer, offerOf(socket.attempt));
+  tt.equal(socket.peer?.process, 1, 'the right OFFER is taken');
+  answer(client, RecordType.refuse, reason(errnoOf('ECONNRESET'), askedFirst));
+  tt.equal(socket.retryTimer, null, 'an older REFUSE is none of the CONNECT');
+  network.stalled.clear();
+  network.settle();
+  tt.equal(accepted.length, 1);
+  tt.same(client.told, ['connected 0']);
+});
 
 void t.test('requests beyond the backlog are turned away for now', (tt) => {
   const network = new Network({ mechanism: 'ring' });

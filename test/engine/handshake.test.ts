@@ -172,7 +172,7 @@ eachMechanism('a request from or for an impossible address is refused', (tt, mec
     const client = network.connect(2, 1, 9);
     network.settle();
     client.told.length = 0;
-    const payload = connectPayload(client.socket);
+    const payload = connectPayload(client.socket, 0);
     payload[ConnectPayload.fields[family].at] = 4;
     payload[ConnectPayload.fields[ip].at + 9] = 1;
     const { engine } = network.process(1);

@@ -100,7 +100,7 @@ export class SimulatedListener extends SimulatedOwner {
     const { world } = this.process;
     const lost = world.processes[connection.server - 1]?.dead === true;
     if (!connection.shared || !lost || (connection.ends[0].sent > 0 && !connection.queued))
-      fail(`${this.name}: accepted a request twice`);
+      fail(`${this.name}: accepted the request of connection ${connection.id} twice`);
     connection.beginAgain();
   }
 
