@@ -5,8 +5,8 @@
  * - `hook.js`: what the preload loads. `library.js`: what the first socket loads, the call library among it.
  * - `register.js`, `index.js`, `index-esm.mjs` and `stp.js`: the entries of the package, a line each.
  * - `library.js.VERSION.cache`: what V8 has made of the library, for the Node that builds, see shim/compiled.ts.
- * - `beat-thread.js`, `cli.js` and `trial-main.js`: the thread of heartbeats, the command `stp`, and the processes with
- *   which it tries a directory.
+ * - `beat-thread.js`, `cli.js`, `bridge.js` and `trial-main.js`: the thread of heartbeats, the command `stp`, its bridge
+ *   with the library, and the processes with which it tries a directory.
  *
  * Invariant: each source is in one of the two and no more, as both keep state. What the library shares with the hook it
  * takes from there.
@@ -171,7 +171,7 @@ async function bundleHook(shared: readonly string[], outfile: string): Promise<r
 
 /** The sources that went into the bundle, by their paths from the root. */
 async function bundle(options: BuildOptions): Promise<readonly string[]> {
-  const plugins = [builtinModules, noByteCrashPoints, ...(options.plugins ?? [])];
+  const plugins = [builtinModules, lateBundles, noByteCrashPoints, ...(options.plugins ?? [])];
   const { metafile } = await build({ ...COMMON, ...options, plugins, metafile: true });
   return Object.keys(metafile.inputs).filter((name) => name.endsWith('.ts'));
 }
@@ -181,7 +181,21 @@ const ALONE = [
   ['src/region/beat-thread.ts', 'beat-thread.js'],
   ['src/cli/stp.ts', 'cli.js'],
   ['src/cli/trial-main.ts', 'trial-main.js'],
+  ['src/cli/bridge/serve.ts', 'bridge.js'],
 ] as const;
+
+/** What `cli.js` loads where it is wanted, so that other commands start without it. */
+const LATE: Readonly<Record<string, string>> = { './serve.js': './bridge.js' };
+
+const lateBundles: Plugin = {
+  name: 'late-bundles',
+  setup: (hooks) => {
+    hooks.onResolve({ filter: matching('^[.]/') }, ({ path: wanted, kind }) => {
+      const file = kind === 'dynamic-import' ? LATE[wanted] : undefined;
+      return file === undefined ? undefined : { path: file, external: true };
+    });
+  },
+};
 
 /** The entries of the package. An old Node must be able to read `register.js`, which is why it is not in the hook. */
 const ENTRIES: Readonly<Record<string, string>> = {

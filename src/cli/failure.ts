@@ -28,3 +28,8 @@ export class CliFailure extends Error {
     super(message);
   }
 }
+
+/** Also where the class is that of another bundle. */
+export function isCliFailure(error: unknown): error is CliFailure {
+  return error instanceof Error && error.name === 'CliFailure';
+}

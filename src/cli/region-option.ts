@@ -3,6 +3,8 @@ import path from 'node:path';
 import { regionOptions } from '../region';
 import { CliFailure } from './failure';
 
+export const REGION = ['--region <dir>', 'directory of the region (else STP_REGION, else the default)'] as const;
+
 export interface RegionOption {
   readonly region?: string;
   readonly json?: boolean;

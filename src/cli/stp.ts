@@ -5,15 +5,14 @@
 import fs from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { isErrorCode } from '../errors';
-import { bridge, type BridgeCommandOptions } from './bridge';
+import { addBridge } from './bridge/command';
 import { doctor, type DoctorOptions } from './doctor';
-import { CliFailure, ExitCode } from './failure';
+import { ExitCode, isCliFailure } from './failure';
 import { ENVIRONMENT_HELP, EXAMPLES_HELP, EXIT_HELP } from './help';
+import { REGION } from './region-option';
 import { reset, type ResetOptions } from './reset';
 import { run, type RunOptions } from './run';
 import { ss, type SsOptions } from './ss';
-
-const REGION = ['--region <dir>', 'directory of the region (else STP_REGION, else the default)'] as const;
 
 /** The whole command line of `stp`. */
 export function program(): Command {
@@ -109,50 +108,6 @@ function addReset(stp: Command): void {
     });
 }
 
-const collected = (value: string, before: readonly string[]): string[] => [...before, value];
-const NONE: readonly string[] = [];
-
-function addBridge(stp: Command): void {
-  stp
-    .command('bridge')
-    .summary('let programs that are not Node take part, by forwards as ssh has them')
-    .description(
-      'Forwards connections between TCP and the region until it is ended. Forwards can be repeated and mixed. ' +
-        'A path of a Unix socket can stand wherever a TCP port can; port 0 chooses one and prints it. ' +
-        'Listens at loopback alone, unless told.',
-    )
-    .option('-L, --local <forward>', '[bind:]port:system:port: TCP in, the region out', collected, NONE)
-    .option('-R, --remote <forward>', '[port:]host:port: the region in, TCP out; a port alone: SOCKS', collected, NONE)
-    .option('-D, --socks <address>', '[bind:]port: SOCKS 4, 4a and 5 into the region', collected, NONE)
-    .option('-H, --http <address>', '[bind:]port: an HTTP proxy into the region', collected, NONE)
-    .option('-W, --stdio <target>', 'system:port: standard input and output, for ProxyCommand of ssh and for inetd')
-    .option('--allow <target>', 'name:port: only such targets; * stands for any, 80-90 for a range', collected, NONE)
-    .option('--deny <target>', 'name:port: no such targets, whatever is allowed', collected, NONE)
-    .option('--auth-file <file>', 'lines of name:password that clients of -D and -H must know')
-    .option('--connect-timeout <seconds>', 'for a target to accept', '30')
-    .option('--handshake-timeout <seconds>', 'for a client of -D and -H to say what it wants', '10')
-    .option('--idle-timeout <seconds>', 'connections that are silent for so long are reset; 0: never', '0')
-    .option('--retry <seconds>', 'call a target that is not there again for so long', '0')
-    .option('--max-connections <number>', 'more are reset', '10000')
-    .option('--drain <seconds>', 'after SIGTERM what is connected has so long to end', '10')
-    .option('--pid-file <file>', 'write the process id there once all listen')
-    .option(...REGION)
-    .option('--driver <driver>', 'auto, mapped or direct (else STP_DRIVER)')
-    .option('--system <name>', 'name of this system in the region (else STP_SYSTEM, else the host name)')
-    .option('--group <name>', 'transport group of the ports (else STP_GROUP, else STG)')
-    .option('-v, --verbose', 'print each connection to standard error')
-    .option('--json', 'print one JSON document for each event')
-    .addHelpText(
-      'after',
-      '\nExamples:\n' +
-        '  stp bridge -R 6379:localhost:6379            redis becomes port 6379 of this system in the region\n' +
-        '  stp bridge -L 6379:dbhost:6379               redis-cli on another host reaches it at its own localhost\n' +
-        "  ssh -o ProxyCommand='stp bridge -W %h:%p' b  ssh where there is no network\n" +
-        '  stp bridge -D 1080                           curl --proxy socks5h://localhost:1080 http://dbhost/',
-    )
-    .action((options: BridgeCommandOptions) => bridge(options));
-}
-
 function addDoctor(stp: Command): void {
   stp
     .command('doctor')
@@ -182,7 +137,8 @@ function version(): string {
 export function report(error: unknown): number {
   // Commander has said it already; that help or the version was asked for comes this way too, with 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
-  if (error instanceof CliFailure) {
+  // Also one of another bundle.
+  if (isCliFailure(error)) {
     process.stderr.write(`stp: ${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
     return error.exitCode;
   }

@@ -1,0 +1,72 @@
+/** The command line of `stp bridge`: what it takes, and how `stp bridge --help` teaches it. */
+import { type Command } from 'commander';
+import { type PlaceOptions, REGION } from '../region-option';
+
+export interface BridgeCommandOptions extends PlaceOptions {
+  readonly local: readonly string[];
+  readonly remote: readonly string[];
+  readonly socks: readonly string[];
+  readonly http: readonly string[];
+  readonly stdio?: string;
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  readonly authFile?: string;
+  readonly connectTimeout: string;
+  readonly handshakeTimeout: string;
+  readonly idleTimeout: string;
+  readonly retry: string;
+  readonly maxConnections: string;
+  readonly drain: string;
+  readonly pidFile?: string;
+  readonly verbose?: boolean;
+  readonly json?: boolean;
+}
+
+const collected = (value: string, before: readonly string[]): string[] => [...before, value];
+const NONE: readonly string[] = [];
+
+/** Adds the command to those of `stp`. */
+export function addBridge(stp: Command): void {
+  stp
+    .command('bridge')
+    .summary('let programs that are not Node take part, by forwards as ssh has them')
+    .description(
+      'Forwards connections between TCP and the region until it is ended. Forwards can be repeated and mixed. ' +
+        'A path of a Unix socket can stand wherever a TCP port can; port 0 chooses one and prints it. ' +
+        'Listens at loopback alone, unless told.',
+    )
+    .option('-L, --local <forward>', '[bind:]port:system:port: TCP in, the region out', collected, NONE)
+    .option('-R, --remote <forward>', '[port:]host:port: the region in, TCP out; a port alone: SOCKS', collected, NONE)
+    .option('-D, --socks <address>', '[bind:]port: SOCKS 4, 4a and 5 into the region', collected, NONE)
+    .option('-H, --http <address>', '[bind:]port: an HTTP proxy into the region', collected, NONE)
+    .option('-W, --stdio <target>', 'system:port: standard input and output, for ProxyCommand of ssh and for inetd')
+    .option('--allow <target>', 'name:port: only such targets; * stands for any, 80-90 for a range', collected, NONE)
+    .option('--deny <target>', 'name:port: no such targets, whatever is allowed', collected, NONE)
+    .option('--auth-file <file>', 'lines of name:password that clients of -D and -H must know')
+    .option('--connect-timeout <seconds>', 'for a target to accept', '30')
+    .option('--handshake-timeout <seconds>', 'for a client of -D and -H to say what it wants', '10')
+    .option('--idle-timeout <seconds>', 'connections that are silent for so long are reset; 0: never', '0')
+    .option('--retry <seconds>', 'call a target that is not there again for so long', '0')
+    .option('--max-connections <number>', 'more are reset', '10000')
+    .option('--drain <seconds>', 'after SIGTERM what is connected has so long to end', '10')
+    .option('--pid-file <file>', 'write the process id there once all listen')
+    .option(...REGION)
+    .option('--driver <driver>', 'auto, mapped or direct (else STP_DRIVER)')
+    .option('--system <name>', 'name of this system in the region (else STP_SYSTEM, else the host name)')
+    .option('--group <name>', 'transport group of the ports (else STP_GROUP, else STG)')
+    .option('-v, --verbose', 'print each connection to standard error')
+    .option('--json', 'print one JSON document for each event')
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  stp bridge -R 6379:localhost:6379            redis becomes port 6379 of this system in the region\n' +
+        '  stp bridge -L 6379:dbhost:6379               redis-cli on another host reaches it at its own localhost\n' +
+        "  ssh -o ProxyCommand='stp bridge -W %h:%p' b  ssh where there is no network\n" +
+        '  stp bridge -D 1080                           curl --proxy socks5h://localhost:1080 http://dbhost/',
+    )
+    .action(async (options: BridgeCommandOptions) => {
+      // A file of its own: no other command loads the library.
+      const { bridge } = await import('./serve.js');
+      await bridge(options);
+    });
+}

@@ -1,0 +1,52 @@
+/** What the command line of `stp bridge` says, checked. */
+import {
+  type BridgeOptions,
+  Credentials,
+  type Forward,
+  localForward,
+  proxyForward,
+  remoteForward,
+  TargetRules,
+} from '../../bridge';
+import { CliFailure, ExitCode } from '../failure';
+import { type BridgeCommandOptions } from './command';
+
+const SECONDS_MAX = 86_400;
+const CONNECTIONS_MAX = 1_000_000;
+
+/** Throws ESTPCONFIG or a CliFailure for what is wrong. */
+export function settingsOf(options: BridgeCommandOptions): BridgeOptions {
+  return {
+    rules: new TargetRules(options.allow, options.deny),
+    credentials: options.authFile === undefined ? undefined : Credentials.read(options.authFile),
+    connectTimeoutMs: secondsOf('--connect-timeout', options.connectTimeout, 0.001),
+    handshakeTimeoutMs: secondsOf('--handshake-timeout', options.handshakeTimeout, 0.001),
+    idleTimeoutMs: secondsOf('--idle-timeout', options.idleTimeout, 0),
+    retryMs: secondsOf('--retry', options.retry, 0),
+    connectionsMax: wholeNumber('--max-connections', options.maxConnections, CONNECTIONS_MAX),
+  };
+}
+
+/** Seconds of the command line, in milliseconds. */
+export function secondsOf(option: string, text: string, least: number): number {
+  const seconds = /^\d+(\.\d+)?$/u.test(text) ? Number(text) : -1;
+  if (seconds < least || seconds > SECONDS_MAX)
+    throw new CliFailure(`${option} ${text}: must be seconds, up to ${SECONDS_MAX}`, ExitCode.usage);
+  return Math.round(seconds * 1000);
+}
+
+function wholeNumber(option: string, text: string, most: number): number {
+  const number = /^\d{1,7}$/u.test(text) ? Number(text) : 0;
+  if (number < 1 || number > most)
+    throw new CliFailure(`${option} ${text}: must be a whole number from 1 to ${most}`, ExitCode.usage);
+  return number;
+}
+
+export function forwardsOf(options: BridgeCommandOptions): Forward[] {
+  return [
+    ...options.local.map(localForward),
+    ...options.remote.map(remoteForward),
+    ...options.socks.map((value) => proxyForward('socks', value)),
+    ...options.http.map((value) => proxyForward('http', value)),
+  ];
+}
