@@ -5,8 +5,8 @@
  * - `hook.js`: what the preload loads. `library.js`: what the first socket loads, the call library among it.
  * - `register.js`, `index.js`, `index-esm.mjs` and `stp.js`: the entries of the package, a line each.
  * - `library.js.VERSION.cache`: what V8 has made of the library, for the Node that builds, see shim/compiled.ts.
- * - `beat-thread.js`, `cli.js`, `bridge.js` and `trial-main.js`: the thread of heartbeats, the command `stp`, its bridge
- *   with the library, and the processes with which it tries a directory.
+ * - `beat-thread.js`, `cli.js`, `bridge.js` and `trial-main.js`: the thread of heartbeats, the command `stp`, its
+ *   bridge with the library, and the processes with which it tries a directory.
  *
  * Invariant: each source is in one of the two and no more, as both keep state. What the library shares with the hook it
  * takes from there.

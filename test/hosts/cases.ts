@@ -54,6 +54,22 @@ async function unmodified(scene: Scene): Promise<string> {
     .join('; ');
 }
 
+async function bridged(scene: Scene): Promise<string> {
+  const bytes = String(Math.max(MEBIBYTE, Math.round(32 * MEBIBYTE * scene.scale)));
+  const requests = String(Math.max(10, Math.round(100 * scene.scale)));
+  const program = path.join(projectRoot(), 'dist', 'test', 'hosts', 'bridged-programs.js');
+  const server = scene.program(scene.a, [program, 'serve', bytes], 'alpha');
+  const serving = await server.line(/^serving/u);
+  const client = scene.program(scene.b, [program, 'call', 'alpha', requests], 'beta');
+  const { code } = await client.process.ended;
+  assert.equal(code, 0, client.lines.join('\n'));
+  server.process.signal('SIGTERM');
+  await server.process.ended;
+  const [page, ...told] = client.lines.filter((line) => /^(page|busybox|redis)/u.test(line));
+  assert.equal(page?.split(' ')[1], serving.split(' ')[1], 'the page has arrived as it is');
+  return told.join('; ');
+}
+
 async function manySockets(scene: Scene): Promise<string> {
   const [a, b] = await scene.actors();
   const sockets = Math.max(200, Math.round(1000 * scene.scale));
@@ -341,6 +357,7 @@ export const CASES: readonly Case[] = [
     run: async (scene) => createTogether(scene, await scene.actors()),
   },
   { title: 'http, fetch, uploads and WebSockets of unmodified programs', run: unmodified },
+  { title: 'programs that are not Node, by a bridge on each host', run: bridged },
   { title: 'many sockets at once between two hosts', run: manySockets },
   { title: 'bulk in both directions at once', run: volume },
   // NFS-Ganesha shows names that are made beside it after a minute.
