@@ -5,8 +5,8 @@
  * - `hook.js`: what the preload loads. `library.js`: what the first socket loads, the call library among it.
  * - `register.js`, `index.js`, `index-esm.mjs` and `stp.js`: the entries of the package, a line each.
  * - `library.js.VERSION.cache`: what V8 has made of the library, for the Node that builds, see shim/compiled.ts.
- * - `beat-thread.js`, `cli.js`, `bridge.js` and `trial-main.js`: the thread of heartbeats, the command `stp`, its
- *   bridge with the library, and the processes with which it tries a directory.
+ * - `beat-thread.js`, `cli.js` and `trial-main.js`: the thread of heartbeats, the command `stp`, and the processes with
+ *   which it tries a directory. `bridge.js`: what `stp bridge` loads, on top of the library.
  *
  * Invariant: each source is in one of the two and no more, as both keep state. What the library shares with the hook it
  * takes from there.
@@ -24,6 +24,8 @@ const HOOK_SOURCES: readonly string[] = ['shim/hook.ts', 'shim/index.ts'];
 const LIBRARY_SOURCE = 'shim/library.ts';
 const HOOK_FILE = './hook.js';
 const LAYOUT = 'src/layout/';
+const CALLS = 'src/index';
+const CALLS_FILE = './stp.js';
 /** Least length of a line that is broken. */
 const LINE_MAX = 120;
 const ASCII_MAX = 0x7f;
@@ -131,6 +133,23 @@ function fromHook(shared: ReadonlySet<string>): Plugin {
   };
 }
 
+/** Takes the call library from where programs have it, with what V8 made of it before. */
+const callsFromLibrary: Plugin = {
+  name: 'calls-from-library',
+  setup: (hooks) => {
+    hooks.onResolve({ filter: matching('^[.]') }, ({ path: wanted, importer, namespace }) => {
+      const isCalls = namespace === 'file' && nameOf(path.resolve(path.dirname(importer), wanted)) === CALLS;
+      return isCalls ? { path: wanted, namespace: 'calls' } : undefined;
+    });
+    hooks.onResolve({ filter: matching('.'), namespace: 'calls' }, () => ({ path: CALLS_FILE, external: true }));
+    hooks.onLoad({ filter: matching('.'), namespace: 'calls' }, async () => ({
+      contents: taking(`require(${JSON.stringify(CALLS_FILE)})`, Object.keys(await libraryCalls())),
+      loader: 'js',
+      resolveDir: ROOT,
+    }));
+  },
+};
+
 /**
  * The numbers of a file layout in the place of the code that declares it. Its functions are not there: a build in which
  * the hook wants one fails.
@@ -181,7 +200,6 @@ const ALONE = [
   ['src/region/beat-thread.ts', 'beat-thread.js'],
   ['src/cli/stp.ts', 'cli.js'],
   ['src/cli/trial-main.ts', 'trial-main.js'],
-  ['src/cli/bridge/serve.ts', 'bridge.js'],
 ] as const;
 
 /** What `cli.js` loads where it is wanted, so that other commands start without it. */
@@ -203,10 +221,13 @@ const ENTRIES: Readonly<Record<string, string>> = {
   'stp.js': `module.exports = { ...require('./hook.js').shared['shim/lazy.ts']().loadCalls() };\n`,
 };
 
+async function libraryCalls(): Promise<object> {
+  return ((await import(path.join(OUT, 'library.js'))) as { calls: object }).calls;
+}
+
 /** A line that never runs: an ESM import reads from it which names there are. */
 async function namesForEsm(): Promise<string> {
-  const { calls } = (await import(path.join(OUT, 'library.js'))) as { calls: object };
-  return `0 && (module.exports = { ${Object.keys(calls).join(', ')} });\n`;
+  return `0 && (module.exports = { ${Object.keys(await libraryCalls()).join(', ')} });\n`;
 }
 
 /** Makes the code cache of the library for the Node that builds, in a process like any other. */
@@ -245,6 +266,12 @@ async function main(): Promise<void> {
   if (twice.length > 0) throw new Error(`in both bundles: ${twice.join(', ')}`);
   await Promise.all([
     bundle({ entryPoints: ['shim/register.ts'], outfile: path.join(OUT, 'register.js'), external: ['./hook'] }),
+    bundle({
+      entryPoints: ['src/cli/bridge/serve.ts'],
+      outfile: path.join(OUT, 'bridge.js'),
+      sourcemap: false,
+      plugins: [callsFromLibrary, fromHook(new Set(shared))],
+    }),
     ...ALONE.map(([source, file]) =>
       bundle({ entryPoints: [source], outfile: path.join(OUT, file), sourcemap: false }),
     ),

@@ -1,5 +1,6 @@
 /** Standard input and output as one end of a connection: for ssh's ProxyCommand and for inetd. */
 import fs from 'node:fs';
+import os from 'node:os';
 import process from 'node:process';
 import { type Duplex } from 'node:stream';
 import { StpError } from '../errors';
@@ -31,10 +32,14 @@ export function joinStdio(server: Duplex): Promise<void> {
   });
 }
 
-/** Node keeps the descriptor open: without this the reader would see no end while input goes on. */
+/**
+ * Node keeps the descriptor open: without this the reader would see no end while input goes on. Its number gets another
+ * file, as koffi writes an error at exit where there is none.
+ */
 function closeOutput(): void {
   try {
     fs.closeSync(STDOUT);
+    fs.openSync(os.devNull, 'w');
   } catch {
     // It is closed.
   }

@@ -248,7 +248,7 @@ void t.test('-W is one connection over standard input and output', async (t) => 
     void drained(socket).then((bytes) => socket.end(`you said ${String(bytes)}`));
   });
   await new BridgeProcess(t, region, ['-R', `4715:${HOST}:${serverPort}`]).ports(1);
-  t.match(await overStdio(region, 'localhost:4715', 'hello'), {
+  t.same(await overStdio(region, 'localhost:4715', 'hello'), {
     status: 0,
     stdout: 'you said hello',
     stderr: '',

@@ -4,7 +4,6 @@
  */
 import fs from 'node:fs';
 import { Bridge, type BridgeOptions, type Forward, shownForward } from '../../bridge';
-import { StpError } from '../../errors';
 import { regionOptions } from '../../region';
 import { CliFailure, ExitCode } from '../failure';
 import { setPlace } from '../region-option';
@@ -106,7 +105,8 @@ function notOpened(what: string, error: unknown): Error {
       ExitCode.failed,
       what.startsWith('stp:') ? 'stp ss -l shows by which process.' : 'ss -ltnp or ss -lxp shows by which process.',
     );
-  if (error instanceof StpError) return error;
+  // The class of the call library, which is another bundle.
+  if (error instanceof Error && error.name === 'StpError') return error;
   return new CliFailure(`${what}: ${message}`);
 }
 
