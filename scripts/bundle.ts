@@ -36,6 +36,8 @@ const COMMON = {
   platform: 'node',
   format: 'cjs',
   target: 'node20',
+  // As a require: Node's loader of ES modules takes 30 ms more.
+  supported: { 'dynamic-import': false },
   packages: 'external',
   minifySyntax: true,
   sourcemap: true,

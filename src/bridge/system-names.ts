@@ -8,10 +8,11 @@ import { STPgethostbyname } from '../index';
  */
 export function systemOf(host: string): { system: string; names: readonly string[] } {
   const own = STPgethostbyname(null).name;
-  const isLoopback = host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+  // Only what may be an address: the first isIP of a process compiles an expression for 12 ms.
+  const isLoopback = host === '::1' || (host.startsWith('127.') && isIP(host) === 4);
   if (isLoopback || ['', 'localhost', own.toLowerCase()].includes(host.toLowerCase()))
     return { system: '', names: [host === '' ? 'localhost' : host, 'localhost', '127.0.0.1', '::1', own] };
-  if (isIP(host) !== 6) return { system: host, names: [host] };
+  if (!host.includes(':') || isIP(host) !== 6) return { system: host, names: [host] };
   const { name } = STPgethostbyname(host);
   return { system: name, names: [host, name] };
 }
