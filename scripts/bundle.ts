@@ -135,13 +135,17 @@ function fromHook(shared: ReadonlySet<string>): Plugin {
   };
 }
 
-/** Takes the call library from where programs have it, with what V8 made of it before. */
+/**
+ * Takes the call library from where programs have it, with what V8 made of it before. The bridge takes its class of
+ * errors from there as well, so that there is one.
+ */
 const callsFromLibrary: Plugin = {
   name: 'calls-from-library',
   setup: (hooks) => {
     hooks.onResolve({ filter: matching('^[.]') }, ({ path: wanted, importer, namespace }) => {
-      const isCalls = namespace === 'file' && nameOf(path.resolve(path.dirname(importer), wanted)) === CALLS;
-      return isCalls ? { path: wanted, namespace: 'calls' } : undefined;
+      const source = nameOf(path.resolve(path.dirname(importer), wanted));
+      const isErrors = source === 'src/errors' && nameOf(importer).includes('/bridge/');
+      return namespace === 'file' && (source === CALLS || isErrors) ? { path: wanted, namespace: 'calls' } : undefined;
     });
     hooks.onResolve({ filter: matching('.'), namespace: 'calls' }, () => ({ path: CALLS_FILE, external: true }));
     hooks.onLoad({ filter: matching('.'), namespace: 'calls' }, async () => ({
