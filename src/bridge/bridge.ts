@@ -2,6 +2,7 @@
  * A bridge: what it listens at, and the connections that go through it. Each connection is joined by itself, and what
  * one of them does touches no other.
  */
+import { type Socket } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { StpError } from '../errors';
 import { clearTimeout, nowMs, setTimeout } from '../host';
@@ -11,6 +12,7 @@ import { type Forward, shownForward } from './forward';
 import { HttpProxy } from './http-proxy';
 import { join } from './join';
 import { type Target, type TargetRules } from './rules';
+import { Refusals } from './refusals';
 import { readSocks } from './socks';
 import { StpListener } from './stp-listener';
 import { connectStp } from './stp-stream';
@@ -26,14 +28,16 @@ export interface BridgeOptions {
   readonly handshakeTimeoutMs: number;
   /** 0: never. */
   readonly idleTimeoutMs: number;
+  /** TCP keep-alive after so long a silence; 0: none. */
+  readonly keepAliveMs: number;
   readonly connectionsMax: number;
 }
 
 /** What a bridge tells of. */
 export interface BridgeEvents {
   closed(connection: { from: string; to: string; sentBytes: number; receivedBytes: number }): void;
-  /** A connection did not come about. */
-  failed(connection: { from: string; to: string; error: Error }): void;
+  /** A connection did not come about. `count`: as many in the last second, of which this was the last. */
+  failed(connection: { from: string; to: string; error: Error; count?: number }): void;
   /** A forward does not listen any more. */
   lost(forward: Forward): void;
 }
@@ -55,18 +59,22 @@ export class Bridge {
   readonly #forwards = new Set<OpenForward>();
   readonly #clients = new Set<Duplex>();
   readonly #proxy: HttpProxy;
+  readonly #refusals: Refusals<{ from: string; to: string }>;
   #drained: (() => void) | undefined;
 
   constructor(options: BridgeOptions, events: BridgeEvents) {
     this.#options = options;
     this.#events = events;
+    this.#refusals = new Refusals((last, count) => {
+      events.failed({ ...last, error: new StpError('EMFILE', 'too many connections'), count });
+    });
     this.#proxy = new HttpProxy({
       ...options,
-      dial: async (target, client) => {
+      dial: async (target, client, from) => {
         try {
           return await this.#dialRegion(target, client);
         } catch (error) {
-          events.failed({ from: 'a client of the HTTP proxy', to: shownTcp(target), error: error as Error });
+          events.failed({ from, to: shownTcp(target), error: error as Error });
           throw error;
         }
       },
@@ -85,14 +93,15 @@ export class Bridge {
   }
 
   async #openTcp(forward: Extract<Forward, { listen: TcpAddress }>): Promise<OpenForward> {
-    const server = await listenTcp(forward.listen, (socket) => {
+    const accepted = (socket: Socket): void => {
       const { remoteAddress, remotePort } = socket;
       const from =
         remoteAddress === undefined || remotePort === undefined
           ? shownTcp(forward.listen)
           : shownTcp({ host: remoteAddress, port: remotePort });
       void this.#serve(forward, socket, from);
-    });
+    };
+    const server = await listenTcp(forward.listen, this.#options.keepAliveMs, accepted);
     const address = server.address();
     const listen =
       address === null || typeof address === 'string' || 'path' in forward.listen
@@ -132,12 +141,12 @@ export class Bridge {
     client.on('error', () => undefined);
     if (this.#clients.size >= this.#options.connectionsMax) {
       reset(client);
-      this.#events.failed({ from, to: shownForward(forward), error: new StpError('EMFILE', 'too many connections') });
+      this.#refusals.add({ from, to: shownForward(forward) });
       return;
     }
     this.#clients.add(client);
     try {
-      if (forward.kind === 'http') await this.#proxy.serve(client);
+      if (forward.kind === 'http') await this.#proxy.serve(client, from);
       else await this.#forward(forward, client, from);
     } finally {
       this.#clients.delete(client);
@@ -203,7 +212,7 @@ export class Bridge {
     return this.#dial(client, (signal) => {
       // A path is what the command line says, never what a client asks for.
       if ('port' in to) this.#options.rules.check(to.port, [to.host]);
-      return connectTcp(to, this.#options.connectTimeoutMs, signal);
+      return connectTcp(to, this.#options, signal);
     });
   }
 
@@ -233,6 +242,7 @@ export class Bridge {
   /** Listens no more; what is connected goes on. Resolves when the last connection has ended. */
   async drain(): Promise<void> {
     for (const forward of [...this.#forwards]) forward.close();
+    this.#refusals.flush();
     if (this.#clients.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#drained = resolve;

@@ -16,7 +16,7 @@ export interface HttpProxyOptions {
   readonly handshakeTimeoutMs: number;
   readonly idleTimeoutMs: number;
   /** Connects to what a client asked for; rejects with an error that has a code, and tells of it. */
-  readonly dial: (target: Target, client: Duplex) => Promise<Duplex>;
+  readonly dial: (target: Target, client: Duplex, from: string) => Promise<Duplex>;
 }
 
 const HTTP_PORT = 80;
@@ -39,6 +39,8 @@ const STATUSES: Readonly<Record<string, number>> = { EACCES: 403, ETIMEDOUT: 504
 
 /** A connection of a client that may make several requests. */
 interface Client {
+  /** Its address, for events. */
+  readonly from: string;
   /** That are not answered yet. */
   requests: number;
   /** Until it has said what it wants. */
@@ -65,9 +67,9 @@ export class HttpProxy {
   }
 
   /** A client is connected. Resolves when its connection is closed. */
-  serve(client: Duplex): Promise<void> {
+  serve(client: Duplex, from: string): Promise<void> {
     return new Promise((resolve) => {
-      this.#clients.set(client, { requests: 0, timer: undefined });
+      this.#clients.set(client, { from, requests: 0, timer: undefined });
       client.once('close', () => {
         this.#stopWaiting(client);
         resolve();
@@ -102,7 +104,7 @@ export class HttpProxy {
       return;
     }
     try {
-      const server = await this.#options.dial(target, client);
+      const server = await this.#dial(target, client);
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
       if (head.length > 0) client.unshift(head);
       await join(client, server, this.#options.idleTimeoutMs);
@@ -121,7 +123,7 @@ export class HttpProxy {
       return;
     }
     try {
-      const server = await this.#options.dial(targetOfUrl(url), client);
+      const server = await this.#dial(targetOfUrl(url), client);
       const lines = [`${request.method ?? 'GET'} ${url.pathname}${url.search} HTTP/1.1`];
       for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
         const name = request.rawHeaders[i] ?? '';
@@ -150,7 +152,7 @@ export class HttpProxy {
     }
     let server: Duplex;
     try {
-      server = await this.#options.dial(targetOfUrl(url), client);
+      server = await this.#dial(targetOfUrl(url), client);
     } catch (error) {
       refuse(request, response, statusOf(error));
       return;
@@ -174,6 +176,10 @@ export class HttpProxy {
       if (!response.writableFinished) onward.destroy();
     });
     request.pipe(onward);
+  }
+
+  #dial(target: Target, client: Duplex): Promise<Duplex> {
+    return this.#options.dial(target, client, this.#clients.get(client)?.from ?? '');
   }
 
   #mayUse(request: http.IncomingMessage): boolean {

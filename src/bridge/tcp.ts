@@ -6,13 +6,22 @@ import { StpError } from '../errors';
 import { clearTimeout, setTimeout } from '../host';
 import { shownTcp, type TcpAddress } from './address';
 
+/** Options of Node's sockets; 0: none. */
+function keepAliveOf(keepAliveMs: number): { keepAlive: boolean; keepAliveInitialDelay: number } {
+  return { keepAlive: keepAliveMs > 0, keepAliveInitialDelay: keepAliveMs };
+}
+
 /** Connects; rejects with Node's error. Names are looked up here, where the connection goes out. */
-export function connectTcp(to: TcpAddress, timeoutMs: number, signal?: AbortSignal): Promise<net.Socket> {
+export function connectTcp(
+  to: TcpAddress,
+  { connectTimeoutMs, keepAliveMs }: { readonly connectTimeoutMs: number; readonly keepAliveMs: number },
+  signal?: AbortSignal,
+): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ ...to, allowHalfOpen: true, noDelay: true });
+    const socket = net.connect({ ...to, allowHalfOpen: true, noDelay: true, ...keepAliveOf(keepAliveMs) });
     const timer = setTimeout(() => {
       socket.destroy(new StpError('ETIMEDOUT', shownTcp(to), 'connect'));
-    }, timeoutMs);
+    }, connectTimeoutMs);
     const giveUp = (): void => {
       socket.destroy(new StpError('ECONNABORTED', undefined, 'connect'));
     };
@@ -38,14 +47,18 @@ export function connectTcp(to: TcpAddress, timeoutMs: number, signal?: AbortSign
  * Listens; resolves with the server once it does. Accepted sockets are paused until they are joined. A Unix socket that
  * a killed process left behind is removed.
  */
-export async function listenTcp(at: TcpAddress, accepted: (socket: net.Socket) => void): Promise<net.Server> {
+export async function listenTcp(
+  at: TcpAddress,
+  keepAliveMs: number,
+  accepted: (socket: net.Socket) => void,
+): Promise<net.Server> {
   try {
-    return await listenOnce(at, accepted);
+    return await listenOnce(at, keepAliveMs, accepted);
   } catch (error) {
     if (!('path' in at) || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await isLeft(at.path)))
       throw error;
     fs.unlinkSync(at.path);
-    return listenOnce(at, accepted);
+    return listenOnce(at, keepAliveMs, accepted);
   }
 }
 
@@ -64,9 +77,12 @@ function isLeft(path: string): Promise<boolean> {
   });
 }
 
-function listenOnce(at: TcpAddress, accepted: (socket: net.Socket) => void): Promise<net.Server> {
+function listenOnce(at: TcpAddress, keepAliveMs: number, accepted: (socket: net.Socket) => void): Promise<net.Server> {
   return new Promise((resolve, reject) => {
-    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, accepted);
+    const server = net.createServer(
+      { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...keepAliveOf(keepAliveMs) },
+      accepted,
+    );
     server.once('error', reject);
     server.listen('path' in at ? { path: at.path } : { host: at.host, port: at.port }, () => {
       server.off('error', reject);

@@ -19,6 +19,7 @@ export interface Told {
   readonly sentBytes?: number;
   readonly receivedBytes?: number;
   readonly connections?: number;
+  readonly count?: number;
 }
 
 export class BridgeProcess {

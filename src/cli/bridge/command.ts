@@ -14,6 +14,7 @@ export interface BridgeCommandOptions extends PlaceOptions {
   readonly connectTimeout: string;
   readonly handshakeTimeout: string;
   readonly idleTimeout: string;
+  readonly keepAlive: string;
   readonly retry: string;
   readonly maxConnections: string;
   readonly drain: string;
@@ -46,6 +47,7 @@ export function addBridge(stp: Command): void {
     .option('--connect-timeout <seconds>', 'for a target to accept', '30')
     .option('--handshake-timeout <seconds>', 'for a client of -D and -H to say what it wants', '10')
     .option('--idle-timeout <seconds>', 'connections that are silent for so long are reset; 0: never', '0')
+    .option('--keep-alive <seconds>', 'TCP asks a silent other end after so long whether it is there; 0: never', '60')
     .option('--retry <seconds>', 'call a target that is not there again for so long', '0')
     .option('--max-connections <number>', 'more are reset', '10000')
     .option('--drain <seconds>', 'after SIGTERM what is connected has so long to end', '10')

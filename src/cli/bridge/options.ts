@@ -22,6 +22,7 @@ export function settingsOf(options: BridgeCommandOptions): BridgeOptions {
     connectTimeoutMs: secondsOf('--connect-timeout', options.connectTimeout, 0.001),
     handshakeTimeoutMs: secondsOf('--handshake-timeout', options.handshakeTimeout, 0.001),
     idleTimeoutMs: secondsOf('--idle-timeout', options.idleTimeout, 0),
+    keepAliveMs: secondsOf('--keep-alive', options.keepAlive, 0),
     retryMs: secondsOf('--retry', options.retry, 0),
     connectionsMax: wholeNumber('--max-connections', options.maxConnections, CONNECTIONS_MAX),
   };

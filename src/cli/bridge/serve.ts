@@ -53,8 +53,10 @@ async function serve(
         receivedBytes,
       });
     },
-    failed: ({ from, to, error }) => {
-      tell('failed', `${from} -> ${to}: ${error.message}`, { from, to, error: error.message, code: codeOf(error) });
+    failed: ({ from, to, error, count = 1 }) => {
+      const times = count === 1 ? '' : `, ${count} times`;
+      const facts = { from, to, error: error.message, code: codeOf(error), count };
+      tell('failed', `${from} -> ${to}: ${error.message}${times}`, facts);
     },
     lost: (forward) => {
       process.exitCode = ExitCode.failed;
