@@ -12,6 +12,7 @@ import { type Forward, shownForward } from './forward';
 import { HttpProxy } from './http-proxy';
 import { join } from './join';
 import { type Target, type TargetRules } from './rules';
+import { type Rate } from './rate';
 import { Refusals } from './refusals';
 import { readSocks } from './socks';
 import { StpListener } from './stp-listener';
@@ -30,6 +31,8 @@ export interface BridgeOptions {
   readonly idleTimeoutMs: number;
   /** TCP keep-alive after so long a silence; 0: none. */
   readonly keepAliveMs: number;
+  /** For all connections together; undefined: no limit. */
+  readonly rate: Rate | undefined;
   readonly connectionsMax: number;
 }
 
@@ -184,7 +187,7 @@ export class Bridge {
       await closed(client);
       return;
     }
-    const counts = await join(client, server, this.#options.idleTimeoutMs);
+    const counts = await join(client, server, this.#options);
     this.#events.closed({ from, to, ...counts });
   }
 

@@ -3,11 +3,12 @@
  * clients say; a tunnel is joined once and then no part of it is read as HTTP again.
  */
 import http from 'node:http';
-import { type Duplex } from 'node:stream';
+import { type Duplex, type Readable } from 'node:stream';
 import { clearTimeout, setTimeout } from '../host';
 import { PORT_MAX } from './address';
 import { type Credentials } from './credentials';
 import { join } from './join';
+import { type Rate } from './rate';
 import { type Target } from './rules';
 import { finish, reset } from './tcp';
 
@@ -15,6 +16,7 @@ export interface HttpProxyOptions {
   readonly credentials: Credentials | undefined;
   readonly handshakeTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  readonly rate: Rate | undefined;
   /** Connects to what a client asked for; rejects with an error that has a code, and tells of it. */
   readonly dial: (target: Target, client: Duplex, from: string) => Promise<Duplex>;
 }
@@ -107,7 +109,7 @@ export class HttpProxy {
       const server = await this.#dial(target, client);
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
       if (head.length > 0) client.unshift(head);
-      await join(client, server, this.#options.idleTimeoutMs);
+      await join(client, server, this.#options);
     } catch (error) {
       turnAway(client, statusOf(error));
     }
@@ -131,7 +133,7 @@ export class HttpProxy {
       }
       server.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
       if (head.length > 0) client.unshift(head);
-      await join(client, server, this.#options.idleTimeoutMs);
+      await join(client, server, this.#options);
     } catch (error) {
       turnAway(client, statusOf(error));
     }
@@ -165,7 +167,7 @@ export class HttpProxy {
     });
     onward.on('response', (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.rawHeaders));
-      answer.pipe(response);
+      this.#limited(answer).pipe(response);
       answer.on('error', () => response.destroy());
     });
     onward.on('error', () => {
@@ -175,11 +177,16 @@ export class HttpProxy {
     response.on('close', () => {
       if (!response.writableFinished) onward.destroy();
     });
-    request.pipe(onward);
+    this.#limited(request).pipe(onward);
   }
 
   #dial(target: Target, client: Duplex): Promise<Duplex> {
     return this.#options.dial(target, client, this.#clients.get(client)?.from ?? '');
+  }
+
+  #limited(message: http.IncomingMessage): Readable {
+    const { rate } = this.#options;
+    return rate === undefined ? message : message.pipe(rate.stage());
   }
 
   #mayUse(request: http.IncomingMessage): boolean {

@@ -6,6 +6,7 @@
  */
 import { type Duplex } from 'node:stream';
 import { clearInterval, nowMs, setInterval } from '../host';
+import { type Rate } from './rate';
 import { reset } from './tcp';
 
 export interface JoinCounts {
@@ -22,8 +23,16 @@ function isComplete(stream: Duplex): boolean {
   return stream.readableEnded && stream.writableFinished && stream.errored === null;
 }
 
-/** Resolves when both are closed. With an idle time-out both are reset after so long a silence; 0: never. */
-export function join(one: Duplex, two: Duplex, idleTimeoutMs = 0): Promise<JoinCounts> {
+export interface JoinOptions {
+  /** Both are reset after so long a silence; 0: never. */
+  readonly idleTimeoutMs: number;
+  readonly rate: Rate | undefined;
+}
+
+/** Resolves when both are closed. */
+export function join(one: Duplex, two: Duplex, { idleTimeoutMs, rate }: JoinOptions): Promise<JoinCounts> {
+  // Without a limit there is no stage between.
+  const [there, back] = rate === undefined ? [one, two] : [rate.stage(), rate.stage()];
   return new Promise((resolve) => {
     let sentBytes = 0;
     let receivedBytes = 0;
@@ -37,7 +46,10 @@ export function join(one: Duplex, two: Duplex, idleTimeoutMs = 0): Promise<JoinC
       },
     );
     const closed = (stream: Duplex, other: Duplex): void => {
-      if (!isComplete(stream)) reset(other);
+      if (!isComplete(stream)) {
+        reset(other);
+        if (rate !== undefined) for (const stage of [there, back]) stage.destroy();
+      }
       open -= 1;
       if (open > 0) return;
       stopWatching();
@@ -54,14 +66,16 @@ export function join(one: Duplex, two: Duplex, idleTimeoutMs = 0): Promise<JoinC
     };
     watch(one, two);
     watch(two, one);
-    one.on('data', (chunk: Buffer) => {
+    there.on('data', (chunk: Buffer) => {
       sentBytes += chunk.length;
     });
-    two.on('data', (chunk: Buffer) => {
+    back.on('data', (chunk: Buffer) => {
       receivedBytes += chunk.length;
     });
-    one.pipe(two);
-    two.pipe(one);
+    if (there !== one) one.pipe(there);
+    if (back !== two) two.pipe(back);
+    there.pipe(two);
+    back.pipe(one);
   });
 }
 

@@ -32,6 +32,7 @@ const CASES: readonly (readonly [args: readonly string[], names: RegExp])[] = [
   [['-D', '0', '--connect-timeout', 'soon'], /--connect-timeout soon: must be seconds/u],
   [['-D', '0', '--idle-timeout', '-1'], /--idle-timeout/u],
   [['-D', '0', '--keep-alive', 'x'], /--keep-alive x: must be seconds/u],
+  [['-D', '0', '--max-rate', '5X'], /--max-rate 5X: must be bytes a second/u],
   [['-D', '0', '--max-connections', '0'], /--max-connections 0: must be a whole number/u],
   [['-D', '0', '--drain', 'x'], /--drain x: must be seconds/u],
   [['-D', '0', '--region', ''], /STP_REGION/u],

@@ -19,6 +19,7 @@ const CONFIGURATION = 'shim/configuration';
 const PACKAGES: Readonly<Record<string, { files: RegExp; lazy: boolean }>> = {
   koffi: { files: /^src\/storage\/native\.ts$/, lazy: true },
   'proper-lockfile': { files: /^src\/region\/(inspect|remove-region)\.ts$/, lazy: true },
+  limiter: { files: /^src\/bridge\/rate\.ts$/, lazy: false },
   commander: { files: /^src\/cli\//, lazy: false },
   eventemitter3: { files: /^src\//, lazy: false },
 };

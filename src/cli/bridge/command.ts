@@ -15,6 +15,7 @@ export interface BridgeCommandOptions extends PlaceOptions {
   readonly handshakeTimeout: string;
   readonly idleTimeout: string;
   readonly keepAlive: string;
+  readonly maxRate?: string;
   readonly retry: string;
   readonly maxConnections: string;
   readonly drain: string;
@@ -49,6 +50,7 @@ export function addBridge(stp: Command): void {
     .option('--idle-timeout <seconds>', 'connections that are silent for so long are reset; 0: never', '0')
     .option('--keep-alive <seconds>', 'TCP asks a silent other end after so long whether it is there; 0: never', '60')
     .option('--retry <seconds>', 'call a target that is not there again for so long', '0')
+    .option('--max-rate <bytes>', 'a second, for all connections and both directions; 500K, 10M, 1G')
     .option('--max-connections <number>', 'more are reset', '10000')
     .option('--drain <seconds>', 'after SIGTERM what is connected has so long to end', '10')
     .option('--pid-file <file>', 'write the process id there once all listen')

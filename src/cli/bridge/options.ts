@@ -5,6 +5,7 @@ import {
   type Forward,
   localForward,
   proxyForward,
+  Rate,
   remoteForward,
   TargetRules,
 } from '../../bridge';
@@ -23,6 +24,7 @@ export function settingsOf(options: BridgeCommandOptions): BridgeOptions {
     handshakeTimeoutMs: secondsOf('--handshake-timeout', options.handshakeTimeout, 0.001),
     idleTimeoutMs: secondsOf('--idle-timeout', options.idleTimeout, 0),
     keepAliveMs: secondsOf('--keep-alive', options.keepAlive, 0),
+    rate: options.maxRate === undefined ? undefined : new Rate(bytesOf('--max-rate', options.maxRate)),
     retryMs: secondsOf('--retry', options.retry, 0),
     connectionsMax: wholeNumber('--max-connections', options.maxConnections, CONNECTIONS_MAX),
   };
@@ -34,6 +36,18 @@ export function secondsOf(option: string, text: string, least: number): number {
   if (seconds < least || seconds > SECONDS_MAX)
     throw new CliFailure(`${option} ${text}: must be seconds, up to ${SECONDS_MAX}`, ExitCode.usage);
   return Math.round(seconds * 1000);
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1_048_576, G: 1_073_741_824 };
+const RATE_MIN_BYTES = 1024;
+const RATE_MAX_BYTES = 1024 * 1_073_741_824;
+
+function bytesOf(option: string, text: string): number {
+  const [, digits = '', unit = ''] = /^(\d{1,13})([KMG]?)$/u.exec(text) ?? [];
+  const bytes = digits === '' ? 0 : Number(digits) * (UNITS[unit] ?? 0);
+  if (bytes < RATE_MIN_BYTES || bytes > RATE_MAX_BYTES)
+    throw new CliFailure(`${option} ${text}: must be bytes a second, from 1K to 1024G`, ExitCode.usage);
+  return bytes;
 }
 
 function wholeNumber(option: string, text: string, most: number): number {
