@@ -8,7 +8,7 @@ import { StpError } from '../errors';
 import { clearTimeout, nowMs, setTimeout } from '../host';
 import { shownTcp, type TcpAddress } from './address';
 import { type Credentials } from './credentials';
-import { type Forward, shownForward } from './forward';
+import { type Forward, shownForward, type StreamForward, type UdpForward } from './forward';
 import { HttpProxy } from './http-proxy';
 import { join } from './join';
 import { type Target, type TargetRules } from './rules';
@@ -19,6 +19,10 @@ import { StpListener } from './stp-listener';
 import { connectStp } from './stp-stream';
 import { systemOf } from './system-names';
 import { connectTcp, finish, listenTcp, reset } from './tcp';
+import { UdpAssociations } from './udp-associate';
+import { type UdpSettings } from './udp-client-side';
+import { Flows } from './udp-flows';
+import { openLocalUdp, openRemoteUdp } from './udp-forwards';
 
 export interface BridgeOptions {
   readonly rules: TargetRules;
@@ -34,11 +38,21 @@ export interface BridgeOptions {
   /** For all connections together; undefined: no limit. */
   readonly rate: Rate | undefined;
   readonly connectionsMax: number;
+  /** Flows of UDP. */
+  readonly flowsMax: number;
+  readonly flowTimeoutMs: number;
 }
 
 /** What a bridge tells of. */
 export interface BridgeEvents {
-  closed(connection: { from: string; to: string; sentBytes: number; receivedBytes: number }): void;
+  closed(connection: {
+    from: string;
+    to: string;
+    sentBytes: number;
+    receivedBytes: number;
+    /** Of UDP alone. */
+    droppedDatagrams?: number;
+  }): void;
   /** A connection did not come about. `count`: as many in the last second, of which this was the last. */
   failed(connection: { from: string; to: string; error: Error; count?: number }): void;
   /** A forward does not listen any more. */
@@ -52,6 +66,8 @@ export interface OpenForward {
   close(): void;
 }
 
+/** One end forwards TCP and the other UDP. */
+const WRONG_END = 'EPROTOTYPE';
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 1000;
 const RETRIED: readonly unknown[] = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENOENT'];
@@ -63,6 +79,8 @@ export class Bridge {
   readonly #clients = new Set<Duplex>();
   readonly #proxy: HttpProxy;
   readonly #refusals: Refusals<{ from: string; to: string }>;
+  readonly #udp: UdpSettings;
+  readonly #associations: UdpAssociations;
   #drained: (() => void) | undefined;
 
   constructor(options: BridgeOptions, events: BridgeEvents) {
@@ -71,6 +89,14 @@ export class Bridge {
     this.#refusals = new Refusals((last, count) => {
       events.failed({ ...last, error: new StpError('EMFILE', 'too many connections'), count });
     });
+    this.#udp = {
+      flows: new Flows(options.flowsMax, options.flowTimeoutMs),
+      rules: () => options.rules,
+      connectTimeoutMs: options.connectTimeoutMs,
+      readyTimeoutMs: options.handshakeTimeoutMs,
+      events,
+    };
+    this.#associations = new UdpAssociations(this.#udp, options.idleTimeoutMs);
     this.#proxy = new HttpProxy({
       ...options,
       dial: async (target, client, from) => {
@@ -90,12 +116,34 @@ export class Bridge {
 
   /** Begins to listen; rejects with why it can't. */
   async open(forward: Forward): Promise<OpenForward> {
-    const opened = 'listen' in forward ? await this.#openTcp(forward) : this.#openStp(forward);
+    const opened = await this.#open(forward);
     this.#forwards.add(opened);
     return opened;
   }
 
-  async #openTcp(forward: Extract<Forward, { listen: TcpAddress }>): Promise<OpenForward> {
+  #open(forward: Forward): Promise<OpenForward> | OpenForward {
+    if (forward.kind === 'local-udp' || forward.kind === 'remote-udp') return this.#openUdp(forward);
+    return 'listen' in forward ? this.#openTcp(forward) : this.#openStp(forward);
+  }
+
+  async #openUdp(forward: UdpForward): Promise<OpenForward> {
+    const lost = (): void => {
+      this.#forwards.delete(opened);
+      this.#events.lost(opened.forward);
+    };
+    const udp =
+      forward.kind === 'local-udp' ? await openLocalUdp(forward, this.#udp) : openRemoteUdp(forward, this.#udp, lost);
+    const opened: OpenForward = {
+      forward: udp.forward,
+      close: () => {
+        this.#forwards.delete(opened);
+        udp.close();
+      },
+    };
+    return opened;
+  }
+
+  async #openTcp(forward: Extract<StreamForward, { listen: TcpAddress }>): Promise<OpenForward> {
     const accepted = (socket: Socket): void => {
       const { remoteAddress, remotePort } = socket;
       const from =
@@ -120,10 +168,10 @@ export class Bridge {
     return opened;
   }
 
-  #openStp(forward: Exclude<Forward, { listen: TcpAddress }>): OpenForward {
+  #openStp(forward: Exclude<StreamForward, { listen: TcpAddress }>): OpenForward {
     const listener = new StpListener(forward.port, {
       accepted: (stream, from) => {
-        void this.#serve(opened.forward, stream, from);
+        void this.#serve({ ...forward, port: listener.port }, stream, from);
       },
       lost: () => {
         this.#forwards.delete(opened);
@@ -140,7 +188,7 @@ export class Bridge {
     return opened;
   }
 
-  async #serve(forward: Forward, client: Duplex, from: string): Promise<void> {
+  async #serve(forward: StreamForward, client: Duplex, from: string): Promise<void> {
     client.on('error', () => undefined);
     if (this.#clients.size >= this.#options.connectionsMax) {
       reset(client);
@@ -157,7 +205,7 @@ export class Bridge {
     }
   }
 
-  async #forward(forward: Exclude<Forward, { kind: 'http' }>, client: Duplex, from: string): Promise<void> {
+  async #forward(forward: Exclude<StreamForward, { kind: 'http' }>, client: Duplex, from: string): Promise<void> {
     let to = shownForward(forward);
     let server: Duplex;
     try {
@@ -167,6 +215,10 @@ export class Bridge {
       } else if (forward.kind === 'remote') server = await this.#dialTcp(forward.to, client);
       else {
         const request = await this.#handshake(client);
+        if (request.isUdp === true) {
+          await this.#associations.serve(client, request, from);
+          return;
+        }
         to = `${request.target.host}:${request.target.port}`;
         try {
           server =
@@ -188,7 +240,11 @@ export class Bridge {
       return;
     }
     const counts = await join(client, server, this.#options);
-    this.#events.closed({ from, to, ...counts });
+    const mistake = [client.errored, server.errored].find(
+      (error) => error instanceof StpError && error.code === WRONG_END,
+    );
+    if (mistake) this.#events.failed({ from, to, error: mistake });
+    else this.#events.closed({ from, to, ...counts });
   }
 
   /** A client that says nothing, or no end of it, is reset. */
@@ -242,10 +298,12 @@ export class Bridge {
     }
   }
 
-  /** Listens no more; what is connected goes on. Resolves when the last connection has ended. */
+  /** Listens no more; what is connected goes on, UDP ends. Resolves when the last connection has ended. */
   async drain(): Promise<void> {
     for (const forward of [...this.#forwards]) forward.close();
     this.#refusals.flush();
+    this.#associations.end();
+    await this.#udp.flows.end();
     if (this.#clients.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#drained = resolve;

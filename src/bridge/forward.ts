@@ -12,6 +12,10 @@ import {
   targetAddress,
   wrongAddress,
 } from './address';
+import { type Target } from './rules';
+
+const UDP = 'udp';
+const NO_PATHS = 'UDP has no paths';
 
 /** From TCP to a socket of the region. */
 export interface LocalForward {
@@ -39,7 +43,23 @@ export interface RemoteProxyForward {
   readonly port: number;
 }
 
-export type Forward = LocalForward | RemoteForward | ProxyForward | RemoteProxyForward;
+/** Datagrams of UDP to a port of a system of the region, each client of them on a stream of its own. */
+export interface LocalUdpForward {
+  readonly kind: 'local-udp';
+  readonly listen: Target;
+  readonly to: StpAddress;
+}
+
+/** From a port of this system in the region to UDP. */
+export interface RemoteUdpForward {
+  readonly kind: 'remote-udp';
+  readonly port: number;
+  readonly to: Target;
+}
+
+export type StreamForward = LocalForward | RemoteForward | ProxyForward | RemoteProxyForward;
+export type UdpForward = LocalUdpForward | RemoteUdpForward;
+export type Forward = StreamForward | UdpForward;
 
 /** `-L [bind:]port:system:port` or `-L path:system:port`. */
 export function localForward(value: string): LocalForward {
@@ -54,10 +74,33 @@ export function localForward(value: string): LocalForward {
   };
 }
 
-/** `-R [port:]host:port`, `-R [port:]path`, or `-R port` alone: SOCKS. */
-export function remoteForward(value: string): RemoteForward | RemoteProxyForward {
+/** `-U [bind:]port:system:port`. */
+export function localUdpForward(value: string): LocalUdpForward {
+  const option = '-U';
+  const parts = partsOf(option, value);
+  if (parts.length !== 3 && parts.length !== 4) throw wrongAddress(option, value, '[bind:]port:system:port is wanted');
+  const listen = listenAddress(option, value, parts.slice(0, -2));
+  if ('path' in listen) throw wrongAddress(option, value, NO_PATHS);
+  return { kind: 'local-udp', listen, to: stpAddress(option, value, parts.slice(-2)) };
+}
+
+/** `-R udp:[port:]host:port`; the parts are those behind the prefix. */
+function remoteUdpForward(value: string, parts: readonly string[]): RemoteUdpForward {
+  const option = '-R';
+  const [first = ''] = parts;
+  if (parts.some(isPath)) throw wrongAddress(option, value, NO_PATHS);
+  if (parts.length > 3) throw wrongAddress(option, value, 'udp:[port:]host:port is wanted');
+  const to = targetAddress(option, value, parts.slice(-2));
+  if ('path' in to) throw wrongAddress(option, value, NO_PATHS);
+  return { kind: 'remote-udp', port: parts.length === 3 ? portOf(option, value, first, 0) : to.port, to };
+}
+
+/** `-R [port:]host:port`, `-R [port:]path`, `-R udp:[port:]host:port`, or `-R port` alone: SOCKS. */
+export function remoteForward(value: string): RemoteForward | RemoteProxyForward | RemoteUdpForward {
   const option = '-R';
   const parts = partsOf(option, value);
+  // With two parts it is a host of that name; of three, the first would be a port.
+  if (parts.length > 2 && parts[0] === UDP) return remoteUdpForward(value, parts.slice(1));
   const [first = '', second = ''] = parts;
   if (parts.length === 1 && !isPath(first)) return { kind: 'remote-socks', port: portOf(option, value, first, 0) };
   if (parts.length === 1) throw wrongAddress(option, value, 'a path needs the port before it, as in 5432:/run/db.sock');
@@ -83,6 +126,10 @@ export function shownForward(forward: Forward): string {
   switch (forward.kind) {
     case 'local':
       return `${shownTcp(forward.listen)} -> ${shownStp(forward.to)}`;
+    case 'local-udp':
+      return `${shownTcp(forward.listen)}/udp -> ${shownStp(forward.to)}`;
+    case 'remote-udp':
+      return `${shownStp({ system: '', port: forward.port })} -> ${shownTcp(forward.to)}/udp`;
     case 'remote':
       return `${shownStp({ system: '', port: forward.port })} -> ${shownTcp(forward.to)}`;
     case 'socks':

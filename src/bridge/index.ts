@@ -2,7 +2,7 @@
 export { shownStp, stpAddress, partsOf } from './address';
 export { Bridge, type BridgeEvents, type BridgeOptions, type OpenForward } from './bridge';
 export { Credentials } from './credentials';
-export { type Forward, localForward, proxyForward, remoteForward, shownForward } from './forward';
+export { type Forward, localForward, localUdpForward, proxyForward, remoteForward, shownForward } from './forward';
 export { Rate } from './rate';
 export { TargetRules } from './rules';
 export { joinStdio } from './stdio';

@@ -80,7 +80,7 @@ export function join(one: Duplex, two: Duplex, { idleTimeoutMs, rate }: JoinOpti
 }
 
 /** Calls `silent` once the count has not changed for so long. Returns what ends the watch. */
-function watchIdle(count: () => number, timeoutMs: number, silent: () => void): () => void {
+export function watchIdle(count: () => number, timeoutMs: number, silent: () => void): () => void {
   if (timeoutMs === 0) return () => undefined;
   let last = count();
   let sinceMs = nowMs();

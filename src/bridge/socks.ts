@@ -1,8 +1,10 @@
 /**
- * What a SOCKS client asks for: SOCKS4, 4a and 5 (RFC 1928, 1929), the command CONNECT. Names are not looked up here.
+ * What a SOCKS client asks for: SOCKS4, 4a and 5 (RFC 1928, 1929), the commands CONNECT and, in version 5, UDP
+ * ASSOCIATE. Names are not looked up here.
  *
  * A client has said what it wants with the bytes of its handshake alone: what follows them is left in the stream.
  */
+import { isIPv4 } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { type ErrorCode, StpError } from '../errors';
 import { ByteReader } from './byte-reader';
@@ -12,11 +14,12 @@ import { type Target } from './rules';
 const VERSION_4 = 4;
 const VERSION_5 = 5;
 const CONNECT = 1;
+const UDP_ASSOCIATE = 3;
 const Auth = { none: 0, password: 2, refused: 0xff } as const;
 const PASSWORD_VERSION = 1;
-const AddressType = { ipv4: 1, name: 3, ipv6: 4 } as const;
-const IPV4_BYTES = 4;
-const IPV6_BYTES = 16;
+export const AddressType = { ipv4: 1, name: 3, ipv6: 4 } as const;
+export const IPV4_BYTES = 4;
+export const IPV6_BYTES = 16;
 /** Of a name of DNS. */
 const NAME_MAX_BYTES = 255;
 const USER_MAX_BYTES = 255;
@@ -40,14 +43,20 @@ const REPLIES: Partial<Record<ErrorCode | 'ENOTFOUND', number>> = {
   ENOTFOUND: Reply5.hostUnreachable,
   ECONNREFUSED: Reply5.refused,
   ETIMEDOUT: Reply5.timedOut,
+  EOPNOTSUPP: Reply5.commandNotSupported,
 };
 
 /** A request, and the way to answer it. */
 export interface SocksRequest {
+  /** For UDP: where the client sends from, with port 0 where it does not know. */
   readonly target: Target;
-  /** Undefined: connected. Else the code of the error. */
-  answer(code?: string): void;
+  /** Datagrams of UDP are wanted, not a connection. */
+  readonly isUdp?: boolean;
+  /** Undefined: connected. Else the code of the error. `bound` is where datagrams are to be sent. */
+  answer(code?: string, bound?: Target): void;
 }
+
+const NOWHERE: Target = { host: '0.0.0.0', port: 0 };
 
 function refusal(why: string): StpError {
   return new StpError('EINVAL', why, 'SOCKS');
@@ -92,8 +101,8 @@ async function readVersion5(
 ): Promise<SocksRequest> {
   await authenticate(stream, reader, credentials);
   const [version, command, , type] = await reader.take(4);
-  const reply = (code: number): void => {
-    stream.write(Buffer.from([VERSION_5, code, 0, AddressType.ipv4, 0, 0, 0, 0, 0, 0]));
+  const reply = (code: number, bound: Target = NOWHERE): void => {
+    stream.write(Buffer.from([VERSION_5, code, 0, ...addressBytes(bound)]));
   };
   if (version !== VERSION_5) throw refusal('a request of another version');
   const host = await readHost(reader, type ?? 0);
@@ -101,9 +110,9 @@ async function readVersion5(
   const wrong =
     host === undefined
       ? Reply5.addressTypeNotSupported
-      : command !== CONNECT
+      : command !== CONNECT && command !== UDP_ASSOCIATE
         ? Reply5.commandNotSupported
-        : host === '' || port === 0
+        : command === CONNECT && (host === '' || port === 0)
           ? Reply5.failed
           : undefined;
   if (host === undefined || wrong !== undefined) {
@@ -112,8 +121,9 @@ async function readVersion5(
   }
   return {
     target: { host, port },
-    answer: (code) => {
-      reply(code === undefined ? Reply5.ok : (REPLIES[code as ErrorCode] ?? Reply5.failed));
+    isUdp: command === UDP_ASSOCIATE,
+    answer: (code, bound) => {
+      reply(code === undefined ? Reply5.ok : (REPLIES[code as ErrorCode] ?? Reply5.failed), bound);
     },
   };
 }
@@ -147,8 +157,24 @@ async function readHost(reader: ByteReader, type: number): Promise<string | unde
   if (type === AddressType.ipv4) return [...(await reader.take(IPV4_BYTES))].join('.');
   if (type === AddressType.name) return readField(reader);
   if (type !== AddressType.ipv6) return undefined;
-  const bytes = await reader.take(IPV6_BYTES);
+  return shownIpv6(await reader.take(IPV6_BYTES));
+}
+
+/** In the shortest spelling, as everywhere. */
+export function shownIpv6(bytes: Buffer): string {
   const groups = Array.from({ length: IPV6_BYTES / 2 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16));
-  // The shortest spelling, as everywhere.
   return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
+}
+
+/** Kind, address and port of an IP address. */
+function addressBytes({ host, port }: Target): number[] {
+  const portBytes = [port >> 8, port & 0xff];
+  if (isIPv4(host)) return [AddressType.ipv4, ...host.split('.').map(Number), ...portBytes];
+  // Written as eight groups: `::` stands for those that are missing.
+  const [before = '', after] = host.split('::');
+  const groups = before === '' ? [] : before.split(':');
+  const last = after === undefined || after === '' ? [] : after.split(':');
+  const zeros = Array.from({ length: IPV6_BYTES / 2 - groups.length - last.length }, () => '0');
+  const numbers = [...groups, ...zeros, ...last].map((group) => parseInt(group, 16));
+  return [AddressType.ipv6, ...numbers.flatMap((number) => [number >> 8, number & 0xff]), ...portBytes];
 }

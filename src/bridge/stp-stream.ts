@@ -26,6 +26,7 @@ import {
   STPsocket,
 } from '../index';
 import { type StpAddress } from './address';
+import { beginsFramed } from './udp-frames';
 
 const CHUNK_BYTES = 65_536;
 /** STPshutdown: the outgoing direction. */
@@ -51,6 +52,9 @@ export class StpStream extends Duplex {
   /** We have ended ours. */
   #finished = false;
   #rest: Rest | undefined;
+  /** Datagrams of UDP come through it. Else a stream that begins as one of those is reset: one end is a mistake. */
+  isFramed = false;
+  #hasBegun = false;
 
   /** `descriptor` is connected, and this stream's from now on. */
   constructor(descriptor: number) {
@@ -98,6 +102,12 @@ export class StpStream extends Duplex {
   }
 
   #give(bytes: Buffer): void {
+    if (!this.#hasBegun && !this.isFramed && beginsFramed(bytes)) {
+      this.#wants = false;
+      this.destroy(new StpError('EPROTOTYPE', 'the other end forwards UDP, and this one TCP'));
+      return;
+    }
+    this.#hasBegun = true;
     this.#wants = this.push(bytes);
   }
 

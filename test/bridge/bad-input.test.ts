@@ -5,6 +5,7 @@ import t from 'tap';
 import { freshRegion } from '../calls/actor';
 import { stp } from '../cli/stp-process';
 import { BridgeProcess, HOST, serveTcp } from './kit';
+import { serveUdp } from './udp-kit';
 
 const CASES: readonly (readonly [args: readonly string[], names: RegExp])[] = [
   [[], /nothing to forward/u],
@@ -21,9 +22,20 @@ const CASES: readonly (readonly [args: readonly string[], names: RegExp])[] = [
   [['-R', 'a:b:c:d'], /\[port:\]host:port/u],
   [['-R', '80:/run/x:y'], /no host/u],
   [['-R', '/run/x'], /needs the port before it/u],
+  [['-R', 'udp:80:/run/x'], /UDP has no paths/u],
+  [['-R', 'udp:x:localhost:80'], /"x" is no port/u],
+  [['-R', 'udp:80:localhost:0'], /"0" is no port/u],
+  [['-R', 'udp:1:2:3:4'], /udp:\[port:\]host:port/u],
+  [['-U', '80'], /-U 80: \[bind:\]port:system:port/u],
+  [['-U', '80:db'], /\[bind:\]port:system:port/u],
+  [['-U', '70000:db:80'], /"70000" is no port/u],
+  [['-U', '80:db:0'], /"0" is no port/u],
+  [['-U', '/run/x:db:80'], /UDP has no paths/u],
+  [['-U', 'example.com:80:db:80'], /"example.com" is no IP address/u],
   [['-D', '1:2:3'], /\[bind:\]port/u],
   [['-H', 'x'], /"x" is no port/u],
   [['-W', 'db'], /system:port/u],
+  [['-W', 'db:80', '-U', '0:db:80'], /goes with no other forward/u],
   [['-W', 'db:80', '-D', '0'], /goes with no other forward/u],
   [['-D', '0', '--allow', 'x'], /--allow x: name:port/u],
   [['-D', '0', '--allow', 'a*b:80'], /\* is a name of its own/u],
@@ -34,6 +46,8 @@ const CASES: readonly (readonly [args: readonly string[], names: RegExp])[] = [
   [['-D', '0', '--keep-alive', 'x'], /--keep-alive x: must be seconds/u],
   [['-D', '0', '--max-rate', '5X'], /--max-rate 5X: must be bytes a second/u],
   [['-D', '0', '--max-connections', '0'], /--max-connections 0: must be a whole number/u],
+  [['-D', '0', '--max-flows', '0'], /--max-flows 0: must be a whole number/u],
+  [['-D', '0', '--flow-timeout', '0'], /--flow-timeout 0: must be seconds/u],
   [['-D', '0', '--drain', 'x'], /--drain x: must be seconds/u],
   [['-D', '0', '--region', ''], /STP_REGION/u],
   [['-D', '0', '--driver', 'fast'], /STP_DRIVER/u],
@@ -78,6 +92,11 @@ void t.test('a port that is in use is named, and how to find who has it', async 
   t.match(stp(['bridge', '-L', `${busy}:db:80`], { env: { STP_REGION: region } }), {
     status: 1,
     stderr: new RegExp(`${HOST}:${busy}.* in use\n.*ss -ltnp`, 'u'),
+  });
+  const { port: busyUdp } = await serveUdp(t);
+  t.match(stp(['bridge', '-U', `${busyUdp}:db:80`], { env: { STP_REGION: region } }), {
+    status: 1,
+    stderr: new RegExp(`${HOST}:${busyUdp}/udp.* in use\n.*ss -lunp`, 'u'),
   });
   await new BridgeProcess(t, region, ['-R', '4720:localhost:1']).ports(1);
   t.match(stp(['bridge', '-R', '4720:localhost:1'], { env: { STP_REGION: region } }), {

@@ -18,6 +18,7 @@ export interface Told {
   readonly to?: string;
   readonly sentBytes?: number;
   readonly receivedBytes?: number;
+  readonly droppedDatagrams?: number;
   readonly connections?: number;
   readonly count?: number;
 }

@@ -5,6 +5,7 @@ import { type PlaceOptions, REGION } from '../region-option';
 export interface BridgeCommandOptions extends PlaceOptions {
   readonly local: readonly string[];
   readonly remote: readonly string[];
+  readonly udp: readonly string[];
   readonly socks: readonly string[];
   readonly http: readonly string[];
   readonly stdio?: string;
@@ -18,6 +19,8 @@ export interface BridgeCommandOptions extends PlaceOptions {
   readonly maxRate?: string;
   readonly retry: string;
   readonly maxConnections: string;
+  readonly maxFlows: string;
+  readonly flowTimeout: string;
   readonly drain: string;
   readonly pidFile?: string;
   readonly verbose?: boolean;
@@ -39,6 +42,12 @@ export function addBridge(stp: Command): void {
     )
     .option('-L, --local <forward>', '[bind:]port:system:port: TCP in, the region out', collected, NONE)
     .option('-R, --remote <forward>', '[port:]host:port: the region in, TCP out; a port alone: SOCKS', collected, NONE)
+    .option(
+      '-U, --udp <forward>',
+      '[bind:]port:system:port: UDP in, the region to -R udp:[port:]host:port',
+      collected,
+      NONE,
+    )
     .option('-D, --socks <address>', '[bind:]port: SOCKS 4, 4a and 5 into the region', collected, NONE)
     .option('-H, --http <address>', '[bind:]port: an HTTP proxy into the region', collected, NONE)
     .option('-W, --stdio <target>', 'system:port: standard input and output, for ProxyCommand of ssh and for inetd')
@@ -52,6 +61,8 @@ export function addBridge(stp: Command): void {
     .option('--retry <seconds>', 'call a target that is not there again for so long', '0')
     .option('--max-rate <bytes>', 'a second, for all connections and both directions; 500K, 10M, 1G')
     .option('--max-connections <number>', 'more are reset', '10000')
+    .option('--max-flows <number>', 'UDP clients (and SOCKS targets) at a time; others get no answer', '1024')
+    .option('--flow-timeout <seconds>', 'a UDP client that is silent for so long is forgotten', '60')
     .option('--drain <seconds>', 'after SIGTERM what is connected has so long to end', '10')
     .option('--pid-file <file>', 'write the process id there once all listen')
     .option(...REGION)
@@ -65,6 +76,8 @@ export function addBridge(stp: Command): void {
       '\nExamples:\n' +
         '  stp bridge -R 6379:localhost:6379            redis becomes port 6379 of this system in the region\n' +
         '  stp bridge -L 6379:dbhost:6379               redis-cli on another host reaches it at its own localhost\n' +
+        '  stp bridge -R udp:5300:localhost:53          DNS becomes port 5300 of this system in the region\n' +
+        '  stp bridge -U 5353:dnshost:5300              dig @localhost -p 5353 on another host reaches it\n' +
         "  ssh -o ProxyCommand='stp bridge -W %h:%p' b  ssh where there is no network\n" +
         '  stp bridge -D 1080                           curl --proxy socks5h://localhost:1080 http://dbhost/',
     )

@@ -4,6 +4,7 @@ import {
   Credentials,
   type Forward,
   localForward,
+  localUdpForward,
   proxyForward,
   Rate,
   remoteForward,
@@ -27,6 +28,8 @@ export function settingsOf(options: BridgeCommandOptions): BridgeOptions {
     rate: options.maxRate === undefined ? undefined : new Rate(bytesOf('--max-rate', options.maxRate)),
     retryMs: secondsOf('--retry', options.retry, 0),
     connectionsMax: wholeNumber('--max-connections', options.maxConnections, CONNECTIONS_MAX),
+    flowsMax: wholeNumber('--max-flows', options.maxFlows, CONNECTIONS_MAX),
+    flowTimeoutMs: secondsOf('--flow-timeout', options.flowTimeout, 0.001),
   };
 }
 
@@ -61,6 +64,7 @@ export function forwardsOf(options: BridgeCommandOptions): Forward[] {
   return [
     ...options.local.map(localForward),
     ...options.remote.map(remoteForward),
+    ...options.udp.map(localUdpForward),
     ...options.socks.map((value) => proxyForward('socks', value)),
     ...options.http.map((value) => proxyForward('http', value)),
   ];

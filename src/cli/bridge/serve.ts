@@ -45,12 +45,14 @@ async function serve(
   const tell = teller(options);
   const drainMs = secondsOf('--drain', options.drain, 0);
   const own = new Bridge(settings, {
-    closed: ({ from, to, sentBytes, receivedBytes }) => {
-      tell('closed', `${from} -> ${to}: ${sentBytes} bytes there, ${receivedBytes} back`, {
+    closed: ({ from, to, sentBytes, receivedBytes, droppedDatagrams }) => {
+      const dropped = droppedDatagrams === undefined ? '' : `, ${droppedDatagrams} datagrams dropped`;
+      tell('closed', `${from} -> ${to}: ${sentBytes} bytes there, ${receivedBytes} back${dropped}`, {
         from,
         to,
         sentBytes,
         receivedBytes,
+        droppedDatagrams,
       });
     },
     failed: ({ from, to, error, count = 1 }) => {
@@ -105,7 +107,9 @@ function notOpened(what: string, error: unknown): Error {
     return new CliFailure(
       `${what}: the port or path is in use`,
       ExitCode.failed,
-      what.startsWith('stp:') ? 'stp ss -l shows by which process.' : 'ss -ltnp or ss -lxp shows by which process.',
+      what.startsWith('stp:')
+        ? 'stp ss -l shows by which process.'
+        : 'ss -ltnp, ss -lunp or ss -lxp shows by which process.',
     );
   // The class of the call library, which is another bundle.
   if (error instanceof Error && error.name === 'StpError') return error;

@@ -9,7 +9,8 @@ export async function overStdio(
   { connectTimeoutMs, rules }: BridgeOptions,
 ): Promise<void> {
   const value = options.stdio ?? '';
-  if (options.local.length + options.remote.length + options.socks.length + options.http.length > 0)
+  const { local, remote, udp, socks, http } = options;
+  if ([local, remote, udp, socks, http].some(({ length }) => length > 0))
     throw new CliFailure('-W takes standard input and output, and goes with no other forward', ExitCode.usage);
   const to = stpAddress('-W', value, partsOf('-W', value));
   try {
