@@ -5,36 +5,29 @@
 import { type Socket } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { StpError } from '../errors';
-import { clearTimeout, nowMs, setTimeout } from '../host';
+import { clearTimeout, setTimeout } from '../host';
 import { shownTcp, type TcpAddress } from './address';
 import { type Credentials } from './credentials';
-import { type Forward, shownForward, type StreamForward, type UdpForward } from './forward';
+import { Dialer, type DialOptions } from './dialer';
+import { type Forward, shownForward, type StreamForward, type UdpForward, withListener } from './forward';
 import { HttpProxy } from './http-proxy';
 import { join } from './join';
-import { type Target, type TargetRules } from './rules';
 import { type Rate } from './rate';
 import { Refusals } from './refusals';
 import { readSocks } from './socks';
 import { StpListener } from './stp-listener';
-import { connectStp } from './stp-stream';
-import { systemOf } from './system-names';
-import { connectTcp, finish, listenTcp, reset } from './tcp';
+import { finish, listenTcp, reset } from './tcp';
+import { type Traffic } from './traffic';
 import { UdpAssociations } from './udp-associate';
 import { type UdpSettings } from './udp-client-side';
 import { Flows } from './udp-flows';
 import { openLocalUdp, openRemoteUdp } from './udp-forwards';
 
-export interface BridgeOptions {
-  readonly rules: TargetRules;
+export interface BridgeOptions extends DialOptions {
   readonly credentials: Credentials | undefined;
-  readonly connectTimeoutMs: number;
-  /** How long a target that refuses is called again. */
-  readonly retryMs: number;
   readonly handshakeTimeoutMs: number;
   /** 0: never. */
   readonly idleTimeoutMs: number;
-  /** TCP keep-alive after so long a silence; 0: none. */
-  readonly keepAliveMs: number;
   /** For all connections together; undefined: no limit. */
   readonly rate: Rate | undefined;
   readonly connectionsMax: number;
@@ -55,55 +48,84 @@ export interface BridgeEvents {
   }): void;
   /** A connection did not come about. `count`: as many in the last second, of which this was the last. */
   failed(connection: { from: string; to: string; error: Error; count?: number }): void;
-  /** A forward does not listen any more. */
-  lost(forward: Forward): void;
+}
+
+/** How a forward is opened. */
+export interface OpenOptions {
+  /** A socket that has its address and listens: of a process that started this one. */
+  readonly fd?: number | undefined;
+  readonly traffic: Traffic;
+  /** It does not listen any more. */
+  readonly lost: () => void;
 }
 
 /** A forward that listens. */
 export interface OpenForward {
   /** As it was asked for, with the real port. */
   readonly forward: Forward;
+  readonly traffic: Traffic;
+  /** New connections are served as this one says. It must have the same listener. */
+  retarget(forward: Forward): void;
   close(): void;
+}
+
+/** What a forward of streams is while it listens. */
+interface OpenStream extends OpenForward {
+  readonly forward: StreamForward;
 }
 
 /** One end forwards TCP and the other UDP. */
 const WRONG_END = 'EPROTOTYPE';
-const RETRY_FIRST_MS = 50;
-const RETRY_MAX_MS = 1000;
-const RETRIED: readonly unknown[] = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENOENT'];
 
 export class Bridge {
-  readonly #options: BridgeOptions;
+  #options: BridgeOptions;
   readonly #events: BridgeEvents;
   readonly #forwards = new Set<OpenForward>();
-  readonly #clients = new Set<Duplex>();
-  readonly #proxy: HttpProxy;
+  readonly #clients = new Map<Duplex, Traffic>();
+  readonly #dialer = new Dialer(() => this.#options);
   readonly #refusals: Refusals<{ from: string; to: string }>;
   readonly #udp: UdpSettings;
   readonly #associations: UdpAssociations;
+  #proxy: HttpProxy;
   #drained: (() => void) | undefined;
 
   constructor(options: BridgeOptions, events: BridgeEvents) {
     this.#options = options;
     this.#events = events;
+    this.#proxy = this.#httpProxy(options);
     this.#refusals = new Refusals((last, count) => {
       events.failed({ ...last, error: new StpError('EMFILE', 'too many connections'), count });
     });
     this.#udp = {
       flows: new Flows(options.flowsMax, options.flowTimeoutMs),
-      rules: () => options.rules,
-      connectTimeoutMs: options.connectTimeoutMs,
-      readyTimeoutMs: options.handshakeTimeoutMs,
+      rules: () => this.#options.rules,
+      connectTimeoutMs: () => this.#options.connectTimeoutMs,
+      readyTimeoutMs: () => this.#options.handshakeTimeoutMs,
       events,
     };
-    this.#associations = new UdpAssociations(this.#udp, options.idleTimeoutMs);
-    this.#proxy = new HttpProxy({
+    this.#associations = new UdpAssociations(this.#udp, () => this.#options.idleTimeoutMs);
+  }
+
+  /** For new connections. Connections to targets that are not allowed any more are reset; flows of UDP begin anew. */
+  configure(options: BridgeOptions): void {
+    const { rate } = this.#options;
+    // One budget for the connections of before and the new ones.
+    const isSameRate = rate?.bytesPerSecond === options.rate?.bytesPerSecond;
+    this.#options = isSameRate ? { ...options, rate } : options;
+    this.#proxy = this.#httpProxy(this.#options);
+    this.#dialer.checkAgain();
+    this.#udp.flows.configure(options.flowsMax, options.flowTimeoutMs);
+  }
+
+  #httpProxy(options: BridgeOptions): HttpProxy {
+    return new HttpProxy({
       ...options,
       dial: async (target, client, from) => {
         try {
-          return await this.#dialRegion(target, client);
+          return await this.#reached(client, this.#dialer.region(target, client));
         } catch (error) {
-          events.failed({ from, to: shownTcp(target), error: error as Error });
+          this.#clients.get(client)?.refused();
+          this.#events.failed({ from, to: shownTcp(target), error: error as Error });
           throw error;
         }
       },
@@ -115,94 +137,120 @@ export class Bridge {
   }
 
   /** Begins to listen; rejects with why it can't. */
-  async open(forward: Forward): Promise<OpenForward> {
-    const opened = await this.#open(forward);
+  async open(forward: Forward, options: OpenOptions): Promise<OpenForward> {
+    const opened = await this.#open(forward, options);
     this.#forwards.add(opened);
     return opened;
   }
 
-  #open(forward: Forward): Promise<OpenForward> | OpenForward {
-    if (forward.kind === 'local-udp' || forward.kind === 'remote-udp') return this.#openUdp(forward);
-    return 'listen' in forward ? this.#openTcp(forward) : this.#openStp(forward);
+  #open(forward: Forward, options: OpenOptions): Promise<OpenForward> | OpenForward {
+    if (forward.kind === 'local-udp' || forward.kind === 'remote-udp') return this.#openUdp(forward, options);
+    return 'listen' in forward ? this.#openTcp(forward, options) : this.#openStp(forward, options);
   }
 
-  async #openUdp(forward: UdpForward): Promise<OpenForward> {
-    const lost = (): void => {
-      this.#forwards.delete(opened);
-      this.#events.lost(opened.forward);
-    };
+  async #openUdp(forward: UdpForward, { traffic, lost }: OpenOptions): Promise<OpenForward> {
     const udp =
-      forward.kind === 'local-udp' ? await openLocalUdp(forward, this.#udp) : openRemoteUdp(forward, this.#udp, lost);
-    const opened: OpenForward = {
-      forward: udp.forward,
-      close: () => {
-        this.#forwards.delete(opened);
-        udp.close();
-      },
-    };
+      forward.kind === 'local-udp'
+        ? await openLocalUdp(forward, this.#udp)
+        : openRemoteUdp(forward, this.#udp, () => {
+            this.#forwards.delete(opened);
+            lost();
+          });
+    const opened = this.#opened<Forward>(udp.forward, traffic, () => {
+      udp.close();
+    });
     return opened;
   }
 
-  async #openTcp(forward: Extract<StreamForward, { listen: TcpAddress }>): Promise<OpenForward> {
+  async #openTcp(
+    forward: Extract<StreamForward, { listen: TcpAddress }>,
+    { fd, traffic }: OpenOptions,
+  ): Promise<OpenForward> {
     const accepted = (socket: Socket): void => {
       const { remoteAddress, remotePort } = socket;
       const from =
         remoteAddress === undefined || remotePort === undefined
           ? shownTcp(forward.listen)
           : shownTcp({ host: remoteAddress, port: remotePort });
-      void this.#serve(forward, socket, from);
+      void this.#serve(opened, socket, from);
     };
-    const server = await listenTcp(forward.listen, this.#options.keepAliveMs, accepted);
+    const server = await listenTcp({ at: forward.listen, fd, keepAliveMs: this.#options.keepAliveMs }, accepted);
     const address = server.address();
     const listen =
       address === null || typeof address === 'string' || 'path' in forward.listen
         ? forward.listen
         : { host: forward.listen.host, port: address.port };
-    const opened: OpenForward = {
-      forward: { ...forward, listen },
-      close: () => {
-        this.#forwards.delete(opened);
-        server.close();
-      },
-    };
+    // A connection that could not be accepted, as where this process has too many files open: the next one may be.
+    server.on('error', (error) => {
+      traffic.refused();
+      this.#events.failed({ from: shownTcp(listen), to: shownForward(opened.forward), error });
+    });
+    const opened = this.#opened<StreamForward>({ ...forward, listen }, traffic, () => {
+      server.close();
+    });
     return opened;
   }
 
-  #openStp(forward: Exclude<StreamForward, { listen: TcpAddress }>): OpenForward {
+  #openStp(forward: Exclude<StreamForward, { listen: TcpAddress }>, { traffic, lost }: OpenOptions): OpenForward {
     const listener = new StpListener(forward.port, {
       accepted: (stream, from) => {
-        void this.#serve({ ...forward, port: listener.port }, stream, from);
+        void this.#serve(opened, stream, from);
       },
       lost: () => {
         this.#forwards.delete(opened);
-        this.#events.lost(opened.forward);
+        lost();
       },
     });
-    const opened: OpenForward = {
-      forward: { ...forward, port: listener.port },
+    const opened = this.#opened<StreamForward>({ ...forward, port: listener.port }, traffic, () => {
+      listener.close();
+    });
+    return opened;
+  }
+
+  /** `real`: with the port at which it listens, which it keeps. */
+  #opened<F extends Forward>(real: F, traffic: Traffic, close: () => void): OpenForward & { readonly forward: F } {
+    let current = real;
+    const opened = {
+      get forward() {
+        return current;
+      },
+      traffic,
+      retarget: (next: Forward): void => {
+        current = withListener(next, real) as F;
+      },
       close: () => {
         this.#forwards.delete(opened);
-        listener.close();
+        close();
       },
     };
     return opened;
   }
 
-  async #serve(forward: StreamForward, client: Duplex, from: string): Promise<void> {
+  async #serve({ forward, traffic }: OpenStream, client: Duplex, from: string): Promise<void> {
     client.on('error', () => undefined);
+    traffic.began(client);
     if (this.#clients.size >= this.#options.connectionsMax) {
       reset(client);
+      traffic.ended(client);
+      traffic.refused();
       this.#refusals.add({ from, to: shownForward(forward) });
       return;
     }
-    this.#clients.add(client);
+    this.#clients.set(client, traffic);
     try {
       if (forward.kind === 'http') await this.#proxy.serve(client, from);
       else await this.#forward(forward, client, from);
     } finally {
+      traffic.ended(client);
       this.#clients.delete(client);
       if (this.#clients.size === 0) this.#drained?.();
     }
+  }
+
+  async #reached(client: Duplex, call: Promise<Duplex>): Promise<Duplex> {
+    const server = await call;
+    this.#clients.get(client)?.reached(client, server);
+    return server;
   }
 
   async #forward(forward: Exclude<StreamForward, { kind: 'http' }>, client: Duplex, from: string): Promise<void> {
@@ -211,8 +259,8 @@ export class Bridge {
     try {
       if (forward.kind === 'local') {
         const { system, port } = forward.to;
-        server = await this.#dialRegion({ host: system, port }, client);
-      } else if (forward.kind === 'remote') server = await this.#dialTcp(forward.to, client);
+        server = await this.#dialer.region({ host: system, port }, client);
+      } else if (forward.kind === 'remote') server = await this.#dialer.tcp(forward.to, client);
       else {
         const request = await this.#handshake(client);
         if (request.isUdp === true) {
@@ -223,8 +271,8 @@ export class Bridge {
         try {
           server =
             forward.kind === 'socks'
-              ? await this.#dialRegion(request.target, client)
-              : await this.#dialTcp(request.target, client);
+              ? await this.#dialer.region(request.target, client)
+              : await this.#dialer.tcp(request.target, client);
         } catch (error) {
           request.answer(String((error as { code?: unknown }).code));
           throw error;
@@ -235,10 +283,12 @@ export class Bridge {
       // A SOCKS client has been told why.
       if (forward.kind === 'local' || forward.kind === 'remote') reset(client);
       else finish(client);
+      this.#clients.get(client)?.refused();
       this.#events.failed({ from, to, error: error as Error });
       await closed(client);
       return;
     }
+    this.#clients.get(client)?.reached(client, server);
     const counts = await join(client, server, this.#options);
     const mistake = [client.errored, server.errored].find(
       (error) => error instanceof StpError && error.code === WRONG_END,
@@ -259,45 +309,6 @@ export class Bridge {
     }
   }
 
-  #dialRegion({ host, port }: Target, client: Duplex): Promise<Duplex> {
-    return this.#dial(client, (signal) => {
-      const { system, names } = systemOf(host);
-      this.#options.rules.check(port, names);
-      return connectStp({ system, port }, this.#options.connectTimeoutMs, signal);
-    });
-  }
-
-  #dialTcp(to: TcpAddress, client: Duplex): Promise<Duplex> {
-    return this.#dial(client, (signal) => {
-      // A path is what the command line says, never what a client asks for.
-      if ('port' in to) this.#options.rules.check(to.port, [to.host]);
-      return connectTcp(to, this.#options, signal);
-    });
-  }
-
-  /** Calls again while nothing listens there, as long as that is asked for and the client waits. */
-  async #dial(client: Duplex, call: (signal: AbortSignal) => Promise<Duplex>): Promise<Duplex> {
-    const gone = new AbortController();
-    const giveUp = (): void => {
-      gone.abort();
-    };
-    client.once('close', giveUp);
-    try {
-      const endMs = nowMs() + this.#options.retryMs;
-      for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(RETRY_MAX_MS, pauseMs * 2)) {
-        try {
-          return await call(gone.signal);
-        } catch (error) {
-          const again = RETRIED.includes((error as { code?: unknown }).code) && nowMs() + pauseMs < endMs;
-          if (!again || client.destroyed) throw error;
-        }
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      }
-    } finally {
-      client.off('close', giveUp);
-    }
-  }
-
   /** Listens no more; what is connected goes on, UDP ends. Resolves when the last connection has ended. */
   async drain(): Promise<void> {
     for (const forward of [...this.#forwards]) forward.close();
@@ -312,7 +323,7 @@ export class Bridge {
 
   /** Resets all that is left. */
   abort(): void {
-    for (const client of this.#clients) reset(client);
+    for (const client of this.#clients.keys()) reset(client);
   }
 }
 

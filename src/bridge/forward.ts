@@ -121,6 +121,32 @@ export function proxyForward(kind: ProxyForward['kind'], value: string): ProxyFo
   return { kind, listen: listenAddress(option, value, parts) };
 }
 
+/** Whether one can take the other's place without a moment in which nothing listens. Port 0 is none in common. */
+export function sameListener(a: Forward, b: Forward): boolean {
+  // Flows of UDP go to the target that they began with.
+  if (isUdp(a) || isUdp(b)) return false;
+  if ('listen' in a)
+    return 'listen' in b && !('port' in a.listen && a.listen.port === 0) && sameTcp(a.listen, b.listen);
+  return !('listen' in b) && a.port !== 0 && a.port === b.port;
+}
+
+function isUdp(forward: Forward): forward is UdpForward {
+  return forward.kind === 'local-udp' || forward.kind === 'remote-udp';
+}
+
+function sameTcp(a: TcpAddress, b: TcpAddress): boolean {
+  if ('path' in a) return 'path' in b && a.path === b.path;
+  return 'port' in b && a.host === b.host && a.port === b.port;
+}
+
+/** The forward with the listening side of another, which has the real port. */
+export function withListener(forward: Forward, real: Forward): Forward {
+  // Those of UDP are opened anew for another target, see sameListener.
+  if (isUdp(forward) || isUdp(real)) return real;
+  if ('listen' in forward) return 'listen' in real ? { ...forward, listen: real.listen } : forward;
+  return 'listen' in real ? forward : { ...forward, port: real.port };
+}
+
 /** One line for people: what listens, and where it leads. */
 export function shownForward(forward: Forward): string {
   switch (forward.kind) {

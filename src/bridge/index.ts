@@ -1,8 +1,17 @@
 /** The bridge: a process of its own that lets programs take part which know nothing of STP. */
-export { shownStp, stpAddress, partsOf } from './address';
-export { Bridge, type BridgeEvents, type BridgeOptions, type OpenForward } from './bridge';
+export { partsOf, shownStp, shownTcp, stpAddress, type TcpAddress } from './address';
+export { Bridge, type BridgeEvents, type BridgeOptions } from './bridge';
 export { Credentials } from './credentials';
-export { type Forward, localForward, localUdpForward, proxyForward, remoteForward, shownForward } from './forward';
+export {
+  type Forward,
+  localForward,
+  localUdpForward,
+  proxyForward,
+  remoteForward,
+  sameListener,
+  shownForward,
+} from './forward';
+export { ForwardSet, type ForwardStatus, type HeldForward } from './forward-set';
 export { Rate } from './rate';
 export { TargetRules } from './rules';
 export { joinStdio } from './stdio';

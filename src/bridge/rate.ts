@@ -13,10 +13,12 @@ const PIECE_MAX_BYTES = 16_384;
 const BURSTS_A_SECOND = 10;
 
 export class Rate {
+  readonly bytesPerSecond: number;
   readonly #bucket: TokenBucket;
   readonly #pieceBytes: number;
 
   constructor(bytesPerSecond: number) {
+    this.bytesPerSecond = bytesPerSecond;
     const bucketSize = Math.ceil(bytesPerSecond / BURSTS_A_SECOND);
     this.#pieceBytes = Math.min(PIECE_MAX_BYTES, bucketSize);
     this.#bucket = new TokenBucket({ bucketSize, tokensPerInterval: bytesPerSecond, interval: 'second' });

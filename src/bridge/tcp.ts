@@ -43,22 +43,27 @@ export function connectTcp(
   });
 }
 
+/** Where a server listens, and how. */
+export interface ListenPlace {
+  readonly at: TcpAddress;
+  /** A socket that listens there. */
+  readonly fd?: number | undefined;
+  readonly keepAliveMs: number;
+}
+
 /**
  * Listens; resolves with the server once it does. Accepted sockets are paused until they are joined. A Unix socket that
  * a killed process left behind is removed.
  */
-export async function listenTcp(
-  at: TcpAddress,
-  keepAliveMs: number,
-  accepted: (socket: net.Socket) => void,
-): Promise<net.Server> {
+export async function listenTcp(place: ListenPlace, accepted: (socket: net.Socket) => void): Promise<net.Server> {
+  const { at, fd } = place;
   try {
-    return await listenOnce(at, keepAliveMs, accepted);
+    return await listenOnce(place, accepted);
   } catch (error) {
-    if (!('path' in at) || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await isLeft(at.path)))
-      throw error;
+    const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    if (fd !== undefined || !('path' in at) || !inUse || !(await isLeft(at.path))) throw error;
     fs.unlinkSync(at.path);
-    return listenOnce(at, keepAliveMs, accepted);
+    return listenOnce(place, accepted);
   }
 }
 
@@ -77,14 +82,15 @@ function isLeft(path: string): Promise<boolean> {
   });
 }
 
-function listenOnce(at: TcpAddress, keepAliveMs: number, accepted: (socket: net.Socket) => void): Promise<net.Server> {
+function listenOnce({ at, fd, keepAliveMs }: ListenPlace, accepted: (socket: net.Socket) => void): Promise<net.Server> {
   return new Promise((resolve, reject) => {
     const server = net.createServer(
       { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...keepAliveOf(keepAliveMs) },
       accepted,
     );
     server.once('error', reject);
-    server.listen('path' in at ? { path: at.path } : { host: at.host, port: at.port }, () => {
+    const where = 'path' in at ? { path: at.path } : { host: at.host, port: at.port };
+    server.listen(fd === undefined ? where : { fd }, () => {
       server.off('error', reject);
       resolve(server);
     });

@@ -27,10 +27,10 @@ function plainAddress(address: string | undefined): string {
 
 export class UdpAssociations {
   readonly #settings: UdpSettings;
-  readonly #idleTimeoutMs: number;
+  readonly #idleTimeoutMs: () => number;
   readonly #relays = new Map<Duplex, Relay>();
 
-  constructor(settings: UdpSettings, idleTimeoutMs: number) {
+  constructor(settings: UdpSettings, idleTimeoutMs: () => number) {
     this.#settings = settings;
     this.#idleTimeoutMs = idleTimeoutMs;
   }
@@ -66,7 +66,7 @@ export class UdpAssociations {
       }
       const stopWatching = watchIdle(
         () => relay.datagrams,
-        this.#idleTimeoutMs,
+        this.#idleTimeoutMs(),
         () => {
           reset(client);
         },

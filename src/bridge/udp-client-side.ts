@@ -14,8 +14,8 @@ export interface UdpSettings {
   readonly flows: Flows;
   /** As they are now: they may be read again. */
   readonly rules: () => TargetRules;
-  readonly connectTimeoutMs: number;
-  readonly readyTimeoutMs: number;
+  readonly connectTimeoutMs: () => number;
+  readonly readyTimeoutMs: () => number;
   readonly events: UdpEvents;
 }
 
@@ -60,7 +60,7 @@ export class UdpClientSide {
     if (!hasPlace) return undefined;
     const flow = new OutgoingFlow({
       dial: (signal) => this.#dial(target, signal),
-      readyTimeoutMs,
+      readyTimeoutMs: readyTimeoutMs(),
       answer,
       over: (counts, error) => {
         if (error === undefined) events.closed({ from, to, ...counts });
@@ -82,7 +82,7 @@ export class UdpClientSide {
     this.#settings.rules().check(port, names);
     // It may have been ended before this ran.
     if (signal.aborted) throw new StpError('ECONNABORTED', undefined, 'UDP');
-    return connectStp({ system, port }, this.#settings.connectTimeoutMs, signal);
+    return connectStp({ system, port }, this.#settings.connectTimeoutMs(), signal);
   }
 
   /** Ends the flows, and takes no more. */

@@ -18,8 +18,8 @@ export interface Flow {
 const LOOKS = 4;
 
 export class Flows {
-  readonly max: number;
-  readonly #timeoutMs: number;
+  max: number;
+  #timeoutMs: number;
   readonly #all = new Set<Flow>();
   #timer: NodeJS.Timeout | undefined;
   #isTold = false;
@@ -28,6 +28,16 @@ export class Flows {
   constructor(max: number, timeoutMs: number) {
     this.max = max;
     this.#timeoutMs = timeoutMs;
+  }
+
+  /** Ends all that there are, so that the next datagram of each begins a flow by the new settings. */
+  configure(max: number, timeoutMs: number): void {
+    this.max = max;
+    this.#timeoutMs = timeoutMs;
+    for (const flow of [...this.#all]) flow.end();
+    if (this.#timer === undefined) return;
+    clearInterval(this.#timer);
+    this.#timer = this.#watch();
   }
 
   /** False where there are too many; `tell` is called for the first that finds no place, until there is one again. */
@@ -41,7 +51,11 @@ export class Flows {
 
   add(flow: Flow): void {
     this.#all.add(flow);
-    this.#timer ??= setInterval(() => {
+    this.#timer ??= this.#watch();
+  }
+
+  #watch(): NodeJS.Timeout {
+    return setInterval(() => {
       this.#endSilent();
     }, this.#timeoutMs / LOOKS);
   }

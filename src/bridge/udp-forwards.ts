@@ -98,7 +98,7 @@ function serveFlow(
   let isTold = false;
   const flow: IncomingFlow = new IncomingFlow(stream, {
     to: forward.to,
-    callTimeoutMs: readyTimeoutMs,
+    callTimeoutMs: readyTimeoutMs(),
     admit: () => {
       rules().check(forward.to.port, [forward.to.host]);
       if (!flows.hasPlace(tell)) {

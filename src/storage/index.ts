@@ -26,3 +26,4 @@ export { type MappingVerdict } from './probe-pair';
 export { answerProbe, type OneSide, probeOneSide, probeTwoSides, type TwoSides } from './probe';
 export { type SameFile } from './positioned-file';
 export { loadNative, whyNoNative, type Mapping, type Native } from './native';
+export { sendUnixDatagram } from './unix-datagram';

@@ -115,7 +115,7 @@ function tryLoad(): { native: Native | undefined; why: string } {
  * koffi looks for its binary in many places, and wraps calls that are not used here: 10 ms of the 12 that it takes to
  * load. So its binary is loaded from where npm puts it, if it is there and of the version that we know.
  */
-function loadKoffi(): Koffi {
+export function loadKoffi(): Koffi {
   const binary = `@koromix/koffi-${process.platform}-${process.arch}/${process.platform}_${process.arch}/koffi.node`;
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- optional: an import would throw.

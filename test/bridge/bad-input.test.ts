@@ -1,11 +1,16 @@
 /** What is wrong on the command line of a bridge: one line that names it, and exit code 2. */
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import { freshRegion } from '../calls/actor';
 import { stp } from '../cli/stp-process';
 import { BridgeProcess, HOST, serveTcp } from './kit';
 import { serveUdp } from './udp-kit';
+
+const OTHER_USER = 65_534;
 
 const CASES: readonly (readonly [args: readonly string[], names: RegExp])[] = [
   [[], /nothing to forward/u],
@@ -86,21 +91,74 @@ void t.test('a file of passwords that others may read, or that is wrong, is refu
   t.end();
 });
 
-void t.test('a port that is in use is named, and how to find who has it', async (t) => {
+const onLinux = process.platform === 'linux' ? false : 'needs /proc';
+
+void t.test('a port that is in use is named with the process that has it', { skip: onLinux }, async (t) => {
   const region = freshRegion(t);
+  const env = { STP_REGION: region };
   const busy = await serveTcp(t, () => undefined);
-  t.match(stp(['bridge', '-L', `${busy}:db:80`], { env: { STP_REGION: region } }), {
+  for (const listen of [String(busy), `*:${busy}`])
+    t.match(stp(['bridge', '-L', `${listen}:db:80`], { env }), {
+      status: 1,
+      stderr: new RegExp(`:${busy} .*: the port is in use by pid ${process.pid} \\(.*node.*\\)\n$`, 'u'),
+    });
+  const other = new BridgeProcess(t, region, ['-R', '4720:localhost:1']);
+  await other.ports(1);
+  t.match(stp(['bridge', '-R', '4720:localhost:1'], { env }), {
     status: 1,
-    stderr: new RegExp(`${HOST}:${busy}.* in use\n.*ss -ltnp`, 'u'),
+    stderr: new RegExp(`4720 .*: the port is in use by pid ${other.child.pid ?? 0} \\(.+\\)\n$`, 'u'),
   });
   const { port: busyUdp } = await serveUdp(t);
-  t.match(stp(['bridge', '-U', `${busyUdp}:db:80`], { env: { STP_REGION: region } }), {
+  t.match(stp(['bridge', '-U', `${busyUdp}:db:80`], { env }), {
     status: 1,
-    stderr: new RegExp(`${HOST}:${busyUdp}/udp.* in use\n.*ss -lunp`, 'u'),
+    stderr: new RegExp(`${HOST}:${busyUdp}/udp .*: the port is in use by pid ${process.pid} `, 'u'),
   });
-  await new BridgeProcess(t, region, ['-R', '4720:localhost:1']).ports(1);
-  t.match(stp(['bridge', '-R', '4720:localhost:1'], { env: { STP_REGION: region } }), {
+  t.match(stp(['bridge', '-D', '[::1]:4721', '-D', '[::1]:4721'], { env }), {
     status: 1,
-    stderr: /4720.* in use\nstp ss -l/u,
+    stderr: /in use by this bridge\n$/u,
   });
 });
+
+void t.test(
+  'a path that is in use is named with its process, and a file is not removed',
+  { skip: onLinux },
+  async (t) => {
+    const region = freshRegion(t);
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-'));
+    t.teardown(() => {
+      fs.rmSync(directory, { recursive: true, force: true });
+    });
+    const [socket, file] = [path.join(directory, 'busy.sock'), path.join(directory, 'file')];
+    const server = net.createServer().listen(socket);
+    await once(server, 'listening');
+    t.teardown(() => server.close());
+    t.match(stp(['bridge', '-L', `${socket}:db:80`], { env: { STP_REGION: region } }), {
+      status: 1,
+      stderr: new RegExp(`${socket}.*: the path is in use by pid ${process.pid} `, 'u'),
+    });
+    fs.writeFileSync(file, 'mine');
+    t.match(stp(['bridge', '-L', `${file}:db:80`], { env: { STP_REGION: region } }), {
+      status: 1,
+      stderr: new RegExp(`${file}.*: the path is that of a file which is no socket`, 'u'),
+    });
+    t.equal(fs.readFileSync(file, 'utf8'), 'mine');
+  },
+);
+
+void t.test(
+  'a port in use by a process of another user is told as such',
+  { skip: onLinux || (process.getuid?.() === 0 ? false : 'needs root') },
+  async (t) => {
+    const busy = await serveTcp(t, () => undefined);
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-'));
+    fs.chmodSync(directory, 0o777);
+    t.teardown(() => {
+      fs.rmSync(directory, { recursive: true, force: true });
+    });
+    const env = { STP_REGION: path.join(directory, 'region') };
+    t.match(stp(['bridge', '-L', `${busy}:db:80`], { env, uid: OTHER_USER }), {
+      status: 1,
+      stderr: /in use by a process that can't be seen from here\nAs root, ss -ltnp/u,
+    });
+  },
+);

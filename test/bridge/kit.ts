@@ -1,7 +1,10 @@
 /** Bridges as processes of their own, and TCP programs at both ends of them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Test } from 'tap';
 import { startStp, STP } from '../cli/stp-process';
@@ -21,6 +24,7 @@ export interface Told {
   readonly droppedDatagrams?: number;
   readonly connections?: number;
   readonly count?: number;
+  readonly holder?: string;
 }
 
 export class BridgeProcess {
@@ -67,6 +71,18 @@ export class BridgeProcess {
   ended(): Promise<readonly [number | null, string | null]> {
     return this.#ended;
   }
+}
+
+/** A directory for control sockets, whose paths must be short, as the environment of bridges and of `ctl`. */
+export function controlEnvironment(test: Test): {
+  readonly directory: string;
+  readonly env: Readonly<Record<string, string>>;
+} {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stp-'));
+  test.teardown(() => {
+    fs.rmSync(directory, { recursive: true, force: true });
+  });
+  return { directory, env: { XDG_RUNTIME_DIR: directory, TMPDIR: directory } };
 }
 
 /** `stp bridge -W`, with `input` on standard input. */

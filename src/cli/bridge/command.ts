@@ -1,6 +1,7 @@
 /** The command line of `stp bridge`: what it takes, and how `stp bridge --help` teaches it. */
 import { type Command } from 'commander';
 import { type PlaceOptions, REGION } from '../region-option';
+import { addCtl } from './ctl-command';
 
 export interface BridgeCommandOptions extends PlaceOptions {
   readonly local: readonly string[];
@@ -9,6 +10,8 @@ export interface BridgeCommandOptions extends PlaceOptions {
   readonly socks: readonly string[];
   readonly http: readonly string[];
   readonly stdio?: string;
+  readonly config?: string;
+  readonly control?: string;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   readonly authFile?: string;
@@ -32,7 +35,7 @@ const NONE: readonly string[] = [];
 
 /** Adds the command to those of `stp`. */
 export function addBridge(stp: Command): void {
-  stp
+  const command = stp
     .command('bridge')
     .summary('let programs that are not Node take part, by forwards as ssh has them')
     .description(
@@ -64,6 +67,8 @@ export function addBridge(stp: Command): void {
     .option('--max-flows <number>', 'UDP clients (and SOCKS targets) at a time; others get no answer', '1024')
     .option('--flow-timeout <seconds>', 'a UDP client that is silent for so long is forgotten', '60')
     .option('--drain <seconds>', 'after SIGTERM what is connected has so long to end', '10')
+    .option('--config <file>', 'options, one a line with its value; read again when it changes, and at SIGHUP')
+    .option('--control <path>', 'socket for stp bridge ctl (else one that only this user finds)')
     .option('--pid-file <file>', 'write the process id there once all listen')
     .option(...REGION)
     .option('--driver <driver>', 'auto, mapped or direct (else STP_DRIVER)')
@@ -79,11 +84,13 @@ export function addBridge(stp: Command): void {
         '  stp bridge -R udp:5300:localhost:53          DNS becomes port 5300 of this system in the region\n' +
         '  stp bridge -U 5353:dnshost:5300              dig @localhost -p 5353 on another host reaches it\n' +
         "  ssh -o ProxyCommand='stp bridge -W %h:%p' b  ssh where there is no network\n" +
-        '  stp bridge -D 1080                           curl --proxy socks5h://localhost:1080 http://dbhost/',
+        '  stp bridge -D 1080                           curl --proxy socks5h://localhost:1080 http://dbhost/\n' +
+        '  stp bridge ctl add -L 5432:dbhost:5432       one more forward for the bridge that runs',
     )
     .action(async (options: BridgeCommandOptions) => {
       // A file of its own: no other command loads the library.
       const { bridge } = await import('./serve.js');
-      await bridge(options);
+      await bridge(options, command);
     });
+  addCtl(command);
 }

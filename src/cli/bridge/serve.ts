@@ -3,121 +3,137 @@
  * its forwards, says where they listen, and goes on until it is ended.
  */
 import fs from 'node:fs';
-import { Bridge, type BridgeOptions, type Forward, shownForward } from '../../bridge';
+import { type Command } from 'commander';
 import { regionOptions } from '../../region';
 import { CliFailure, ExitCode } from '../failure';
 import { setPlace } from '../region-option';
 import { type BridgeCommandOptions } from './command';
+import { joinedOptions, readConfig } from './config-file';
+import { type ConfigWatch, contentOf, watchConfig } from './config-watch';
+import { Control } from './control';
+import { InheritedSockets } from './inherited-sockets';
+import { OptionLines, reasonOf } from './option-lines';
 import { forwardsOf, secondsOf, settingsOf } from './options';
+import { RunningBridge } from './running-bridge';
+import { ServiceManager } from './service-manager';
 import { overStdio } from './stdio';
+import { StopSignal } from './stop-signal';
+import { type Tell, teller } from './tell';
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** The event loop must not end while a bridge has nothing that listens. */
+const KEEP_ALIVE_MS = 3_600_000;
 
-/** Runs until a signal ends it. */
-export async function bridge(options: BridgeCommandOptions): Promise<void> {
-  useRegion(options);
+/** Runs until a signal ends it. `command` has the options, and knows which of them were given. */
+export async function bridge(given: BridgeCommandOptions, command: Command): Promise<void> {
+  const parser = new OptionLines(command);
+  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  // Before it is read: what changes after this is a change.
+  const content = given.config === undefined ? undefined : contentOf(given.config);
+  const lines = given.config === undefined ? [] : readConfig(given.config, parser);
+  const options = joinedOptions(given, isGiven, lines);
+  setPlace(options, process.env);
+  // The region of the call library is that of the environment.
+  regionOptions(process.env);
   const settings = settingsOf(options);
+  secondsOf('--drain', options.drain, 0);
   if (options.stdio !== undefined) {
     await overStdio(options, settings);
     return;
   }
-  const forwards = forwardsOf(options);
-  if (forwards.length === 0)
-    throw new CliFailure(
-      'nothing to forward',
-      ExitCode.usage,
-      'Name one: stp bridge -L 5432:db:5432, -R 6379:localhost:6379, -D 1080 or -H 3128',
-    );
-  await serve(options, settings, forwards);
-}
-
-/** The region of the call library is that of the environment. */
-function useRegion(options: BridgeCommandOptions): void {
-  setPlace(options, process.env);
-  regionOptions(process.env);
-}
-
-async function serve(
-  options: BridgeCommandOptions,
-  settings: BridgeOptions,
-  forwards: readonly Forward[],
-): Promise<void> {
+  checkForwards(options);
   const tell = teller(options);
-  const drainMs = secondsOf('--drain', options.drain, 0);
-  const own = new Bridge(settings, {
-    closed: ({ from, to, sentBytes, receivedBytes, droppedDatagrams }) => {
-      const dropped = droppedDatagrams === undefined ? '' : `, ${droppedDatagrams} datagrams dropped`;
-      tell('closed', `${from} -> ${to}: ${sentBytes} bytes there, ${receivedBytes} back${dropped}`, {
-        from,
-        to,
-        sentBytes,
-        receivedBytes,
-        droppedDatagrams,
-      });
-    },
-    failed: ({ from, to, error, count = 1 }) => {
-      const times = count === 1 ? '' : `, ${count} times`;
-      const facts = { from, to, error: error.message, code: codeOf(error), count };
-      tell('failed', `${from} -> ${to}: ${error.message}${times}`, facts);
-    },
-    lost: (forward) => {
-      process.exitCode = ExitCode.failed;
-      tell('lost', `${shownForward(forward)}: another process has the port now`, { forward });
-    },
+  const inherited = InheritedSockets.of(process.env);
+  const manager = new ServiceManager(process.env, tell);
+  const running = new RunningBridge({
+    given,
+    isGiven,
+    lines,
+    parser,
+    tell,
+    inherited: (forward) => inherited.take(forward),
   });
-  for (const wanted of forwards) {
-    try {
-      const { forward } = await own.open(wanted);
-      tell('listening', shownForward(forward), { forward });
-    } catch (error) {
-      await own.drain();
-      throw notOpened(shownForward(wanted), error);
-    }
+  const stop = new StopSignal(options.config === undefined ? [] : ['SIGHUP']);
+  const control = await Control.open(running, stop, tell);
+  try {
+    await running.open();
+    inherited.checkAllTaken();
+  } catch (error) {
+    control.close();
+    await running.drain();
+    throw error;
   }
-  if (options.pidFile !== undefined) fs.writeFileSync(options.pidFile, `${process.pid}\n`);
-  const signal = await firstSignal();
-  const drained = own.drain();
-  tell('draining', `${signal}: ${own.connections} connections have ${options.drain} s to end`, {
-    connections: own.connections,
+  await serve(running, { tell, manager, control, stop, content });
+}
+
+function checkForwards(options: BridgeCommandOptions): void {
+  if (forwardsOf(options).length > 0 || options.config !== undefined || options.control !== undefined) return;
+  throw new CliFailure(
+    'nothing to forward',
+    ExitCode.usage,
+    'Name one: stp bridge -L 5432:db:5432, -R 6379:localhost:6379, -D 1080 or -H 3128',
+  );
+}
+
+interface Surroundings {
+  readonly tell: Tell;
+  readonly manager: ServiceManager;
+  readonly control: Control;
+  readonly stop: StopSignal;
+  /** Of the config file, when it was read. */
+  readonly content: string | undefined;
+}
+
+/** All forwards listen. */
+async function serve(running: RunningBridge, around: Surroundings): Promise<void> {
+  const { tell, manager, control, stop } = around;
+  const { pidFile, config } = running.options;
+  const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS);
+  const watch = config === undefined ? undefined : followConfig(config, running, around);
+  if (pidFile !== undefined) fs.writeFileSync(pidFile, `${process.pid}\n`);
+  manager.ready();
+  const why = await stop.first;
+  watch?.close();
+  clearInterval(keepAlive);
+  void manager.stopping();
+  if (running.isPartial) process.exitCode = ExitCode.failed;
+  const drained = running.drain();
+  const { connections, options } = running;
+  const drainMs = stop.drainMs ?? secondsOf('--drain', options.drain, 0);
+  tell('draining', `${why}: ${connections} connections have ${drainMs / 1000} s to end`, { connections });
+  stop.afterDrain(drainMs, () => {
+    running.abort();
   });
-  const timer = setTimeout(() => {
-    own.abort();
-  }, drainMs);
   await drained;
-  clearTimeout(timer);
-  if (options.pidFile !== undefined) fs.rmSync(options.pidFile, { force: true });
+  stop.close();
+  control.close();
+  if (pidFile !== undefined) fs.rmSync(pidFile, { force: true });
 }
 
-function codeOf(error: Error): string {
-  return (error as NodeJS.ErrnoException).code ?? 'EIO';
-}
-
-/** Prints events: where it listens in any case, connections where that is asked for. */
-function teller({ json, verbose }: BridgeCommandOptions): (event: string, text: string, facts: object) => void {
-  return (event, text, facts) => {
-    if (json === true) process.stdout.write(`${JSON.stringify({ event, ...facts })}\n`);
-    else if (event === 'listening') process.stdout.write(`${text}\n`);
-    else if (verbose === true || event === 'lost') process.stderr.write(`stp bridge: ${event}: ${text}\n`);
+/** Reads the config file again when it changes, and at SIGHUP. */
+function followConfig(
+  file: string,
+  running: RunningBridge,
+  { tell, manager, content }: Surroundings,
+): ConfigWatch | undefined {
+  const failed = (error: unknown): void => {
+    const why = reasonOf(error);
+    tell('config', why.includes(file) ? why : `${file}: ${why}`, { file, error: why });
   };
-}
-
-function notOpened(what: string, error: unknown): Error {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'EADDRINUSE')
-    return new CliFailure(
-      `${what}: the port or path is in use`,
-      ExitCode.failed,
-      what.startsWith('stp:')
-        ? 'stp ss -l shows by which process.'
-        : 'ss -ltnp, ss -lunp or ss -lxp shows by which process.',
-    );
-  // The class of the call library, which is another bundle.
-  if (error instanceof Error && error.name === 'StpError') return error;
-  return new CliFailure(`${what}: ${message}`);
-}
-
-function firstSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const name of SIGNALS) process.once(name, resolve);
-  });
+  const reload = async (): Promise<void> => {
+    manager.reloading();
+    try {
+      await running.reload(file);
+    } catch (error) {
+      failed(error);
+    }
+    manager.ready();
+  };
+  const changed = (): void => void reload();
+  process.on('SIGHUP', changed);
+  try {
+    return watchConfig(file, content, { changed, failed });
+  } catch (error) {
+    failed(error);
+    return undefined;
+  }
 }
