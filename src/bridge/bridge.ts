@@ -13,6 +13,7 @@ import { type Forward, shownForward, type StreamForward, type UdpForward, withLi
 import { HttpProxy } from './http-proxy';
 import { join } from './join';
 import { type Rate } from './rate';
+import { ProxyProtocol, type ProxyProtocolOptions, type Side } from './proxy-protocol';
 import { Refusals } from './refusals';
 import { readSocks } from './socks';
 import { StpListener } from './stp-listener';
@@ -23,7 +24,7 @@ import { type UdpSettings } from './udp-client-side';
 import { Flows } from './udp-flows';
 import { openLocalUdp, openRemoteUdp } from './udp-forwards';
 
-export interface BridgeOptions extends DialOptions {
+export interface BridgeOptions extends DialOptions, ProxyProtocolOptions {
   readonly credentials: Credentials | undefined;
   readonly handshakeTimeoutMs: number;
   /** 0: never. */
@@ -83,6 +84,7 @@ export class Bridge {
   readonly #forwards = new Set<OpenForward>();
   readonly #clients = new Map<Duplex, Traffic>();
   readonly #dialer = new Dialer(() => this.#options);
+  readonly #proxyProtocol = new ProxyProtocol(() => this.#options);
   readonly #refusals: Refusals<{ from: string; to: string }>;
   readonly #udp: UdpSettings;
   readonly #associations: UdpAssociations;
@@ -122,7 +124,9 @@ export class Bridge {
       ...options,
       dial: async (target, client, from) => {
         try {
-          return await this.#reached(client, this.#dialer.region(target, client));
+          const server = await this.#dialer.region(target, client);
+          this.#reached('local', client, server);
+          return server;
         } catch (error) {
           this.#clients.get(client)?.refused();
           this.#events.failed({ from, to: shownTcp(target), error: error as Error });
@@ -238,8 +242,10 @@ export class Bridge {
     }
     this.#clients.set(client, traffic);
     try {
-      if (forward.kind === 'http') await this.#proxy.serve(client, from);
-      else await this.#forward(forward, client, from);
+      const name = await this.#nameOf(forward, client, from);
+      if (name === undefined) return;
+      if (forward.kind === 'http') await this.#proxy.serve(client, name);
+      else await this.#forward(forward, client, name);
     } finally {
       traffic.ended(client);
       this.#clients.delete(client);
@@ -247,10 +253,24 @@ export class Bridge {
     }
   }
 
-  async #reached(client: Duplex, call: Promise<Duplex>): Promise<Duplex> {
-    const server = await call;
+  #reached(side: Side, client: Duplex, server: Duplex): void {
     this.#clients.get(client)?.reached(client, server);
-    return server;
+    this.#proxyProtocol.greet(side, client, server);
+  }
+
+  /** What the client is called, by its header where one is wanted. Undefined: that was wrong, and the client is gone. */
+  async #nameOf(forward: StreamForward, client: Duplex, from: string): Promise<string | undefined> {
+    if (!this.#proxyProtocol.accepts(sideOf(forward))) return from;
+    try {
+      const source = await this.#proxyProtocol.accept(client);
+      return source === undefined ? from : shownTcp(source);
+    } catch (error) {
+      reset(client);
+      this.#clients.get(client)?.refused();
+      this.#events.failed({ from, to: shownForward(forward), error: error as Error });
+      await closed(client);
+      return undefined;
+    }
   }
 
   async #forward(forward: Exclude<StreamForward, { kind: 'http' }>, client: Duplex, from: string): Promise<void> {
@@ -288,7 +308,7 @@ export class Bridge {
       await closed(client);
       return;
     }
-    this.#clients.get(client)?.reached(client, server);
+    this.#reached(sideOf(forward), client, server);
     const counts = await join(client, server, this.#options);
     const mistake = [client.errored, server.errored].find(
       (error) => error instanceof StpError && error.code === WRONG_END,
@@ -325,6 +345,10 @@ export class Bridge {
   abort(): void {
     for (const client of this.#clients.keys()) reset(client);
   }
+}
+
+function sideOf(forward: StreamForward): Side {
+  return 'listen' in forward ? 'local' : 'remote';
 }
 
 /** Resolves once the stream is closed. */

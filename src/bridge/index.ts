@@ -12,6 +12,8 @@ export {
   shownForward,
 } from './forward';
 export { ForwardSet, type ForwardStatus, type HeldForward } from './forward-set';
+export { type ProxyVersion } from './proxy-header';
+export { type Side } from './proxy-protocol';
 export { Rate } from './rate';
 export { TargetRules } from './rules';
 export { joinStdio } from './stdio';

@@ -18,6 +18,8 @@ import {
   STPclose,
   STPconnect,
   StpError,
+  STPgethostname,
+  STPgetpeername,
   STPrecv,
   STPsend,
   STPsetopt,
@@ -76,6 +78,15 @@ export class StpStream extends Duplex {
         this.destroy(new StpError('ECONNRESET'));
       },
     });
+  }
+
+  /** The other end, and this one; throws once the stream is closed. */
+  get peer(): StpAddress {
+    return STPgetpeername(this.#s);
+  }
+
+  get own(): StpAddress {
+    return STPgethostname(this.#s);
   }
 
   override _read(): void {

@@ -10,6 +10,9 @@ export interface BridgeCommandOptions extends PlaceOptions {
   readonly socks: readonly string[];
   readonly http: readonly string[];
   readonly stdio?: string;
+  readonly acceptProxy: readonly string[];
+  readonly sendProxy: readonly string[];
+  readonly sendProxyV2: readonly string[];
   readonly config?: string;
   readonly control?: string;
   readonly allow: readonly string[];
@@ -57,6 +60,14 @@ export function addBridge(stp: Command): void {
     .option('--allow <target>', 'name:port: only such targets; * stands for any, 80-90 for a range', collected, NONE)
     .option('--deny <target>', 'name:port: no such targets, whatever is allowed', collected, NONE)
     .option('--auth-file <file>', 'lines of name:password that clients of -D and -H must know')
+    .option(
+      '--accept-proxy <side>',
+      'clients of that side begin with a header of the PROXY protocol; local: of -L, -D and -H; remote: of -R',
+      collected,
+      NONE,
+    )
+    .option('--send-proxy <side>', 'targets of that side get such a header, of version 1', collected, NONE)
+    .option('--send-proxy-v2 <side>', 'the same, of version 2', collected, NONE)
     .option('--connect-timeout <seconds>', 'for a target to accept', '30')
     .option('--handshake-timeout <seconds>', 'for a client of -D and -H to say what it wants', '10')
     .option('--idle-timeout <seconds>', 'connections that are silent for so long are reset; 0: never', '0')

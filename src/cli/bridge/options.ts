@@ -6,8 +6,10 @@ import {
   localForward,
   localUdpForward,
   proxyForward,
+  type ProxyVersion,
   Rate,
   remoteForward,
+  type Side,
   TargetRules,
 } from '../../bridge';
 import { CliFailure, ExitCode } from '../failure';
@@ -30,7 +32,21 @@ export function settingsOf(options: BridgeCommandOptions): BridgeOptions {
     connectionsMax: wholeNumber('--max-connections', options.maxConnections, CONNECTIONS_MAX),
     flowsMax: wholeNumber('--max-flows', options.maxFlows, CONNECTIONS_MAX),
     flowTimeoutMs: secondsOf('--flow-timeout', options.flowTimeout, 0.001),
+    acceptProxy: new Set(options.acceptProxy.map((side) => sideOf('--accept-proxy', side))),
+    sendProxy: new Map([
+      ...options.sendProxy.map((side) => [sideOf('--send-proxy', side), 1] as [Side, ProxyVersion]),
+      ...options.sendProxyV2.map((side) => [sideOf('--send-proxy-v2', side), 2] as [Side, ProxyVersion]),
+    ]),
   };
+}
+
+function sideOf(option: string, text: string): Side {
+  if (text === 'local' || text === 'remote') return text;
+  throw new CliFailure(
+    `${option} ${text}: must be local or remote`,
+    ExitCode.usage,
+    'local: connections of -L, -D and -H; remote: those of -R',
+  );
 }
 
 /** Seconds of the command line, in milliseconds. */
