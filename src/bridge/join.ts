@@ -7,7 +7,7 @@
 import { type Duplex } from 'node:stream';
 import { clearInterval, nowMs, setInterval } from '../host';
 import { type Rate } from './rate';
-import { reset } from './tcp';
+import { endWritten, reset } from './tcp';
 
 export interface JoinCounts {
   /** Bytes from the first to the second, and back. */
@@ -74,8 +74,14 @@ export function join(one: Duplex, two: Duplex, { idleTimeoutMs, rate }: JoinOpti
     });
     if (there !== one) one.pipe(there);
     if (back !== two) two.pipe(back);
-    there.pipe(two);
-    back.pipe(one);
+    there.pipe(two, { end: false });
+    back.pipe(one, { end: false });
+    there.once('end', () => {
+      endWritten(two);
+    });
+    back.once('end', () => {
+      endWritten(one);
+    });
   });
 }
 

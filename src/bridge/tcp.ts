@@ -6,6 +6,8 @@ import { StpError } from '../errors';
 import { clearTimeout, setTimeout } from '../host';
 import { shownTcp, type TcpAddress } from './address';
 
+const NOTHING = Buffer.alloc(0);
+
 /** Options of Node's sockets; 0: none. */
 function keepAliveOf(keepAliveMs: number): { keepAlive: boolean; keepAliveInitialDelay: number } {
   return { keepAlive: keepAliveMs > 0, keepAliveInitialDelay: keepAliveMs };
@@ -101,8 +103,23 @@ function listenOnce({ at, fd, keepAliveMs }: ListenPlace, accepted: (socket: net
 export function reset(stream: Duplex): void {
   if (stream.destroyed) return;
   // Only TCP has resets: a Unix socket is closed.
-  if (stream instanceof net.Socket && stream.remotePort !== undefined) stream.resetAndDestroy();
-  else stream.destroy();
+  if (!(stream instanceof net.Socket) || stream.remotePort === undefined) stream.destroy();
+  // Node can't reset a socket whose end is under way: it would neither close it nor say so.
+  else if (!stream.writableEnded || stream.writableFinished) stream.resetAndDestroy();
+  else if (stream.writableLength > 0) stream.destroy();
+  else stream.once('finish', () => stream.resetAndDestroy());
+}
+
+/**
+ * Ends our direction once all bytes before have gone to the kernel. Until then the stream can still be reset: the other
+ * side never takes a part for the whole.
+ */
+export function endWritten(stream: Duplex): void {
+  if (!(stream instanceof net.Socket) || stream.writableLength === 0) stream.end();
+  else
+    stream.write(NOTHING, (error) => {
+      if (!error) stream.end();
+    });
 }
 
 /** How long a client that was refused has to read why. */
