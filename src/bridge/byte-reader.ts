@@ -5,12 +5,29 @@
 import { type Readable } from 'node:stream';
 import { StpError } from '../errors';
 
+const WAKING = ['readable', 'end', 'close', 'error'] as const;
+
 export class ByteReader {
   readonly #stream: Readable;
+  #wake: () => void = () => undefined;
 
+  /**
+   * Listens until `release`. A listener for each wait would not do: while there are bytes, but too few, Node tells each
+   * new one of them at once, for ever.
+   */
   constructor(stream: Readable) {
     this.#stream = stream;
+    for (const name of WAKING) stream.on(name, this.#woken);
   }
+
+  /** What was not taken is left in the stream, for whatever reads it next. */
+  release(): void {
+    for (const name of WAKING) this.#stream.off(name, this.#woken);
+  }
+
+  readonly #woken = (): void => {
+    this.#wake();
+  };
 
   /** Exactly so many bytes; rejects with ECONNRESET where the stream ends before. */
   async take(lengthBytes: number): Promise<Buffer> {
@@ -36,12 +53,7 @@ export class ByteReader {
 
   #more(): Promise<void> {
     return new Promise((resolve) => {
-      const names = ['readable', 'end', 'close', 'error'] as const;
-      const go = (): void => {
-        for (const name of names) this.#stream.off(name, go);
-        resolve();
-      };
-      for (const name of names) this.#stream.once(name, go);
+      this.#wake = resolve;
     });
   }
 }

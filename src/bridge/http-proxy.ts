@@ -22,6 +22,8 @@ export interface HttpProxyOptions {
 }
 
 const HTTP_PORT = 80;
+/** Of a name of DNS. */
+const NAME_MAX_BYTES = 255;
 /** Longest head of a request. */
 const HEAD_MAX_BYTES = 16_384;
 /** They are about one connection, and not about the message. */
@@ -229,14 +231,15 @@ function targetOf(text: string, port: number): Target | undefined {
   const match = /^(?:\[([\da-f:.]+)\]|([^\s:/[\]]+))(?::(\d{1,5}))?$/iu.exec(text);
   if (match === null) return undefined;
   const target = { host: match[1] ?? match[2] ?? '', port: match[3] === undefined ? port : Number(match[3]) };
-  return target.port >= 1 && target.port <= PORT_MAX ? target : undefined;
+  const isRight = target.port >= 1 && target.port <= PORT_MAX && target.host.length <= NAME_MAX_BYTES;
+  return isRight ? target : undefined;
 }
 
 function urlOf(request: http.IncomingMessage): URL | undefined {
   const text = request.url ?? '';
   if (!/^http:\/\//iu.test(text) || !URL.canParse(text)) return undefined;
   const url = new URL(text);
-  return url.hostname === '' || url.port === '0' ? undefined : url;
+  return url.hostname === '' || url.hostname.length > NAME_MAX_BYTES || url.port === '0' ? undefined : url;
 }
 
 function targetOfUrl(url: URL): Target {

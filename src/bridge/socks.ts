@@ -65,10 +65,14 @@ function refusal(why: string): StpError {
 /** Reads the handshake. Rejects where it is none, after the reply that says so. */
 export async function readSocks(stream: Duplex, credentials: Credentials | undefined): Promise<SocksRequest> {
   const reader = new ByteReader(stream);
-  const [version = 0] = await reader.take(1);
-  if (version === VERSION_5) return readVersion5(stream, reader, credentials);
-  if (version === VERSION_4) return readVersion4(stream, reader, credentials);
-  throw refusal(`version ${version}`);
+  try {
+    const [version = 0] = await reader.take(1);
+    if (version === VERSION_5) return await readVersion5(stream, reader, credentials);
+    if (version === VERSION_4) return await readVersion4(stream, reader, credentials);
+    throw refusal(`version ${version}`);
+  } finally {
+    reader.release();
+  }
 }
 
 async function readVersion4(

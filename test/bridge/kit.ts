@@ -6,10 +6,13 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Test } from 'tap';
+import type t from 'tap';
 import { startStp, STP } from '../cli/stp-process';
 
 export const HOST = '127.0.0.1';
+
+/** A test, or what else takes down what was set up for it. */
+export type Test = Pick<typeof t, 'teardown'>;
 
 /** What a bridge tells with --json. */
 export interface Told {

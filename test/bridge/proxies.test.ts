@@ -99,6 +99,7 @@ void t.test('an HTTP client is told why it is not connected', async (t) => {
   t.equal(await status('db:82'), '403');
   t.equal(await status('nowhere:80'), '403');
   t.equal(await status('db:99999'), '400');
+  t.equal(await status(`${'x'.repeat(256)}:80`), '400');
 });
 
 void t.test('in a tunnel all is for the target, also a second CONNECT', async (t) => {
@@ -139,6 +140,9 @@ void t.test('clients that say nothing, or garbage, are let go', async (t) => {
     [socks, ''],
     [web, ''],
     [socks, '\x05'],
+    // The beginning of what is read as one: five bytes of a head of seven, one of four.
+    [socks, '\x04\x01\x00\x50\x7f\x00'],
+    [socks, '\x05\x01\x00\x05'],
     [socks, 'GET / HTTP/1.1\r\n\r\n'],
     [web, 'GET / HT'],
     [web, '\0\x01garbage\r\n\r\n'],

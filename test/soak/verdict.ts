@@ -61,7 +61,7 @@ function trends(samples: readonly Sample[]): Trend[] {
 }
 
 /** After the last process has left: nothing of the many is there any more. */
-async function leftBehind(place: SoakPlace): Promise<string[]> {
+export async function leftBehind(place: SoakPlace): Promise<string[]> {
   await place.makeOld();
   const stay = new Set(['region']);
   for (const endMs = performance.now() + SEEN_MS; ;) {
