@@ -109,7 +109,8 @@ async function web(stage: Stage): Promise<string> {
   return `curl by -L, SOCKS, CONNECT and -H, 8 MiB each, a hooked client, wrk ${number(/Requests\/sec:\s+([\d.]+)/u, bench)} requests/s`;
 }
 
-async function ssh(stage: Stage): Promise<string> {
+/** A sshd of our own on loopback: its TCP port, and what a client needs to get in. */
+export async function sshd(stage: Stage): Promise<{ port: number; options: readonly string[] }> {
   const port = await stage.freePort();
   for (const name of ['host_key', 'id']) {
     const file = path.join(stage.directory, name);
@@ -123,7 +124,6 @@ async function ssh(stage: Stage): Promise<string> {
       `UsePAM no\nPasswordAuthentication no\nPidFile none\nSubsystem sftp internal-sftp\n`,
   );
   await stage.serve(port, ['/usr/sbin/sshd', '-D', '-e', '-f', config]);
-  await stage.far(22, port);
   const options = [
     '-F',
     'none',
@@ -134,6 +134,13 @@ async function ssh(stage: Stage): Promise<string> {
     '-o',
     'UserKnownHostsFile=/dev/null',
   ];
+  return { port, options };
+}
+
+async function ssh(stage: Stage): Promise<string> {
+  const at = (name: string): string => path.join(stage.directory, name);
+  const { port, options } = await sshd(stage);
+  await stage.far(22, port);
   const proxy = `ProxyCommand=${process.execPath} ${STP} bridge -W %h:%p`;
   const env = { STP_REGION: stage.region, STP_SYSTEM: 'near' };
   const file = randomBytes(FILE_BYTES);
