@@ -98,7 +98,10 @@ async function measureIdle(bridge: Bridges, count: number): Promise<string> {
   const grown = after.map((bytes, at) => bytes - (before[at] ?? 0));
   const each = grown.map((bytes) => `${(bytes / count / 1024).toFixed(1)} KiB`).join(' and ');
   const all = after.map((bytes) => `${Math.round(bytes / MIB)} MiB`).join(' and ');
-  return `${count} idle connections: near and far bridge ${all}, ${each} a connection; ${echoed} of ${count} still echo`;
+  return (
+    `${count} idle connections: near and far bridge ${all}, ${each} a connection; ` +
+    `${echoed} of ${count} still echo`
+  );
 }
 
 function print(rows: ReadonlyMap<string, readonly Row[]>, markdown: boolean): void {

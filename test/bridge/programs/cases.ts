@@ -46,7 +46,8 @@ async function redis(stage: Stage): Promise<string> {
   );
   check('a hooked client', length.split('\r\n')[0], `:${value.length}`);
   const bench = await stage.run(['redis-benchmark', '-p', String(near), '-t', 'set,get', '-n', '20000', '-q']);
-  return `redis-cli 2 MiB there and back, a hooked client, redis-benchmark ${number(/GET: ([\d.]+) req/u, bench)} GET/s`;
+  const rate = number(/GET: ([\d.]+) req/u, bench);
+  return `redis-cli 2 MiB there and back, a hooked client, redis-benchmark ${rate} GET/s`;
 }
 
 async function postgres(stage: Stage): Promise<string> {
@@ -106,7 +107,8 @@ async function web(stage: Stage): Promise<string> {
   check('a hooked client', hooked, hashOf(file));
   const bench = await stage.run(['wrk', '-t1', '-c32', '-d4s', `http://${HOST}:${near}/`]);
   check('errors of wrk', /Socket errors|Non-2xx/u.exec(bench), null);
-  return `curl by -L, SOCKS, CONNECT and -H, 8 MiB each, a hooked client, wrk ${number(/Requests\/sec:\s+([\d.]+)/u, bench)} requests/s`;
+  const rate = number(/Requests\/sec:\s+([\d.]+)/u, bench);
+  return `curl by -L, SOCKS, CONNECT and -H, 8 MiB each, a hooked client, wrk ${rate} requests/s`;
 }
 
 /** A sshd of our own on loopback: its TCP port, and what a client needs to get in. */

@@ -1,4 +1,6 @@
-/** What the processes of a soak of bridges are told, what they tell, and what goes over a connection before its bytes. */
+/**
+ * What the processes of a soak of bridges are told, what they tell, and what goes over a connection before its bytes.
+ */
 
 /** One life of one of the processes. */
 export interface Life {
