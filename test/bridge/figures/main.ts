@@ -99,8 +99,7 @@ async function measureIdle(bridge: Bridges, count: number): Promise<string> {
   const each = grown.map((bytes) => `${(bytes / count / 1024).toFixed(1)} KiB`).join(' and ');
   const all = after.map((bytes) => `${Math.round(bytes / MIB)} MiB`).join(' and ');
   return (
-    `${count} idle connections: near and far bridge ${all}, ${each} a connection; ` +
-    `${echoed} of ${count} still echo`
+    `${count} idle connections: near and far bridge ${all}, ${each} a connection; ` + `${echoed} of ${count} still echo`
   );
 }
 

@@ -65,17 +65,22 @@ async function playSocks(input: Input, password: boolean): Promise<Asked[]> {
 
 class HttpStage {
   readonly #dialled = new WeakMap<Duplex, Asked[]>();
-  readonly #proxies: Readonly<Record<'open' | 'closed', HttpProxy>>;
+  readonly #proxies = new Map<string, HttpProxy>();
 
-  constructor() {
-    const proxy = (credentials: Credentials | undefined): HttpProxy =>
+  /** A valid request is waited for, however busy the machine is; any other is let go soon. */
+  #proxy(password: boolean, isValid: boolean): HttpProxy {
+    const name = `${password} ${isValid}`;
+    const waitMs = isValid ? HANG_MS : HANDSHAKE_MS;
+    const proxy =
+      this.#proxies.get(name) ??
       new HttpProxy({
-        credentials,
-        handshakeTimeoutMs: HANDSHAKE_MS,
-        idleTimeoutMs: HANDSHAKE_MS,
+        credentials: password ? CREDENTIALS : undefined,
+        handshakeTimeoutMs: waitMs,
+        idleTimeoutMs: waitMs,
         dial: (target, client) => Promise.resolve(this.#answer(target, client)),
       });
-    this.#proxies = { open: proxy(undefined), closed: proxy(CREDENTIALS) };
+    this.#proxies.set(name, proxy);
+    return proxy;
   }
 
   #answer(target: Asked, client: Duplex): Duplex {
@@ -94,7 +99,9 @@ class HttpStage {
     client.on('error', () => undefined).resume();
     client.once('end', () => client.end());
     server.on('error', () => undefined);
-    const over = this.#proxies[password ? 'closed' : 'open'].serve(server);
+    const over = this.#proxy(password, typeof input.wanted !== 'string').serve(server);
+    // It has its answer, and asks for nothing more.
+    if (typeof input.wanted !== 'string') client.once('data', () => client.end());
     await say(client, input);
     await over;
     client.destroy();
