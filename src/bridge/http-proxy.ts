@@ -102,6 +102,8 @@ export class HttpProxy {
   async #tunnel(request: http.IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     this.#stopWaiting(client);
     client.on('error', () => undefined);
+    // At once: after the client's end, which may be behind it, it could not be put back.
+    if (head.length > 0) client.unshift(head);
     const target = targetOf(request.url ?? '', 0);
     if (target === undefined || !this.#mayUse(request)) {
       turnAway(client, target === undefined ? 400 : 407);
@@ -110,7 +112,6 @@ export class HttpProxy {
     try {
       const server = await this.#dial(target, client);
       client.write('HTTP/1.1 200 Connection established\r\n\r\n');
-      if (head.length > 0) client.unshift(head);
       await join(client, server, this.#options);
     } catch (error) {
       turnAway(client, statusOf(error));
@@ -121,6 +122,8 @@ export class HttpProxy {
   async #upgrade(request: http.IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     this.#stopWaiting(client);
     client.on('error', () => undefined);
+    // At once: after the client's end, which may be behind it, it could not be put back.
+    if (head.length > 0) client.unshift(head);
     const url = urlOf(request);
     if (url === undefined || !this.#mayUse(request)) {
       turnAway(client, url === undefined ? 400 : 407);
@@ -134,7 +137,6 @@ export class HttpProxy {
         if (!/^proxy-/iu.test(name)) lines.push(`${name}: ${request.rawHeaders[i + 1] ?? ''}`);
       }
       server.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-      if (head.length > 0) client.unshift(head);
       await join(client, server, this.#options);
     } catch (error) {
       turnAway(client, statusOf(error));

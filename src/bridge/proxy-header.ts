@@ -41,10 +41,14 @@ function wrong(why: string): StpError {
 /** Reads the header at the beginning of a stream. Undefined: it tells no addresses. Rejects where it is none. */
 export async function readProxyHeader(stream: Readable): Promise<ProxyEnds | undefined> {
   const reader = new ByteReader(stream);
-  const first = await reader.take(1);
-  if (first[0] === V2_SIGNATURE[0]) return readVersion2(reader);
-  if (first.toString('latin1') === V1_BEGIN.charAt(0)) return readVersion1(reader);
-  throw wrong('the client did not begin with a header of the PROXY protocol');
+  try {
+    const first = await reader.take(1);
+    if (first[0] === V2_SIGNATURE[0]) return await readVersion2(reader);
+    if (first.toString('latin1') === V1_BEGIN.charAt(0)) return await readVersion1(reader);
+    throw wrong('the client did not begin with a header of the PROXY protocol');
+  } finally {
+    reader.release();
+  }
 }
 
 async function readVersion1(reader: ByteReader): Promise<ProxyEnds | undefined> {

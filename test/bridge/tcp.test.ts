@@ -15,7 +15,7 @@ async function unread(test: Test): Promise<{ client: net.Socket; server: net.Soc
   const port = await serveTcp(test, (socket) => {
     accept(socket);
   });
-  const client = await dial({ host: HOST, port }, 10_000);
+  const client = await dial({ host: HOST, port }, { connectTimeoutMs: 10_000, keepAliveMs: 0 });
   client.on('error', () => undefined);
   test.teardown(() => client.destroy());
   return { client, server: await accepted };

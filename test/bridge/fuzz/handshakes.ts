@@ -77,6 +77,7 @@ class HttpStage {
         credentials: password ? CREDENTIALS : undefined,
         handshakeTimeoutMs: waitMs,
         idleTimeoutMs: waitMs,
+        rate: undefined,
         dial: (target, client) => Promise.resolve(this.#answer(target, client)),
       });
     this.#proxies.set(name, proxy);
@@ -99,7 +100,7 @@ class HttpStage {
     client.on('error', () => undefined).resume();
     client.once('end', () => client.end());
     server.on('error', () => undefined);
-    const over = this.#proxy(password, typeof input.wanted !== 'string').serve(server);
+    const over = this.#proxy(password, typeof input.wanted !== 'string').serve(server, 'a client');
     // It has its answer, and asks for nothing more.
     if (typeof input.wanted !== 'string') client.once('data', () => client.end());
     await say(client, input);
