@@ -258,7 +258,7 @@ export class Bridge {
     this.#proxyProtocol.greet(side, client, server);
   }
 
-  /** What the client is called, by its header where one is wanted. Undefined: that was wrong, and the client is gone. */
+  /** What the client is called, by its header where one is wanted. Undefined: that was wrong, and it is gone. */
   async #nameOf(forward: StreamForward, client: Duplex, from: string): Promise<string | undefined> {
     if (!this.#proxyProtocol.accepts(sideOf(forward))) return from;
     try {
