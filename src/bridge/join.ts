@@ -4,7 +4,7 @@
  *
  * A side that reads slowly makes its other side wait; nothing is kept beyond the buffers of the two streams.
  */
-import { type Duplex } from 'node:stream';
+import { type Duplex, type Readable } from 'node:stream';
 import { clearInterval, nowMs, setInterval } from '../host';
 import { type Rate } from './rate';
 import { endWritten, reset } from './tcp';
@@ -76,13 +76,19 @@ export function join(one: Duplex, two: Duplex, { idleTimeoutMs, rate }: JoinOpti
     if (back !== two) two.pipe(back);
     there.pipe(two, { end: false });
     back.pipe(one, { end: false });
-    there.once('end', () => {
+    whenEnded(there, () => {
       endWritten(two);
     });
-    back.once('end', () => {
+    whenEnded(back, () => {
       endWritten(one);
     });
   });
+}
+
+/** A client may have ended before its target was connected. */
+function whenEnded(stream: Readable, ended: () => void): void {
+  if (stream.readableEnded) ended();
+  else stream.once('end', ended);
 }
 
 /** Calls `silent` once the count has not changed for so long. Returns what ends the watch. */

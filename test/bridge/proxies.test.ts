@@ -112,6 +112,24 @@ void t.test('in a tunnel all is for the target, also a second CONNECT', async (t
   t.notMatch(answer.slice(12), /HTTP\/1\.1 (200|403|502)/u, 'the proxy does not answer a second time');
 });
 
+void t.test('the end of a client that comes with its request gets to the target', async (t) => {
+  const region = freshRegion(t);
+  const port = await serveTcp(t, (socket) => {
+    void drained(socket).then((bytes) => socket.end(`you said ${String(bytes)}.`));
+  });
+  await new BridgeProcess(t, region, ['-R', `${SERVER_PORT}:${HOST}:${port}`], { STP_SYSTEM: 'db' }).ports(1);
+  const near = new BridgeProcess(t, region, ['-D', '0', '-H', '0'], { STP_SYSTEM: 'near' });
+  const [socks = 0, web = 0] = await near.ports(2);
+  for (const said of ['', 'hello']) {
+    const bySocks = await connectTcp(t, socks);
+    bySocks.end(Buffer.concat([Buffer.from([5, 1, 0]), request5('db', SERVER_PORT), Buffer.from(said)]));
+    t.match(String(await drained(bySocks)), new RegExp(`you said ${said}\\.$`, 'u'), 'by SOCKS');
+    const byHttp = await connectTcp(t, web);
+    byHttp.end(`CONNECT db:${SERVER_PORT} HTTP/1.1\r\nHost: db\r\n\r\n${said}`);
+    t.match(String(await drained(byHttp)), new RegExp(`^HTTP/1.1 200 .*\r\n\r\nyou said ${said}\\.$`, 'su'), 'by HTTP');
+  }
+});
+
 void t.test('a client must know a name and its password, where there are some', WITH_CURL, async (t) => {
   const file = path.join(t.testdir({}), 'users');
   fs.writeFileSync(file, '# who may\nann:pass:word\nbob:hunter2\n', { mode: 0o600 });
