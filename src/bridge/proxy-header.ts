@@ -63,12 +63,17 @@ async function readVersion1(reader: ByteReader): Promise<ProxyEnds | undefined> 
   const [kind, source = '', destination = '', sourcePort = '', destinationPort = ''] = words;
   if (kind === 'UNKNOWN') return undefined;
   const family = kind === 'TCP4' ? 4 : kind === 'TCP6' ? 6 : 0;
-  if (family === 0 || words.length !== 5 || isIP(source) !== family || isIP(destination) !== family)
-    throw wrong('a line without two addresses of its kind');
+  const isWhole = [source, destination].every((host) => isIP(host) === family && !host.includes('%'));
+  if (family === 0 || words.length !== 5 || !isWhole) throw wrong('a line without two addresses of its kind');
   return {
-    source: { host: source, port: portOf(sourcePort) },
-    destination: { host: destination, port: portOf(destinationPort) },
+    source: { host: spelled(source), port: portOf(sourcePort) },
+    destination: { host: spelled(destination), port: portOf(destinationPort) },
   };
+}
+
+/** The shortest spelling, as everywhere. */
+function spelled(host: string): string {
+  return isIP(host) === 6 ? new URL(`http://[${host}]/`).hostname.slice(1, -1) : host;
 }
 
 function portOf(text: string): number {
@@ -110,8 +115,7 @@ function endsOf(bytes: Buffer, family: keyof typeof ADDRESS_BYTES): ProxyEnds {
 function hostOf(bytes: Buffer): string {
   if (bytes.length === ADDRESS_BYTES[Family.ipv4]) return [...bytes].join('.');
   const groups = Array.from({ length: bytes.length / 2 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16));
-  // The shortest spelling, as everywhere.
-  return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
+  return spelled(groups.join(':'));
 }
 
 /** A header to send. Where there are no addresses it says so. */
@@ -142,7 +146,7 @@ function blockOf(ends: ProxyEnds | undefined): Buffer {
 function bytesOf(host: string): Buffer {
   if (isIP(host) === 4) return Buffer.from(host.split('.').map(Number));
   // All eight groups: "::" stands for those that are missing.
-  const [before = '', after] = new URL(`http://[${host}]/`).hostname.slice(1, -1).split('::');
+  const [before = '', after] = spelled(host).split('::');
   const first = before === '' ? [] : before.split(':');
   const last = after === undefined || after === '' ? [] : after.split(':');
   const zeros = Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0');

@@ -1,5 +1,7 @@
 /** The PROXY protocol: servers behind a bridge learn the address of the first client, and wrong headers do no harm. */
+import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
+import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { type ProxyEnds, proxyHeader, readProxyHeader } from '../../src/bridge/proxy-header';
 import { freshRegion } from '../calls/actor';
@@ -24,6 +26,7 @@ const WRONG: Readonly<Record<string, Buffer>> = {
   'a port that is none': Buffer.from('PROXY TCP4 1.2.3.4 1.2.3.4 65536 1\r\n'),
   'a port with a zero before it': Buffer.from('PROXY TCP4 1.2.3.4 1.2.3.4 01 1\r\n'),
   'a word too many': Buffer.from('PROXY TCP4 1.2.3.4 1.2.3.4 1 1 1\r\n'),
+  'an address with a zone': Buffer.from('PROXY TCP6 fe80::1%eth0 fe80::1 1 1\r\n'),
   'two blanks': Buffer.from('PROXY TCP4  1.2.3.4 1.2.3.4 1 1\r\n'),
   'a signature that is none': Buffer.from('\r\n\r\n\0\r\nQUIT\r'),
   'version 3': v2([0x31, 0x11, 0, 12], Buffer.alloc(12)),
@@ -80,6 +83,36 @@ void t.test('what is no header is told as such', async (t) => {
       for (let length = 0; length < whole.length; length++)
         await t.rejects(read([whole.subarray(0, length)]), { code: 'ECONNRESET' }, `cut after ${length} bytes`);
     }
+});
+
+void t.test('whatever the bytes, a header is understood or refused', async (t) => {
+  const seed = Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31);
+  t.comment(`seed ${seed}; FC_SEED=${seed} runs it again`);
+  const valid = fc.constantFrom(...ENDS.flatMap((ends) => [proxyHeader(1, ends), proxyHeader(2, ends)]));
+  const changed = fc
+    .tuple(valid, fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 3 }), fc.uint8Array({ maxLength: 20 }))
+    .map(([header, changes, tail]) => {
+      const bytes = Buffer.concat([header, tail]);
+      for (const [at, value] of changes) bytes[at % bytes.length] = value;
+      return bytes;
+    });
+  const anyBytes = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(changed, anyBytes), fc.nat(300), async (bytes, cut) => {
+      const pieces = [bytes.subarray(0, cut), bytes.subarray(cut)].filter(({ length }) => length > 0);
+      let ends: ProxyEnds | undefined;
+      try {
+        ({ ends } = await read(pieces));
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'EINVAL' && code !== 'ECONNRESET') throw error;
+        return;
+      }
+      for (const version of [1, 2] as const)
+        assert.deepEqual((await read([proxyHeader(version, ends)])).ends, ends, 'it is written as it was understood');
+    }),
+    { numRuns: 5000, seed },
+  );
 });
 
 /** A server that tells all it got. */
