@@ -1,5 +1,5 @@
 /** The command line of `stp bridge`: what it takes, and how `stp bridge --help` teaches it. */
-import { type Command } from 'commander';
+import { type Command, Help } from 'commander';
 import { type PlaceOptions, REGION } from '../region-option';
 import { addCtl } from './ctl-command';
 
@@ -41,6 +41,11 @@ export function addBridge(stp: Command): void {
   const command = stp
     .command('bridge')
     .summary('let programs that are not Node take part, by forwards as ssh has them')
+    // An empty list is no default that is worth telling.
+    .configureHelp({
+      optionDescription: (option) =>
+        Array.isArray(option.defaultValue) ? option.description : new Help().optionDescription(option),
+    })
     .description(
       'Forwards connections between TCP and the region until it is ended. Forwards can be repeated and mixed. ' +
         'A path of a Unix socket can stand wherever a TCP port can; port 0 chooses one and prints it. ' +
