@@ -85,8 +85,8 @@ export function join(one: Duplex, two: Duplex, { idleTimeoutMs, rate }: JoinOpti
   });
 }
 
-/** A client may have ended before its target was connected. */
-function whenEnded(stream: Readable, ended: () => void): void {
+/** A client may have ended already, before its target was connected. */
+export function whenEnded(stream: Readable, ended: () => void): void {
   if (stream.readableEnded) ended();
   else stream.once('end', ended);
 }

@@ -9,7 +9,7 @@ import type dgram from 'node:dgram';
 import net from 'node:net';
 import { type Duplex } from 'node:stream';
 import { StpError } from '../errors';
-import { watchIdle } from './join';
+import { watchIdle, whenEnded } from './join';
 import { type SocksRequest } from './socks';
 import { shownStp } from './address';
 import { finish, reset } from './tcp';
@@ -75,7 +75,7 @@ export class UdpAssociations {
         stopWatching();
         resolve();
       });
-      client.once('end', () => {
+      whenEnded(client, () => {
         client.end();
       });
       // Nothing is said on it any more.

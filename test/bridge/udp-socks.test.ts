@@ -7,7 +7,7 @@ import path from 'node:path';
 import { SocksClient } from 'socks';
 import t, { type Test } from 'tap';
 import { freshRegion } from '../calls/actor';
-import { BridgeProcess, connectTcp, HOST, take } from './kit';
+import { BridgeProcess, connectTcp, drained, HOST, take } from './kit';
 import { serveUdp, told, UdpPeer } from './udp-kit';
 
 // Of all tests in the file; each has half a minute, as everywhere.
@@ -127,6 +127,16 @@ void t.test('the relay ends with its TCP connection, also with one that is reset
     await near.tells(() => told(near, 'closed') === before + 2);
     t.equal(await new UdpPeer(t).bind(relay.port), relay.port, 'its port is free');
   }
+});
+
+void t.test('a client that ends with its request for a relay is let go', async (t) => {
+  const near = new BridgeProcess(t, freshRegion(t), ['-D', '0']);
+  const [proxy = 0] = await near.ports(1);
+  const client = await connectTcp(t, proxy);
+  client.end(Buffer.from([5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0]));
+  const answer = await drained(client);
+  t.equal(String(answer.slice(0, 5)), '\x05\x00\x05\x00\x00');
+  await near.tells(({ event }) => event === 'closed');
 });
 
 void t.test('SIGTERM ends relays at once', async (t) => {

@@ -47,7 +47,8 @@ async function playSocks(input: Input, password: boolean): Promise<Asked[]> {
   const dialled: Asked[] = [];
   const read = readSocks(server, password ? CREDENTIALS : undefined).then(
     (request) => {
-      dialled.push(request.target);
+      // UDP ASSOCIATE names where datagrams will come from, and no target.
+      if (request.isUdp !== true) dialled.push(request.target);
       request.answer('ECONNREFUSED');
     },
     () => undefined,

@@ -8,6 +8,8 @@ import { inputOf } from './inputs';
 const AT_ONCE = 32;
 /** A client is let go by then; the bridge's own limit is 0.3 s. */
 const HANG_MS = 15_000;
+/** SOCKS 5: no password, and the request is granted. No target is there, so it was for UDP. */
+const ASSOCIATED = Buffer.from([5, 0, 5, 0]);
 const GROWN_BYTES_MAX = 96 << 20;
 
 /** Resolves once the bridge has closed the connection; with what is wrong where it does not. */
@@ -23,7 +25,12 @@ function play(port: number, protocol: 'socks' | 'http', random: Random): Promise
     socket.once('close', () => {
       resolve(undefined);
     });
-    socket.resume();
+    let said = Buffer.alloc(0);
+    socket.on('data', (chunk: Buffer) => {
+      said = Buffer.concat([said, chunk]).subarray(0, ASSOCIATED.length);
+      // A relay for UDP, which lasts as long as its client.
+      if (protocol === 'socks' && said.equals(ASSOCIATED)) socket.end();
+    });
     for (const piece of input.pieces) socket.write(piece);
     if (input.ends) socket.end();
   });
