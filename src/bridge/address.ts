@@ -93,6 +93,11 @@ export function stpAddress(option: string, value: string, parts: readonly string
   return { system, port: portOf(option, value, port, 1) };
 }
 
+/** An IPv4 address as such, also at a socket that takes both kinds, and without a zone. */
+export function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/iu, '').replace(/%.*$/u, '');
+}
+
 export function shownTcp(address: TcpAddress): string {
   if ('path' in address) return address.path;
   return `${isIP(address.host) === 6 ? `[${address.host}]` : address.host}:${address.port}`;

@@ -8,6 +8,7 @@ import { isIP, Socket } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { STPgethostbyname } from '../index';
 import { clearTimeout, setTimeout } from '../host';
+import { plainAddress } from './address';
 import { type ProxyEnds, proxyHeader, type ProxyVersion, readProxyHeader } from './proxy-header';
 import { type Target } from './rules';
 import { StpStream } from './stp-stream';
@@ -72,14 +73,9 @@ function tcpEnds({ remoteAddress, remotePort, localAddress, localPort }: Socket)
   if (remoteAddress === undefined || remotePort === undefined) return undefined;
   if (localAddress === undefined || localPort === undefined) return undefined;
   return {
-    source: { host: plain(remoteAddress), port: remotePort },
-    destination: { host: plain(localAddress), port: localPort },
+    source: { host: plainAddress(remoteAddress), port: remotePort },
+    destination: { host: plainAddress(localAddress), port: localPort },
   };
-}
-
-/** An IPv4 address as such, also at a socket that takes both kinds, and without a zone. */
-function plain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/iu, '').replace(/%.*$/u, '');
 }
 
 /** Each system of the region has an IPv6 address. */

@@ -11,7 +11,7 @@ import { type Duplex } from 'node:stream';
 import { StpError } from '../errors';
 import { watchIdle, whenEnded } from './join';
 import { type SocksRequest } from './socks';
-import { shownStp } from './address';
+import { plainAddress, shownStp } from './address';
 import { finish, reset } from './tcp';
 import { UdpClientSide, type UdpSettings } from './udp-client-side';
 import { bindUdp, hasRoom } from './udp-socket';
@@ -19,11 +19,6 @@ import { readSocksDatagram } from './udp-socks';
 
 /** What is told of a relay as a whole; its flows are told by themselves. */
 const RELAY = 'UDP, by SOCKS';
-
-/** An IPv4 address as such, also at a socket that takes both kinds. */
-function plainAddress(address: string | undefined): string {
-  return (address ?? '').replace(/^::ffff:(?=\d+\.)/iu, '').replace(/%.*$/u, '');
-}
 
 export class UdpAssociations {
   readonly #settings: UdpSettings;
@@ -99,7 +94,7 @@ interface Expected {
 
 /** A port counts only beside the address that the client has. */
 function expectedOf(client: net.Socket, { target }: SocksRequest): Expected {
-  const address = plainAddress(client.remoteAddress);
+  const address = plainAddress(client.remoteAddress ?? '');
   return { address, port: plainAddress(target.host) === address ? target.port : 0 };
 }
 

@@ -153,7 +153,7 @@ export const ConnectPayload = defineLayout(
       at: 152,
       kind: 'u32',
       writer: sender,
-      doc: 'number of the ASK, counted by the client socket; in CONNECT that of the ASK whose OFFER it answers',
+      doc: 'number of the ASK, counted by its socket; in CONNECT as in the OFFER',
     },
   },
   { doc: 'Payload of CONNECT and ASK.' },
